@@ -61,7 +61,7 @@ def read_yaml(path: str | Path) -> Any:
 
 
 def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return ``values`` with ``a.b=c`` overrides applied; ``c`` is read as YAML, and lists are indexed (``stages.0.epochs=3``).
+    """Return ``values`` with ``a.b=c`` overrides applied; ``c`` is read as YAML, lists are indexed (``stages.0.epochs``).
 
     The keys themselves are checked when the result is validated, so an unknown key is reported in one place.
     """

@@ -1,0 +1,179 @@
+"""Cross-validation of the bat models on real recordings: folds by recording, every figure on recordings not trained on.
+
+    python benchmarks/bats_real.py --data ../shared/data --models cnn8 field --output runs/real
+
+The table and the JSON hold, for each model: detection AP and F1 for each set, macro F1 over the species with at least
+two recordings, seconds for a minute of sound on one core, and the size of the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from ecotf.commands.console import console, quieten_libraries
+
+quieten_libraries()
+SETS = ("tadarida_fr", "whombat_cr")
+MODELS = ("cnn8", "cnn2", "hybrid_cnn_xgboost", "field", "resnet8", "resnet2", "hybrid_resnet_xgboost")
+N_FOLDS, SEED = 5, 1979
+
+
+def real_manifest(data: Path):
+    """The annotated bat recordings as one manifest; a recording is its own group."""
+    from ecotf.datasets.manifest import make_manifest
+
+    annotations = pd.read_csv(data / "annotations.csv", keep_default_na=False)
+    inside = annotations["path"].str.startswith(tuple(f"bats/{name}/" for name in SETS))
+    table = annotations[inside].rename(columns={"path": "recording"})
+    table = table[["recording", "start_s", "end_s", "low_hz", "high_hz", "label", "call_type"]]
+    return make_manifest(table.reset_index(drop=True), data.resolve(), str(data / "annotations.csv"))
+
+
+def real_folds(data: Path):
+    """Five manifests, each with its own test recordings; part of the rest is for validation."""
+    from ecotf.datasets.splits import folds_by_group, split_by_group
+
+    manifest = real_manifest(data)
+    result = []
+    for number, fold in enumerate(folds_by_group(manifest, N_FOLDS, SEED)):
+        test = set(fold.of_split("test").recordings)
+        rest = manifest.subset([name for name in manifest.recordings if name not in test])
+        inner = split_by_group(rest, {"train": 0.8, "valid": 0.2}, SEED + number)
+        sides = {name: "valid" for name in inner.of_split("valid").recordings}
+        sides |= {name: "train" for name in inner.of_split("train").recordings} | dict.fromkeys(test, "test")
+        result.append(manifest.with_splits(sides))
+    return result
+
+
+def cross_validate(model: str, folds, output: Path, overrides: list[str], threads: int, exact: bool):
+    """Train on every fold, score its test recordings; returns pooled candidates, kept detections and costs."""
+    import keras
+    import tensorflow as tf
+
+    from ecotf.detection.candidates import DetectionConfig
+    from ecotf.detection.scoring import EXACT, Stopwatch
+    from ecotf.models.saved import load_weights
+    from ecotf.pipelines.spectrogram_store import SpectrogramStore
+    from ecotf.recipe import load_recipe
+    from ecotf.runs import RunFolder
+    from ecotf.training.data import prepare_data
+    from ecotf.training.train import fresh_detector, score_recordings, train_detector
+
+    recipe = load_recipe(f"bats/{model}", overrides)
+    pooled, kept, cost = (
+        [],
+        [],
+        {"features_s": 0.0, "networks_s": 0.0, "trees_s": 0.0, "minutes": 0.0, "training_s": 0.0},
+    )
+    for number, manifest in enumerate(folds):
+        keras.utils.set_random_seed(recipe.seed)
+        tf.config.experimental.enable_op_determinism()
+        tell = lambda line, number=number: print(f"[{model} fold {number}] {line}", flush=True)  # noqa: E731
+        store = SpectrogramStore(output / "spectrograms", recipe.front_end)
+        data = prepare_data(manifest, recipe.data, store, recipe.seed, tell, threads)
+        place = output / model / f"fold_{number}"
+        began = time.time()
+        if (place / "trained.json").exists():
+            facts = json.loads((place / "trained.json").read_text())
+            detector = load_weights(fresh_detector(recipe, data.species), place / "model", recipe.trees is not None)
+        else:
+            from ecotf.models.saved import save_detector
+
+            run = RunFolder.create(output / "runs", f"{model}/fold_{number}")
+            trained = train_detector(recipe, data, run, tell, threads)
+            detector = trained.detector
+            (place / "model").mkdir(parents=True, exist_ok=True)
+            save_detector(detector, place / "model")
+            facts = {"thresholds": trained.thresholds, "training_s": time.time() - began}
+            (place / "trained.json").write_text(json.dumps(facts))
+            run.close()
+        watch = Stopwatch()
+        plan = recipe
+        if exact:
+            plan = recipe.model_copy(
+                update={"detection": DetectionConfig(**{**dict(recipe.detection), "scoring": EXACT})}
+            )
+        candidates = score_recordings(plan, data, detector, "test", watch)
+        level = candidates["label"].map(facts["thresholds"]).to_numpy(float)
+        pooled.append(candidates)
+        kept.append(candidates[candidates["score"].to_numpy(float) >= level])
+        cost["networks_s"] += watch.networks_s
+        cost["trees_s"] += watch.trees_s
+        cost["training_s"] += facts["training_s"]
+        for index in data.indices_of("test"):
+            cost["features_s"] += data.spectrograms[index].seconds_used
+            cost["minutes"] += data.spectrograms[index].duration_s / 60
+        cost["model_mb"] = sum(path.stat().st_size for path in (place / "model").iterdir()) / 1e6
+        cost["parameters"] = sum(network.n_parameters for network in detector.networks)
+        cost["trees"] = detector.trees.n_trees if detector.trees else 0
+    return pd.concat(pooled, ignore_index=True), pd.concat(kept, ignore_index=True), cost
+
+
+def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
+    """Figures for each set: AP from all candidates, the rest from what each fold's own thresholds kept."""
+    from ecotf.datasets.labels import NOT_CALLS, labels_that_match
+    from ecotf.evaluation.metrics import evaluate
+
+    not_call = labels_that_match(manifest.labels, NOT_CALLS)
+    labels = [label for label in manifest.labels if label not in not_call]
+    result = {}
+    for name in (*SETS, "both"):
+        recordings = [r for r in manifest.recordings if name == "both" or f"/{name}/" in r]
+        inside = [table[table["recording"].isin(recordings)] for table in (pooled, kept)]
+        settings = {
+            "labels": labels,
+            "not_call": not_call,
+            "thresholds": dict.fromkeys(["call", *labels], 0.0),
+            "seed": SEED,
+        }
+        ranked, decided = (evaluate(table, manifest.table, recordings, **settings) for table in inside)
+        result[name] = {
+            "ap": ranked["detection"]["ap"],
+            "ap_interval": ranked["detection"]["ap_interval"],
+            **{key: decided["detection"][key] for key in ("f1", "f1_interval", "precision", "recall")},
+            "macro_f1": decided["species"]["macro_f1_two_recordings"],
+            "macro_f1_interval": decided["species"].get("macro_f1_two_recordings_interval"),
+            "n_calls": decided["detection"]["n_calls"],
+        }
+    return result
+
+
+def main() -> None:
+    """Train, score, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--output", type=Path, default=Path("runs/real"))
+    parser.add_argument("--exact", action="store_true", help="score the published way, every window of every slice")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="settings of the recipes to change")
+    options = parser.parse_args()
+    folds = real_folds(options.data)
+    for model in options.models:
+        pooled, kept, cost = cross_validate(model, folds, options.output, options.set, options.threads, options.exact)
+        figures = judge_sets(folds[0], pooled, kept)
+        place = options.output / f"{model}{'_exact' if options.exact else ''}"
+        pooled.to_parquet(place.with_suffix(".parquet"))
+        place.with_suffix(".json").write_text(
+            json.dumps({"figures": figures, "cost": cost, "set": options.set}, indent=1)
+        )
+        for name, row in figures.items():
+            low, high = row["ap_interval"]
+            console.print(
+                f"{model:24s} {name:12s} AP {row['ap']:.3f} [{low:.3f}, {high:.3f}]  F1 {row['f1'] or 0:.3f}  "
+                f"macro F1 {row['macro_f1'] or 0:.3f}",
+                markup=False,
+            )
+        console.print(json.dumps(cost), markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""Opening a recording and reading it in bounded memory, in seconds and hertz of real time.
+
+WAV (8 to 32-bit integers, 32 and 64-bit floats), FLAC, OGG and MP3 are read by their content, whatever the name says.
+Channels are counted from 1, as recorders, Raven and Audacity count them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from ecotf.audio.discover import SOUND_EXTENSIONS
+from ecotf.audio.integrity import check_file, check_whole, mp3_length
+from ecotf.audio.metadata import read_metadata
+from ecotf.audio.resample import resample, resample_blocks
+from ecotf.audio.time_expansion import settle_time_expansion
+from ecotf.errors import ConfigError, RecordingError, RecordingStatus
+
+ChannelChoice = Literal["mix"] | int
+
+_READ_FRAMES = 1 << 16  # frames read at a time: 256 KiB a channel, past which reading gets no faster
+_UNKNOWN_LENGTH = 1 << 62  # libsndfile says 2**63 - 1 for a FLAC that was streamed
+_MP3_RUN_UP_S = 1.0  # an MP3 frame leans on earlier ones; decoding must begin before the first frame that is wanted
+_EDGE_FRAMES = 2048  # frames at the lower rate, read on both sides of a passage so that resampling has no edges
+
+
+class _Sound(soundfile.SoundFile):
+    """A sound file that soundfile does not seek after every read: in an MP3 that breaks the frame that follows."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording, opened by :func:`open_recording`; its sound is read only by :meth:`blocks` and :meth:`read`.
+
+    Attributes
+    ----------
+    sample_rate
+        The real rate in Hz: the rate in the file times the time expansion.
+    file_rate
+        The rate in the file's header, in Hz.
+    time_expansion
+        How many times slower than life the sound is stored; 1 when it is not expanded.
+    n_frames
+        Samples per channel.
+    metadata
+        The fields that the recorder wrote, under their GUANO names.
+    """
+
+    path: Path
+    sample_rate: int
+    file_rate: int
+    time_expansion: float
+    n_channels: int
+    n_frames: int
+    metadata: dict[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def duration_s(self) -> float:
+        """The length in seconds of real time."""
+        return self.n_frames / self.sample_rate
+
+    def blocks(
+        self, block_frames: int, *, channel: ChannelChoice = "mix", sample_rate: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """Stream the recording from its beginning to its end in bounded memory.
+
+        Parameters
+        ----------
+        block_frames
+            Frames per block, at ``sample_rate``.
+        channel
+            ``"mix"`` for the mean of all channels, or a channel's number, counted from 1.
+        sample_rate
+            Resample to this real rate in Hz; None keeps the recording's own.
+
+        Yields
+        ------
+        numpy.ndarray
+            float32 ``[block_frames]``, full scale 1.0 (a float file may exceed it); the last block may be shorter.
+            Together the blocks are the whole recording.
+
+        Raises
+        ------
+        RecordingError
+            ``corrupt``, with the time in seconds, where the sound is damaged, ends too early, or is not a number;
+            ``unsupported`` for a channel that is not there.
+        """
+        if block_frames < 1:
+            raise ValueError(f"block_frames = {block_frames}: must be at least 1")
+        sound = self._passages(0, self.n_frames, channel)
+        return _in_blocks(resample_blocks(sound, self.sample_rate, sample_rate or self.sample_rate), block_frames)
+
+    def read(
+        self,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        *,
+        channel: ChannelChoice = "mix",
+        sample_rate: int | None = None,
+    ) -> np.ndarray:
+        """Read one passage as a whole: the same numbers as that part of :meth:`blocks`, to 1e-5 when resampled.
+
+        Parameters
+        ----------
+        start_s, end_s
+            Real seconds; None, or a time past the end, stands for the end of the recording.
+        channel, sample_rate
+            As in :meth:`blocks`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 ``[round(end_s * sample_rate) - round(start_s * sample_rate)]``.
+
+        Raises
+        ------
+        ValueError
+            When the passage is reversed or begins outside the recording.
+        RecordingError
+            As :meth:`blocks` does.
+        """
+        end_s = self.duration_s if end_s is None else min(end_s, self.duration_s)
+        if not 0 <= start_s <= end_s:
+            raise ValueError(f"{self.path}: no passage from {start_s} s to {end_s} s in {self.duration_s} s of sound")
+        rate = sample_rate or self.sample_rate
+        start, end = round(start_s * rate), round(end_s * rate)
+        if rate == self.sample_rate:
+            return self._passage(start, end, channel)
+        # Begin where the two rates share an instant, so that the samples fall where those of the whole recording do.
+        common = math.gcd(rate, self.sample_rate)
+        edge_s = _EDGE_FRAMES / min(rate, self.sample_rate)
+        shared = max(0, math.floor((start_s - edge_s) * common))
+        first = shared * (self.sample_rate // common)
+        last = min(self.n_frames, math.ceil((end_s + edge_s) * self.sample_rate))
+        offset = shared * (rate // common)
+        return resample(self._passage(first, last, channel), self.sample_rate, rate)[start - offset : end - offset]
+
+    def _passage(self, start: int, end: int, channel: ChannelChoice) -> np.ndarray:
+        return np.concatenate([np.empty(0, np.float32), *self._passages(start, end, channel)])
+
+    def _passages(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
+        """Frames ``start`` to ``end`` of one channel, in the pieces that they are read in."""
+        if channels_to_read(self, channel) != [channel]:
+            raise ValueError(f"channel {channel!r}: read one at a time what channels_to_read gives")
+        return self._decode(start, end, channel)
+
+    def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
+        position = start
+        try:
+            with _Sound(self.path) as sound:
+                if sound.format == "MP3":
+                    position = max(0, start - round(_MP3_RUN_UP_S * self.file_rate))
+                elif sound.frames > _UNKNOWN_LENGTH:
+                    position = 0  # libsndfile cannot seek here
+                if position > 0:
+                    sound.seek(position)
+                # Integers are read as such and scaled here: the same numbers as libsndfile's, 3 times sooner (WAV).
+                whole_numbers = sound.subtype == "PCM_16"
+                while position < end:
+                    wanted = min(_READ_FRAMES, end - position, start - position if position < start else _READ_FRAMES)
+                    piece = sound.read(wanted, dtype="int16" if whole_numbers else "float32", always_2d=True)
+                    if whole_numbers:
+                        piece = np.multiply(piece, np.float32(1 / 32768), dtype=np.float32)
+                    if position >= start and len(piece) > 0:
+                        yield self._checked(piece, position, channel)
+                    position += len(piece)
+                    if len(piece) < wanted:
+                        break
+        except soundfile.LibsndfileError as error:
+            raise RecordingError(
+                f"damaged after {position / self.sample_rate:.3f} s of {self.duration_s:.3f} s ({_why(error)})",
+                "corrupt",
+            ) from None
+        except OSError as error:
+            raise RecordingError(f"cannot be read ({error.strerror})", "failed") from None
+        if position < end:
+            raise RecordingError(
+                f"truncated: {self.duration_s:.3f} s of sound were promised, it ends after "
+                f"{position / self.sample_rate:.3f} s",
+                "corrupt",
+            )
+
+    def _checked(self, piece: np.ndarray, position: int, channel: ChannelChoice) -> np.ndarray:
+        finite = np.isfinite(piece)
+        if not finite.all():
+            frame, where = np.argwhere(~finite)[0]
+            what = "not a number (NaN)" if np.isnan(piece[frame, where]) else "infinite"
+            raise RecordingError(f"the sample at {(position + frame) / self.sample_rate:.6f} s is {what}", "corrupt")
+        if channel != "mix":
+            return np.ascontiguousarray(piece[:, channel - 1])
+        if self.n_channels == 1:
+            return piece[:, 0]
+        return piece @ np.full(self.n_channels, 1 / self.n_channels, np.float32)
+
+
+def open_recording(path: str | Path, *, time_expansion: float | None = None) -> Recording:
+    """Open a recording: read its header and metadata, and refuse what cannot be used.
+
+    Parameters
+    ----------
+    path
+        A sound file, read by its content, whatever its extension.
+    time_expansion
+        How many times slower than life the sound is stored, where the user or the manifest states it. None takes it
+        from the metadata, and is 1 where they say nothing (:func:`ecotf.audio.time_expansion.settle_time_expansion`).
+
+    Raises
+    ------
+    RecordingError
+        The reason is one sentence about the file, to be put after its name. Its status is ``failed`` for a file that
+        is missing, cannot be read or is a folder; ``corrupt`` for an empty, cut or unrecognisable file;
+        ``unsupported`` for another kind of file, or a time expansion that contradicts the metadata.
+    ConfigError
+        When ``time_expansion`` is not a positive number.
+    """
+    path = Path(path)
+    if time_expansion is not None and not (math.isfinite(time_expansion) and time_expansion > 0):
+        raise ConfigError(f"time expansion {time_expansion}: must be a number above 0, such as 10")
+    check_file(path)
+    try:
+        with _Sound(path) as sound:
+            kind, file_rate, channels, frames = sound.format, sound.samplerate, sound.channels, sound.frames
+            if frames > _UNKNOWN_LENGTH:
+                frames = 0
+                while piece_frames := len(sound.read(_READ_FRAMES, "int16")):
+                    frames += piece_frames
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile takes .raw for headerless sound
+        status: RecordingStatus = "corrupt" if path.suffix.lower() in SOUND_EXTENSIONS else "unsupported"
+        raise RecordingError(
+            f"is not a sound file that can be read: {_why(error)}; allowed: WAV, FLAC, OGG, MP3", status
+        ) from None
+    metadata = read_metadata(path)
+    expansion = settle_time_expansion(metadata, file_rate, time_expansion)
+    if kind == "MP3":
+        frames = mp3_length(path, frames, file_rate)
+    recording = Recording(path, round(file_rate * expansion), file_rate, expansion, channels, frames, metadata)
+    check_whole(path, kind, frames, recording.duration_s)
+    return recording
+
+
+def channels_to_read(recording: Recording, choice: ChannelChoice | Literal["each"]) -> list[ChannelChoice]:
+    """Turn a choice of channels into the reads that it takes: one, or one for every channel (``"each"``).
+
+    Raises
+    ------
+    RecordingError
+        ``unsupported`` for a channel number that the recording does not have.
+    ConfigError
+        For a choice that is none of ``"mix"``, ``"each"`` and a number from 1.
+    """
+    if choice == "mix":
+        return ["mix"]
+    if choice == "each":
+        return list(range(1, recording.n_channels + 1))
+    if not isinstance(choice, int) or isinstance(choice, bool) or choice < 1:
+        raise ConfigError(f"channel {choice!r}: allowed are mix, each, or a channel's number, counted from 1")
+    if choice > recording.n_channels:
+        count = "1 channel" if recording.n_channels == 1 else f"{recording.n_channels} channels"
+        raise RecordingError(f"channel {choice} was asked for, it has {count}", "unsupported")
+    return [choice]
+
+
+def _in_blocks(pieces: Iterator[np.ndarray], block_frames: int) -> Iterator[np.ndarray]:
+    """Cut a stream of pieces anew into blocks of one length; the last block is what remains."""
+    waiting: list[np.ndarray] = []
+    held = 0
+    for piece in pieces:
+        while held + len(piece) >= block_frames:
+            cut = block_frames - held
+            yield np.concatenate([*waiting, piece[:cut]])
+            piece, waiting, held = piece[cut:], [], 0
+        if len(piece) > 0:
+            waiting.append(piece)
+            held += len(piece)
+    if held > 0:
+        yield np.concatenate(waiting)
+
+
+def _why(error: Exception) -> str:
+    text = getattr(error, "error_string", str(error)).removeprefix("Error : ").strip(" .")
+    return text[:1].lower() + text[1:]

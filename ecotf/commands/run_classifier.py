@@ -1,0 +1,113 @@
+"""``run_classifier.py``: a trained run and recordings in, detections and a ledger out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from ecotf.audio.discover import find_recordings
+from ecotf.commands.console import complaints, console, progress_bar, tell
+from ecotf.errors import ConfigError
+from ecotf.inference.classifier import ClassifierOptions, classify
+from ecotf.inference.ledger import exit_status
+from ecotf.inference.load import load_run
+from ecotf.inference.writers import WRITERS, check_formats
+
+EXAMPLES = """\
+examples:
+  python scripts/run_classifier.py --model runs/bats/field/2026-06-21_22-15-00 recordings/ --output detections/
+  python scripts/run_classifier.py --model RUN 'site_*/**/*.wav' --output detections/ --formats csv,raven
+  python scripts/run_classifier.py --model RUN slowed/ --output detections/ --time-expansion 10
+
+Every file that is given ends up in OUTPUT/ledger.csv as done, short, silent, corrupt, unsupported or failed, with the
+reason. All times are real seconds and all frequencies real hertz, also where a recording is time-expanded.
+exit status: 0 all done, 1 some files could not be used, 2 nothing could be done
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Classify recordings."""
+    parser = argparse.ArgumentParser(
+        prog="run_classifier.py",
+        description="Find and name calls in recordings.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recordings", nargs="+", help="files, folders or patterns")
+    parser.add_argument("--model", metavar="RUN", type=Path, required=True, help="run folder of a training")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where detections are written")
+    parser.add_argument("--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)} (csv)")
+    parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
+    parser.add_argument("--channel", default="mix", help="mix, each, or a number from 0 (mix)")
+    parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
+    parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
+    parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted job into the same folder")
+    options = parser.parse_args(arguments)
+
+    formats = tuple(name.strip() for name in options.formats.split(",") if name.strip())
+    check_formats(formats)
+    chosen = ClassifierOptions(
+        formats,
+        _expansion(options.time_expansion),
+        _channel(options.channel),
+        _score(options.threshold),
+        not options.named_only,
+    )
+    recordings, unmatched = find_recordings(options.recordings, recursive=not options.no_recursive)
+    for argument, reason in unmatched:
+        complaints.print(f"{argument}: {reason}", markup=False)
+    if not recordings:
+        raise ConfigError("no recording to classify")
+    run = load_run(options.model)
+    with progress_bar() as bar:
+        task = bar.add_task("classifying", total=len(recordings))
+
+        def report(recording: str, status: str, reason: str, detections: int) -> None:
+            bar.advance(task)
+            if reason:
+                bar.console.print(f"{recording}: {status}: {reason}", markup=False)
+
+        counts = classify(run, recordings, options.output, chosen, options.resume, report)
+    _summarise(counts, options.output, formats)
+    status = exit_status(counts)  # type: ignore[arg-type]
+    return max(status, 1) if unmatched else status
+
+
+def _summarise(counts: dict[str, int], output: Path, formats: Sequence[str]) -> None:
+    from ecotf.inference.summary import species_counts
+
+    found = species_counts(output)
+    if found is not None and len(found):
+        table = Table("species", "detections", "recordings", "highest score", title="detections")
+        for row in found.itertuples():
+            table.add_row(str(row.label), str(row.detections), str(row.recordings), f"{row.highest:.3f}")
+        console.print(table)
+    elif found is not None:
+        tell("no detections")
+    tell("recordings: " + ", ".join(f"{number} {status}" for status, number in counts.items() if number))
+    tell(f"detections: {output} ({', '.join(formats)})")
+    tell(f"ledger:     {output / 'ledger.csv'}")
+
+
+def _channel(text: str) -> str | int:
+    if text in ("mix", "each"):
+        return text
+    if not text.isdigit():
+        raise ConfigError(f"--channel {text!r}: allowed are mix, each, or a number from 0")
+    return int(text)
+
+
+def _expansion(factor: float | None) -> float | None:
+    if factor is not None and not factor > 0:
+        raise ConfigError(f"--time-expansion {factor:g}: it is a factor above 0; 10 for recordings slowed ten times")
+    return factor
+
+
+def _score(threshold: float | None) -> float | None:
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ConfigError(f"--threshold {threshold:g}: a score is from 0 to 1")
+    return threshold

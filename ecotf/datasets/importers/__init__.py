@@ -1,0 +1,77 @@
+"""Importers: from the annotation formats that people have to one manifest."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ecotf.datasets.importers.audacity import import_audacity
+from ecotf.datasets.importers.bat_npz import import_bat_npz
+from ecotf.datasets.importers.batdetect2 import import_batdetect2
+from ecotf.datasets.importers.csv_table import import_csv_table
+from ecotf.datasets.importers.folders import import_folders
+from ecotf.datasets.importers.raven import import_raven
+from ecotf.datasets.manifest import Manifest
+from ecotf.errors import DataError
+
+__all__ = ["IMPORTERS", "import_annotations"]
+
+IMPORTERS: dict[str, Callable[..., Manifest]] = {
+    "audacity": import_audacity,
+    "bat_npz": import_bat_npz,
+    "batdetect2": import_batdetect2,
+    "csv": import_csv_table,
+    "folders": import_folders,
+    "raven": import_raven,
+}
+
+
+def import_annotations(
+    format: str,
+    path: str | Path,
+    audio_dir: str | Path | None = None,
+    *,
+    group_by: str = "recording",
+    **options: Any,
+) -> Manifest:
+    """Read annotations of any known format.
+
+    Parameters
+    ----------
+    format
+        One of :data:`IMPORTERS`.
+    path
+        The annotation file or folder.
+    audio_dir
+        Folder of the recordings; by default where the annotations are.
+    group_by
+        What a split may not cut through: ``recording``, ``folder``, or a regular expression searched in the name of
+        the recording (see :meth:`ecotf.datasets.Manifest.with_groups`).
+    options
+        Those of the importer.
+
+    Returns
+    -------
+    Manifest
+        In real seconds and hertz.
+
+    Raises
+    ------
+    DataError
+        An unknown format or option, or anything that the importer refuses.
+    """
+    if format not in IMPORTERS:
+        raise DataError(f"annotation format {format!r} is unknown; allowed: {', '.join(IMPORTERS)}")
+    importer = IMPORTERS[format]
+    parameters = inspect.signature(importer).parameters.values()
+    named = {parameter.name: parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    for name in options:
+        if name not in named:
+            raise DataError(f"format {format} has no option {name!r}; it has: {', '.join(named)}")
+    for name, parameter in named.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise DataError(f"format {format} needs the option {name!r}")
+    manifest = importer(path, audio_dir, **options)
+    return manifest if group_by == "recording" else manifest.with_groups(group_by)

@@ -1,0 +1,18 @@
+"""What labels mean: which of them are bat calls, and the label of a call whatever its species."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+CALL_LABEL = "call"
+"""The label of candidates that say that a bat called, whatever its species."""
+
+NOT_CALLS = ("noise*", "insect*", "orthoptera*", "bush-cricket*", "bird*", "*(bird)*", "rain*", "not call", "not_call")
+"""Patterns of labels that are annotated but are no bat calls."""
+
+
+def labels_that_match(labels: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The labels that match any of the shell patterns, whatever their case, in order and without repeats."""
+    lowered = [pattern.lower() for pattern in patterns]
+    return [label for label in dict.fromkeys(labels) if any(fnmatchcase(label.lower(), pattern) for pattern in lowered)]

@@ -1,0 +1,87 @@
+"""The box of a call: where its energy starts and ends, in time and in frequency, around a peak of the score."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from ecotf.config import Config
+
+
+class BoxConfig(Config):
+    """How far around a score's peak a call is looked for, and where its edges are.
+
+    Attributes
+    ----------
+    search_s
+        The strongest slice is looked for this far on either side of the peak.
+    reach_s
+        A box ends at the latest this far from its strongest slice.
+    edge
+        An edge is where the strongest row falls under this share of its peak in the (logarithmic) spectrogram.
+    """
+
+    search_s: float = Field(0.006, ge=0)
+    reach_s: float = Field(0.04, gt=0)
+    edge: float = Field(0.4, gt=0, lt=1)
+
+
+def measure_boxes(values: np.ndarray, centres: np.ndarray, hop_s: float, config: BoxConfig) -> np.ndarray:
+    """Measure a box around each peak.
+
+    Parameters
+    ----------
+    values
+        float32 ``[slices, rows]``, denoised: 0 where nothing sounds.
+    centres
+        Slice of each peak, ``[n]``.
+
+    Returns
+    -------
+    int ``[n, 4]``: first and last slice, lowest and highest row; the edges are inside of the box.
+    """
+    search, reach = round(config.search_s / hop_s), round(config.reach_s / hop_s)
+    strength = values.max(axis=1)
+    boxes = np.empty((len(centres), 4), int)
+    for index, centre in enumerate(centres):
+        low, high = max(0, centre - search), min(len(values), centre + search + 1)
+        peak = low + int(strength[low:high].argmax())
+        level = config.edge * strength[peak]
+        first = peak - _run(strength[max(0, peak - reach) : peak][::-1], level)
+        last = peak + _run(strength[peak + 1 : peak + 1 + reach], level)
+        rows = np.flatnonzero(values[first : last + 1].max(axis=0) > level)
+        boxes[index] = first, last, *((rows[0], rows[-1]) if len(rows) else (0, values.shape[1] - 1))
+    return boxes
+
+
+def _run(strength: np.ndarray, level: float) -> int:
+    """How many values from the start stay above ``level``."""
+    below = np.flatnonzero(strength <= level)
+    return int(below[0]) if len(below) else len(strength)
+
+
+def drop_overlapping(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Which boxes stay: a box goes when a stronger one of the list shares over half of the shorter one's time.
+
+    Whether a box stays depends on its neighbours alone, so a recording handled in pieces gives what it gives whole.
+
+    Parameters
+    ----------
+    boxes
+        int ``[n, 4]`` of one label, ordered by time of the peak.
+
+    Returns
+    -------
+    bool ``[n]``
+    """
+    keep = np.ones(len(boxes), bool)
+    order = np.argsort(boxes[:, 0], kind="stable")
+    for place, this in enumerate(order):
+        for other in order[place + 1 :]:
+            if boxes[other, 0] > boxes[this, 1]:
+                break
+            shared = min(boxes[this, 1], boxes[other, 1]) - boxes[other, 0] + 1
+            shorter = min(boxes[this, 1] - boxes[this, 0], boxes[other, 1] - boxes[other, 0]) + 1
+            if 2 * shared > shorter:
+                keep[other if scores[other] <= scores[this] else this] = False
+    return keep

@@ -1,0 +1,29 @@
+"""Candidates of whole recordings whose spectrograms are at hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ecotf.detection.candidates import DetectionConfig, Stopwatch, find_candidates
+from ecotf.models.detector import Detector
+from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+
+_PIECE = 4096
+
+
+def candidates_of(
+    spectrogram: StoredSpectrogram, detector: Detector, config: DetectionConfig, stopwatch: Stopwatch | None = None
+) -> pd.DataFrame:
+    """All candidates of one recording; columns as `find_candidates`."""
+    values = spectrogram.values
+    pieces = (values[at : at + _PIECE] for at in range(0, len(values), _PIECE))
+    found = find_candidates(
+        pieces,
+        detector,
+        config,
+        spectrogram.hop_s,
+        spectrogram.offset_s,
+        spectrogram.frequencies_hz,
+        stopwatch=stopwatch,
+    )
+    return pd.concat(list(found), ignore_index=True)

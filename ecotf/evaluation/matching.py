@@ -1,0 +1,233 @@
+"""Which detection hits which call: the one rule that every figure of this room stands on.
+
+A detection hits a call when its middle lies in the call, widened by a tolerance on both sides. Detections choose in
+order of score, each the call of nearest middle that is still free, so a second detection of one call is a false alarm.
+Because the best choose first, the hits above any threshold are the same whether the detections below it are there or
+not: matching once serves every threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ecotf._kernels.events import match_intervals
+from ecotf.datasets.labels import CALL_LABEL
+from ecotf.errors import DataError
+
+DEFAULT_TOLERANCE_S = 0.010
+
+_MEANING = {CALL_LABEL: "any call", "": "a recording without annotations"}
+_DETECTION_COLUMNS = ("recording", "start_s", "end_s", "label", "score")
+_ANNOTATION_COLUMNS = ("recording", "start_s", "end_s", "label")
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.integer[Any]]
+Booleans = npt.NDArray[np.bool_]
+
+
+class Track(NamedTuple):
+    """The candidates of one label, matched: what average precision, thresholds and intervals are computed from."""
+
+    scores: Floats  # [D]
+    hits: Booleans  # [D]
+    recording_index: Integers  # [D], 0 to R - 1
+    calls_per_recording: Integers  # [R]
+
+    @property
+    def n_calls(self) -> int:
+        """All calls of this label, found or missed."""
+        return int(self.calls_per_recording.sum())
+
+
+def match_detections(
+    detections: pd.DataFrame,
+    annotations: pd.DataFrame,
+    tolerance_s: float = DEFAULT_TOLERANCE_S,
+    *,
+    by_label: bool = False,
+    not_call: Iterable[str] = (),
+) -> Integers:
+    """Match each detection to at most one call of its recording, and each call to at most one detection.
+
+    Parameters
+    ----------
+    detections
+        Columns recording, start_s, end_s, label, score; seconds.
+    annotations
+        Columns recording, start_s, end_s, label. Rows with an empty label or a label in ``not_call`` are not calls.
+    tolerance_s
+        A call is widened by this on both sides, in seconds.
+    by_label
+        Only a call of the detection's own label can be hit.
+
+    Returns
+    -------
+    ndarray of int64, shape [D]
+        The position (``iloc``) in ``annotations`` of the call that was hit, or -1 for a false alarm.
+
+    Raises
+    ------
+    DataError
+        A column is missing, a score is NaN, or a time is NaN or reversed.
+    """
+    check_detections(detections)
+    positions = np.flatnonzero(is_call(annotations, not_call))
+    calls = annotations.iloc[positions]
+    check_calls(calls)
+    columns = ["recording", "label"] if by_label else ["recording"]
+    keys = pd.concat([detections[columns].astype(str), calls[columns].astype(str)], ignore_index=True)
+    groups = keys.groupby(columns, sort=False).ngroup().to_numpy()
+    hits = match_groups(detections, groups[: len(detections)], calls, groups[len(detections) :], tolerance_s)
+    return np.where(hits >= 0, positions[hits] if positions.size else -1, -1).astype(np.int64)
+
+
+def match_groups(
+    detections: pd.DataFrame,
+    detection_groups: Integers,
+    calls: pd.DataFrame,
+    call_groups: Integers,
+    tolerance_s: float,
+) -> Integers:
+    """Match inside groups (recordings, or recordings by label); returns the position in ``calls`` or -1, shape [D]."""
+    hits = np.full(len(detections), -1, dtype=np.int64)
+    if not len(detections) or not len(calls):
+        return hits
+    centres, scores = _middles(detections), _column(detections, "score")
+    starts, ends = _column(calls, "start_s"), _column(calls, "end_s")
+    call_order = np.argsort(call_groups, kind="stable")
+    detection_order = np.argsort(detection_groups, kind="stable")
+    sorted_calls, sorted_detections = call_groups[call_order], detection_groups[detection_order]
+    for group in np.intersect1d(sorted_calls, sorted_detections):
+        theirs = call_order[slice(*np.searchsorted(sorted_calls, [group, group + 1]))]
+        mine = detection_order[slice(*np.searchsorted(sorted_detections, [group, group + 1]))]
+        found = np.asarray(match_intervals(centres[mine], scores[mine], starts[theirs], ends[theirs], tolerance_s))
+        hits[mine] = np.where(found >= 0, theirs[found], -1)
+    return hits
+
+
+def scored_tables(
+    detections: pd.DataFrame, annotations: pd.DataFrame, recordings: Sequence[str], not_call: Iterable[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Check both tables and return (detections, calls) of the scored recordings, with a column ``recording_index``.
+
+    Raises
+    ------
+    DataError
+        Besides what :func:`match_detections` refuses: no recordings, a scored recording that the annotations do not
+        name (its detections could not be judged), or detections in a recording that is not among the scored ones.
+    """
+    check_detections(detections)
+    calls_mask = is_call(annotations, not_call)
+    index = pd.Index(dict.fromkeys(str(recording) for recording in recordings))
+    if index.empty:
+        raise DataError("no recording to evaluate: the list of scored recordings is empty")
+    unknown = index.difference(pd.Index(annotations["recording"].astype(str).unique()))
+    if len(unknown):
+        raise DataError(
+            f"{len(unknown)} scored recording(s) are not in the annotations, first {unknown[0]!r}; "
+            "a recording without calls needs one row with an empty label"
+        )
+    found = index.get_indexer(pd.Index(detections["recording"].astype(str)))
+    if (found < 0).any():
+        name = detections["recording"].iloc[int(np.argmax(found < 0))]
+        raise DataError(f"detections in {name!r}, which is not in the list of scored recordings")
+    calls = annotations[calls_mask]
+    calls = calls.assign(recording_index=index.get_indexer(pd.Index(calls["recording"].astype(str))))
+    calls = calls[calls["recording_index"] >= 0].reset_index(drop=True)
+    check_calls(calls)
+    return detections.assign(recording_index=found).reset_index(drop=True), calls
+
+
+def match_track(detections: pd.DataFrame, calls: pd.DataFrame, n_recordings: int, tolerance_s: float) -> Track:
+    """Match the tables of :func:`scored_tables` (or a part of them: one label), whatever their labels say."""
+    detection_index = detections["recording_index"].to_numpy(np.int64)
+    call_index = calls["recording_index"].to_numpy(np.int64)
+    hits = match_groups(detections, detection_index, calls, call_index, tolerance_s)
+    per_recording = np.bincount(call_index, minlength=n_recordings)
+    return Track(_column(detections, "score"), hits >= 0, detection_index, per_recording.astype(np.int64))
+
+
+def nearest_calls(detections: pd.DataFrame, calls: pd.DataFrame, tolerance_s: float) -> Integers:
+    """For each detection the nearest call whose widened span holds its middle, taken or not; -1 if none. Shape [D]."""
+    nearest = np.full(len(detections), -1, dtype=np.int64)
+    distance = np.full(len(detections), np.inf)
+    centres = _middles(detections)
+    order = np.lexsort((centres, detections["recording_index"].to_numpy()))
+    groups, sorted_centres = detections["recording_index"].to_numpy()[order], centres[order]
+    starts, ends = _column(calls, "start_s"), _column(calls, "end_s")
+    for call, recording in enumerate(calls["recording_index"].to_numpy()):
+        first, stop = np.searchsorted(groups, [recording, recording + 1])
+        low, high = starts[call] - tolerance_s, ends[call] + tolerance_s
+        begin = first + np.searchsorted(sorted_centres[first:stop], low, side="left")
+        end = first + np.searchsorted(sorted_centres[first:stop], high, side="right")
+        inside = order[begin:end]
+        away = np.abs(centres[inside] - (starts[call] + ends[call]) / 2)
+        closer = away < distance[inside]
+        nearest[inside[closer]], distance[inside[closer]] = call, away[closer]
+    return nearest
+
+
+def is_call(annotations: pd.DataFrame, not_call: Iterable[str] = ()) -> Booleans:
+    """Which annotation rows are calls: a label that is neither empty nor in ``not_call``. Shape [A]."""
+    _need_columns(annotations, _ANNOTATION_COLUMNS, "annotations")
+    labels = annotations["label"].fillna("").astype(str)
+    return ~labels.isin(["", *not_call]).to_numpy(bool)
+
+
+def check_labels(labels: Sequence[str], not_call: Collection[str]) -> None:
+    """Refuse species named twice, species that are no calls, and a species called ``call``."""
+    for position, label in enumerate(labels):
+        if label in labels[:position]:
+            raise DataError(f"label {label!r} is listed twice")
+        if label in (*not_call, CALL_LABEL, ""):
+            raise DataError(f"{label!r} cannot be a species: it stands for {_MEANING.get(label, 'what is not a call')}")
+
+
+def check_detections(detections: pd.DataFrame) -> None:
+    """Refuse a detections table that cannot be judged; the message quotes the first bad row."""
+    _need_columns(detections, _DETECTION_COLUMNS, "detections")
+    scores = _column(detections, "score")
+    bad = ~np.isfinite(scores)
+    if bad.any():
+        row = int(np.argmax(bad))
+        name = detections["recording"].iloc[row]
+        raise DataError(f"detections row {row} ({name!r}): score is {scores[row]}; a score must be a finite number")
+    _check_times(detections, "detections")
+
+
+def check_calls(calls: pd.DataFrame) -> None:
+    """Refuse calls without a start and an end in the right order."""
+    _check_times(calls, "annotations")
+
+
+def _check_times(table: pd.DataFrame, name: str) -> None:
+    start, end = _column(table, "start_s"), _column(table, "end_s")
+    bad = ~(np.isfinite(start) & np.isfinite(end) & (start <= end))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(
+            f"{name}: {table['label'].iloc[row]!r} in {table['recording'].iloc[row]!r} runs from {start[row]} s to "
+            f"{end[row]} s; both must be numbers and the start must not be after the end"
+        )
+
+
+def _need_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise DataError(f"{name} table: column {missing[0]!r} is missing; it needs {', '.join(columns)}")
+
+
+def _column(table: pd.DataFrame, name: str) -> Floats:
+    try:
+        return np.ascontiguousarray(table[name].to_numpy(np.float64))
+    except (TypeError, ValueError):
+        raise DataError(f"column {name!r} holds something that is not a number") from None
+
+
+def _middles(table: pd.DataFrame) -> Floats:
+    return (_column(table, "start_s") + _column(table, "end_s")) / 2

@@ -1,0 +1,155 @@
+"""Run a trained model over recordings: stream each, find its calls, write them down, and account for every file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
+from ecotf.detection.candidates import DetectionConfig, find_candidates
+from ecotf.errors import ConfigError, RecordingError
+from ecotf.features.spectrogram import BandSpectrogram
+from ecotf.inference.ledger import Ledger, done_recordings
+from ecotf.inference.load import LoadedRun
+from ecotf.inference.naming import name_calls
+from ecotf.inference.writers import DetectionWriter, common_folder
+
+_BLOCK_S = 1.0
+
+Report = Callable[[str, str, str, int], None]
+"""Told recording, status, reason and number of detections as each recording ends."""
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What a user may ask of a classification.
+
+    Attributes
+    ----------
+    time_expansion
+        Stated by the user; None takes what the recording's metadata say, or real time.
+    channel
+        ``mix``, ``each`` or a number from 0.
+    threshold
+        One threshold for everything instead of the run's own.
+    unnamed
+        Keep calls that no species is named for, as ``bat``.
+    """
+
+    formats: tuple[str, ...] = ("csv",)
+    time_expansion: float | None = None
+    channel: ChannelChoice | Literal["each"] = "mix"
+    threshold: float | None = None
+    unnamed: bool = True
+
+
+def classify(
+    run: LoadedRun,
+    recordings: Sequence[Path],
+    output: Path,
+    options: ClassifierOptions,
+    resume: bool = False,
+    report: Report | None = None,
+) -> dict[str, int]:
+    """Classify ``recordings`` and write detections and the ledger into ``output``.
+
+    A recording that cannot be used is noted in the ledger with the reason; the others go on.
+
+    Parameters
+    ----------
+    resume
+        Skip what an earlier, interrupted job into the same folder has settled.
+
+    Returns
+    -------
+    How many recordings ended in each status.
+    """
+    names = [str(path) for path in recordings]
+    settled = done_recordings(output / "ledger.csv") & set(names) if resume else set()
+    with (
+        Ledger(output / "ledger.csv", resume) as ledger,
+        DetectionWriter(output, options.formats, common_folder(names), names, settled or None) as writer,
+    ):
+        for name in names:
+            if name in settled:
+                continue
+            began = perf_counter()
+            detections, duration_s = _nothing(), float("nan")
+            try:
+                recording = open_recording(name, time_expansion=options.time_expansion)
+                duration_s = recording.duration_s
+                status, reason, detections = _classify_one(run, recording, options)
+                writer.add(name, detections, recording.sample_rate)
+            except RecordingError as error:
+                status, reason = error.status, str(error)
+            ledger.add(name, status, reason, duration_s, len(detections), perf_counter() - began)
+            if report is not None:
+                report(name, status, reason, len(detections))
+        return {str(status): number for status, number in ledger.summary().items()}
+
+
+def _classify_one(
+    run: LoadedRun, recording: Recording, options: ClassifierOptions
+) -> tuple[Literal["done", "silent", "short"], str, pd.DataFrame]:
+    try:
+        spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
+    except ConfigError as error:
+        raise RecordingError(str(error), "unsupported") from None
+    shortest = run.recipe.windows.width_s
+    if recording.duration_s < shortest:
+        raise RecordingError(
+            f"{recording.duration_s * 1000:.1f} ms long; one window of the model is {shortest * 1000:.1f} ms", "short"
+        )
+    tables, silent = [], []
+    for channel in channels_to_read(recording, options.channel):
+        table, is_silent = detect(run, recording, spectrogram, channel)
+        tables.append(name_calls(table, _thresholds(run, options.threshold), options.unnamed))
+        silent.append(is_silent)
+    detections = pd.concat(tables).sort_values(["start_s", "label"], ignore_index=True)
+    if all(silent):
+        return "silent", "every sample is the same; a broken microphone or an empty channel", detections
+    return "done", "", detections
+
+
+def detect(
+    run: LoadedRun, recording: Recording, spectrogram: BandSpectrogram, channel: ChannelChoice
+) -> tuple[pd.DataFrame, bool]:
+    """Candidates of one channel, and whether the channel is silent. Memory does not grow with the recording."""
+    config: DetectionConfig = run.recipe.detection
+    lowest, highest = np.inf, -np.inf
+
+    def pieces() -> Iterator[np.ndarray]:
+        nonlocal lowest, highest
+        stream = spectrogram.stream()
+        for block in recording.blocks(round(_BLOCK_S * recording.sample_rate), channel=channel):
+            lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
+            yield stream.push(block)
+        yield stream.finish()
+
+    found = list(
+        find_candidates(
+            pieces(),
+            run.detector,
+            config,
+            spectrogram.hop_s,
+            spectrogram.offset_s,
+            spectrogram.frequencies_hz,
+        )
+    )
+    silent = not lowest < highest
+    table = pd.concat(found, ignore_index=True)
+    return (table.iloc[:0] if silent else table), silent
+
+
+def _thresholds(run: LoadedRun, stated: float | None) -> dict[str, float]:
+    return run.thresholds if stated is None else dict.fromkeys(run.thresholds, stated)
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame(columns=["start_s", "end_s", "low_hz", "high_hz", "label", "score"])

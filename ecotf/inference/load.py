@@ -1,0 +1,38 @@
+"""Read a run: the recipe, the detector and its thresholds, all from inside the run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecotf.config import read_yaml, validate
+from ecotf.models.detector import Detector
+from ecotf.models.saved import build_detector, load_weights
+from ecotf.recipe import Recipe
+from ecotf.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run that is ready to classify.
+
+    Attributes
+    ----------
+    thresholds
+        Of every species and of ``call``, fitted on the run's validation recordings.
+    """
+
+    path: Path
+    recipe: Recipe
+    detector: Detector
+    thresholds: dict[str, float]
+
+
+def load_run(path: str | Path) -> LoadedRun:
+    """Read the run folder at ``path``; raises `ConfigError` when it is half written, or is no run."""
+    run = RunFolder.open(path)
+    recipe = validate(Recipe, read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
+    species = run.read_table("labels.csv")["label"].astype(str).tolist()
+    detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, species)
+    detector = load_weights(detector, run.file("model"), recipe.trees is not None)
+    return LoadedRun(run.path, recipe, detector, dict(run.read_json("thresholds.json")["thresholds"]))

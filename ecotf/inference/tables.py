@@ -1,0 +1,110 @@
+"""The detections of a whole job: the journal they are collected in, and the tables made of it at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ecotf.files import atomic_file, explain_write_errors
+from ecotf.inference.formats import Call
+
+COLUMNS = ("recording", *Call._fields)
+PUBLISHED_COLUMNS = ("file_name", "predicted_time", "predicted_species", "predicted_prob")
+_SCHEMA = pa.schema([(name, pa.string() if name in ("recording", "label") else pa.float64()) for name in COLUMNS])
+_ROW_GROUP = 50_000
+
+Row = tuple[str, Call]
+
+
+def start_journal(journal: Path, older: Iterable[Row] = ()) -> None:
+    """Make a journal, a CSV with the columns :data:`COLUMNS`, that begins with ``older`` rows."""
+    with atomic_file(journal) as partial, open(partial, "wb") as file:
+        file.write(_csv([COLUMNS]))
+        for recording, call in older:
+            file.write(_csv([_cells(recording, call)]))
+
+
+def append_to_journal(journal: Path, recording: str, calls: Iterable[Call]) -> None:
+    """Append the calls of one recording and wait until they are on the disk: all of them, or on a full disk none."""
+    content = _csv(_cells(recording, call) for call in calls)
+    size = os.path.getsize(journal)
+    try:
+        with explain_write_errors(journal), open(journal, "ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        os.truncate(journal, size)
+        raise
+
+
+def read_journal(journal: Path) -> Iterator[Row]:
+    """Read a journal row by row; a row that a kill cut off is left out."""
+    with open(journal, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        for cells in islice(csv.reader(file), 1, None):
+            try:
+                recording, start_s, end_s, low_hz, high_hz, label, score = cells
+                start, end, low, high, sure = (
+                    float(cell or "nan") for cell in (start_s, end_s, low_hz, high_hz, score)
+                )
+            except ValueError:
+                continue
+            yield recording, Call(start, end, low, high, label, sure)
+
+
+def read_parquet(path: Path) -> Iterator[Row]:
+    """Read a table written by :func:`write_parquet`, one row group at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=list(COLUMNS)):
+            for row in batch.to_pylist():
+                yield row.pop("recording"), Call(**row)
+
+
+def write_csv(rows: Iterable[Row], path: Path, root: Path) -> None:
+    """Write our own columns, as the journal has them."""
+    start_journal(path, rows)
+
+
+def write_published_csv(rows: Iterable[Row], path: Path, root: Path) -> None:
+    """Write the published system's table: one row per call, real seconds and scores with three decimals.
+
+    ``file_name`` is relative to ``root``, the folder that all recordings lie in.
+    """
+    with atomic_file(path) as partial, open(partial, "wb") as file:
+        file.write(_csv([PUBLISHED_COLUMNS]))
+        for recording, call in rows:
+            name = os.path.relpath(os.path.abspath(recording), root)
+            file.write(_csv([(name, f"{call.start_s:.3f}", call.label, f"{call.score:.3f}")]))
+
+
+def write_parquet(rows: Iterable[Row], path: Path, root: Path) -> None:
+    """Write our own columns as Parquet, one row group at a time."""
+    rows = iter(rows)
+    with atomic_file(path) as partial, pq.ParquetWriter(partial, _SCHEMA) as writer:
+        while group := [(_utf8(recording), *call) for recording, call in islice(rows, _ROW_GROUP)]:
+            columns = zip(zip(*group, strict=True), _SCHEMA.types, strict=True)
+            writer.write_table(pa.table([pa.array(column, kind) for column, kind in columns], schema=_SCHEMA))
+
+
+def _cells(recording: str, call: Call) -> list[str | float]:
+    values = (recording, *call)
+    return ["" if value != value else value for value in values]  # an unknown edge is an empty cell, not "nan"
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    # Names from old recorders need not be UTF-8; their bytes pass through unharmed.
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _utf8(name: str) -> str:
+    """Parquet holds only UTF-8; a byte that is not shows as the replacement character."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

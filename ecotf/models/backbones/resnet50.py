@@ -1,0 +1,55 @@
+"""ResNet-50, first version (He et al. 2016, arXiv:1512.03385), from scratch on one-channel windows."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ecotf.config import Config
+from ecotf.models.backbones.parts import BackboneParts
+
+# filters of the two narrow convolutions, number of blocks; the widest convolution has four times the filters
+_STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
+
+
+class ResNet50Config(Config):
+    """ResNet-50 with L2 weight decay and batch normalisation."""
+
+    name: Literal["resnet50"] = "resnet50"
+    l2: float = Field(0.005, ge=0)
+    batch_norm_momentum: float = Field(0.99, gt=0, lt=1)
+    batch_norm_epsilon: float = Field(0.001, gt=0)
+
+
+def build_resnet50(config: ResNet50Config, columns: int, rows: int) -> BackboneParts:
+    """Build the network; its embedding is the global average of the last 2048 feature maps.
+
+    Its receptive field is far wider than a window, so its trunk is not shared between windows (``context`` is 0).
+    """
+    import keras
+
+    def convolve(x: Any, filters: int, kernel: int, stride: int = 1, relu: bool = True) -> Any:
+        regularizer = keras.regularizers.L2(config.l2)
+        x = keras.layers.Conv2D(
+            filters, kernel, stride, padding="same", kernel_initializer="he_normal", kernel_regularizer=regularizer
+        )(x)
+        x = keras.layers.BatchNormalization(momentum=config.batch_norm_momentum, epsilon=config.batch_norm_epsilon)(x)
+        return keras.layers.ReLU()(x) if relu else x
+
+    x = inputs = keras.Input((None, rows, 1))
+    x = convolve(x, 64, 7, stride=2)
+    x = keras.layers.MaxPooling2D(3, 2, padding="same")(x)
+    for stage, (filters, blocks) in enumerate(_STAGES):
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            shortcut = x if block else convolve(x, 4 * filters, 1, stride, relu=False)
+            y = convolve(x, filters, 1, stride)
+            y = convolve(y, filters, 3)
+            y = convolve(y, 4 * filters, 1, relu=False)
+            x = keras.layers.ReLU()(keras.layers.Add()([y, shortcut]))
+    trunk = keras.Model(inputs, x, name="trunk")
+    width = -(-columns // 32)
+    neck_inputs = keras.Input((width, *x.shape[2:]))
+    neck = keras.Model(neck_inputs, keras.layers.GlobalAveragePooling2D()(neck_inputs), name="neck")
+    return BackboneParts(trunk, neck, 32, 0)

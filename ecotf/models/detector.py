@@ -1,0 +1,78 @@
+"""A detector: everything that turns a spectrogram into scores, whatever networks and trees it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ecotf.features.spectrogram import BandSpectrogramConfig
+from ecotf.models.heads.trees import Trees
+from ecotf.models.network import Network
+from ecotf.pipelines.windows import WindowsConfig
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Networks, and trees if there are any, with the class names and the front end that they were trained for.
+
+    Attributes
+    ----------
+    networks
+        One network that answers everything, or a detector of calls followed by a namer of species.
+    trees
+        Replace the first network's dense head: they see its embedding.
+    """
+
+    front_end: BandSpectrogramConfig
+    windows: WindowsConfig
+    species: tuple[str, ...]
+    networks: tuple[Network, ...]
+    trees: Trees | None = None
+    compiled: dict[Any, Callable[[Any], Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_cascade(self) -> bool:
+        """Whether species are named by a second network."""
+        return len(self.networks) == 2
+
+    def with_trees(self, trees: Trees | None) -> Detector:
+        """The same with other trees."""
+        return replace(self, trees=trees, compiled={})
+
+    def needs_embedding(self, network: Network) -> bool:
+        """Whether what is wanted of ``network`` is its embedding rather than its scores."""
+        return self.trees is not None and network is self.networks[0]
+
+    def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
+        """Turn the networks' outputs into scores.
+
+        Parameters
+        ----------
+        outputs
+            For each network, its scores, or its embedding where `needs_embedding` says so: ``[n, ...]``.
+
+        Returns
+        -------
+        float32 ``[n, 1 + species]``: the score of "not a call", then of each species.
+        """
+        first = outputs[0]
+        if self.trees is not None:
+            return self.trees.predict(first)
+        if self.is_cascade:
+            return np.hstack([first[:, :1], outputs[1]])
+        return first
+
+
+def forward(network: Network, embedding: bool) -> Callable[[Any], Any]:
+    """A compiled function from windows to scores or, if ``embedding``, to the embedding."""
+    import tensorflow as tf
+
+    def run(windows: Any) -> Any:
+        x = network.parts.neck(network.parts.trunk(windows, training=False), training=False)
+        return x if embedding else network.head(x, training=False)
+
+    shape = [None, network.columns, network.rows, 1]
+    return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.float32)])

@@ -1,0 +1,1 @@
+"""Heads that are not a dense layer: gradient-boosted trees over an embedding."""

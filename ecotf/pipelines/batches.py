@@ -1,0 +1,102 @@
+"""Batches of training windows, cut from spectrograms while the network trains (tf.data)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from ecotf.config import Config
+from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.pipelines.windows import WindowsConfig, WindowTable, cut_table
+
+
+class AugmentationConfig(Config):
+    """What is done to training windows in passing; nothing by default, as published.
+
+    Attributes
+    ----------
+    gain_db
+        The level of each window is shifted by up to this much, as if the bat were nearer or farther.
+    time_mask, frequency_mask
+        Up to this share of the columns or bands is set to zero (Park et al. 2019).
+    """
+
+    gain_db: float = Field(0.0, ge=0)
+    time_mask: float = Field(0.0, ge=0, lt=1)
+    frequency_mask: float = Field(0.0, ge=0, lt=1)
+
+
+def window_batches(
+    table: WindowTable,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    spectrograms: Sequence[StoredSpectrogram],
+    windows: WindowsConfig,
+    *,
+    batch: int,
+    context: int = 0,
+    augmentation: AugmentationConfig | None = None,
+    rng: np.random.Generator | None = None,
+) -> Any:
+    """A tf.data set of one pass over ``table``: ``(window, target, weight)``.
+
+    Windows are cut batch by batch from the (memory-mapped) spectrograms, so memory holds a few batches, not the set.
+
+    Parameters
+    ----------
+    context
+        Slices of surroundings on either side of each window.
+    rng
+        Shuffles and augments; without it the order is the table's and nothing is augmented.
+    """
+    import tensorflow as tf
+
+    order = np.arange(len(table)) if rng is None else rng.permutation(len(table))
+    seeds = (
+        np.zeros(-(-len(table) // batch), np.int64)
+        if rng is None
+        else rng.integers(1 << 62, size=-(-len(table) // batch))
+    )
+
+    def cut(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        index = order[number * batch : (number + 1) * batch]
+        x = cut_table(table.take(index), spectrograms, windows, context)
+        if augmentation is not None and rng is not None:
+            augment(x, augmentation, np.random.default_rng(seeds[number]))
+        return x, targets[index], weights[index]
+
+    columns, bands = cut_table(table.take(order[:1]), spectrograms, windows, context).shape[1:3]
+
+    def cut_in_graph(number: Any) -> Any:
+        x, y, w = tf.numpy_function(cut, [number], (tf.float32, tf.float32, tf.float32))
+        x.set_shape([None, columns, bands, 1])
+        y.set_shape([None, targets.shape[1]])
+        w.set_shape([None])
+        return x, y, w
+
+    numbers = tf.data.Dataset.range(len(seeds))
+    return numbers.map(cut_in_graph, num_parallel_calls=1, deterministic=True).prefetch(2)
+
+
+def augment(x: np.ndarray, config: AugmentationConfig, rng: np.random.Generator) -> None:
+    """Augment windows ``[n, columns, bands, 1]`` in place. Silence stays silence: zeros are what denoising left."""
+    if config.gain_db:
+        # In a logarithm of power, a gain is a shift; what falls under the noise floor is gone.
+        shift = rng.uniform(-config.gain_db, config.gain_db, size=(len(x), 1, 1, 1)).astype(np.float32)
+        x += np.where(x > 0, shift * np.float32(np.log(10) / 10), 0)
+        np.maximum(x, 0, out=x)
+    for axis, share in ((1, config.time_mask), (2, config.frequency_mask)):
+        if share:
+            _mask(x, axis, share, rng)
+
+
+def _mask(x: np.ndarray, axis: int, share: float, rng: np.random.Generator) -> None:
+    n = x.shape[axis]
+    length = rng.integers(0, int(share * n) + 1, size=len(x))
+    start = rng.integers(0, n - length + 1)
+    place = np.arange(n)[None, :]
+    keep = (place < start[:, None]) | (place >= (start + length)[:, None])
+    x *= np.expand_dims(keep, tuple({1, 2, 3} - {axis})).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Training: stages that fit networks and trees, and rounds that mine what the last model got wrong."""

@@ -1,0 +1,178 @@
+"""The recordings of a training: opened, checked against their annotations, and turned into spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+
+from ecotf.config import Config
+from ecotf.datasets.against_audio import check_recordings
+from ecotf.datasets.labels import NOT_CALLS, labels_that_match
+from ecotf.datasets.manifest import Manifest
+from ecotf.datasets.splits import split_by_group
+from ecotf.errors import DataError, RecordingError
+from ecotf.pipelines.spectrogram_store import SpectrogramStore, StoredSpectrogram
+from ecotf.pipelines.windows import WindowsConfig, WindowTable, empty_windows, place_windows
+from ecotf.training.progress import Tell
+
+
+class DataConfig(Config):
+    """Which annotations are calls, and how recordings are split when the manifest does not say.
+
+    Attributes
+    ----------
+    not_call
+        Shell patterns of labels that are annotated but are no calls.
+    train, valid, test
+        Shares of the groups.
+    channel
+        ``mix`` or the number of a channel, from 0.
+    """
+
+    not_call: tuple[str, ...] = NOT_CALLS
+    train: float = Field(0.7, gt=0)
+    valid: float = Field(0.15, gt=0)
+    test: float = Field(0.15, ge=0)
+    channel: str | int = "mix"
+
+    @field_validator("channel")
+    @classmethod
+    def _known_channel(cls, channel: str | int) -> str | int:
+        if channel != "mix" and not (isinstance(channel, int) and channel >= 0):
+            raise ValueError(f"{channel!r} is not a channel; allowed: mix, or a number from 0")
+        return channel
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a training sees.
+
+    Attributes
+    ----------
+    manifest
+        With splits; only recordings that could be read.
+    spectrograms
+        In the order of ``manifest.recordings``.
+    species
+        The labels of the training recordings' calls, sorted.
+    not_call
+        The labels that are no calls.
+    problems
+        ``recording, status, reason`` of what could not be read.
+    """
+
+    manifest: Manifest
+    spectrograms: list[StoredSpectrogram]
+    species: tuple[str, ...]
+    not_call: tuple[str, ...]
+    problems: pd.DataFrame
+
+    def recordings_of(self, split: str) -> list[str]:
+        """Names of the recordings of a split."""
+        return self.manifest.of_split(split).recordings
+
+    def indices_of(self, split: str) -> list[int]:
+        """Indices into ``spectrograms`` of a split."""
+        inside = set(self.recordings_of(split))
+        return [index for index, recording in enumerate(self.manifest.recordings) if recording in inside]
+
+    def calls_of(self, recording: str) -> pd.DataFrame:
+        """Annotated calls of one recording, of any class."""
+        table = self.manifest.annotations
+        return table[(table["recording"] == recording) & ~table["label"].isin(self.not_call)]
+
+    def sounds_of(self, recording: str) -> pd.DataFrame:
+        """Annotated sounds of one recording that are no calls."""
+        table = self.manifest.annotations
+        return table[(table["recording"] == recording) & table["label"].isin(self.not_call)]
+
+
+def prepare_data(
+    manifest: Manifest,
+    config: DataConfig,
+    store: SpectrogramStore,
+    seed: int,
+    tell: Tell,
+    threads: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingData:
+    """Read every recording, leave out (and name) those that cannot be read, and split what is left.
+
+    Raises
+    ------
+    DataError
+        Nothing could be read, an annotation lies outside of its recording, or the training recordings hold no call.
+    """
+    recordings = manifest.recordings
+    done = 0
+
+    def read(recording: str) -> StoredSpectrogram | RecordingError:
+        nonlocal done
+        try:
+            return store.get(manifest.path_of(recording), manifest.time_expansion_of(recording))
+        except RecordingError as error:
+            return error
+        finally:
+            done += 1
+            if progress is not None:
+                progress(done, len(recordings))
+
+    with ThreadPoolExecutor(threads) as pool:
+        results = list(pool.map(read, recordings))
+    problems = []
+    readable: dict[str, StoredSpectrogram] = {}
+    for recording, result in zip(recordings, results, strict=True):
+        if isinstance(result, RecordingError):
+            problems.append({"recording": recording, "status": result.status, "reason": str(result)})
+            tell(f"left out: {recording}: {result}")
+        else:
+            readable[recording] = result
+    if not readable:
+        raise DataError(f"none of the {len(recordings)} recordings can be read; the first: {problems[0]['reason']}")
+    manifest = manifest.subset(readable)
+    check_recordings(manifest, {name: spectrogram.duration_s for name, spectrogram in readable.items()})
+    if not (manifest.table["split"] != "").any():
+        shares = {"train": config.train, "valid": config.valid, "test": config.test}
+        manifest = split_by_group(manifest, {name: share for name, share in shares.items() if share}, seed)
+    for split in ("train", "valid"):
+        if not manifest.of_split(split).recordings:
+            raise DataError(f"no recording is in the split {split!r}; training needs one, to fit on or to choose by")
+    not_call = labels_that_match(manifest.labels, config.not_call)
+    in_training = manifest.of_split("train").annotations["label"]
+    counts = in_training[~in_training.isin(not_call)].value_counts()
+    if counts.empty:
+        raise DataError("the training recordings hold no annotated call; labels that are no calls: " + str(not_call))
+    for species, count in counts.items():
+        if count == 1:
+            tell(f"{species}: one annotated call in the training recordings; it is learned, hardly to be found again")
+    return TrainingData(
+        manifest,
+        [readable[recording] for recording in manifest.recordings],
+        tuple(sorted(counts.index)),
+        tuple(not_call),
+        pd.DataFrame(problems, columns=["recording", "status", "reason"]),
+    )
+
+
+def training_windows(data: TrainingData, split: str, config: WindowsConfig, seed: int) -> WindowTable:
+    """Place the windows of all recordings of a split; each recording draws from its own random numbers."""
+    table = empty_windows(len(data.species))
+    recordings = data.manifest.recordings
+    for index in data.indices_of(split):
+        rng = np.random.default_rng([seed, index])
+        placed = place_windows(
+            index,
+            data.spectrograms[index].duration_s,
+            data.calls_of(recordings[index]),
+            data.sounds_of(recordings[index]),
+            data.species,
+            config,
+            rng,
+        )
+        table = table.joined(placed)
+    return table

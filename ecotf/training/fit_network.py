@@ -1,0 +1,194 @@
+"""Fit one network on windows: epochs, early stopping, and a checkpoint from which a killed training goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from ecotf.config import Config
+from ecotf.errors import DataError
+from ecotf.files import atomic_file
+from ecotf.models.network import Network
+from ecotf.pipelines.batches import AugmentationConfig, window_batches
+from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.pipelines.windows import WindowsConfig, WindowTable
+from ecotf.training.progress import Tell
+
+_SAVE_EVERY_S = 15.0
+
+
+class FitNetworkStage(Config):
+    """Fit the network called ``network`` with Adam until its validation loss stops falling.
+
+    Attributes
+    ----------
+    loss
+        ``binary`` cross-entropy for independent sigmoid scores, ``categorical`` for a softmax.
+    min_delta, patience
+        Training stops after ``patience`` epochs that did not improve the validation loss by ``min_delta``; the best
+        epoch's weights stay.
+    """
+
+    name: Literal["fit_network"] = "fit_network"
+    network: str
+    loss: Literal["binary", "categorical"] = "binary"
+    learning_rate: float = Field(8.483428982440717e-4, gt=0)
+    beta_1: float = Field(0.9, ge=0, lt=1)
+    beta_2: float = Field(0.999, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    batch: int = Field(320, ge=1)
+    epochs: int = Field(200, ge=1)
+    min_delta: float = Field(0.005, ge=0)
+    patience: int = Field(20, ge=1)
+    context: bool = True
+    balanced: bool = True
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+
+def fit_network(
+    network: Network,
+    stage: FitNetworkStage,
+    train: WindowTable,
+    valid: WindowTable,
+    spectrograms: Sequence[StoredSpectrogram],
+    windows: WindowsConfig,
+    seed: int,
+    checkpoint: Path,
+    tell: Tell,
+) -> pd.DataFrame:
+    """Fit ``network`` in place.
+
+    Parameters
+    ----------
+    train, valid
+        Windows of training and of validation recordings; their ``recording`` indexes ``spectrograms``.
+    checkpoint
+        Written now and then, read when it is there: the same seed gives the same weights with or without a kill.
+
+    Returns
+    -------
+    One row an epoch: ``network, epoch, loss, valid_loss, learning_rate``.
+    """
+    import keras
+
+    answers = network.config.head.answers
+    if answers == "species":
+        # This network is only ever asked about calls.
+        train, valid = train.take(np.flatnonzero(train.is_call)), valid.take(np.flatnonzero(valid.is_call))
+    for table, side in ((train, "training"), (valid, "validation")):
+        if not len(table):
+            raise DataError(f"network {network.config.name!r}: the {side} recordings hold no window to fit on")
+    targets = train.targets(answers)
+    weights = balanced_weights(targets) if stage.balanced else np.ones(len(train), np.float32)
+    context = network.parts.context if stage.context else 0
+    model = _with_context(network, context) if context else network.model
+    optimizer = keras.optimizers.Adam(stage.learning_rate, stage.beta_1, stage.beta_2, stage.epsilon)
+    losses = {"binary": keras.losses.BinaryCrossentropy, "categorical": keras.losses.CategoricalCrossentropy}
+    model.compile(optimizer, losses[stage.loss]())
+    optimizer.build(model.trainable_variables)
+    state = _FitState(model, optimizer, checkpoint)
+    context_slices = context * windows.reduce_time
+    shared: dict[str, Any] = {"batch": stage.batch, "context": context_slices}
+    valid_targets = valid.targets(answers)
+    valid_weights = balanced_weights(valid_targets) if stage.balanced else np.ones(len(valid), np.float32)
+    valid_set = window_batches(valid, valid_targets, valid_weights, spectrograms, windows, **shared)
+
+    while state.epoch < stage.epochs and state.waited < stage.patience:
+        rng = np.random.default_rng([seed, state.epoch])
+        batches = window_batches(
+            train, targets, weights, spectrograms, windows, augmentation=stage.augmentation, rng=rng, **shared
+        )
+        loss = float(model.fit(batches, verbose=0).history["loss"][0])
+        valid_loss = float(model.evaluate(valid_set, verbose=0))
+        better = state.note(network.config.name, loss, valid_loss, stage)
+        tell(
+            f"{network.config.name}: epoch {state.epoch}/{stage.epochs}  loss {loss:.4f}  validation {valid_loss:.4f}"
+            + ("  best so far" if better else "")
+        )
+    state.restore_best()
+    return pd.DataFrame(state.history)
+
+
+def balanced_weights(targets: np.ndarray) -> np.ndarray:
+    """Weight of each sample so that every class counts the same: the mean of its classes' ``n / (classes * count)``.
+
+    Parameters
+    ----------
+    targets
+        0 or 1, ``[n, k]``; a row of zeros has weight 1.
+    """
+    counts = targets.sum(axis=0)
+    present = np.count_nonzero(counts)
+    per_class = np.where(counts > 0, len(targets) / (max(present, 1) * np.maximum(counts, 1)), 0)
+    n_labels = targets.sum(axis=1)
+    weights = np.where(n_labels > 0, targets @ per_class / np.maximum(n_labels, 1), 1.0)
+    return weights.astype(np.float32)
+
+
+def _with_context(network: Network, context: int) -> Any:
+    """The network over windows with their surroundings; the neck is shown the columns that are the window's."""
+    import keras
+
+    parts = network.parts
+    skip, width = context // parts.stride, parts.neck.input_shape[1]
+    inputs = keras.Input((network.columns + 2 * context, network.rows, 1))
+    maps = parts.trunk(inputs)
+    return keras.Model(inputs, network.head(parts.neck(maps[:, skip : skip + width])))
+
+
+class _FitState:
+    """Where a fit stands; on disk now and then, all variables included (Adam's moments, dropout's seeds).
+
+    Every epoch depends on the variables and on its own number alone, so going on from an older state repeats what was
+    lost exactly.
+    """
+
+    def __init__(self, model: Any, optimizer: Any, path: Path) -> None:
+        self.model, self.optimizer, self.path = model, optimizer, path
+        self.epoch = self.waited = 0
+        self.best_loss = float("inf")
+        self.best: list[np.ndarray] = model.get_weights()
+        self.history: list[dict[str, Any]] = []
+        self._saved_at = perf_counter()
+        if path.exists():
+            self._load()
+
+    def note(self, name: str, loss: float, valid_loss: float, stage: FitNetworkStage) -> bool:
+        better = valid_loss < self.best_loss - stage.min_delta
+        self.epoch += 1
+        self.waited = 0 if better else self.waited + 1
+        if better:
+            self.best_loss, self.best = valid_loss, self.model.get_weights()
+        self.history.append({"network": name, "epoch": self.epoch, "loss": loss, "valid_loss": valid_loss})
+        if perf_counter() - self._saved_at > _SAVE_EVERY_S:
+            self._save()
+            self._saved_at = perf_counter()
+        return better
+
+    def restore_best(self) -> None:
+        self.model.set_weights(self.best)
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _save(self) -> None:
+        facts = {name: getattr(self, name) for name in ("epoch", "waited", "best_loss", "history")}
+        arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
+        arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best)}
+        with atomic_file(self.path) as partial, partial.open("wb") as stream:
+            np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+
+    def _load(self) -> None:
+        with np.load(self.path, allow_pickle=False) as kept:
+            for name, value in json.loads(str(kept["facts"])).items():
+                setattr(self, name, value)
+            for i, variable in enumerate(self._variables()):
+                variable.assign(kept[f"variable_{i}"])
+            self.best = [kept[f"best_{i}"] for i in range(len(self.best))]

@@ -1,0 +1,52 @@
+"""What training needs of the outside: somewhere to keep what it made, and somebody to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+Tell = Callable[[str], None]
+"""Takes one line about what goes on."""
+
+
+class Keeper(Protocol):
+    """A run folder, as far as training knows."""
+
+    path: Path
+
+    def writing(self, name: str, *, folder: bool = False) -> AbstractContextManager[Path]:
+        """A temporary path that becomes ``name`` if the block succeeds."""
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write JSON."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write text."""
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table as CSV or Parquet."""
+
+    def read_json(self, name: str) -> Any:
+        """Read JSON."""
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """Read a table."""
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+
+    def file(self, name: str) -> Path:
+        """Path of a file that is there."""
+
+    def step_done(self, name: str) -> bool:
+        """Whether a step was finished, now or before the training was interrupted."""
+
+    def mark_done(self, name: str, **facts: Any) -> None:
+        """Note that a step is finished."""
+
+    def step_facts(self, name: str) -> dict[str, Any]:
+        """What was noted with it."""

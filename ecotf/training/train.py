@@ -1,0 +1,216 @@
+"""Train a call detector: rounds of fitting its stages, choosing thresholds on validation data, and mining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecotf.detection.recordings import candidates_of
+from ecotf.detection.scoring import Stopwatch
+from ecotf.evaluation.metrics import Metrics, evaluate
+from ecotf.evaluation.thresholds import fit_thresholds
+from ecotf.models.detector import Detector
+from ecotf.models.saved import build_detector, load_weights, save_detector
+from ecotf.pipelines.windows import WindowTable
+from ecotf.training.data import TrainingData, training_windows
+from ecotf.training.fit_network import FitNetworkStage, fit_network
+from ecotf.training.fit_trees import FitTreesStage, fit_trees_stage
+from ecotf.training.hard_negatives import mine_windows
+from ecotf.training.plan import TrainingPlan
+from ecotf.training.progress import Keeper, Tell
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcome of a training: the kept round's detector, with its thresholds."""
+
+    detector: Detector
+    thresholds: dict[str, float]
+    unfitted: list[str]
+    history: pd.DataFrame
+
+
+def train_detector(plan: TrainingPlan, data: TrainingData, keeper: Keeper, tell: Tell, threads: int = 2) -> Trained:
+    """Train on the ``train`` recordings, choose on the ``valid`` ones.
+
+    Every round is kept under ``rounds/<number>/``; steps that were finished before an interruption are not repeated.
+    """
+    train = training_windows(data, "train", plan.windows, plan.seed)
+    valid = training_windows(data, "valid", plan.windows, plan.seed + 1)
+    histories, qualities = [], []
+    for number in range(plan.mining.rounds + 1):
+        folder = f"rounds/{number}"
+        round_data = _Round(plan, data, keeper, tell, folder, threads)
+        if not keeper.step_done(folder):
+            tell(
+                f"round {number}: {len(train)} windows from {len(data.recordings_of('train'))} recordings, "
+                f"{int(train.is_call.sum())} of them calls; {len(data.species)} species"
+            )
+            round_data.fit(train, valid)
+        histories.append(keeper.read_table(f"{folder}/history.csv").assign(round=number))
+        qualities.append(keeper.read_json(f"{folder}/validation.json"))
+        if number < plan.mining.rounds:
+            train = train.joined(round_data.mined(qualities[-1]["thresholds"]))
+    kept = len(qualities) - 1
+    if plan.mining.keep == "best":
+        kept = int(np.argmax([quality["quality"] for quality in qualities]))
+    if plan.mining.rounds:
+        tell(f"the run's model is that of round {kept}, on validation {qualities[kept]['quality']:.3f}")
+    detector = fresh_detector(plan, data.species)
+    detector = load_weights(detector, keeper.file(f"rounds/{kept}"), plan.trees is not None)
+    return Trained(detector, qualities[kept]["thresholds"], qualities[kept]["unfitted"], pd.concat(histories))
+
+
+def fresh_detector(plan: TrainingPlan, species: Sequence[str]) -> Detector:
+    """A detector as the plan describes it, its weights drawn with the plan's seed."""
+    import keras
+
+    keras.utils.set_random_seed(plan.seed)
+    return build_detector(plan.front_end, plan.windows, plan.networks, species)
+
+
+def judge(
+    plan: TrainingPlan,
+    data: TrainingData,
+    candidates: pd.DataFrame,
+    recordings: Sequence[str],
+    thresholds: dict[str, float],
+) -> Metrics:
+    """Metrics of candidates on ``recordings``, as the plan asks for them."""
+    return evaluate(
+        candidates,
+        data.manifest.table,
+        recordings,
+        labels=data.species,
+        not_call=data.not_call,
+        thresholds=thresholds,
+        tolerance_s=plan.evaluation.tolerance_s,
+        seed=plan.seed,
+        n_bootstrap=plan.evaluation.bootstrap,
+    )
+
+
+def score_recordings(
+    plan: TrainingPlan, data: TrainingData, detector: Detector, split: str, stopwatch: Stopwatch | None = None
+) -> pd.DataFrame:
+    """Candidates of all recordings of a split, with the column ``recording`` first."""
+    recordings = data.manifest.recordings
+    tables = []
+    for index in data.indices_of(split):
+        table = candidates_of(data.spectrograms[index], detector, plan.detection, stopwatch)
+        table.insert(0, "recording", recordings[index])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Round:
+    plan: TrainingPlan
+    data: TrainingData
+    keeper: Keeper
+    tell: Tell
+    folder: str
+    threads: int
+
+    def fit(self, train: WindowTable, valid: WindowTable) -> None:
+        plan, data, keeper = self.plan, self.data, self.keeper
+        detector = fresh_detector(plan, data.species)
+        histories = []
+        for number, stage in enumerate(plan.stages):
+            if isinstance(stage, FitNetworkStage):
+                histories.append(self._fit_network(detector, number, stage, train, valid))
+            elif isinstance(stage, FitTreesStage) and plan.trees is not None:
+                trees = fit_trees_stage(
+                    stage,
+                    plan.trees,
+                    detector.networks[0],
+                    train,
+                    data.spectrograms,
+                    plan.windows,
+                    plan.seed,
+                    self.threads,
+                    self.tell,
+                )
+                detector = detector.with_trees(trees)
+        candidates = score_recordings(plan, data, detector, "valid")
+        recordings = data.recordings_of("valid")
+        fitted = fit_thresholds(
+            candidates,
+            data.manifest.table[data.manifest.table["recording"].isin(recordings)],
+            recordings,
+            data.species,
+            plan.evaluation.tolerance_s,
+            not_call=data.not_call,
+        )
+        metrics = judge(plan, data, candidates, recordings, fitted.thresholds)
+        with keeper.writing(self.folder, folder=True) as partial:
+            save_detector(detector, partial)
+            _save_windows(partial / "windows.npz", train)
+            pd.concat(histories).to_csv(partial / "history.csv", index=False)
+        keeper.write_json(
+            f"{self.folder}/validation.json",
+            {
+                "thresholds": fitted.thresholds,
+                "unfitted": fitted.unfitted,
+                "quality": _quality(metrics),
+                "metrics": metrics,
+            },
+        )
+        for stage_state in keeper.path.glob(".fitting_*"):
+            stage_state.unlink()
+        keeper.mark_done(self.folder)
+        self.tell(
+            f"on the {len(recordings)} validation recordings: detection AP {metrics['detection']['ap'] or 0:.3f}, "
+            f"F1 {metrics['detection']['f1'] or 0:.3f}"
+        )
+
+    def _fit_network(
+        self, detector: Detector, number: int, stage: FitNetworkStage, train: WindowTable, valid: WindowTable
+    ) -> pd.DataFrame:
+        network = next(network for network in detector.networks if network.config.name == stage.network)
+        self.tell(f"network {network.config.name}: {network.n_parameters:,} parameters")
+        checkpoint = self.keeper.path / f".fitting_{self.folder.replace('/', '_')}_{number}.npz"
+        return fit_network(
+            network,
+            stage,
+            train,
+            valid,
+            self.data.spectrograms,
+            self.plan.windows,
+            self.plan.seed,
+            checkpoint,
+            self.tell,
+        )
+
+    def mined(self, thresholds: dict[str, float]) -> WindowTable:
+        """The windows that this round's model got wrong on the training recordings; mined once, then kept."""
+        name = f"{self.folder}/mined.npz"
+        if not self.keeper.has(name):
+            detector = fresh_detector(self.plan, self.data.species)
+            detector = load_weights(detector, self.keeper.file(self.folder), self.plan.trees is not None)
+            found = score_recordings(self.plan, self.data, detector, "train")
+            by_recording = {
+                recording: found[found["recording"] == recording] for recording in self.data.recordings_of("train")
+            }
+            mined = mine_windows(self.data, by_recording, self.plan.mining, thresholds)
+            with self.keeper.writing(name) as partial:
+                _save_windows(partial, mined)
+            false = int((~mined.is_call).sum())
+            self.tell(f"mined {false} false detections and {(len(mined) - false) // 2} missed calls")
+        with np.load(self.keeper.file(name)) as kept:
+            return WindowTable(kept["recording"], kept["time_s"], kept["species"])
+
+
+def _save_windows(path: Path, table: WindowTable) -> None:
+    with path.open("wb") as stream:
+        np.savez(stream, recording=table.recording, time_s=table.time_s, species=table.species)
+
+
+def _quality(metrics: Metrics) -> float:
+    """What rounds are compared by: the mean of detection F1 and macro F1 over species, as thresholds are."""
+    parts = [metrics["detection"]["f1"], (metrics["species"] or {}).get("macro_f1")]
+    return float(np.mean([part for part in parts if part is not None] or [0.0]))

@@ -1,0 +1,509 @@
+"""Every importer: its format as the programs write it, what it refuses, and that none can leak across a split."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecotf.datasets import make_manifest
+from ecotf.datasets.importers import IMPORTERS, import_annotations
+from ecotf.datasets.splits import folds_by_group, split_by_group
+from ecotf.errors import DataError
+
+
+def audio(folder, *names, seconds=0.1, rate=8000):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.zeros(int(seconds * rate)), rate, format="WAV")
+
+
+def text(path, content, encoding="utf-8", newline="\n"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding=encoding, newline=newline)
+    return path
+
+
+def rows_of(manifest, *columns):
+    return list(manifest.table[list(columns)].itertuples(index=False, name=None))
+
+
+# ---- no importer can leak ---------------------------------------------------------------------------------------
+
+SITES = [f"site{site}/night{night}" for site in range(6) for night in range(3)]
+
+
+def make_npz(folder):
+    pos = np.empty(len(SITES), dtype=object)
+    pos[:] = [np.array([[0.1], [0.2]]) for _ in SITES]
+    classes = np.empty(len(SITES), dtype=object)
+    classes[:] = [np.array([[1], [i % 3 + 1]]) for i in range(len(SITES))]
+    arrays = {
+        "test_files": np.array(SITES),
+        "test_durations": np.ones(len(SITES)),
+        "test_pos": pos,
+        "test_class": classes,
+    }
+    np.savez(folder / "set.npz", **arrays)
+    return folder / "set.npz", {"time_units": "expanded", "time_expansion": 10}
+
+
+def make_batdetect2(folder):
+    for i, name in enumerate(SITES):
+        text(
+            folder / f"{name}.wav.json",
+            json.dumps(entry(f"{name}.wav", boxes=[box(label) for label in ("Pip", f"s{i % 3}")])),
+        )
+    return folder, {}
+
+
+def make_raven(folder):
+    lines = "".join(f"{i}\tSpectrogram 1\t1\t{i}\t{i + 1}\tPip\t{name}.wav\n" for i, name in enumerate(SITES))
+    header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tSpecies\tBegin Path\n"
+    return text(folder / "all.txt", header + lines), {}
+
+
+def make_audacity(folder):
+    for name in SITES:
+        text(folder / f"{name}.txt", "0.1\t0.2\tPip\n0.1\t0.2\tNyc\n")
+    return folder, {"label": "bat"}
+
+
+def make_csv(folder):
+    lines = "".join(f"{name}.wav,0,1,s{i % 4}\n{name}.wav,1,2,s1\n" for i, name in enumerate(SITES))
+    return text(folder / "all.csv", "recording,start_s,end_s,label\n" + lines), {}
+
+
+def make_folders(folder):
+    return folder, {"background": ["site5"]}
+
+
+MAKERS = {
+    "audacity": make_audacity,
+    "bat_npz": make_npz,
+    "batdetect2": make_batdetect2,
+    "csv": make_csv,
+    "folders": make_folders,
+    "raven": make_raven,
+}
+
+
+@pytest.mark.parametrize("group_by", ["recording", "folder", r"night\d"])
+@pytest.mark.parametrize("format", IMPORTERS)
+def test_no_leakage_for_any_importer(tmp_path, format, group_by):
+    # The same names in every site: a splitter by file name alone would be found out.
+    audio(tmp_path, *(f"{name}.wav" for name in SITES))
+    path, options = MAKERS[format](tmp_path)
+    manifest = import_annotations(format, path, tmp_path, group_by=group_by, **options)
+    assert len(manifest.recordings) == len(SITES)
+    assert manifest.missing_files() == []
+    splits = [split_by_group(manifest, {"train": 0.6, "valid": 0.2, "test": 0.2}, seed) for seed in range(3)]
+    if len(manifest.groups) >= 3:
+        splits += folds_by_group(manifest, 3, 0)
+    for split in splits:
+        files = {side: {split.path_of(name).resolve() for name in split.of_split(side).recordings} for side in SIDES}
+        groups = {side: set(split.of_split(side).groups) for side in SIDES}
+        for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
+            assert not files[one] & files[other]
+            assert not groups[one] & groups[other]
+        assert sum(len(names) for names in files.values()) == len(SITES)
+
+
+SIDES = ("train", "valid", "test")
+
+
+def test_every_importer_is_in_that_test():
+    assert set(MAKERS) == set(IMPORTERS)
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "message"),
+    [
+        ("koe", {}, "annotation format 'koe' is unknown; allowed: audacity, bat_npz,"),
+        (
+            "raven",
+            {"species": "x"},
+            "format raven has no option 'species'; it has: label_column, label, time_expansion",
+        ),
+        ("bat_npz", {"time_expansion": 10}, "format bat_npz needs the option 'time_units'"),
+        ("bat_npz", {"time_units": "real"}, "format bat_npz needs the option 'time_expansion'"),
+    ],
+)
+def test_unknown_formats_and_options(tmp_path, format, options, message):
+    with pytest.raises(DataError, match=message):
+        import_annotations(format, tmp_path, **options)
+
+
+@pytest.mark.parametrize("format", ["audacity", "raven", "batdetect2", "csv"])
+def test_nothing_there(tmp_path, format):
+    with pytest.raises(DataError, match=r"there is no such|cannot be read"):
+        import_annotations(format, tmp_path / "nowhere", tmp_path)
+    if format != "csv":
+        with pytest.raises(DataError, match="the folder has no files of this kind"):
+            import_annotations(format, tmp_path)
+    text(tmp_path / "a.txt", "0\t1\tx\n")
+    with pytest.raises(DataError, match=r"audio folder .* is not there"):
+        import_annotations("audacity", tmp_path / "a.txt", tmp_path / "nowhere")
+
+
+WHOLE = {
+    "audacity": b"0.1\t0.2\tPip\n\\\t100\t200\n3\t4\tx\n",
+    "batdetect2": b"",  # written with the boxes below
+    "csv": b'recording,start_s,end_s,label,low_hz,time_expansion,split\na,0,1,x,5,10,train\n"b",1,2,,,,\n',
+    "raven": b"Selection\tView\tBegin Time (s)\tEnd Time (s)\tSpecies\tBegin Path\n1\tSpectrogram\t5\t6\tx\tC:\\a\n",
+}
+DAMAGE = [
+    b"",
+    b"\n",
+    b"\t",
+    b",",
+    b'"',
+    b"-1",
+    b"1e999",
+    b"nan",
+    b"{}",
+    b"\xff",
+    b"\0",
+    b"\\",
+    b"9" * 400,
+    b"../",
+    b"\xef\xbb\xbf",
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(format=st.sampled_from(sorted(WHOLE)), data=st.data())
+def test_damage_is_refused_in_one_line_or_harmless(tmp_path_factory, format, data):
+    folder = tmp_path_factory.mktemp("damaged")
+    content = WHOLE[format] or json.dumps([entry(boxes=[box(), box()])]).encode()
+    begin = data.draw(st.integers(0, len(content)))
+    end = begin + data.draw(st.sampled_from([0, 1, 3, 20]))
+    (folder / "a.txt").write_bytes(content[:begin] + data.draw(st.sampled_from(DAMAGE)) + content[end:])
+    try:
+        manifest = import_annotations(format, folder / "a.txt")
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert (manifest.table["start_s"] >= 0).all()
+
+
+# ---- finding the audio ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("night1.wav", "s1/Night1.WAV"),
+        ("night1", "s1/Night1.WAV"),
+        ("D:\\bats\\2020\\s2\\call.wav", "s2/call.wav"),
+        ("/home/anna/s1/call.wav", "s1/call.wav"),
+        ("2008-08-08_42.94_23.03_10_0", "2008-08-08_42.94_23.03_10_0.wav"),
+        ("gone.wav", "gone.wav"),
+        ("gone", "gone.wav"),
+        ("gone_0.5", "gone_0.5.wav"),
+    ],
+)
+def test_recordings_are_found(tmp_path, name, found):
+    audio(tmp_path, "s1/Night1.WAV", "s1/call.wav", "s2/call.wav", "2008-08-08_42.94_23.03_10_0.wav", "s1/._night1.wav")
+    table = text(tmp_path / "t.csv", f"recording,start_s,end_s,label\n{name},0,1,x\n")
+    assert import_annotations("csv", table).recordings == [found]
+
+
+def test_two_recordings_fit(tmp_path):
+    audio(tmp_path, "s1/call.wav", "s2/call.wav")
+    table = text(tmp_path / "t.csv", "recording,start_s,end_s,label\ncall.wav,0,1,x\n")
+    with pytest.raises(DataError, match=r"'call\.wav' could be 's1/call\.wav' or 's2/call\.wav'"):
+        import_annotations("csv", table)
+
+
+def test_two_names_for_one_recording(tmp_path):
+    audio(tmp_path, "s1/call.wav")
+    same = "recording,start_s,end_s,label\ns1/call.wav,0,1,x\ncall,0,1,x\nD:/bats/s1/CALL.wav,0,1,x\n"
+    assert import_annotations("csv", text(tmp_path / "t.csv", same)).recordings == ["s1/call.wav"]
+    other = "recording,start_s,end_s,label\ns1/call.wav,0,1,x\ns2/call.wav,0,1,x\n"
+    with pytest.raises(DataError, match=r"'s1/call\.wav' and 's2/call\.wav' both lead to 's1/call\.wav'"):
+        import_annotations("csv", text(tmp_path / "t.csv", other))
+
+
+# ---- batdetect2 -------------------------------------------------------------------------------------------------
+
+
+def box(label="Myotis mystacinus", **changes):
+    values = {"class": label, "event": "Echolocation", "individual": "0"}
+    times = {"start_time": 0.146366, "end_time": 0.151696, "low_freq": 28564.453125, "high_freq": 105957.03125}
+    return {**values, **times, **changes}
+
+
+def entry(name="a.wav", boxes=None, **changes):
+    boxes = [box()] if boxes is None else boxes
+    fixed = {"annotated": True, "issues": False, "duration": 0.5, "time_exp": 10, "class_name": "Myotis", "notes": ""}
+    return {"id": name, "annotation": boxes, **fixed, **changes}
+
+
+def test_batdetect2_times_are_real_whatever_time_exp(tmp_path):
+    audio(tmp_path / "audio", "a.wav", "b.wav")
+    text(tmp_path / "anns" / "a.wav.json", json.dumps(entry()), encoding="utf-8-sig")
+    text(tmp_path / "anns" / "b.wav.json", json.dumps(entry("b.wav", boxes=[])))
+    manifest = import_annotations("batdetect2", tmp_path / "anns", tmp_path / "audio")
+    assert rows_of(manifest.subset(["a.wav"]), "start_s", "end_s", "low_hz", "high_hz", "label", "call_type") == [
+        (0.146366, 0.151696, 28564.453125, 105957.03125, "Myotis mystacinus", "Echolocation")
+    ]
+    assert rows_of(manifest.subset(["b.wav"]), "start_s", "end_s", "label") == [(0.0, 0.5, "")]
+    assert manifest.time_expansion_of("a.wav") == 10
+    assert manifest.table["duration_s"].tolist() == [0.5, 0.5]
+
+
+def test_batdetect2_list_and_filters(tmp_path):
+    entries = [entry(), entry("b.wav", annotated=False), entry("c.wav", issues=True)]
+    path = text(tmp_path / "all.json", json.dumps(entries))
+    assert import_annotations("batdetect2", path).recordings == ["a.wav"]
+    assert import_annotations("batdetect2", path, only_annotated=False).recordings == ["a.wav", "b.wav"]
+    assert import_annotations("batdetect2", path, with_issues=True).recordings == ["a.wav", "c.wav"]
+    path = text(tmp_path / "none.json", json.dumps(entries[1:]))
+    with pytest.raises(DataError, match="no recording is marked as annotated and free of issues"):
+        import_annotations("batdetect2", path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ('{\n"id": "a.wav",\n}', "not valid JSON at line 3"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[1]", "not batdetect2 JSON; every recording needs the fields id and annotation"),
+        (json.dumps({"id": "a.wav"}), "needs the fields id and annotation"),
+        (json.dumps(entry(boxes={})), r"recording 'a\.wav': annotation is {}; a list"),
+        (json.dumps(entry(boxes=[box(), box("")])), "box 2 has no class"),
+        (json.dumps(entry(boxes=[box(start_time="0.1")])), "box 1: start_time is '0.1'; a number is needed"),
+        (json.dumps(entry(boxes=[box(low_freq=None)])), "box 1: low_freq is None"),
+        (json.dumps(entry(boxes=[box(end_time=0.1)])), "box 1 is start_time 0.146366, end_time 0.1,"),
+        (json.dumps(entry(duration="long")), "duration is 'long'"),
+    ],
+)
+def test_batdetect2_refused(tmp_path, content, message):
+    with pytest.raises(DataError, match=message) as error:
+        import_annotations("batdetect2", text(tmp_path / "a.json", content))
+    assert str(tmp_path / "a.json") in str(error.value)
+
+
+# ---- Raven ------------------------------------------------------------------------------------------------------
+
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation"
+
+
+def test_raven_counts_each_selection_once(tmp_path):
+    audio(tmp_path, "night1.wav")
+    content = (
+        f"{RAVEN}\n1\tWaveform 1\t1\t0.5\t0.7\t0.0\t4000.0\tPiha\n1\tSpectrogram 1\t1\t0.5\t0.7\t900.0\t2100.0\tPiha\n"
+        "2\tWaveform 1\t1\t1.5\t1.7\t0.0\t4000.0\tNA\n2\tSpectrogram 1\t1\t1.5\t1.7\t900.0\t2100.0\tNA\n"
+    )
+    path = text(tmp_path / "night1.Table.1.selections.txt", content, newline="\r\n")
+    manifest = import_annotations("raven", path)
+    assert rows_of(manifest, "recording", "start_s", "end_s", "low_hz", "high_hz", "label") == [
+        ("night1.wav", 0.5, 0.7, 900.0, 2100.0, "Piha"),
+        ("night1.wav", 1.5, 1.7, 900.0, 2100.0, "NA"),
+    ]
+
+
+def test_raven_table_over_many_files(tmp_path):
+    audio(tmp_path, "a.wav", "b.wav")
+    header = f"{RAVEN}\tBegin File\tFile Offset (s)\n"
+    line = "{}\tSpectrogram 1\t1\t{}\t{}\t900\t2100\tx\t{}.wav\t{}\n"
+    path = text(tmp_path / "all.txt", header + line.format(1, 5, 6, "a", 5) + line.format(2, 65, 66.5, "b", 5))
+    manifest = import_annotations("raven", path)
+    assert rows_of(manifest, "recording", "start_s", "end_s") == [("a.wav", 5, 6), ("b.wav", 5, 6.5)]
+
+
+def test_raven_time_expanded_without_calls_and_other_labels(tmp_path):
+    header = RAVEN.replace("Annotation", "Art")
+    text(tmp_path / "a.txt", f"{header}\n1\tSpectrogram 1\t1\t5\t6\t4000\t6000\tÉ\n", encoding="latin-1")
+    text(tmp_path / "b.selections.txt", f"{header}\n")
+    manifest = import_annotations("raven", tmp_path, label_column="Art", time_expansion=10)
+    assert manifest.recordings == ["a.wav", "b.wav"]
+    assert rows_of(manifest.subset(["a.wav"]), "start_s", "end_s", "low_hz", "high_hz", "label", "time_expansion") == [
+        (0.5, 0.6, 40000.0, 60000.0, "É", 10.0)
+    ]
+    assert manifest.table["label"].tolist() == ["É", ""]
+    assert import_annotations("raven", tmp_path, label="bat").labels == ["bat"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ("a,b\n1,2\n", r"column 'Begin Time \(s\)' is missing; a Raven selection table"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\tsoon\t6\t1\t2\tx\n", r"Begin Time \(s\) is 'soon' \(row 2\)"),
+        (f"{RAVEN}\n1\tS\t1\t1\t2\t1\t2\tx\n2\tS\t1\t7\t6\t1\t2\tx\n", "selection in row 3 goes from 7 to 6 s"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\t\t6\t1\t2\tx\n", "selection in row 2 goes from nan to 6 s"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\t2\t\n", "row 2 has no label; .* option label=NAME"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\n", "row 2 has no label"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\t2\tx\ty\n", "Expected 8 fields in line 2, saw 9"),
+        (
+            RAVEN.replace("Annotation", "Art") + "\n1\tS\t1\t5\t6\t1\t2\tx\n",
+            "'Annotation' or 'Species' .* label_column",
+        ),
+    ],
+)
+def test_raven_refused(tmp_path, content, message):
+    with pytest.raises(DataError, match=message) as error:
+        import_annotations("raven", text(tmp_path / "a.txt", content))
+    assert str(tmp_path / "a.txt") in str(error.value)
+
+
+# ---- Audacity ---------------------------------------------------------------------------------------------------
+
+
+def test_audacity_regions_points_bands(tmp_path):
+    audio(tmp_path / "audio", "a.wav", "b.flac")
+    content = "0.100000\t0.250000\tPip pip\n\\\t41000.5\t68000\n1.5\t1.5\tbuzz\n2\t3\ttwo\twords\n\\\t-1.0\t5000\n"
+    text(tmp_path / "labels" / "a.txt", content, encoding="utf-8-sig", newline="\r\n")
+    text(tmp_path / "labels" / "b.txt", "")
+    manifest = import_annotations("audacity", tmp_path / "labels", tmp_path / "audio")
+    table = manifest.table.fillna(-1)
+    assert list(
+        table[["recording", "start_s", "end_s", "low_hz", "high_hz", "label"]].itertuples(index=False, name=None)
+    ) == [
+        ("a.wav", 0.1, 0.25, 41000.5, 68000, "Pip pip"),
+        ("a.wav", 1.5, 1.5, -1, -1, "buzz"),
+        ("a.wav", 2, 3, -1, 5000, "two words"),
+        ("b.flac", 0, -1, -1, -1, ""),
+    ]
+
+
+def test_audacity_one_file_time_expanded(tmp_path):
+    path = text(tmp_path / "Label Track.txt", "1\t2\t\n\\\t4000\t6000\n")
+    manifest = import_annotations("audacity", path, recording="night1.wav", label="bat", time_expansion=10)
+    assert rows_of(manifest, "recording", "start_s", "end_s", "low_hz", "high_hz", "label", "time_expansion") == [
+        ("night1.wav", 0.1, 0.2, 40000, 60000, "bat", 10)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,5\t2,0\tx\n", r"line 1 has '1,5' where a number \(with a decimal point\)"),
+        ("\n1 2 x\n", "line 2 is '1 2 x'; a label is start, end and text with tabs"),
+        ("\\\t1\t2\n", "line 1 .* a band is"),
+        ("1\t2\tx\n\\\t1\n", "line 2 .* a band is"),
+        ("1\t2\tx\n2\t1\tx\n", "line 2 goes from 2 to 1 s"),
+        ("-1\t1\tx\n", "line 1 goes from -1 to 1 s"),
+        ("1\t2\tx\n1\t2\t \n", "the annotation in row 2 has no label"),
+        ("1\t2\tx\n\\\t900\t200\n", "low_hz is 900 and high_hz is 200"),
+    ],
+)
+def test_audacity_refused(tmp_path, content, message):
+    with pytest.raises(DataError, match=message) as error:
+        import_annotations("audacity", text(tmp_path / "a.txt", content))
+    assert str(tmp_path / "a.txt") in str(error.value)
+
+
+def test_audacity_recording_is_for_one_file(tmp_path):
+    text(tmp_path / "a.txt", "")
+    text(tmp_path / "b.txt", "")
+    with pytest.raises(DataError, match="option recording is for one label file, here are 2"):
+        import_annotations("audacity", tmp_path, recording="c.wav")
+
+
+# ---- CSV --------------------------------------------------------------------------------------------------------
+
+
+def test_csv_with_columns_named(tmp_path):
+    audio(tmp_path, "s1/a.wav")
+    path = text(tmp_path / "t.csv", "file;von;bis;min;max;Art;label\nA.wav;5,5;7;4;6;Pip;old\n\nB;1;2;;;;\n", "latin-1")
+    manifest = import_annotations(
+        "csv",
+        path,
+        columns={
+            "recording": "file",
+            "start_s": "von",
+            "end_s": "bis",
+            "low_hz": "min",
+            "high_hz": "max",
+            "label": "Art",
+        },
+        separator=";",
+        decimal=",",
+        time_unit="ms",
+        frequency_unit="kHz",
+        time_expansion=10,
+    )
+    assert rows_of(manifest, "recording", "start_s", "end_s", "low_hz", "label", "time_expansion")[0] == (
+        "s1/a.wav",
+        pytest.approx(0.00055),
+        pytest.approx(0.0007),
+        40000,
+        "Pip",
+        10,
+    )
+    assert manifest.table["label"].tolist() == ["Pip", ""]  # the table's own column "label" gave way to the named one
+
+
+def test_csv_keeps_other_columns(tmp_path):
+    header = "path,start_s,end_s,low_hz,high_hz,label,call_type,confidence"
+    content = f"{header}\nbats/x.flac,0.0,0.0075,16500.0,51000.0,noise,mec,3.0\n"
+    manifest = import_annotations("csv", text(tmp_path / "annotations.csv", content), columns={"recording": "path"})
+    expected = pd.DataFrame([("x.flac", 0.0, 0.0075, "noise")], columns=["recording", "start_s", "end_s", "label"])
+    expected = make_manifest(expected.assign(recording="bats/x.flac", low_hz=16500.0, high_hz=51000.0), ".", "").table
+    pd.testing.assert_frame_equal(manifest.table[expected.columns], expected)
+    assert manifest.table[["call_type", "confidence"]].iloc[0].tolist() == ["mec", "3.0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("", {}, "the file is empty"),
+        ("a,b\n", {"columns": {"recording": "path"}}, r"column 'path' \(for recording\) is missing; found are a, b"),
+        ("a,b\n", {"columns": {"species": "a"}}, "columns names 'species'; allowed are recording, start_s"),
+        ("recording,start_s,label\n", {}, "column 'end_s' is missing"),
+        ("recording,start_s,end_s,label\na,0,1,x\nb,x,1,x\n", {}, r"start_s is 'x' \(row 3\)"),
+        (
+            "recording,start_s,end_s,label\na,0,1,x\n",
+            {"time_unit": "min"},
+            "time_unit is 'min'; allowed are 's' and 'ms'",
+        ),
+        ("recording,start_s,end_s,label\na,0,1,x\n", {"decimal": ";"}, "decimal is ';'"),
+        ("recording,start_s,end_s,label\na,0,1,x\n", {"time_expansion": -10}, "time_expansion is -10"),
+        ("recording,start_s,end_s,label\na,2,1,x\n", {}, r"start_s is 2 and end_s is 1 \(row 2\)"),
+    ],
+)
+def test_csv_refused(tmp_path, content, options, message):
+    with pytest.raises(DataError, match=message) as error:
+        import_annotations("csv", text(tmp_path / "t.csv", content), **options)
+    assert str(tmp_path / "t.csv") in str(error.value)
+
+
+# ---- folder per class -------------------------------------------------------------------------------------------
+
+
+def test_folders(tmp_path):
+    audio(tmp_path, "Myotis/a.wav", "Myotis/deep/b.wav", "rain/c.wav", seconds=0.5)
+    text(tmp_path / "Nyctalus/broken.wav", "no sound")
+    text(tmp_path / "README.txt", "not audio")
+    manifest = import_annotations("folders", tmp_path, background=["rain"], time_expansion=10)
+    assert list(
+        manifest.table.fillna(-1)[["recording", "start_s", "end_s", "label", "time_expansion"]].itertuples(
+            index=False, name=None
+        )
+    ) == [
+        ("Myotis/a.wav", 0, 0.05, "Myotis", 10),
+        ("Myotis/deep/b.wav", 0, 0.05, "Myotis", 10),
+        ("Nyctalus/broken.wav", 0, -1, "Nyctalus", 10),
+        ("rain/c.wav", 0, 0.05, "", 10),
+    ]
+    assert import_annotations("folders", tmp_path).table["end_s"].iloc[0] == 0.5
+
+
+def test_folders_refused(tmp_path):
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        import_annotations("folders", tmp_path / "nowhere")
+    with pytest.raises(DataError, match="the folder has no files of this kind"):
+        import_annotations("folders", tmp_path)
+    audio(tmp_path, "loose.wav")
+    with pytest.raises(DataError, match=r"loose\.wav: lies outside of a class folder; expected .*/CLASS/loose\.wav"):
+        import_annotations("folders", tmp_path)
+    with pytest.raises(DataError, match="background folder 'rain' is not there"):
+        import_annotations("folders", tmp_path, background=["rain"])
