@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,13 +14,11 @@ from ecotf.errors import ConfigError
 
 C = TypeVar("C", bound="Config")
 
-_NESTED_TAG = re.compile(r"function-.*|tagged-union.*")
-
 
 class Config(BaseModel):
     """A frozen set of named settings. A key that it does not have is an error, never ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 def validate(config_class: type[C], values: Any, source: str) -> C:
@@ -54,14 +51,17 @@ def read_yaml(path: str | Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8 (byte {error.start + 1} is none)") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path}: not valid YAML{where}: {getattr(error, 'problem', error)}") from None
+        problem = str(getattr(error, "problem", error)).splitlines()[0]
+        raise ConfigError(f"{path}: not valid YAML{where}: {problem}") from None
 
 
 def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return ``values`` with ``a.b=c`` overrides applied; ``c`` is read as YAML, lists are indexed (``stages.0.epochs``).
+    """Return ``values`` with ``a.b=c`` overrides applied; ``c`` is YAML, lists are indexed (``stages.0.epochs``).
 
     The keys themselves are checked when the result is validated, so an unknown key is reported in one place.
     """
@@ -69,7 +69,7 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
-            raise ConfigError(f"override {override!r}: expected key=value, for example training.seed=7")
+            raise ConfigError(f"override {override!r}: expected key=value, for example mining.rounds=1")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -82,14 +82,13 @@ def _set(values: Any, key: str, value: Any) -> None:
     *parents, last = key.split(".")
     node = values
     for depth, part in enumerate(parents):
-        if isinstance(node, list):
-            node = node[_index(node, part, key)]
-            continue
-        if not isinstance(node.get(part), dict | list):
-            if node.get(part) is not None:
-                raise ConfigError(f"override {key}: {'.'.join(parents[: depth + 1])} is a single value, it has no keys")
-            node[part] = {}
-        node = node[part]
+        place: Any = _index(node, part, key) if isinstance(node, list) else part
+        below = node[place] if isinstance(node, list) else node.get(place)
+        if below is None:
+            below = node[place] = {}
+        if not isinstance(below, dict | list):
+            raise ConfigError(f"override {key}: {'.'.join(parents[: depth + 1])} is a single value, it has no keys")
+        node = below
     if isinstance(node, list):
         node[_index(node, last, key)] = value
     else:
@@ -97,8 +96,9 @@ def _set(values: Any, key: str, value: Any) -> None:
 
 
 def _index(items: list[Any], part: str, key: str) -> int:
-    if not part.isdigit() or int(part) >= len(items):
-        raise ConfigError(f"override {key}: {part!r} is not an index from 0 to {len(items) - 1}")
+    if not part.isdecimal() or int(part) >= len(items):
+        allowed = f"an index from 0 to {len(items) - 1}" if items else "an index, the list is empty"
+        raise ConfigError(f"override {key}: {part!r} is not {allowed}")
     return int(part)
 
 
@@ -114,19 +114,19 @@ def _explain(error: ValidationError, config_class: type[BaseModel]) -> str:
     """Turn the first pydantic error into one sentence, with the nearest known key for a typing mistake."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"] if not _NESTED_TAG.match(str(part)))
+    known, parts, below = _walk(config_class, first["loc"])
+    key = ".".join(parts)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
-        known = _known_keys(config_class, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"unknown key {key!r}; known keys here: {', '.join(sorted(known)) or 'none'}{hint}{more}"
+        return f"unknown key {key!r}; known keys here: {', '.join(known) or 'none'}{hint}{more}"
     if first["type"] == "missing":
         return f"key {key!r} is missing{more}"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        allowed = first.get("ctx", {}).get("expected_tags", "")
-        found = first.get("ctx", {}).get("tag", "nothing")
-        return f"{key}: name {found!r} is unknown; allowed: {allowed}{more}"
+        allowed = ", ".join(repr(name) for config in below for name in _names_of(config))
+        problem = f"name {first['ctx']['tag']!r} is unknown" if "tag" in first["ctx"] else "key 'name' is missing"
+        return f"{key}: {problem}; allowed: {allowed}{more}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if first["type"] == "value_error":
@@ -134,22 +134,36 @@ def _explain(error: ValidationError, config_class: type[BaseModel]) -> str:
     return f"{key} = {first['input']!r}: {message}{more}"
 
 
-def _known_keys(config_class: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """The keys that the config at ``location`` has; unions are searched through their tags."""
+def _walk(
+    config_class: type[BaseModel], location: Sequence[int | str]
+) -> tuple[list[str], list[str], list[type[BaseModel]]]:
+    """The keys known where ``location`` ends, the location in the user's terms, and the configs that may lie there.
+
+    Pydantic's location also names the member of a union that it tried (``networks.0.backbone.cnn.filters``); that
+    member is followed, but it is no key of the file.
+    """
     candidates: list[type[BaseModel]] = [config_class]
+    known: set[str] = set()
+    parts: list[str] = []
     for part in location:
-        found: list[type[BaseModel]] = []
-        for candidate in candidates:
-            field = candidate.model_fields.get(str(part))
-            if field is not None:
-                found += _configs_in(field.annotation)
-            elif isinstance(part, str):
-                tag = candidate.model_fields.get("name")
-                if tag is not None and part in getattr(tag.annotation, "__args__", ()):
-                    found.append(candidate)
-        if found:
-            candidates = found
-    return sorted({name for candidate in candidates for name in candidate.model_fields})
+        if isinstance(part, int):
+            parts.append(str(part))
+            continue
+        known = {name for config in candidates for name in config.model_fields}
+        tagged = [config for config in candidates if part in _names_of(config)]
+        if part in known or (candidates and not tagged):
+            parts.append(part)
+            fields = [config.model_fields[part] for config in candidates if part in config.model_fields]
+            candidates = [found for field in fields for found in _configs_in(field.annotation)]
+        else:
+            candidates = tagged
+    return sorted(known), parts, candidates
+
+
+def _names_of(config: type[BaseModel]) -> tuple[Any, ...]:
+    """What the key ``name`` of ``config`` may be, where it tells the members of a union apart."""
+    name = config.model_fields.get("name")
+    return () if name is None else getattr(name.annotation, "__args__", ())
 
 
 def _configs_in(annotation: Any) -> list[type[BaseModel]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -51,23 +53,24 @@ def draw_stretch(
     detections: pd.DataFrame,
     annotations: pd.DataFrame,
     title: str,
-    path: object,
+    path: Path,
 ) -> None:
     """Draw one stretch of a recording with its detections and, if there are any, its annotations."""
     first = max(0, spectrogram.slice_at(start_s))
     last = min(len(spectrogram.values), spectrogram.slice_at(start_s + _PICTURE_S))
     times = spectrogram.offset_s + np.arange(first, last) * spectrogram.hop_s
-    inside = [
+    detected, true = (
         table[(table["end_s"] > start_s) & (table["start_s"] < start_s + _PICTURE_S)]
         for table in (detections, annotations)
-    ]
+    )
     plot_detections(
         np.asarray(spectrogram.values[first:last]),
         times,
         spectrogram.frequencies_hz,
-        *inside,
+        detected,
+        true,
         title,
-        path,  # type: ignore[arg-type]
+        path,
     )
 
 

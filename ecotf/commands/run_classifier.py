@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.table import Table
 
 from ecotf.audio.discover import find_recordings
+from ecotf.audio.recording import ChannelChoice
 from ecotf.commands.console import complaints, console, progress_bar, tell
 from ecotf.errors import ConfigError
 from ecotf.inference.classifier import ClassifierOptions, classify
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where detections are written")
     parser.add_argument("--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)} (csv)")
     parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
-    parser.add_argument("--channel", default="mix", help="mix, each, or a number from 0 (mix)")
+    parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
     parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
@@ -93,11 +95,13 @@ def _summarise(counts: dict[str, int], output: Path, formats: Sequence[str]) -> 
     tell(f"ledger:     {output / 'ledger.csv'}")
 
 
-def _channel(text: str) -> str | int:
-    if text in ("mix", "each"):
-        return text
-    if not text.isdigit():
-        raise ConfigError(f"--channel {text!r}: allowed are mix, each, or a number from 0")
+def _channel(text: str) -> ChannelChoice | Literal["each"]:
+    if text == "mix":
+        return "mix"
+    if text == "each":
+        return "each"
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"--channel {text!r}: allowed are mix, each, or a channel's number, counted from 1")
     return int(text)
 
 

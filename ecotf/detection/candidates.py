@@ -1,4 +1,4 @@
-"""Candidates: every peak of the scores, with its box, down to a low score. Thresholds are applied later."""
+"""Candidates: every place that may be a call, with its box, down to a low score. Thresholds are applied later."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from ecotf._kernels.events import local_maxima, refine_peaks, smooth_gaussian
 from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.boxes import BoxConfig, drop_overlapping, measure_boxes
-from ecotf.detection.scoring import Scorer, ScoringConfig, Stopwatch
+from ecotf.detection.scoring import ScoringConfig, Stopwatch, score_windows
+from ecotf.features.pulses import PulseConfig, find_pulses, measure_pulses
 from ecotf.models.detector import Detector
 
 COLUMNS = ("start_s", "end_s", "low_hz", "high_hz", "label", "score")
 
 
 class DetectionConfig(Config):
-    """From scores to candidates; the defaults are the published ones in real seconds.
+    """From scores to candidates. Smoothing and separation are the published ones, and for scores on a grid alone.
 
     Attributes
     ----------
     smooth_s
-        Standard deviation of the Gaussian over time.
+        Standard deviation of the Gaussian that scores on a grid are smoothed with over time.
     separation_s
-        Of two peaks nearer than this, the higher one stays.
+        Of two peaks of the score nearer than this, the higher one stays.
     floor
-        Peaks below it are not kept.
+        Candidates below it are not kept.
     """
 
     scoring: ScoringConfig = ScoringConfig()
     smooth_s: float = Field(0.0006, ge=0)
     separation_s: float = Field(0.012, ge=0)
-    floor: float = Field(0.02, ge=0, lt=1)
+    floor: float = Field(0.01, ge=0, lt=1)
     box: BoxConfig = BoxConfig()
 
 
@@ -42,13 +43,14 @@ def find_candidates(
     pieces: Iterable[np.ndarray],
     detector: Detector,
     config: DetectionConfig,
+    pulses: PulseConfig,
     hop_s: float,
     offset_s: float,
     frequencies_hz: np.ndarray,
     segment_s: float = 10.0,
     stopwatch: Stopwatch | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Score a recording and find its candidates, a segment at a time, in memory that does not grow with its length.
+    """Find the candidates of a recording, a segment at a time, in memory that does not grow with its length.
 
     Parameters
     ----------
@@ -64,97 +66,127 @@ def find_candidates(
     Candidates in order of time: ``start_s, end_s, low_hz, high_hz, label, score``. How the pieces are cut makes no
     difference.
     """
-    scorer = Scorer(detector, config.scoring, hop_s, stopwatch=stopwatch)
-    stride = scorer.stride
-    # What a peak and its box depend on: smoothing, separation, the box itself and the boxes that it may overlap.
-    margin_s = 4 * config.smooth_s + 2 * config.separation_s + 3 * (config.box.search_s + config.box.reach_s)
-    margin = -(-round(margin_s / hop_s) // stride) + 2
-    segment = max(1, round(segment_s / hop_s) // stride)
-    values = np.empty((0, len(frequencies_hz)), np.float32)
-    scores = np.empty((0, 1 + len(detector.species)), np.float32)
-    base = emitted = 0  # positions before the buffers, and positions whose peaks are out
+    # Whatever decides on a candidate lies within this distance: its window, its pulse, its box, and its neighbours'.
+    margin_s = 3 * (detector.windows.width_s + pulses.margin_s + config.box.search_s + config.box.reach_s)
+    margin_s += 4 * config.smooth_s + 2 * config.separation_s + 3 * config.scoring.stride_s
+    margin, segment = round(margin_s / hop_s), max(1, round(segment_s / hop_s))
+    buffer = np.empty((0, len(frequencies_hz)), np.float32)
+    base = emitted = 0  # slices before the buffer, and slices whose candidates are out
+    watch = stopwatch or Stopwatch()
 
     def emit(until: int) -> pd.DataFrame:
-        table = _peaks(values, scores, detector, config, hop_s, stride)
-        inside = (table["position"] + base >= emitted) & (table["position"] + base < until)
-        table = table[inside]
-        first = offset_s + base * stride * hop_s
-        half_bin = (frequencies_hz[1] - frequencies_hz[0]) / 2
+        found = _find(buffer, emitted - base, until - base, base, detector, config, pulses, hop_s, watch)
+        half_band = (frequencies_hz[1] - frequencies_hz[0]) / 2
+        first = offset_s + base * hop_s
         return pd.DataFrame(
             {
-                "start_s": first + (table["first"] - 0.5) * hop_s,
-                "end_s": first + (table["last"] + 0.5) * hop_s,
-                "low_hz": frequencies_hz[table["low"]] - half_bin,
-                "high_hz": frequencies_hz[table["high"]] + half_bin,
-                "label": table["label"],
-                "score": table["score"],
+                "start_s": first + (found["first"] - 0.5) * hop_s,
+                "end_s": first + (found["last"] + 0.5) * hop_s,
+                "low_hz": frequencies_hz[found["low"]] - half_band,
+                "high_hz": frequencies_hz[found["high"]] + half_band,
+                "label": found["label"],
+                "score": found["score"],
             },
             columns=list(COLUMNS),
         ).sort_values(["start_s", "label"], ignore_index=True)
 
     for piece in pieces:
-        values = np.concatenate([values, piece])
-        scores = np.concatenate([scores, scorer.push(piece)])
-        while len(scores) >= emitted - base + segment + margin:
-            until = emitted + segment
-            yield emit(until)
-            emitted = until
+        buffer = np.concatenate([buffer, piece])
+        while base + len(buffer) >= emitted + segment + margin:
+            yield emit(emitted + segment)
+            emitted += segment
             drop = max(0, emitted - margin - base)
-            scores, values, base = scores[drop:], values[drop * stride :], base + drop
-    scores = np.concatenate([scores, scorer.finish()])
-    yield emit(base + len(scores))
+            buffer, base = buffer[drop:], base + drop
+    yield emit(base + len(buffer))
 
 
-def _peaks(
-    values: np.ndarray, scores: np.ndarray, detector: Detector, config: DetectionConfig, hop_s: float, stride: int
-) -> pd.DataFrame:
-    """Every peak of every track, in positions and slices of the buffers."""
-    step_s = stride * hop_s
-    smooth = smooth_gaussian(np.ascontiguousarray(scores), config.smooth_s / step_s) if len(scores) else scores
-    radius = max(1, round(config.separation_s / step_s))
-    not_call = smooth[:, 0]
-    parts = []
-    at_calls = local_maxima(np.ascontiguousarray(1 - not_call), radius, config.floor)
-    parts.append(_boxed(values, 1 - not_call, at_calls, CALL_LABEL, config, hop_s, stride))
-    for index, label in enumerate(detector.species):
-        track = np.ascontiguousarray(smooth[:, 1 + index])
-        if detector.is_cascade:
-            at = at_calls[track[at_calls] > config.floor]
-        else:
-            at = local_maxima(track, radius, config.floor)
-        # As published: a species is only named where it is likelier than no call at all.
-        at = at[track[at] > not_call[at]] if not detector.is_cascade else at[not_call[at] < 0.5]
-        parts.append(_boxed(values, track, at, label, config, hop_s, stride))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _boxed(
+def _find(
     values: np.ndarray,
-    track: np.ndarray,
-    positions: np.ndarray,
-    label: str,
+    start: int,
+    stop: int,
+    base: int,
+    detector: Detector,
+    config: DetectionConfig,
+    pulses: PulseConfig,
+    hop_s: float,
+    stopwatch: Stopwatch,
+) -> pd.DataFrame:
+    """Candidates whose slice lies in ``start`` to ``stop`` of the buffer."""
+    if config.scoring.at == "pulses":
+        found = find_pulses(values, hop_s, pulses)
+        inside = np.flatnonzero((found >= start) & (found < stop))
+        measures = measure_pulses(values, found, hop_s, pulses)[inside] if detector.needs_measures else None
+        scores = score_windows(detector, values, found[inside], stopwatch, measures)
+        boxes = measure_boxes(values, found, hop_s, config.box, separate=True)[inside]
+        return _of_pulses(detector, scores, boxes, config.floor)
+    stride = max(1, round(config.scoring.stride_s / hop_s))
+    # A peak depends on the scores around it, and its box on the peaks whose boxes may overlap it.
+    boxes_s = 2 * (config.box.search_s + config.box.reach_s)
+    around = round((4 * config.smooth_s + 2 * config.separation_s + boxes_s) / hop_s) + 2 * stride
+    first = max(0, start - around) + -(base + max(0, start - around)) % stride
+    centres = np.arange(first, min(len(values), stop + around), stride)
+    scores = score_windows(detector, values, centres, stopwatch)
+    peaks = _of_grid(detector, values, centres, scores, config, hop_s, stride)
+    return peaks[(peaks["slice"] >= start) & (peaks["slice"] < stop)]
+
+
+def _of_pulses(detector: Detector, scores: np.ndarray, boxes: np.ndarray, floor: float) -> pd.DataFrame:
+    """Every pulse is a candidate of a call, and of each species that is likelier there than no call at all."""
+    tracks = [(CALL_LABEL, 1 - scores[:, 0], np.ones(len(scores), bool))]
+    for index, label in enumerate(detector.species):
+        tracks.append((label, scores[:, 1 + index], _may_be_named(detector, scores, index)))
+    return _table(
+        [(label, boxes[kept], track[kept]) for label, track, may in tracks for kept in [may & (track > floor)]]
+    )
+
+
+def _of_grid(
+    detector: Detector,
+    values: np.ndarray,
+    centres: np.ndarray,
+    scores: np.ndarray,
     config: DetectionConfig,
     hop_s: float,
     stride: int,
 ) -> pd.DataFrame:
-    track = np.ascontiguousarray(track)
-    positions = np.asarray(positions)
-    if not len(positions) or not len(values):
-        return pd.DataFrame({name: [] for name in ("position", "first", "last", "low", "high")}, dtype=int).assign(
-            label=pd.Series(dtype=str), score=pd.Series(dtype=float)
-        )
-    exact = positions + np.asarray(refine_peaks(track, positions))
-    centres = np.clip(np.rint(exact * stride).astype(int), 0, len(values) - 1)
-    boxes = measure_boxes(values, centres, hop_s, config.box)
-    keep = drop_overlapping(boxes, track[positions])
+    """The published way: smooth the scores over time, then take the peaks of each class."""
+    step_s = stride * hop_s
+    smooth = smooth_gaussian(np.ascontiguousarray(scores), config.smooth_s / step_s) if len(scores) else scores
+    radius = max(1, round(config.separation_s / step_s))
+    calls = np.ascontiguousarray(1 - smooth[:, 0])
+    at_calls = np.asarray(local_maxima(calls, radius, config.floor))
+    peaks = [(CALL_LABEL, calls, at_calls)]
+    for index, label in enumerate(detector.species):
+        track = np.ascontiguousarray(smooth[:, 1 + index])
+        # Two networks: the second is asked where the first found a call. One network: every species has its own peaks.
+        at = at_calls[track[at_calls] > config.floor] if detector.is_cascade else None
+        at = np.asarray(local_maxima(track, radius, config.floor)) if at is None else at
+        peaks.append((label, track, at[_may_be_named(detector, smooth, index)[at]]))
+    rows = []
+    for label, track, at in peaks:
+        exact = np.rint((at + np.asarray(refine_peaks(track, at))) * stride).astype(int) if len(at) else at
+        slices = np.clip(exact + (centres[0] if len(centres) else 0), 0, max(0, len(values) - 1))
+        boxes = measure_boxes(values, slices, hop_s, config.box)
+        keep = drop_overlapping(boxes, track[at])
+        rows.append((label, boxes[keep], track[at][keep], slices[keep]))
+    table = _table([row[:3] for row in rows])
+    return table.assign(slice=np.concatenate([row[3] for row in rows]))
+
+
+def _may_be_named(detector: Detector, scores: np.ndarray, index: int) -> np.ndarray:
+    """As published: a species is named only where it is likelier than no call, or where the first network finds one."""
+    return scores[:, 0] < 0.5 if detector.is_cascade else scores[:, 1 + index] > scores[:, 0]
+
+
+def _table(rows: list[tuple[str, np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    boxes = np.concatenate([boxes for _, boxes, _ in rows])
     return pd.DataFrame(
         {
-            "position": positions[keep],
-            "first": boxes[keep, 0],
-            "last": boxes[keep, 1],
-            "low": boxes[keep, 2],
-            "high": boxes[keep, 3],
-            "label": label,
-            "score": track[positions[keep]],
+            "first": boxes[:, 0],
+            "last": boxes[:, 1],
+            "low": boxes[:, 2],
+            "high": boxes[:, 3],
+            "label": np.repeat([label for label, _, _ in rows], [len(boxes) for _, boxes, _ in rows]),
+            "score": np.concatenate([scores for _, _, scores in rows]).astype(float),
         }
     )

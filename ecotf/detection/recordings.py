@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ecotf.detection.candidates import DetectionConfig, Stopwatch, find_candidates
+from ecotf.detection.candidates import DetectionConfig, find_candidates
+from ecotf.detection.scoring import Stopwatch
+from ecotf.features.pulses import PulseConfig
 from ecotf.models.detector import Detector
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
@@ -12,7 +14,11 @@ _PIECE = 4096
 
 
 def candidates_of(
-    spectrogram: StoredSpectrogram, detector: Detector, config: DetectionConfig, stopwatch: Stopwatch | None = None
+    spectrogram: StoredSpectrogram,
+    detector: Detector,
+    config: DetectionConfig,
+    pulses: PulseConfig,
+    stopwatch: Stopwatch | None = None,
 ) -> pd.DataFrame:
     """All candidates of one recording; columns as `find_candidates`."""
     values = spectrogram.values
@@ -21,6 +27,7 @@ def candidates_of(
         pieces,
         detector,
         config,
+        pulses,
         spectrogram.hop_s,
         spectrogram.offset_s,
         spectrogram.frequencies_hz,

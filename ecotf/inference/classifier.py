@@ -13,7 +13,7 @@ import pandas as pd
 
 from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
 from ecotf.detection.candidates import DetectionConfig, find_candidates
-from ecotf.errors import ConfigError, RecordingError
+from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 from ecotf.features.spectrogram import BandSpectrogram
 from ecotf.inference.ledger import Ledger, done_recordings
 from ecotf.inference.load import LoadedRun
@@ -35,7 +35,7 @@ class ClassifierOptions:
     time_expansion
         Stated by the user; None takes what the recording's metadata say, or real time.
     channel
-        ``mix``, ``each`` or a number from 0.
+        ``mix``, ``each`` or a channel's number, counted from 1.
     threshold
         One threshold for everything instead of the run's own.
     unnamed
@@ -80,6 +80,7 @@ def classify(
             if name in settled:
                 continue
             began = perf_counter()
+            status: RecordingStatus
             detections, duration_s = _nothing(), float("nan")
             try:
                 recording = open_recording(name, time_expansion=options.time_expansion)
@@ -137,6 +138,7 @@ def detect(
             pieces(),
             run.detector,
             config,
+            run.recipe.pulses,
             spectrogram.hop_s,
             spectrogram.offset_s,
             spectrogram.frequencies_hz,

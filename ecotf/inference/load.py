@@ -32,7 +32,7 @@ def load_run(path: str | Path) -> LoadedRun:
     """Read the run folder at ``path``; raises `ConfigError` when it is half written, or is no run."""
     run = RunFolder.open(path)
     recipe = validate(Recipe, read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
-    species = run.read_table("labels.csv")["label"].astype(str).tolist()
+    species = [str(label) for label in run.read_table("labels.csv")["label"]]
     detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, species)
     detector = load_weights(detector, run.file("model"), recipe.trees is not None)
     return LoadedRun(run.path, recipe, detector, dict(run.read_json("thresholds.json")["thresholds"]))

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-_READERS = {
-    "detections.csv": lambda path: pd.read_csv(path, keep_default_na=False),
-    "detections.parquet": pd.read_parquet,
-}
-
 
 def species_counts(output: Path) -> pd.DataFrame | None:
     """Detections, recordings and highest score of every label; None when no table of the whole job was written."""
-    for name, read in _READERS.items():
+    for name in ("detections.csv", "detections.parquet"):
         if (output / name).exists():
-            table = read(output / name)
+            path = output / name
+            table = pd.read_csv(path, keep_default_na=False) if path.suffix == ".csv" else pd.read_parquet(path)
             grouped = table.groupby("label").agg(
                 detections=("score", "size"), recordings=("recording", "nunique"), highest=("score", "max")
             )

@@ -31,7 +31,7 @@ class Detector:
     species: tuple[str, ...]
     networks: tuple[Network, ...]
     trees: Trees | None = None
-    compiled: dict[Any, Callable[[Any], Any]] = field(default_factory=dict, compare=False, repr=False)
+    compiled: dict[str, Callable[[Any], Any]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_cascade(self) -> bool:
@@ -46,13 +46,20 @@ class Detector:
         """Whether what is wanted of ``network`` is its embedding rather than its scores."""
         return self.trees is not None and network is self.networks[0]
 
-    def combine(self, outputs: list[np.ndarray]) -> np.ndarray:
+    @property
+    def needs_measures(self) -> bool:
+        """Whether the trees want to know the measures of the pulse that a window is on."""
+        return self.trees is not None and self.trees.config.measures
+
+    def combine(self, outputs: list[np.ndarray], measures: np.ndarray | None = None) -> np.ndarray:
         """Turn the networks' outputs into scores.
 
         Parameters
         ----------
         outputs
             For each network, its scores, or its embedding where `needs_embedding` says so: ``[n, ...]``.
+        measures
+            float32 ``[n, 11]`` where `needs_measures` says so.
 
         Returns
         -------
@@ -60,19 +67,24 @@ class Detector:
         """
         first = outputs[0]
         if self.trees is not None:
-            return self.trees.predict(first)
+            return self.trees.predict(first if measures is None else np.hstack([first, measures]))
         if self.is_cascade:
             return np.hstack([first[:, :1], outputs[1]])
         return first
 
+    def run(self, windows: np.ndarray) -> list[np.ndarray]:
+        """What `combine` takes, for windows ``[n, columns, bands, 1]``."""
+        return [np.asarray(self._forward(network)(windows)) for network in self.networks]
 
-def forward(network: Network, embedding: bool) -> Callable[[Any], Any]:
-    """A compiled function from windows to scores or, if ``embedding``, to the embedding."""
-    import tensorflow as tf
+    def _forward(self, network: Network) -> Callable[[Any], Any]:
+        """A compiled function from windows to scores, or to the embedding for trees; compiled once."""
+        import tensorflow as tf
 
-    def run(windows: Any) -> Any:
-        x = network.parts.neck(network.parts.trunk(windows, training=False), training=False)
-        return x if embedding else network.head(x, training=False)
-
-    shape = [None, network.columns, network.rows, 1]
-    return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.float32)])
+        name = network.config.name
+        if name not in self.compiled:
+            model = network.model
+            if self.needs_embedding(network):
+                model = network.both if self.needs_measures else network.backbone
+            signature = [tf.TensorSpec([None, *network.model.input_shape[1:]], tf.float32)]
+            self.compiled[name] = tf.function(lambda x: model(x, training=False), input_signature=signature)
+        return self.compiled[name]

@@ -1,16 +1,15 @@
-"""A network: front-end windows in, scores out, with the one seam at which neighbouring windows can share their work."""
+"""A network: windows of a spectrogram in, scores out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.models.backbones import BackboneConfig, build_backbone
 from ecotf.models.backbones.cnn import CnnConfig
-
-if TYPE_CHECKING:
-    from ecotf.models.backbones.parts import BackboneParts
 
 Answers = Literal["call_and_species", "call", "species"]
 
@@ -30,7 +29,7 @@ class DenseHeadConfig(Config):
 class NetworkConfig(Config):
     """A backbone with its head; ``name`` is how the training stages refer to it."""
 
-    name: str
+    name: str = Field(pattern=r"^\w[\w.-]*$")  # it is the name of a file, too
     backbone: BackboneConfig
     head: DenseHeadConfig = DenseHeadConfig()
 
@@ -46,20 +45,18 @@ class Network:
 
     Attributes
     ----------
-    parts
-        Trunk and neck of the backbone.
-    head
-        Keras model ``(batch, embedding) -> (batch, scores)``.
+    backbone
+        Keras model ``(batch, columns, bands, 1) -> (batch, embedding)``.
     model
-        The whole: ``(batch, columns, rows, 1) -> (batch, scores)``.
+        The whole: ``(batch, columns, bands, 1) -> (batch, scores)``.
+    both
+        The same with the embedding and the scores side by side: ``-> (batch, embedding + scores)``.
     """
 
     config: NetworkConfig
-    parts: BackboneParts
-    head: Any
+    backbone: Any
     model: Any
-    columns: int
-    rows: int
+    both: Any
 
     @property
     def n_parameters(self) -> int:
@@ -67,16 +64,15 @@ class Network:
         return int(self.model.count_params())
 
 
-def build_network(config: NetworkConfig, n_species: int, columns: int, rows: int) -> Network:
-    """Build a network for windows of ``columns`` time steps by ``rows`` bands and ``n_species`` species."""
+def build_network(config: NetworkConfig, n_species: int, columns: int, bands: int) -> Network:
+    """Build a network for windows of ``columns`` time steps by ``bands`` bands and ``n_species`` species."""
     import keras
 
-    parts = build_backbone(config.backbone, columns, rows)
-    x = head_inputs = keras.Input(parts.neck.output_shape[1:])
+    backbone = build_backbone(config.backbone, columns, bands)
+    inputs = keras.Input(backbone.input_shape[1:])
+    x = embedding = backbone(inputs)
     if isinstance(config.backbone, CnnConfig):
         x = keras.layers.Dropout(config.backbone.dropout)(x)
-    x = keras.layers.Dense(n_outputs(config.head.answers, n_species), activation=config.head.activation)(x)
-    head = keras.Model(head_inputs, x, name="head")
-    inputs = keras.Input((columns, rows, 1))
-    model = keras.Model(inputs, head(parts.neck(parts.trunk(inputs))), name=config.name)
-    return Network(config, parts, head, model, columns, rows)
+    scores = keras.layers.Dense(n_outputs(config.head.answers, n_species), activation=config.head.activation)(x)
+    both = keras.Model(inputs, keras.layers.Concatenate()([embedding, scores]))
+    return Network(config, backbone, keras.Model(inputs, scores, name=config.name), both)

@@ -12,9 +12,15 @@ from ecotf.models.heads.trees import load_trees
 from ecotf.models.network import NetworkConfig, build_network
 from ecotf.pipelines.windows import WindowsConfig
 
-# Only the number of rows and columns of a window matter for building, and they are the same at every rate that
+# Only the number of columns and bands of a window matter for building, and they are the same at every rate that
 # carries the band; this rate carries every band that ecotf knows.
 _BUILD_RATE_HZ = 1_000_000
+
+
+def window_shape(front_end: BandSpectrogramConfig, windows: WindowsConfig) -> tuple[int, int]:
+    """Columns and bands of a window; raises `ConfigError` where the front end cannot work at any sample rate."""
+    spectrogram = BandSpectrogram(front_end, _BUILD_RATE_HZ)
+    return windows.slices(front_end.hop_s) // windows.reduce_time, spectrogram.n_rows // windows.reduce_frequency
 
 
 def build_detector(
@@ -24,10 +30,8 @@ def build_detector(
     species: Sequence[str],
 ) -> Detector:
     """Build a detector with fresh weights (the random numbers are Keras's; seed them first)."""
-    spectrogram = BandSpectrogram(front_end, _BUILD_RATE_HZ)
-    columns = windows.slices(front_end.hop_s) // windows.reduce_time
-    rows = spectrogram.n_rows // windows.reduce_frequency
-    built = tuple(build_network(config, len(species), columns, rows) for config in networks)
+    columns, bands = window_shape(front_end, windows)
+    built = tuple(build_network(config, len(species), columns, bands) for config in networks)
     return Detector(front_end, windows, tuple(species), built)
 
 
@@ -45,5 +49,10 @@ def load_weights(detector: Detector, folder: Path, trees: bool) -> Detector:
         path = folder / f"{network.config.name}.weights.h5"
         if not path.exists():
             raise ConfigError(f"{folder}: the weights {path.name} are missing; train again, or resume the run")
-        network.model.load_weights(path)
+        try:
+            network.model.load_weights(path)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{path}: damaged, or not of this recipe ({str(error).splitlines()[0]}); copy it again or train anew"
+            ) from None
     return detector.with_trees(load_trees(folder)) if trees else detector

@@ -37,7 +37,6 @@ def window_batches(
     windows: WindowsConfig,
     *,
     batch: int,
-    context: int = 0,
     augmentation: AugmentationConfig | None = None,
     rng: np.random.Generator | None = None,
 ) -> Any:
@@ -47,8 +46,6 @@ def window_batches(
 
     Parameters
     ----------
-    context
-        Slices of surroundings on either side of each window.
     rng
         Shuffles and augments; without it the order is the table's and nothing is augmented.
     """
@@ -63,12 +60,12 @@ def window_batches(
 
     def cut(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         index = order[number * batch : (number + 1) * batch]
-        x = cut_table(table.take(index), spectrograms, windows, context)
+        x = cut_table(table.take(index), spectrograms, windows)
         if augmentation is not None and rng is not None:
             augment(x, augmentation, np.random.default_rng(seeds[number]))
         return x, targets[index], weights[index]
 
-    columns, bands = cut_table(table.take(order[:1]), spectrograms, windows, context).shape[1:3]
+    columns, bands = cut_table(table.take(order[:1]), spectrograms, windows).shape[1:3]
 
     def cut_in_graph(number: Any) -> Any:
         x, y, w = tf.numpy_function(cut, [number], (tf.float32, tf.float32, tf.float32))

@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from ecotf.audio.recording import ChannelChoice, Recording, open_recording
+from ecotf.errors import ConfigError, RecordingError
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
 from ecotf.files import atomic_file
 
@@ -30,6 +31,8 @@ class StoredSpectrogram:
         float32 ``[slices, rows]``, lowest frequency first; a memory map when it comes from disk.
     hop_s
         Seconds from one slice to the next.
+    nominal_hop_s
+        The same as the recipe states it, before it became a whole number of samples; alike at every sample rate.
     offset_s
         Time of the middle of slice 0.
     frequencies_hz
@@ -40,6 +43,7 @@ class StoredSpectrogram:
 
     values: np.ndarray
     hop_s: float
+    nominal_hop_s: float
     offset_s: float
     frequencies_hz: np.ndarray
     duration_s: float
@@ -71,6 +75,7 @@ def _stored(
     return StoredSpectrogram(
         values,
         spectrogram.hop_s,
+        spectrogram.config.hop_s,
         spectrogram.offset_s,
         spectrogram.frequencies_hz,
         recording.duration_s,
@@ -114,19 +119,22 @@ class SpectrogramStore:
 
     def _load_or_compute(self, path: Path, time_expansion: float | None) -> StoredSpectrogram:
         recording = self._open(path, time_expansion=time_expansion)
+        try:
+            spectrogram = BandSpectrogram(self.config, recording.sample_rate)
+        except ConfigError as error:
+            raise RecordingError(str(error), "unsupported") from None
         if self.folder is None:
             return compute_spectrogram(recording, self.config, self.channel)
         target = self.folder / f"{self._key(recording)}.npy"
-        facts = target.with_suffix(".json")
-        if not facts.exists():
+        kept = _read(target)
+        if kept is None:
             computed = compute_spectrogram(recording, self.config, self.channel)
             with atomic_file(target) as partial, partial.open("wb") as stream:
                 np.save(stream, computed.values)
-            with atomic_file(facts) as partial:
+            with atomic_file(target.with_suffix(".json")) as partial:
                 partial.write_text(json.dumps({"recording": str(path), "seconds_used": computed.seconds_used}))
-        spectrogram = BandSpectrogram(self.config, recording.sample_rate)
-        seconds_used = json.loads(facts.read_text())["seconds_used"]
-        return _stored(np.load(target, mmap_mode="r"), spectrogram, recording, seconds_used)
+            kept = _read(target) or (computed.values, computed.seconds_used)
+        return _stored(kept[0], spectrogram, recording, kept[1])
 
     def _key(self, recording: Recording) -> str:
         digest = hashlib.blake2b(digest_size=16)
@@ -141,3 +149,12 @@ class SpectrogramStore:
         }
         digest.update(json.dumps(parameters, sort_keys=True).encode())
         return digest.hexdigest()
+
+
+def _read(target: Path) -> tuple[np.ndarray, float] | None:
+    """The values that are kept and the seconds they took; None where they are not there, or damaged."""
+    try:
+        seconds_used = json.loads(target.with_suffix(".json").read_text())["seconds_used"]
+        return np.load(target, mmap_mode="r"), seconds_used
+    except (OSError, EOFError, ValueError, LookupError):
+        return None

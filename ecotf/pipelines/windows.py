@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.ndimage import zoom
 
+from ecotf._kernels.events import match_intervals
 from ecotf.config import Config
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
@@ -22,19 +23,23 @@ class WindowsConfig(Config):
     ----------
     width_s
         Length of a window.
+    at
+        ``calls``: windows on the annotated calls, and random ones away from them, as published. ``pulses``: windows on
+        the pulses that detection looks at; those that match a call are calls, all others are not.
+    match_s
+        A pulse matches a call when it lies in the call widened by this much, and no other pulse does so better.
     reduce_time, reduce_frequency
         Slices and rows that are averaged into one column and band of the network's input.
     resize
-        ``mean`` averages (the same for every window, so windows can share work); ``corners`` is the published linear
-        interpolation between the window's corner points, which only exact scoring can use.
+        ``mean`` averages; ``corners`` is the published linear interpolation between the window's corner points.
     shift_s
         Extra positives this much before and after each call; none when empty.
     negatives_per_call
-        Random windows away from calls, for each call of a recording.
+        Negative windows for each call of a recording.
     negatives_per_second
-        The same for recordings without a call, per second of sound.
+        Negative windows per second of sound, where there are few calls or none.
     negative_margin_s
-        Random negatives keep this far from every call.
+        Negatives keep this far from every call.
     merge_s
         A window is labelled with every call whose middle is this near to its own.
     annotated_negatives
@@ -42,6 +47,8 @@ class WindowsConfig(Config):
     """
 
     width_s: float = Field(0.0232, gt=0)
+    at: Literal["calls", "pulses"] = "calls"
+    match_s: float = Field(0.005, ge=0)
     reduce_time: int = Field(2, ge=1)
     reduce_frequency: int = Field(2, ge=1)
     resize: Literal["mean", "corners"] = "mean"
@@ -52,10 +59,16 @@ class WindowsConfig(Config):
     merge_s: float = Field(0.003, ge=0)
     annotated_negatives: bool = True
 
-    def slices(self, hop_s: float) -> int:
-        """Spectrogram slices in a window: the nearest whole number of columns, and even, so that it has a middle."""
+    def slices(self, nominal_hop_s: float) -> int:
+        """Spectrogram slices in a window: the nearest whole number of columns, and even, so that it has a middle.
+
+        Parameters
+        ----------
+        nominal_hop_s
+            The hop of the recipe, not that of a recording, so that windows are alike at every sample rate.
+        """
         unit = 2 * self.reduce_time
-        return max(unit, unit * round(self.width_s / hop_s / unit))
+        return max(unit, unit * round(self.width_s / nominal_hop_s / unit))
 
 
 @dataclass(frozen=True)
@@ -111,47 +124,139 @@ def empty_windows(n_species: int) -> WindowTable:
     return WindowTable(np.empty(0, np.int64), np.empty(0), np.empty((0, n_species), np.uint8))
 
 
-def place_windows(
+@dataclass(frozen=True)
+class Annotations:
+    """What is annotated in one recording, in seconds: calls, with the index of their species or -1 for one that is not
+    to be learned, and the middles of sounds that are no calls."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    codes: np.ndarray
+    sounds: np.ndarray
+
+    @property
+    def middles(self) -> np.ndarray:
+        """Middle of each call."""
+        return (self.starts + self.ends) / 2
+
+
+def annotations_of(calls: pd.DataFrame, sounds: pd.DataFrame, species: Sequence[str]) -> Annotations:
+    """Gather the annotations of one recording."""
+    code = {label: index for index, label in enumerate(species)}
+    middles = ((sounds["start_s"] + sounds["end_s"]) / 2).to_numpy(float)
+    return Annotations(
+        calls["start_s"].to_numpy(float),
+        calls["end_s"].to_numpy(float),
+        np.array([code.get(label, -1) for label in calls["label"]], dtype=int),
+        middles[np.isfinite(middles)],  # a sound that holds for the whole recording has no end
+    )
+
+
+def windows_at_calls(
     recording: int,
     duration_s: float,
-    calls: pd.DataFrame,
-    sounds: pd.DataFrame,
-    species: Sequence[str],
+    annotations: Annotations,
+    n_species: int,
     config: WindowsConfig,
     rng: np.random.Generator,
 ) -> WindowTable:
-    """Choose the training windows of one recording.
+    """The published training windows of one recording: on its calls, and at random away from them.
 
     Parameters
     ----------
     recording
         Its index in the list of spectrograms.
-    calls, sounds
-        Its annotated calls, and its annotated sounds that are no calls.
-    species
-        Class names; calls of other classes are no positives, but keep negatives away.
     """
-    starts, ends = calls["start_s"].to_numpy(float), calls["end_s"].to_numpy(float)
-    middles = (starts + ends) / 2
-    code = {label: index for index, label in enumerate(species)}
-    codes = np.array([code.get(label, -1) for label in calls["label"]], dtype=int)
+    starts, ends = annotations.starts, annotations.ends
+    known = annotations.middles[annotations.codes >= 0]
+    positive = _shifted(known, config.shift_s)
+    targets = _targets(np.repeat(known, len(_shifts(config.shift_s))), annotations, n_species, config.merge_s)
+    n_random = round(
+        config.negatives_per_call * len(starts) if len(starts) else config.negatives_per_second * duration_s
+    )
+    drawn = rng.uniform(0, duration_s, size=4 * n_random + 16)
+    away = _away_from(drawn, starts, ends, config.negative_margin_s)[:n_random]
+    if config.annotated_negatives:
+        away = np.concatenate([_away_from(annotations.sounds, starts, ends, config.negative_margin_s), away])
+    return _table(recording, positive, targets, away)
 
-    shifts = [0.0, *(sign * shift for shift in config.shift_s for sign in (-1, 1))]
-    times = (middles[codes >= 0][:, None] + np.array(shifts)[None, :]).ravel()
-    targets = np.zeros((len(times), len(species)), np.uint8)
-    for row, middle in enumerate(np.repeat(middles[codes >= 0], len(shifts))):
-        near = np.abs(middles - middle) <= config.merge_s
-        targets[row, codes[near & (codes >= 0)]] = 1
 
-    n_random = config.negatives_per_call * len(calls) if len(calls) else config.negatives_per_second * duration_s
-    candidates = [rng.uniform(0, duration_s, size=4 * round(n_random) + 16)]
-    if config.annotated_negatives and len(sounds):
-        candidates.insert(0, ((sounds["start_s"] + sounds["end_s"]) / 2).to_numpy(float))
-    negatives = [_away_from(times_, starts, ends, config.negative_margin_s) for times_ in candidates]
-    negatives[-1] = negatives[-1][: round(n_random)]
-    away = np.concatenate(negatives)
-    times = np.concatenate([times, away])
-    targets = np.concatenate([targets, np.zeros((len(away), len(species)), np.uint8)])
+def windows_at_pulses(
+    recording: int,
+    pulses_s: np.ndarray,
+    strengths: np.ndarray,
+    duration_s: float,
+    annotations: Annotations,
+    n_species: int,
+    config: WindowsConfig,
+    rng: np.random.Generator,
+) -> WindowTable:
+    """Training windows on the pulses of one recording, the very windows that detection will look at.
+
+    Parameters
+    ----------
+    pulses_s, strengths
+        Time and strength of each pulse, ``[n]``; a call goes to its strongest pulse.
+    """
+    match = match_pulses(pulses_s, strengths, annotations, config.match_s)
+    hit = match >= 0
+    without = np.setdiff1d(np.flatnonzero(annotations.codes >= 0), match)
+    learned = label_pulses(pulses_s, match, annotations, n_species, config.merge_s)
+    missed = annotations.middles[without]
+    calls = np.concatenate([pulses_s[learned.any(axis=1)], missed])
+    targets = np.concatenate([learned[learned.any(axis=1)], _targets(missed, annotations, n_species, config.merge_s)])
+    shifts = len(_shifts(config.shift_s))
+    # A further pulse of a call (its echo, its harmonic) is neither: it sounds like the call that it belongs to.
+    away = _away_from(pulses_s, annotations.starts, annotations.ends, config.negative_margin_s)
+    others = np.flatnonzero(np.isin(pulses_s, away) & ~hit)
+    most = round(max(config.negatives_per_call * len(annotations.starts), config.negatives_per_second * duration_s))
+    if len(others) > most:
+        others = np.sort(rng.choice(others, most, replace=False))
+    return _table(recording, _shifted(calls, config.shift_s), np.repeat(targets, shifts, axis=0), pulses_s[others])
+
+
+def match_pulses(pulses_s: np.ndarray, strengths: np.ndarray, annotations: Annotations, match_s: float) -> np.ndarray:
+    """The call that each pulse stands for, or -1; a call goes to the strongest pulse that lies in it."""
+    times, ranks = np.asarray(pulses_s, float), np.asarray(strengths, float)
+    return np.asarray(match_intervals(times, ranks, annotations.starts, annotations.ends, match_s))
+
+
+def label_pulses(
+    pulses_s: np.ndarray, match: np.ndarray, annotations: Annotations, n_species: int, merge_s: float
+) -> np.ndarray:
+    """The species of each pulse, uint8 ``[n, species]``: of its call and of calls at the same time, if it has one."""
+    targets = np.zeros((len(pulses_s), n_species), np.uint8)
+    hit = np.flatnonzero(match >= 0)
+    targets[hit] = _targets(pulses_s[hit], annotations, n_species, merge_s)
+    own = annotations.codes[match[hit]]
+    targets[hit[own >= 0], own[own >= 0]] = 1
+    return targets
+
+
+def _shifts(shift_s: Sequence[float]) -> np.ndarray:
+    return np.array([0.0, *(sign * shift for shift in shift_s for sign in (-1, 1))])
+
+
+def _shifted(times: np.ndarray, shift_s: Sequence[float]) -> np.ndarray:
+    return (times[:, None] + _shifts(shift_s)[None, :]).ravel()
+
+
+def _targets(times: np.ndarray, annotations: Annotations, n_species: int, merge_s: float) -> np.ndarray:
+    """The species of every call whose middle is near to each time: uint8 ``[n, species]``."""
+    targets = np.zeros((len(times), n_species), np.uint8)
+    order = np.argsort(annotations.middles, kind="stable")
+    middles, codes = annotations.middles[order], annotations.codes[order]
+    first = np.searchsorted(middles, times - merge_s, side="left")
+    last = np.searchsorted(middles, times + merge_s, side="right")
+    for row, (low, high) in enumerate(zip(first, last, strict=True)):
+        near = codes[low:high]
+        targets[row, near[near >= 0]] = 1
+    return targets
+
+
+def _table(recording: int, positive: np.ndarray, targets: np.ndarray, negative: np.ndarray) -> WindowTable:
+    times = np.concatenate([positive, negative])
+    targets = np.concatenate([targets, np.zeros((len(negative), targets.shape[1]), np.uint8)])
     return WindowTable(np.full(len(times), recording), times, targets)
 
 
@@ -162,9 +267,7 @@ def _away_from(times: np.ndarray, starts: np.ndarray, ends: np.ndarray, margin: 
     return times[~near.any(axis=1)]
 
 
-def cut_windows(
-    values: np.ndarray, centres: np.ndarray, slices: int, config: WindowsConfig, context: int = 0
-) -> np.ndarray:
+def cut_windows(values: np.ndarray, centres: np.ndarray, slices: int, config: WindowsConfig) -> np.ndarray:
     """Cut windows from a spectrogram and reduce them to the network's input.
 
     Parameters
@@ -175,17 +278,17 @@ def cut_windows(
         int ``[n]``, slice in the middle of each window; what lies outside of the recording is zero.
     slices
         Length of a window in slices.
-    context
-        Slices to add on either side.
 
     Returns
     -------
     float32 ``[n, columns, bands, 1]``
     """
-    half = slices // 2 + context
+    half = slices // 2
     index = np.asarray(centres)[:, None] + np.arange(-half, half)[None, :]
     inside = (index >= 0) & (index < len(values))
-    windows = values[np.where(inside, index, 0)]
+    windows = (
+        values[np.where(inside, index, 0)] if len(values) else np.zeros((*index.shape, values.shape[1]), np.float32)
+    )
     windows[~inside] = 0
     return reduce_windows(windows, config)[..., None]
 
@@ -201,16 +304,14 @@ def reduce_windows(windows: np.ndarray, config: WindowsConfig) -> np.ndarray:
     return windows.reshape(n, slices // time, time, rows // frequency, frequency).mean(axis=(2, 4), dtype=np.float32)
 
 
-def cut_table(
-    table: WindowTable, spectrograms: Sequence[StoredSpectrogram], config: WindowsConfig, context: int = 0
-) -> np.ndarray:
+def cut_table(table: WindowTable, spectrograms: Sequence[StoredSpectrogram], config: WindowsConfig) -> np.ndarray:
     """Cut the windows of ``table``, in its order: float32 ``[n, columns, bands, 1]``."""
     result: np.ndarray | None = None
     for recording in np.unique(table.recording):
         spectrogram = spectrograms[recording]
         rows = np.flatnonzero(table.recording == recording)
         centres = np.array([spectrogram.slice_at(time) for time in table.time_s[rows]])
-        cut = cut_windows(spectrogram.values, centres, config.slices(spectrogram.hop_s), config, context)
+        cut = cut_windows(spectrogram.values, centres, config.slices(spectrogram.nominal_hop_s), config)
         if result is None:
             result = np.empty((len(table), *cut.shape[1:]), np.float32)
         result[rows] = cut

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
 from ecotf.datasets.against_audio import check_recordings
@@ -16,8 +16,19 @@ from ecotf.datasets.labels import NOT_CALLS, labels_that_match
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
+from ecotf.evaluation.matching import check_labels
+from ecotf.features.pulses import MEASURES, PulseConfig, find_pulses, measure_pulses, strength
 from ecotf.pipelines.spectrogram_store import SpectrogramStore, StoredSpectrogram
-from ecotf.pipelines.windows import WindowsConfig, WindowTable, empty_windows, place_windows
+from ecotf.pipelines.windows import (
+    WindowsConfig,
+    WindowTable,
+    annotations_of,
+    empty_windows,
+    label_pulses,
+    match_pulses,
+    windows_at_calls,
+    windows_at_pulses,
+)
 from ecotf.training.progress import Tell
 
 
@@ -29,9 +40,9 @@ class DataConfig(Config):
     not_call
         Shell patterns of labels that are annotated but are no calls.
     train, valid, test
-        Shares of the groups.
+        Shares of the groups; together 1.
     channel
-        ``mix`` or the number of a channel, from 0.
+        ``mix`` or the number of a channel, counted from 1.
     """
 
     not_call: tuple[str, ...] = NOT_CALLS
@@ -43,9 +54,16 @@ class DataConfig(Config):
     @field_validator("channel")
     @classmethod
     def _known_channel(cls, channel: str | int) -> str | int:
-        if channel != "mix" and not (isinstance(channel, int) and channel >= 0):
-            raise ValueError(f"{channel!r} is not a channel; allowed: mix, or a number from 0")
+        if channel != "mix" and not (isinstance(channel, int) and channel >= 1):
+            raise ValueError(f"{channel!r} is not a channel; allowed: mix, or a channel's number, counted from 1")
         return channel
+
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> DataConfig:
+        total = self.train + self.valid + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, valid and test add up to {total:g}; they must add up to 1")
+        return self
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,8 @@ def prepare_data(
     Raises
     ------
     DataError
-        Nothing could be read, an annotation lies outside of its recording, or the training recordings hold no call.
+        Nothing could be read, an annotation lies outside of its recording, a call has no end, a species cannot be
+        called so, or the training recordings hold no call.
     """
     recordings = manifest.recordings
     done = 0
@@ -143,6 +162,8 @@ def prepare_data(
         if not manifest.of_split(split).recordings:
             raise DataError(f"no recording is in the split {split!r}; training needs one, to fit on or to choose by")
     not_call = labels_that_match(manifest.labels, config.not_call)
+    check_labels([label for label in manifest.labels if label not in not_call], not_call)
+    _require_ends(manifest, not_call)
     in_training = manifest.of_split("train").annotations["label"]
     counts = in_training[~in_training.isin(not_call)].value_counts()
     if counts.empty:
@@ -159,20 +180,61 @@ def prepare_data(
     )
 
 
-def training_windows(data: TrainingData, split: str, config: WindowsConfig, seed: int) -> WindowTable:
+def _require_ends(manifest: Manifest, not_call: Sequence[str]) -> None:
+    """A label that holds for a whole recording does not say where to look."""
+    calls = manifest.annotations[~manifest.annotations["label"].isin(not_call)]
+    without = calls[calls["end_s"].isna()]
+    if len(without):
+        row = without.iloc[0]
+        raise DataError(
+            f"{len(without)} calls have no end; the first: {row['recording']!r}, {row['label']!r}; a call detector "
+            "learns from annotations with a start and an end"
+        )
+
+
+def every_pulse(
+    data: TrainingData, split: str, config: WindowsConfig, pulses: PulseConfig
+) -> tuple[WindowTable, np.ndarray]:
+    """Every pulse of a split's recordings, as detection meets them, and their measures (`measure_pulses`).
+
+    Of the pulses of one call only the strongest is a call; its echoes are not.
+    """
+    table, measures = empty_windows(len(data.species)), [np.empty((0, len(MEASURES)), np.float32)]
+    recordings = data.manifest.recordings
+    for index in data.indices_of(split):
+        spectrogram = data.spectrograms[index]
+        annotations = annotations_of(data.calls_of(recordings[index]), data.sounds_of(recordings[index]), data.species)
+        at = find_pulses(spectrogram.values, spectrogram.hop_s, pulses)
+        measured = measure_pulses(spectrogram.values, at, spectrogram.hop_s, pulses)
+        times = spectrogram.offset_s + at * spectrogram.hop_s
+        match = match_pulses(times, measured[:, 0], annotations, config.match_s)
+        targets = label_pulses(times, match, annotations, len(data.species), config.merge_s)
+        # A call of a species that is not learned is no example of "not a call" either.
+        usable = (match < 0) | targets.any(axis=1)
+        table = table.joined(WindowTable(np.full(usable.sum(), index), times[usable], targets[usable]))
+        measures.append(measured[usable])
+    return table, np.concatenate(measures)
+
+
+def training_windows(
+    data: TrainingData, split: str, config: WindowsConfig, pulses: PulseConfig, seed: int
+) -> WindowTable:
     """Place the windows of all recordings of a split; each recording draws from its own random numbers."""
     table = empty_windows(len(data.species))
     recordings = data.manifest.recordings
     for index in data.indices_of(split):
         rng = np.random.default_rng([seed, index])
-        placed = place_windows(
-            index,
-            data.spectrograms[index].duration_s,
-            data.calls_of(recordings[index]),
-            data.sounds_of(recordings[index]),
-            data.species,
-            config,
-            rng,
-        )
+        spectrogram = data.spectrograms[index]
+        name = recordings[index]
+        annotations = annotations_of(data.calls_of(name), data.sounds_of(name), data.species)
+        if config.at == "pulses":
+            at = find_pulses(spectrogram.values, spectrogram.hop_s, pulses)
+            strengths = strength(spectrogram.values, spectrogram.hop_s, pulses.smooth_s)[at]
+            times = spectrogram.offset_s + at * spectrogram.hop_s
+            placed = windows_at_pulses(
+                index, times, strengths, spectrogram.duration_s, annotations, len(data.species), config, rng
+            )
+        else:
+            placed = windows_at_calls(index, spectrogram.duration_s, annotations, len(data.species), config, rng)
         table = table.joined(placed)
     return table

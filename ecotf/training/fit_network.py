@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from ecotf.config import Config
-from ecotf.errors import DataError
+from ecotf.errors import ConfigError, DataError
 from ecotf.files import atomic_file
 from ecotf.models.network import Network
 from ecotf.pipelines.batches import AugmentationConfig, window_batches
@@ -22,6 +22,7 @@ from ecotf.pipelines.windows import WindowsConfig, WindowTable
 from ecotf.training.progress import Tell
 
 _SAVE_EVERY_S = 15.0
+HISTORY = ["network", "epoch", "loss", "valid_loss"]
 
 
 class FitNetworkStage(Config):
@@ -47,7 +48,6 @@ class FitNetworkStage(Config):
     epochs: int = Field(200, ge=1)
     min_delta: float = Field(0.005, ge=0)
     patience: int = Field(20, ge=1)
-    context: bool = True
     balanced: bool = True
     augmentation: AugmentationConfig = AugmentationConfig()
 
@@ -74,7 +74,14 @@ def fit_network(
 
     Returns
     -------
-    One row an epoch: ``network, epoch, loss, valid_loss, learning_rate``.
+    One row an epoch: ``network, epoch, loss, valid_loss``.
+
+    Raises
+    ------
+    DataError
+        There is no window to fit on, or to choose by.
+    ConfigError
+        The loss is not a number any more.
     """
     import keras
 
@@ -87,26 +94,35 @@ def fit_network(
             raise DataError(f"network {network.config.name!r}: the {side} recordings hold no window to fit on")
     targets = train.targets(answers)
     weights = balanced_weights(targets) if stage.balanced else np.ones(len(train), np.float32)
-    context = network.parts.context if stage.context else 0
-    model = _with_context(network, context) if context else network.model
+    model = network.model
     optimizer = keras.optimizers.Adam(stage.learning_rate, stage.beta_1, stage.beta_2, stage.epsilon)
     losses = {"binary": keras.losses.BinaryCrossentropy, "categorical": keras.losses.CategoricalCrossentropy}
     model.compile(optimizer, losses[stage.loss]())
     optimizer.build(model.trainable_variables)
     state = _FitState(model, optimizer, checkpoint)
-    context_slices = context * windows.reduce_time
-    shared: dict[str, Any] = {"batch": stage.batch, "context": context_slices}
     valid_targets = valid.targets(answers)
     valid_weights = balanced_weights(valid_targets) if stage.balanced else np.ones(len(valid), np.float32)
-    valid_set = window_batches(valid, valid_targets, valid_weights, spectrograms, windows, **shared)
+    valid_set = window_batches(valid, valid_targets, valid_weights, spectrograms, windows, batch=stage.batch)
 
     while state.epoch < stage.epochs and state.waited < stage.patience:
         rng = np.random.default_rng([seed, state.epoch])
         batches = window_batches(
-            train, targets, weights, spectrograms, windows, augmentation=stage.augmentation, rng=rng, **shared
+            train,
+            targets,
+            weights,
+            spectrograms,
+            windows,
+            batch=stage.batch,
+            augmentation=stage.augmentation,
+            rng=rng,
         )
-        loss = float(model.fit(batches, verbose=0).history["loss"][0])
+        loss = float(model.fit(batches, shuffle=False, verbose=0).history["loss"][0])
         valid_loss = float(model.evaluate(valid_set, verbose=0))
+        if not np.isfinite(loss + valid_loss):
+            raise ConfigError(
+                f"network {network.config.name!r}: after epoch {state.epoch + 1} the loss is not a number; "
+                f"use a smaller learning_rate than {stage.learning_rate:g}"
+            )
         better = state.note(network.config.name, loss, valid_loss, stage)
         tell(
             f"{network.config.name}: epoch {state.epoch}/{stage.epochs}  loss {loss:.4f}  validation {valid_loss:.4f}"
@@ -130,17 +146,6 @@ def balanced_weights(targets: np.ndarray) -> np.ndarray:
     n_labels = targets.sum(axis=1)
     weights = np.where(n_labels > 0, targets @ per_class / np.maximum(n_labels, 1), 1.0)
     return weights.astype(np.float32)
-
-
-def _with_context(network: Network, context: int) -> Any:
-    """The network over windows with their surroundings; the neck is shown the columns that are the window's."""
-    import keras
-
-    parts = network.parts
-    skip, width = context // parts.stride, parts.neck.input_shape[1]
-    inputs = keras.Input((network.columns + 2 * context, network.rows, 1))
-    maps = parts.trunk(inputs)
-    return keras.Model(inputs, network.head(parts.neck(maps[:, skip : skip + width])))
 
 
 class _FitState:

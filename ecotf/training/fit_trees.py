@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ecotf.config import Config
+from ecotf.errors import DataError
 from ecotf.models.heads.trees import Trees, TreesConfig, fit_trees
 from ecotf.models.network import Network
 from ecotf.pipelines.batches import window_batches
@@ -17,16 +18,9 @@ from ecotf.training.progress import Tell
 
 
 class FitTreesStage(Config):
-    """Fit the trees of the recipe on the embedding of its network.
-
-    Attributes
-    ----------
-    context
-        Show the network each window with its surroundings, as it was trained.
-    """
+    """Fit the trees of the recipe on the embedding of its network."""
 
     name: Literal["fit_trees"] = "fit_trees"
-    context: bool = True
 
 
 def embed_windows(
@@ -34,28 +28,19 @@ def embed_windows(
     table: WindowTable,
     spectrograms: Sequence[StoredSpectrogram],
     windows: WindowsConfig,
-    context: bool,
+    scores: bool = False,
 ) -> np.ndarray:
-    """Embedding of every window of ``table``, in its order: float32 ``[n, e]``."""
+    """Embedding of every window of ``table``, followed by the network's ``scores`` if asked for: float32 ``[n, e]``."""
     import tensorflow as tf
 
-    margin = network.parts.context if context else 0
-    skip, width = margin // network.parts.stride, network.parts.neck.input_shape[1]
-
-    @tf.function
-    def embed(x: Any) -> Any:
-        maps = network.parts.trunk(x, training=False)
-        return network.parts.neck(maps[:, skip : skip + width] if margin else maps, training=False)
-
+    model = network.both if scores else network.backbone
+    embed = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
     nothing = np.zeros((len(table), 1), np.float32)
-    batches = window_batches(
-        table, nothing, nothing[:, 0], spectrograms, windows, batch=256, context=margin * windows.reduce_time
-    )
+    batches = window_batches(table, nothing, nothing[:, 0], spectrograms, windows, batch=256)
     return np.concatenate([np.asarray(embed(x)) for x, _, _ in batches])
 
 
 def fit_trees_stage(
-    stage: FitTreesStage,
     config: TreesConfig,
     network: Network,
     table: WindowTable,
@@ -64,9 +49,20 @@ def fit_trees_stage(
     seed: int,
     threads: int,
     tell: Tell,
+    measures: np.ndarray | None = None,
 ) -> Trees:
-    """Embed the training windows and fit the trees on them."""
-    embedding = embed_windows(network, table, spectrograms, windows, stage.context)
+    """Embed the training windows and fit the trees on them, and on the pulses' ``measures`` if there are any.
+
+    Raises
+    ------
+    DataError
+        There is no window: nothing in the training recordings is a pulse.
+    """
+    if not len(table):
+        raise DataError("trees: the training recordings hold no pulse to learn from; lower pulses.floor")
+    embedding = embed_windows(network, table, spectrograms, windows, scores=measures is not None)
+    if measures is not None:
+        embedding = np.hstack([embedding, measures])
     targets = table.targets(network.config.head.answers)
     trees = fit_trees(
         config, embedding, targets, seed, threads, lambda done, of: tell(f"trees: classifier {done}/{of}")

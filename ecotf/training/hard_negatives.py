@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ class MiningConfig(Config):
     score: float = Field(0.5, gt=0, lt=1)
     distance_s: float = Field(0.00767, gt=0)
     shift_s: float = Field(0.0006, ge=0)
-    keep: str = Field("best", pattern="^(best|last)$")
+    keep: Literal["best", "last"] = "best"
 
 
 def mine_windows(

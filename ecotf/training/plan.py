@@ -8,9 +8,12 @@ from pydantic import Field, model_validator
 
 from ecotf.config import Config
 from ecotf.detection.candidates import DetectionConfig
+from ecotf.errors import ConfigError
+from ecotf.features.pulses import PulseConfig
 from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.network import NetworkConfig
+from ecotf.models.saved import window_shape
 from ecotf.pipelines.windows import WindowsConfig
 from ecotf.training.data import DataConfig
 from ecotf.training.fit_network import FitNetworkStage
@@ -41,6 +44,7 @@ class TrainingPlan(Config):
     seed: int = Field(1979, ge=0)
     data: DataConfig = DataConfig()
     front_end: BandSpectrogramConfig
+    pulses: PulseConfig = PulseConfig()
     windows: WindowsConfig = WindowsConfig()
     networks: tuple[NetworkConfig, ...] = Field(min_length=1, max_length=2)
     trees: TreesConfig | None = None
@@ -82,8 +86,23 @@ class TrainingPlan(Config):
                 f"windows.width_s = {self.windows.width_s:g} is shorter than one spectrum, "
                 f"front_end.window_s = {self.front_end.window_s:g}"
             )
-        if self.windows.resize == "corners" and self.detection.scoring.share:
+        try:
+            columns, bands = window_shape(self.front_end, self.windows)
+        except ConfigError as error:
+            raise ValueError(f"front_end: {error}") from None
+        for network in self.networks:
+            least = network.backbone.smallest_window
+            if columns < least[0] or bands < least[1]:
+                raise ValueError(
+                    f"network {network.name!r}: a window of {columns} columns by {bands} bands is too small for this "
+                    f"{network.backbone.name}; allowed: at least {least[0]} by {least[1]}"
+                )
+        if (
+            self.trees is not None
+            and self.trees.measures
+            and {self.windows.at, self.detection.scoring.at} != {"pulses"}
+        ):
             raise ValueError(
-                "windows.resize = corners: such windows cannot share work; set detection.scoring.share=false"
+                "trees.measures = true: pulses are measured; set windows.at and detection.scoring.at to pulses"
             )
         return self

@@ -16,8 +16,8 @@ from ecotf.evaluation.thresholds import fit_thresholds
 from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights, save_detector
 from ecotf.pipelines.windows import WindowTable
-from ecotf.training.data import TrainingData, training_windows
-from ecotf.training.fit_network import FitNetworkStage, fit_network
+from ecotf.training.data import TrainingData, every_pulse, training_windows
+from ecotf.training.fit_network import HISTORY, FitNetworkStage, fit_network
 from ecotf.training.fit_trees import FitTreesStage, fit_trees_stage
 from ecotf.training.hard_negatives import mine_windows
 from ecotf.training.plan import TrainingPlan
@@ -34,17 +34,27 @@ class Trained:
     history: pd.DataFrame
 
 
-def train_detector(plan: TrainingPlan, data: TrainingData, keeper: Keeper, tell: Tell, threads: int = 2) -> Trained:
+def train_detector(
+    plan: TrainingPlan,
+    data: TrainingData,
+    keeper: Keeper,
+    tell: Tell,
+    threads: int = 2,
+    networks_from: Path | None = None,
+) -> Trained:
     """Train on the ``train`` recordings, choose on the ``valid`` ones.
+
+    ``networks_from`` is the model folder of a run with the same networks, species and training windows: its networks
+    are taken as they are, and only trees and thresholds are fitted.
 
     Every round is kept under ``rounds/<number>/``; steps that were finished before an interruption are not repeated.
     """
-    train = training_windows(data, "train", plan.windows, plan.seed)
-    valid = training_windows(data, "valid", plan.windows, plan.seed + 1)
+    train = training_windows(data, "train", plan.windows, plan.pulses, plan.seed)
+    valid = training_windows(data, "valid", plan.windows, plan.pulses, plan.seed + 1)
     histories, qualities = [], []
     for number in range(plan.mining.rounds + 1):
         folder = f"rounds/{number}"
-        round_data = _Round(plan, data, keeper, tell, folder, threads)
+        round_data = _Round(plan, data, keeper, tell, folder, threads, networks_from)
         if not keeper.step_done(folder):
             tell(
                 f"round {number}: {len(train)} windows from {len(data.recordings_of('train'))} recordings, "
@@ -101,7 +111,7 @@ def score_recordings(
     recordings = data.manifest.recordings
     tables = []
     for index in data.indices_of(split):
-        table = candidates_of(data.spectrograms[index], detector, plan.detection, stopwatch)
+        table = candidates_of(data.spectrograms[index], detector, plan.detection, plan.pulses, stopwatch)
         table.insert(0, "recording", recordings[index])
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -115,25 +125,31 @@ class _Round:
     tell: Tell
     folder: str
     threads: int
+    networks_from: Path | None
 
     def fit(self, train: WindowTable, valid: WindowTable) -> None:
         plan, data, keeper = self.plan, self.data, self.keeper
         detector = fresh_detector(plan, data.species)
-        histories = []
+        histories = [pd.DataFrame(columns=HISTORY)]
+        if self.networks_from is not None:
+            detector = load_weights(detector, self.networks_from, trees=False)
         for number, stage in enumerate(plan.stages):
-            if isinstance(stage, FitNetworkStage):
+            if isinstance(stage, FitNetworkStage) and self.networks_from is None:
                 histories.append(self._fit_network(detector, number, stage, train, valid))
             elif isinstance(stage, FitTreesStage) and plan.trees is not None:
+                table, measures = train, None
+                if plan.windows.at == "pulses":
+                    table, measures = every_pulse(data, "train", plan.windows, plan.pulses)
                 trees = fit_trees_stage(
-                    stage,
                     plan.trees,
                     detector.networks[0],
-                    train,
+                    table,
                     data.spectrograms,
                     plan.windows,
                     plan.seed,
                     self.threads,
                     self.tell,
+                    measures if plan.trees.measures else None,
                 )
                 detector = detector.with_trees(trees)
         candidates = score_recordings(plan, data, detector, "valid")

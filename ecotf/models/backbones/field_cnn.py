@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from ecotf.config import Config
-from ecotf.models.backbones.parts import BackboneParts
 
 
 class FieldCnnConfig(Config):
@@ -19,32 +18,30 @@ class FieldCnnConfig(Config):
 
     name: Literal["field_cnn"] = "field_cnn"
     filters: tuple[int, ...] = Field((16, 32, 48, 48), min_length=3)
-    squeeze: int = Field(24, ge=1)
+    squeeze: int = Field(16, ge=1)
     embedding: int = Field(64, ge=1)
     dropout: float = Field(0.3, ge=0, lt=1)
 
+    @property
+    def smallest_window(self) -> tuple[int, int]:
+        """Columns and bands that a window must have at least to be pooled so often."""
+        return 4, 2 ** len(self.filters)
 
-def build_field_cnn(config: FieldCnnConfig, columns: int, rows: int) -> BackboneParts:
-    """Build the network; time is pooled by 2 after the second and third layer, so the trunk's stride is 4 columns."""
+
+def build_field_cnn(config: FieldCnnConfig, columns: int, bands: int) -> Any:
+    """Build the network; time is pooled by 2 after the second and the third layer."""
     import keras
 
-    inputs = keras.Input((None, rows, 1))
+    inputs = keras.Input((columns, bands, 1))
     # Recorders differ in level and noise; this learns the scale of their decibels.
     x = keras.layers.BatchNormalization(momentum=0.9)(inputs)
-    stride, reach = 1, 0
     for layer, filters in enumerate(config.filters):
         convolution = keras.layers.Conv2D if layer == 0 else keras.layers.SeparableConv2D
         x = convolution(filters, 3, padding="same", use_bias=False)(x)
         x = keras.layers.BatchNormalization(momentum=0.9)(x)
         x = keras.layers.ReLU()(x)
-        reach += stride
-        pool = 2 if layer in (1, 2) else 1
-        x = keras.layers.MaxPooling2D((pool, 2))(x)
-        stride *= pool
+        x = keras.layers.MaxPooling2D((2 if layer in (1, 2) else 1, 2))(x)
     x = keras.layers.Conv2D(config.squeeze, 1, activation="relu")(x)
-    trunk = keras.Model(inputs, x, name="trunk")
-    context = -(-2 * reach // stride) * stride
-    neck_inputs = keras.Input((columns // stride, *x.shape[2:]))
-    x = keras.layers.Dropout(config.dropout)(keras.layers.Flatten()(neck_inputs))
+    x = keras.layers.Dropout(config.dropout)(keras.layers.Flatten()(x))
     x = keras.layers.Dense(config.embedding, activation="relu")(x)
-    return BackboneParts(trunk, keras.Model(neck_inputs, x, name="neck"), stride, context)
+    return keras.Model(inputs, x, name="backbone")

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ecotf.config import Config
-from ecotf.models.backbones.parts import BackboneParts
 
 # filters of the two narrow convolutions, number of blocks; the widest convolution has four times the filters
 _STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
@@ -21,12 +20,14 @@ class ResNet50Config(Config):
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1)
     batch_norm_epsilon: float = Field(0.001, gt=0)
 
+    @property
+    def smallest_window(self) -> tuple[int, int]:
+        """Columns and bands that a window must have at least: its convolutions pad."""
+        return 1, 1
 
-def build_resnet50(config: ResNet50Config, columns: int, rows: int) -> BackboneParts:
-    """Build the network; its embedding is the global average of the last 2048 feature maps.
 
-    Its receptive field is far wider than a window, so its trunk is not shared between windows (``context`` is 0).
-    """
+def build_resnet50(config: ResNet50Config, columns: int, bands: int) -> Any:
+    """Build the network; its embedding is the global average of the last 2048 feature maps."""
     import keras
 
     def convolve(x: Any, filters: int, kernel: int, stride: int = 1, relu: bool = True) -> Any:
@@ -37,7 +38,7 @@ def build_resnet50(config: ResNet50Config, columns: int, rows: int) -> BackboneP
         x = keras.layers.BatchNormalization(momentum=config.batch_norm_momentum, epsilon=config.batch_norm_epsilon)(x)
         return keras.layers.ReLU()(x) if relu else x
 
-    x = inputs = keras.Input((None, rows, 1))
+    x = inputs = keras.Input((columns, bands, 1))
     x = convolve(x, 64, 7, stride=2)
     x = keras.layers.MaxPooling2D(3, 2, padding="same")(x)
     for stage, (filters, blocks) in enumerate(_STAGES):
@@ -48,8 +49,4 @@ def build_resnet50(config: ResNet50Config, columns: int, rows: int) -> BackboneP
             y = convolve(y, filters, 3)
             y = convolve(y, 4 * filters, 1, relu=False)
             x = keras.layers.ReLU()(keras.layers.Add()([y, shortcut]))
-    trunk = keras.Model(inputs, x, name="trunk")
-    width = -(-columns // 32)
-    neck_inputs = keras.Input((width, *x.shape[2:]))
-    neck = keras.Model(neck_inputs, keras.layers.GlobalAveragePooling2D()(neck_inputs), name="neck")
-    return BackboneParts(trunk, neck, 32, 0)
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="backbone")

@@ -22,6 +22,9 @@ class TreesConfig(Config):
         How several labels at once are handled: ``one_vs_rest`` fits a classifier for each class (as published);
         ``chain`` lets each class see the answers for the classes before it (Read et al. 2011); ``powerset`` treats
         every combination of classes that occurs as a class of its own.
+    measures
+        The trees see, besides the embedding, the network's own scores and the measures of the pulse
+        (`ecotf.features.pulses.MEASURES`). For detection at pulses only.
     balanced
         Weight samples so that, for every class, calls and the rest count the same.
     """
@@ -33,8 +36,10 @@ class TreesConfig(Config):
     eta: float = Field(0.19684057798124177, gt=0, le=1)
     gamma: float = Field(0.001, ge=0)
     subsample: float = Field(0.9, gt=0, le=1)
+    colsample_bytree: float = Field(1.0, gt=0, le=1)
     scale_pos_weight: float = Field(1.5, gt=0)
     min_child_weight: float = Field(1.0, ge=0)
+    measures: bool = False
     balanced: bool = True
 
 
@@ -179,6 +184,7 @@ class _BoostedTrees:
             "eta": self.config.eta,
             "gamma": self.config.gamma,
             "subsample": self.config.subsample,
+            "colsample_bytree": self.config.colsample_bytree,
             "min_child_weight": self.config.min_child_weight,
             "seed": self.seed,
             "nthread": self.threads,

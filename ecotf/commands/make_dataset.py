@@ -1,0 +1,250 @@
+"""``make_dataset.py``: recordings and annotations of any kind in, a manifest to train on out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from ecotf.audio.recording import open_recording
+from ecotf.audio.simulate import SimulationConfig, simulate_dataset
+from ecotf.audio.species import SPECIES
+from ecotf.commands.check_dataset import check_dataset, print_summary
+from ecotf.commands.console import progress_bar, tell
+from ecotf.commands.importer_options import describe_options, read_options
+from ecotf.config import apply_overrides, validate
+from ecotf.datasets.export_npz import export_npz
+from ecotf.datasets.importers import IMPORTERS, import_annotations
+from ecotf.datasets.manifest import Manifest, read_manifest, write_manifest
+from ecotf.datasets.splits import describe_gaps, folds_by_group, split_by_group
+from ecotf.errors import ConfigError, DataError, RecordingError
+
+EXAMPLES = """\
+examples:
+  python scripts/make_dataset.py simulate --output demo/training --recordings 40
+  python scripts/make_dataset.py import --format raven tables/ --audio-dir recordings/ --output manifest.csv
+  python scripts/make_dataset.py check manifest.csv
+  python scripts/make_dataset.py split manifest.csv --output split.csv
+  python scripts/make_dataset.py COMMAND --help
+
+A manifest is a table with one row for each annotated call: recording, start_s, end_s, low_hz, high_hz, label, weight,
+group, split. Seconds and hertz are always real ones, also where a recording is time-expanded.
+"""
+
+IMPORT_EXAMPLES = """\
+examples:
+  import --format raven tables/ --audio-dir recordings/ --output manifest.csv --group-by folder
+  import --format audacity labels/ --output manifest.csv time_expansion=10 label=bat
+  import --format csv calls.csv --output manifest.csv columns.recording=file columns.label=species time_unit=ms
+  import --format bat_npz set.npz --output manifest.csv time_units=expanded time_expansion=10 class_names.1=Pippip
+
+options of each format, given as key=value:
+"""
+
+SPLIT_EXAMPLES = """\
+examples:
+  split manifest.csv --output split.csv
+  split manifest.csv --output split.csv --group-by '^(site_[0-9]+)_' --valid 0.2 --test 0
+  split manifest.csv --output folds/ --folds 5
+
+No group is ever cut: what shares a group (a recording, if the manifest says nothing else) stays together, and the
+labels are spread over the sides as evenly as the groups allow. With --folds, every group is in the test of one fold.
+"""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Simulate, import, split, check or export a data set."""
+    parser = argparse.ArgumentParser(
+        prog="make_dataset.py",
+        description="Make a manifest of annotated recordings, and look after it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_simulate(commands)
+    _add_import(commands)
+    _add_split(commands)
+    _add_check(commands)
+    _add_export_npz(commands)
+    # argparse gives up on key=value that stand behind an option; they come back as left over.
+    options, left = parser.parse_known_args(arguments)
+    strangers = [argument for argument in left if "=" not in argument or argument.startswith("-")]
+    if strangers or (left and "settings" not in options):
+        parser.error(f"unrecognized arguments: {' '.join(strangers or left)}")
+    if left:
+        options.settings = [*options.settings, *left]
+    return options.run(options)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    values = {
+        "n_recordings": options.recordings,
+        "duration_s": options.duration,
+        "sample_rate_hz": options.sample_rate,
+        "seed": options.seed,
+    }
+    values = {key: value for key, value in values.items() if value is not None}
+    if options.species is not None:
+        values["species"] = [name.strip() for name in options.species.split(",") if name.strip()]
+    config = validate(SimulationConfig, apply_overrides(values, options.settings), "simulate")
+    with progress_bar() as bar:
+        task = bar.add_task("simulating", total=config.n_recordings)
+        simulate_dataset(options.output, config, lambda done, _: bar.update(task, completed=done))
+    manifest = read_manifest(options.output / "manifest.csv")
+    print_summary(manifest, dict.fromkeys(manifest.recordings, config.duration_s))
+    tell(f"manifest: {options.output / 'manifest.csv'}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    chosen = read_options(options.format, options.settings)
+    manifest = import_annotations(options.format, options.path, options.audio_dir, group_by=options.group_by, **chosen)
+    write_manifest(manifest, options.output)
+    print_summary(manifest, {})
+    missing = manifest.missing_files()
+    if missing:
+        tell(
+            f"{len(missing)} of {len(manifest.recordings)} recordings are not there, the first is "
+            f"{str(manifest.path_of(missing[0]))!r}; --audio-dir says where they are"
+        )
+    tell(f"manifest: {options.output}")
+    return 1 if missing else 0
+
+
+def _split(options: argparse.Namespace) -> int:
+    manifest = read_manifest(options.manifest)
+    if options.group_by is not None:
+        manifest = manifest.with_groups(options.group_by)
+    if options.folds is None:
+        shares = {"valid": options.valid, "test": options.test}
+        shares["train"] = round(1 - sum(shares.values()), 6)
+        result = {options.output: split_by_group(manifest, shares, options.seed)}
+    else:
+        if options.output.suffix:
+            raise ConfigError(f"--output {str(options.output)!r}: with --folds it is the folder for fold_0.csv and on")
+        result = {
+            options.output / f"fold_{number}.csv": _with_validation(fold, options.valid, options.seed + number)
+            for number, fold in enumerate(folds_by_group(manifest, options.folds, options.seed))
+        }
+    for path, split in result.items():
+        write_manifest(split, path)
+        sides = ", ".join(f"{len(split.of_split(side).recordings)} {side}" for side in ("train", "valid", "test"))
+        tell(f"{path}: {sides}")
+        if options.folds is None:
+            for gap in describe_gaps(split):
+                tell(f"  {gap}")
+    return 0
+
+
+def _with_validation(fold: Manifest, share: float, seed: int) -> Manifest:
+    """A fold, part of whose training recordings are for validation: thresholds must not be chosen by the test."""
+    test = fold.of_split("test").recordings
+    rest = fold.subset(set(fold.recordings).difference(test))
+    if share:
+        rest = split_by_group(rest, {"train": 1 - share, "valid": share}, seed)
+    sides = {name: side for side in ("train", "valid") for name in rest.of_split(side).recordings}
+    return fold.with_splits(sides | dict.fromkeys(test, "test"))
+
+
+def _check(options: argparse.Namespace) -> int:
+    return check_dataset(read_manifest(options.manifest))
+
+
+def _export_npz(options: argparse.Namespace) -> int:
+    manifest = read_manifest(options.manifest)
+    lengths = {}
+    for recording in set(manifest.recordings).difference(manifest.missing_files()):
+        try:
+            expansion = manifest.time_expansion_of(recording)
+            lengths[recording] = open_recording(manifest.path_of(recording), time_expansion=expansion).duration_s
+        except RecordingError as error:
+            raise DataError(f"{manifest.path_of(recording)}: {error}") from None
+    classes = export_npz(
+        manifest,
+        options.output,
+        time_expansion=options.time_expansion,
+        durations=lengths,
+        valid_path=options.valid_output,
+    )
+    for number, label in classes.items():
+        tell(f"class {number}: {label}")
+    tell(f"written: {options.output}" + (f" and {options.valid_output}" if options.valid_output else ""))
+    return 0
+
+
+def _command(commands: Commands, name: str, about: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_simulate(commands: Commands) -> None:
+    settings = ", ".join(SimulationConfig.model_fields)
+    parser = _command(
+        commands,
+        "simulate",
+        "make recordings of bats that never lived, annotated to the sample",
+        f"species: {', '.join(SPECIES)}\n\nsettings (key=value): {settings}",
+    )
+    parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where recordings are written")
+    parser.add_argument("--recordings", type=int, metavar="N", help="how many (40)")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="length of each (3)")
+    parser.add_argument("--sample-rate", type=int, metavar="HERTZ", help="(256000)")
+    parser.add_argument("--species", metavar="NAMES", help="comma-separated; see below (all)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same recordings (0)")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings to change; see below")
+    parser.set_defaults(run=_simulate)
+
+
+def _add_import(commands: Commands) -> None:
+    parser = _command(
+        commands, "import", "turn annotations of another program into a manifest", IMPORT_EXAMPLES + describe_options()
+    )
+    parser.add_argument("path", type=Path, help="annotation file, or folder of them")
+    parser.add_argument("--format", metavar="NAME", required=True, help=f"one of {', '.join(IMPORTERS)}")
+    parser.add_argument("--audio-dir", metavar="FOLDER", type=Path, help="where the recordings are (beside them)")
+    parser.add_argument("--output", metavar="MANIFEST", type=Path, required=True, help="a .csv or .parquet file")
+    parser.add_argument(
+        "--group-by",
+        default="recording",
+        metavar="WHAT",
+        help="what a split may not cut: recording, folder, or a regular expression on the path (recording)",
+    )
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="options of the format; see below")
+    parser.set_defaults(run=_import)
+
+
+def _add_split(commands: Commands) -> None:
+    parser = _command(commands, "split", "deal the recordings into train, valid and test, or folds", SPLIT_EXAMPLES)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--output", type=Path, required=True, help="a .csv or .parquet file; with --folds, a folder")
+    parser.add_argument("--valid", type=float, default=0.15, metavar="SHARE", help="share for validation (0.15)")
+    parser.add_argument("--test", type=float, default=0.15, metavar="SHARE", help="share for the test (0.15)")
+    parser.add_argument("--folds", type=int, metavar="N", help="cross-validation: N manifests, each with its own test")
+    parser.add_argument("--group-by", metavar="WHAT", help="as of import; else the manifest's own groups")
+    parser.add_argument("--seed", type=int, default=1979, help="the same seed gives the same split (1979)")
+    parser.set_defaults(run=_split)
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _command(commands, "check", "open every recording of a manifest and say what does not fit")
+    parser.add_argument("manifest", type=Path)
+    parser.set_defaults(run=_check)
+
+
+def _add_export_npz(commands: Commands) -> None:
+    parser = _command(commands, "export-npz", "write a split manifest in the published bat system's format")
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--output", metavar="NPZ", type=Path, required=True, help="for the train and test recordings")
+    parser.add_argument("--valid-output", metavar="NPZ", type=Path, help="for the validation recordings, if any")
+    parser.add_argument(
+        "--time-expansion", type=float, metavar="FACTOR", required=True, help="10 as published, 1 for real seconds"
+    )
+    parser.set_defaults(run=_export_npz)

@@ -1,0 +1,140 @@
+"""Pulses: the moments at which something sounds, found from the spectrogram alone.
+
+A bat's calls, their echoes, the syllables of a bush-cricket and a rain drop are all pulses. There are some tens of them
+in a second, so looking at each pulse is far cheaper than looking at every slice, and a pulse, unlike a slice, is
+something that can be a call or not.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from pydantic import Field
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.signal import peak_prominences
+
+from ecotf._kernels.events import local_maxima
+from ecotf.config import Config
+
+
+class PulseConfig(Config):
+    """What counts as a pulse, in seconds and in the units of the spectrogram's scale.
+
+    Attributes
+    ----------
+    smooth_s
+        Standard deviation of the Gaussian that the strength is smoothed with.
+    separation_s
+        Of two pulses nearer than this, the stronger one stays.
+    floor
+        The least strength of a pulse.
+    prominence
+        How far the strength must fall on both sides of a pulse, within ``reach_s``, before a stronger one.
+    """
+
+    smooth_s: float = Field(0.0005, ge=0)
+    separation_s: float = Field(0.004, gt=0)
+    floor: float = Field(6.0, ge=0)
+    prominence: float = Field(1.0, ge=0)
+    reach_s: float = Field(0.03, gt=0)
+
+    @property
+    def margin_s(self) -> float:
+        """How far from a pulse the spectrogram has a say in whether it is one."""
+        return 4 * self.smooth_s + self.separation_s + self.reach_s
+
+
+def strength(values: np.ndarray, hop_s: float, smooth_s: float) -> np.ndarray:
+    """The strongest band of every slice, smoothed over time: ``[slices, rows] -> float32 [slices]``."""
+    strongest = np.asarray(values).max(axis=1).astype(np.float32)
+    return gaussian_filter1d(strongest, smooth_s / hop_s) if smooth_s else strongest
+
+
+def find_pulses(values: np.ndarray, hop_s: float, config: PulseConfig) -> np.ndarray:
+    """Find the pulses of a denoised spectrogram.
+
+    Whether a slice is a pulse depends on the spectrogram within ``config.margin_s`` of it and on nothing else.
+
+    Parameters
+    ----------
+    values
+        float32 ``[slices, rows]``.
+
+    Returns
+    -------
+    int ``[n]``: the slices, in order.
+    """
+    if not len(values):
+        return np.empty(0, np.intp)
+    track = strength(values, hop_s, config.smooth_s)
+    pulses = np.asarray(local_maxima(track, max(1, round(config.separation_s / hop_s)), config.floor))
+    if not config.prominence or not len(pulses):
+        return pulses
+    with warnings.catch_warnings():
+        # The edge of the recording, or a plateau, has no prominence; that is an answer, not a problem.
+        warnings.simplefilter("ignore")
+        prominent = peak_prominences(track, pulses, wlen=2 * round(config.reach_s / hop_s) + 1)[0]
+    return pulses[prominent >= config.prominence]
+
+
+MEASURES = (
+    "strength",
+    "seconds since the pulse before",
+    "seconds to the pulse after",
+    "strength of the pulse before",
+    "strength of the pulse after",
+    "strength below the strongest nearby",
+    "strength below the strongest within reach",
+    "strength below the strongest before it within reach",
+    "prominence",
+    "strongest band",
+    "bands above half of the strength",
+)
+
+
+def measure_pulses(values: np.ndarray, pulses: np.ndarray, hop_s: float, config: PulseConfig) -> np.ndarray:
+    """Measure what a window alone does not show well: how a pulse stands among its neighbours.
+
+    Parameters
+    ----------
+    values
+        float32 ``[slices, rows]``.
+    pulses
+        int ``[n]``, as `find_pulses` gives them for these values.
+
+    Returns
+    -------
+    float32 ``[n, 11]``, in the order of `MEASURES`; strengths in the units of the spectrogram, bands as a share of all.
+    """
+    if not len(pulses):
+        return np.empty((0, len(MEASURES)), np.float32)
+    track = strength(values, hop_s, config.smooth_s)
+    own = track[pulses]
+    reach = max(1, round(config.reach_s / hop_s))
+    gaps = np.minimum(np.diff(pulses), reach) * hop_s
+    far, none = [reach * hop_s], [np.float32(0)]
+    before, after = np.concatenate([far, gaps]), np.concatenate([gaps, far])
+    apart_before, apart_after = before >= reach * hop_s, after >= reach * hop_s
+    around = maximum_filter1d(track, reach | 1, mode="nearest")
+    within = maximum_filter1d(track, 2 * reach + 1, mode="nearest")
+    # So shifted, the filter looks at the slices before and at the slice itself.
+    earlier = maximum_filter1d(track, reach + 1, origin=reach // 2, mode="nearest")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prominence = peak_prominences(track, pulses, wlen=2 * reach + 1)[0]
+    bands = np.asarray(values)[pulses]
+    columns = [
+        own,
+        before,
+        after,
+        np.where(apart_before, 0, np.concatenate([none, own[:-1]])),
+        np.where(apart_after, 0, np.concatenate([own[1:], none])),
+        around[pulses] - own,
+        within[pulses] - own,
+        earlier[pulses] - own,
+        prominence,
+        bands.argmax(axis=1) / bands.shape[1],
+        (bands > 0.5 * own[:, None]).mean(axis=1),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)

@@ -1,0 +1,196 @@
+"""Networks and detectors: the published sizes, what the scores mean, and that what is saved comes back the same."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from ecotf.errors import ConfigError
+from ecotf.features.spectrogram import BandSpectrogramConfig
+from ecotf.models.backbones.cnn import CnnConfig
+from ecotf.models.backbones.field_cnn import FieldCnnConfig
+from ecotf.models.backbones.resnet50 import ResNet50Config
+from ecotf.models.detector import Detector
+from ecotf.models.heads.trees import TreesConfig, fit_trees
+from ecotf.models.network import DenseHeadConfig, NetworkConfig, build_network
+from ecotf.models.saved import build_detector, load_weights, save_detector, window_shape
+from ecotf.pipelines.windows import WindowsConfig
+from ecotf.recipe import load_recipe
+
+FRONT_END = BandSpectrogramConfig(window_s=0.002, hop_s=0.0005, low_hz=10_000, high_hz=26_000)  # 32 rows
+WINDOWS = WindowsConfig(width_s=0.016)  # 16 columns by 16 bands
+SPECIES = ("Nyc", "Pip")
+CNN = CnnConfig(convolutions=2, filters=4, kernel=3, dense_units=6)
+FIELD = FieldCnnConfig(filters=(4, 4, 4), squeeze=2, embedding=5)
+
+
+def network(name: str, answers: str, backbone=CNN, activation: str = "sigmoid") -> NetworkConfig:
+    return NetworkConfig(name=name, backbone=backbone, head=DenseHeadConfig(answers=answers, activation=activation))
+
+
+ONE = (network("calls", "call_and_species"),)
+TWO = (network("finder", "call", activation="softmax"), network("namer", "species", FIELD))
+
+
+def detector_of(networks: tuple[NetworkConfig, ...], seed: int = 1) -> Detector:
+    keras.utils.set_random_seed(seed)
+    return build_detector(FRONT_END, WINDOWS, networks, SPECIES)
+
+
+@pytest.fixture(scope="module")
+def windows() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 4, (9, 16, 16, 1)).astype(np.float32)
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "published"),
+    [("bats/cnn8", [569_048]), ("bats/cnn2", [211_442, 974_079]), ("bats/hybrid_cnn_xgboost", [569_048])],
+)
+def test_published_numbers_of_parameters(recipe, published):
+    """Seven species and "not a call"; windows of 20 columns by 130 bands (Dierckx et al., IDA 2022)."""
+    plan = load_recipe(recipe)
+    assert window_shape(plan.front_end, plan.windows) == (20, 130)
+    built = [build_network(config, 7, 20, 130) for config in plan.networks]
+    assert [network.n_parameters for network in built] == published
+
+
+def test_the_field_network_fits_a_recorder():
+    plan = load_recipe("bats/field")
+    for n_species in (7, 30):
+        (built,) = (
+            build_network(config, n_species, *window_shape(plan.front_end, plan.windows)) for config in plan.networks
+        )
+        assert built.n_parameters < 100_000
+
+
+def test_the_resnet_is_resnet_50():
+    """keras.applications' ResNet50 without its top has 23,587,712 parameters; one channel spares 2 x 7 x 7 x 64."""
+    (config,) = load_recipe("bats/resnet8").networks
+    built = build_network(config, 7, 20, 130)
+    assert built.n_parameters == 23_587_712 - 2 * 7 * 7 * 64 + (2048 + 1) * 8
+    assert built.backbone.output_shape == (None, 2048)
+    assert len(built.model.losses) == 53  # weight decay on every convolution
+
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", [CNN, FIELD, CnnConfig(convolutions=1, filters=2, dense_layers=3, dense_units=4)])
+def test_a_network_gives_one_score_for_each_answer(backbone, windows):
+    for answers, scores in (("call_and_species", 3), ("call", 2), ("species", 2)):
+        built = build_network(network("calls", answers, backbone), 2, 16, 16)
+        assert built.model.output_shape == (None, scores)
+        assert len(built.backbone.output_shape) == 2
+        answer = built.model(windows, training=False).numpy()
+        assert answer.min() >= 0
+        assert answer.max() <= 1
+    softmax = build_network(network("calls", "call", backbone, "softmax"), 2, 16, 16)
+    np.testing.assert_allclose(softmax.model(windows).numpy().sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_seed_decides_the_weights():
+    same, again, other = (detector_of(ONE, seed).networks[0].model.get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(same, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(same, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    "backbone", [CNN, FIELD, CnnConfig(convolutions=3, filters=2, pool=3), ResNet50Config()], ids=lambda b: b.name
+)
+def test_the_smallest_window_can_be_built(backbone):
+    if isinstance(backbone, ResNet50Config):
+        assert backbone.smallest_window == (1, 1)  # 1.5 s to build; it pads everything
+        return
+    columns, bands = backbone.smallest_window
+    assert build_network(network("calls", "call", backbone), 2, columns, bands).model.output_shape == (None, 2)
+    for shape in ((columns - 1, bands), (columns, bands - 1)):
+        with pytest.raises(ValueError, match=r"zero or negative|Computed output size"):
+            build_network(network("calls", "call", backbone), 2, *shape)
+
+
+# --- scores ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_network_gives_its_own_scores(windows):
+    detector = detector_of(ONE)
+    scores = detector.combine(detector.run(windows))
+    np.testing.assert_allclose(scores, detector.networks[0].model.predict(windows, verbose=0), atol=1e-6)
+    assert not detector.is_cascade
+
+
+def test_a_cascade_gives_not_a_call_from_the_first_and_species_from_the_second(windows):
+    detector = detector_of(TWO)
+    first, second = (network.model.predict(windows, verbose=0) for network in detector.networks)
+    scores = detector.combine(detector.run(windows))
+    np.testing.assert_allclose(scores[:, 0], first[:, 0], atol=1e-6)
+    np.testing.assert_allclose(scores[:, 1:], second, atol=1e-6)
+    assert scores.shape == (9, 3)
+    assert detector.is_cascade
+
+
+def with_trees(detector: Detector, windows: np.ndarray) -> Detector:
+    embedding = detector.networks[0].backbone.predict(windows, verbose=0)
+    targets = np.random.default_rng(1).integers(0, 2, (len(windows), 3))
+    return detector.with_trees(fit_trees(TreesConfig(n_estimators=3), embedding, targets, 1, 1))
+
+
+def test_trees_see_the_embedding_and_replace_the_head(windows):
+    plain = detector_of(ONE)
+    before = plain.combine(plain.run(windows))
+    detector = with_trees(plain, windows)
+    embedding = detector.networks[0].backbone.predict(windows, verbose=0)
+    (seen,) = detector.run(windows)
+    np.testing.assert_allclose(seen, embedding, atol=1e-6)
+    np.testing.assert_allclose(detector.combine([seen]), detector.trees.predict(embedding), atol=1e-6)
+    np.testing.assert_array_equal(plain.combine(plain.run(windows)), before)  # the one without trees is as it was
+
+
+def test_scores_follow_the_weights_after_a_first_look(windows):
+    """The compiled function reads the weights that the network has, also those that are loaded later."""
+    detector, other = detector_of(ONE, 1), detector_of(ONE, 2)
+    detector.run(windows)
+    detector.networks[0].model.set_weights(other.networks[0].model.get_weights())
+    np.testing.assert_allclose(detector.run(windows)[0], other.run(windows)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 33])
+def test_any_number_of_windows_is_scored(n):
+    detector = detector_of(TWO)
+    windows = np.zeros((n, 16, 16, 1), np.float32)
+    assert detector.combine(detector.run(windows)).shape == (n, 3)
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("networks", "trees"), [(ONE, False), (ONE, True), (TWO, False)])
+def test_a_detector_comes_back_from_disk(tmp_path, windows, networks, trees):
+    detector = detector_of(networks)
+    # Batch normalisation keeps what it saw in training; that must come back, too.
+    for built in detector.networks:
+        built.model(windows, training=True)
+    if trees:
+        detector = with_trees(detector, windows)
+    save_detector(detector, tmp_path)
+    loaded = load_weights(detector_of(networks, seed=99), tmp_path, trees)
+    np.testing.assert_array_equal(loaded.combine(loaded.run(windows)), detector.combine(detector.run(windows)))
+    assert (loaded.trees is not None) is trees
+
+
+def test_missing_and_damaged_weights_are_explained(tmp_path, windows):
+    save_detector(detector_of(ONE), tmp_path)
+    path = tmp_path / "calls.weights.h5"
+    with pytest.raises(ConfigError, match=r"finder\.weights\.h5 are missing"):
+        load_weights(detector_of(TWO), tmp_path, False)
+    wider = (network("calls", "call_and_species", CnnConfig(convolutions=2, filters=5, kernel=3, dense_units=6)),)
+    with pytest.raises(ConfigError, match="not of this recipe") as error:
+        load_weights(detector_of(wider), tmp_path, False)
+    assert "\n" not in str(error.value)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ConfigError, match="damaged") as error:
+        load_weights(detector_of(ONE), tmp_path, False)
+    assert "\n" not in str(error.value)
