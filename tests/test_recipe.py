@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ecotf.errors import ConfigError
+from ecotf.features.spectrogram import BandSpectrogramConfig
+from ecotf.models.detector import Detector
+from ecotf.models.network import NetworkConfig
 from ecotf.models.saved import build_detector, window_shape
+from ecotf.pipelines.windows import WindowsConfig
 from ecotf.recipe import Recipe, load_recipe, recipe_names, recipe_text
 
 FIELD, CNN2 = "bats/field", "bats/cnn2"
@@ -27,17 +32,32 @@ def test_the_six_published_models_and_our_own_are_there():
     assert set(recipe_names()) >= {f"bats/{name}" for name in (*published, "field")}
 
 
+@cache
+def built(front_end: BandSpectrogramConfig, windows: WindowsConfig, networks: tuple[NetworkConfig, ...]) -> Detector:
+    """Recipes that differ in their trees alone share a network; a ResNet takes seconds to build."""
+    return build_detector(front_end, windows, networks, ("a", "b", "c"))
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_can_be_built(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, ("a", "b", "c"))
+    detector = built(recipe.front_end, recipe.windows, recipe.networks)
     assert {network.model.input_shape[1:3] for network in detector.networks} == {
         window_shape(recipe.front_end, recipe.windows)
     }
     outputs = [network.model.output_shape[1] for network in detector.networks]
     assert outputs == ([4] if len(recipe.networks) == 1 else [2, 3])
+
+
+def test_the_resnet_is_resnet_50():
+    """keras.applications' ResNet50 without its top has 23,587,712 parameters; one channel spares 2 x 7 x 7 x 64."""
+    recipe = load_recipe("bats/resnet8")
+    (network,) = built(recipe.front_end, recipe.windows, recipe.networks).networks
+    assert network.n_parameters == 23_587_712 - 2 * 7 * 7 * 64 + (2048 + 1) * 4
+    assert network.backbone.output_shape == (None, 2048)
+    assert len(network.model.losses) == 53  # weight decay on every convolution
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +13,7 @@ import numpy as np
 
 from ecotf.audio.recording import ChannelChoice, Recording, open_recording
 from ecotf.errors import ConfigError, RecordingError
-from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
+from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig, BandSpectrogramStream
 from ecotf.files import atomic_file
 
 # Raised whenever the numbers of the spectrogram change, so that what an older version stored is not read.
@@ -59,14 +59,38 @@ def compute_spectrogram(
     recording: Recording,
     config: BandSpectrogramConfig,
     channel: ChannelChoice = "mix",
+    file: Path | None = None,
 ) -> StoredSpectrogram:
-    """Compute the spectrogram of a whole recording, block by block."""
+    """Compute the spectrogram of a whole recording, block by block.
+
+    Parameters
+    ----------
+    file
+        A ``.npy`` file to put the values in; memory then holds a block, not the recording (an hour at 384 kHz is 6 GB).
+    """
     began = perf_counter()
     spectrogram = BandSpectrogram(config, recording.sample_rate)
+    shape = spectrogram.n_frames(recording.n_frames), spectrogram.n_rows
+    values = np.empty(shape, np.float32)
+    if file is not None and shape[0]:
+        values = np.lib.format.open_memmap(file, "w+", np.float32, shape)
     stream = spectrogram.stream()
-    parts = [stream.push(block) for block in recording.blocks(round(_BLOCK_S * recording.sample_rate), channel=channel)]
-    values = np.concatenate([*parts, stream.finish()])
+    done = 0
+    for part in _parts(stream, recording, channel):
+        values[done : done + len(part)] = part
+        done += len(part)
+    if isinstance(values, np.memmap):
+        values.flush()
+    elif file is not None:
+        with file.open("wb") as opened:
+            np.save(opened, values)
     return _stored(values, spectrogram, recording, perf_counter() - began)
+
+
+def _parts(stream: BandSpectrogramStream, recording: Recording, channel: ChannelChoice) -> Iterator[np.ndarray]:
+    for block in recording.blocks(round(_BLOCK_S * recording.sample_rate), channel=channel):
+        yield stream.push(block)
+    yield stream.finish()
 
 
 def _stored(
@@ -128,9 +152,8 @@ class SpectrogramStore:
         target = self.folder / f"{self._key(recording)}.npy"
         kept = _read(target)
         if kept is None:
-            computed = compute_spectrogram(recording, self.config, self.channel)
-            with atomic_file(target) as partial, partial.open("wb") as stream:
-                np.save(stream, computed.values)
+            with atomic_file(target) as partial:
+                computed = compute_spectrogram(recording, self.config, self.channel, partial)
             with atomic_file(target.with_suffix(".json")) as partial:
                 partial.write_text(json.dumps({"recording": str(path), "seconds_used": computed.seconds_used}))
             kept = _read(target) or (computed.values, computed.seconds_used)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecotf.detection.boxes import BoxConfig, drop_overlapping, measure_boxes
@@ -28,6 +28,7 @@ def boxes_at(values: np.ndarray, *centres: int, config: BoxConfig = CONFIG, sepa
 
 
 @pytest.mark.parametrize("separate", [True, False])
+@settings(deadline=None)
 @given(
     first=st.integers(0, 180), length=st.integers(1, 18), low=st.integers(0, 35), height=st.integers(1, 5),
     level=st.floats(0.1, 50),
@@ -110,6 +111,7 @@ def test_of_a_chain_only_its_best_stays_where_each_overlaps_the_next():
 box_lists = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12), st.integers(0, 5)), max_size=10)
 
 
+@settings(deadline=None)
 @given(box_lists)
 def test_as_a_plain_loop_would(rows):
     boxes = np.array([(first, first + length, 0, 0) for first, length, _ in rows], int).reshape(-1, 4)

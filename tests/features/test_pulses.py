@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
@@ -57,6 +57,7 @@ def test_next_to_nothing(n):
     assert measure_pulses(np.zeros((n, 8), np.float32), np.empty(0, int), HOP_S, CONFIG).shape == (0, len(MEASURES))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.integers(300, 900))
 def test_a_part_gives_the_pulses_and_measures_of_the_whole(start, length):
     whole = noise_with_pulses(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecotf.inference.naming import UNNAMED_LABEL, name_calls
@@ -52,6 +52,7 @@ rows = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(rows, max_size=12))
 def test_as_a_plain_loop_would(found):
     table = candidates(*((float(start), float(start + length), label, score) for start, length, label, score in found))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ecotf.errors import ConfigError
+from ecotf.features.pulses import MEASURES
 from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.backbones.cnn import CnnConfig
 from ecotf.models.backbones.field_cnn import FieldCnnConfig
-from ecotf.models.backbones.resnet50 import ResNet50Config
 from ecotf.models.detector import Detector
 from ecotf.models.heads.trees import TreesConfig, fit_trees
 from ecotf.models.network import DenseHeadConfig, NetworkConfig, build_network
@@ -67,15 +67,6 @@ def test_the_field_network_fits_a_recorder():
         assert built.n_parameters < 100_000
 
 
-def test_the_resnet_is_resnet_50():
-    """keras.applications' ResNet50 without its top has 23,587,712 parameters; one channel spares 2 x 7 x 7 x 64."""
-    (config,) = load_recipe("bats/resnet8").networks
-    built = build_network(config, 7, 20, 130)
-    assert built.n_parameters == 23_587_712 - 2 * 7 * 7 * 64 + (2048 + 1) * 8
-    assert built.backbone.output_shape == (None, 2048)
-    assert len(built.model.losses) == 53  # weight decay on every convolution
-
-
 # --- building --------------------------------------------------------------------------------------------------------
 
 
@@ -98,13 +89,8 @@ def test_the_seed_decides_the_weights():
     assert not all(np.array_equal(a, b) for a, b in zip(same, other, strict=True))
 
 
-@pytest.mark.parametrize(
-    "backbone", [CNN, FIELD, CnnConfig(convolutions=3, filters=2, pool=3), ResNet50Config()], ids=lambda b: b.name
-)
+@pytest.mark.parametrize("backbone", [CNN, FIELD, CnnConfig(convolutions=3, filters=2, pool=3)])
 def test_the_smallest_window_can_be_built(backbone):
-    if isinstance(backbone, ResNet50Config):
-        assert backbone.smallest_window == (1, 1)  # 1.5 s to build; it pads everything
-        return
     columns, bands = backbone.smallest_window
     assert build_network(network("calls", "call", backbone), 2, columns, bands).model.output_shape == (None, 2)
     for shape in ((columns - 1, bands), (columns, bands - 1)):
@@ -132,10 +118,18 @@ def test_a_cascade_gives_not_a_call_from_the_first_and_species_from_the_second(w
     assert detector.is_cascade
 
 
-def with_trees(detector: Detector, windows: np.ndarray) -> Detector:
-    embedding = detector.networks[0].backbone.predict(windows, verbose=0)
+def with_trees(detector: Detector, windows: np.ndarray, measures: bool = False) -> Detector:
+    seen = detector.networks[0].backbone.predict(windows, verbose=0)
+    if measures:
+        scores = detector.networks[0].model.predict(windows, verbose=0)
+        seen = np.hstack([seen, scores, measures_of(windows)])
     targets = np.random.default_rng(1).integers(0, 2, (len(windows), 3))
-    return detector.with_trees(fit_trees(TreesConfig(n_estimators=3), embedding, targets, 1, 1))
+    config = TreesConfig(n_estimators=3, measures=measures, min_child_weight=0)
+    return detector.with_trees(fit_trees(config, seen, targets, 1, 1))
+
+
+def measures_of(windows: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(len(windows)).normal(size=(len(windows), len(MEASURES))).astype(np.float32)
 
 
 def test_trees_see_the_embedding_and_replace_the_head(windows):
@@ -147,6 +141,17 @@ def test_trees_see_the_embedding_and_replace_the_head(windows):
     np.testing.assert_allclose(seen, embedding, atol=1e-6)
     np.testing.assert_allclose(detector.combine([seen]), detector.trees.predict(embedding), atol=1e-6)
     np.testing.assert_array_equal(plain.combine(plain.run(windows)), before)  # the one without trees is as it was
+    assert not detector.needs_measures
+
+
+def test_trees_may_see_the_scores_and_the_measures_of_the_pulse_too(windows):
+    detector = with_trees(detector_of(ONE), windows, measures=True)
+    assert detector.needs_measures
+    (network,) = detector.networks
+    seen = [network.backbone.predict(windows, verbose=0), network.model.predict(windows, verbose=0)]
+    expected = detector.trees.predict(np.hstack([*seen, measures_of(windows)]))
+    scores = detector.combine(detector.run(windows), measures_of(windows))
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
 def test_scores_follow_the_weights_after_a_first_look(windows):

@@ -46,9 +46,9 @@ def computed(monkeypatch) -> list[Path]:
     seen: list[Path] = []
     really = spectrogram_store.compute_spectrogram
 
-    def counted(recording, config, channel="mix"):
+    def counted(recording, *arguments):
         seen.append(recording.path)
-        return really(recording, config, channel)
+        return really(recording, *arguments)
 
     monkeypatch.setattr(spectrogram_store, "compute_spectrogram", counted)
     return seen

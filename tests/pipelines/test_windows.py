@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
@@ -51,7 +51,9 @@ def at_pulses(
 
 
 def positives(table: WindowTable) -> list[tuple[float, list[int]]]:
-    found = [(round(float(t), 6), row.tolist()) for t, row in zip(table.time_s, table.species, strict=True) if row.any()]
+    found = [
+        (round(float(t), 6), row.tolist()) for t, row in zip(table.time_s, table.species, strict=True) if row.any()
+    ]
     return sorted(found)
 
 
@@ -112,6 +114,7 @@ calls_strategy = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(calls_strategy, st.floats(0, 0.1), st.floats(0, 5), st.integers(0, 5))
 def test_negatives_keep_their_margin(calls, margin, per_call, seed):
     annotations = annotated(*((start, start + length, label) for start, length, label in calls))
@@ -169,6 +172,7 @@ def test_negatives_are_drawn_when_there_are_more_pulses_than_wanted():
     assert len(at_pulses([], annotated())) == 0
 
 
+@settings(deadline=None)
 @given(calls_strategy, st.lists(st.floats(0, 2), max_size=15, unique=True), st.floats(0, 0.02), st.floats(0, 0.05))
 def test_every_pulse_and_every_call_is_accounted_for(calls, times, match_s, margin):
     annotations = annotated(*((start, start + length, label) for start, length, label in calls))
@@ -176,7 +180,9 @@ def test_every_pulse_and_every_call_is_accounted_for(calls, times, match_s, marg
     settings = {"match_s": match_s, "negative_margin_s": margin, "negatives_per_second": 1000}
     table = at_pulses(pulses.tolist(), annotations, **settings)
     known = [(start, start + length) for start, length, label in calls if label != "Rhi"]
-    assert table.is_call.sum() == len(known)  # each call once, on a pulse or at its middle
+    # Each call once, on a pulse or at its middle; a pulse of a class that is not learned may stand for it as well.
+    assert table.is_call.sum() >= len(known)
+    assert table.is_call.sum() == len(known) or len(known) < len(calls)
     for start, end in known:
         positive = table.time_s[table.is_call]
         assert ((positive >= start - match_s) & (positive <= end + match_s)).any()
@@ -201,6 +207,7 @@ def plain_cut(values: np.ndarray, centre: int, slices: int) -> np.ndarray:
     return window
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 30),
     st.lists(st.integers(-20, 50), min_size=1, max_size=5),
