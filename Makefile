@@ -20,11 +20,15 @@ help:
 run: $(INSTALLED) $(KERNELS)
 	@$(PYTHON) -m ecotf.commands.demo
 
+# All four are run, whatever the first ones say; pytest's summary comes last.
 test: $(INSTALLED_FOR_TESTS) $(KERNELS)
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	$(PYTHON) -m pytest -n 2 -ra
+	@failed=0; \
+	check() { echo "$$*"; $(PYTHON) -m "$$@" || failed=1; }; \
+	check ruff check .; \
+	check ruff format --check .; \
+	check mypy; \
+	check pytest -n 2 -ra; \
+	exit $$failed
 
 clean:
 	rm -rf build demo ecotf.egg-info ecotf/_kernels/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -140,6 +140,26 @@ def score_with(run_folder: Path, manifest, output: Path):
     return pooled, pooled[pooled["score"].to_numpy(float) >= pooled["label"].map(run.thresholds).to_numpy(float)]
 
 
+def band_energy(manifest, separation_s: float = 0.010) -> pd.DataFrame:
+    """What a plain detector finds: peaks of the strongest frequency from 15 to 120 kHz over its median, apart by 10 ms."""
+    import numpy as np
+    from scipy.signal import find_peaks, stft
+
+    from ecotf.audio.recording import open_recording
+
+    tables = []
+    for name in manifest.recordings:
+        recording = open_recording(manifest.path_of(name))
+        frequencies, times, spectrum = stft(recording.read(), recording.sample_rate, nperseg=1024, noverlap=768)
+        inside = (frequencies >= 15e3) & (frequencies <= 120e3)
+        decibels = 10 * np.log10(np.abs(spectrum[inside]) ** 2 + 1e-14)
+        track = (decibels - np.median(decibels, axis=1, keepdims=True)).max(axis=0)
+        peaks, _ = find_peaks(track, height=10, distance=max(1, int(separation_s / (times[1] - times[0]))))
+        at = {"recording": name, "start_s": times[peaks], "end_s": times[peaks], "low_hz": 15e3, "high_hz": 120e3}
+        tables.append(pd.DataFrame({**at, "label": "call", "score": track[peaks]}))
+    return pd.concat(tables, ignore_index=True)
+
+
 def print_figures(model: str, figures: dict) -> None:
     """One line for each set."""
     for name, row in figures.items():
@@ -192,7 +212,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="settings of the recipes to change")
     parser.add_argument("--run", type=Path, help="judge this run on all real recordings instead of training")
+    parser.add_argument("--baseline", action="store_true", help="judge a plain band-energy peak detector")
     options = parser.parse_args()
+    if options.baseline:
+        manifest = real_manifest(options.data)
+        pooled = band_energy(manifest)
+        print_figures("band energy", judge_sets(manifest, pooled, pooled[pooled["score"] > 20]))
+        return
     if options.run:
         manifest = real_manifest(options.data)
         print_figures(options.run.name, judge_sets(manifest, *score_with(options.run, manifest, options.output)))

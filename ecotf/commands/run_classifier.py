@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted job into the same folder")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
     formats = tuple(name.strip() for name in options.formats.split(",") if name.strip())
     check_formats(formats)
@@ -106,7 +107,7 @@ def _channel(text: str) -> ChannelChoice | Literal["each"]:
 
 
 def _expansion(factor: float | None) -> float | None:
-    if factor is not None and not factor > 0:
+    if factor is not None and not 0 < factor < math.inf:
         raise ConfigError(f"--time-expansion {factor:g}: it is a factor above 0; 10 for recordings slowed ten times")
     return factor
 

@@ -13,9 +13,9 @@ from ecotf.commands.console import console, progress_bar, tell
 from ecotf.commands.pictures import draw_run
 from ecotf.config import read_yaml, validate
 from ecotf.datasets.against_audio import require_files
-from ecotf.datasets.manifest import Manifest, read_manifest, write_manifest
+from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from ecotf.detection.scoring import Stopwatch
-from ecotf.errors import ConfigError
+from ecotf.errors import ConfigError, DataError
 from ecotf.evaluation.report import metrics_text
 from ecotf.models.saved import save_detector
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
@@ -62,33 +62,54 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    if options.threads < 1:
+        raise ConfigError(f"--threads {options.threads}: at least 1 is needed")
     if options.resume is not None:
         if options.recipe or options.data or options.overrides:
             raise ConfigError(
                 "--resume takes the recipe and the data from the run; leave --recipe, --data and key=value out"
             )
         run = RunFolder.resume(options.resume)
-        recipe = validate(Recipe, read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
-        manifest = read_manifest(run.file("manifest.csv"))
     else:
         if not options.recipe or options.data is None:
             raise ConfigError("--recipe and --data are needed (or --resume RUN); --help shows examples")
         recipe = load_recipe(options.recipe, options.overrides)
         manifest = read_manifest(options.data)
+        if not manifest.recordings:
+            raise DataError(f"{options.data}: the manifest names no recording")
         require_files(manifest)
         run = RunFolder.create(options.runs, recipe.name, steps=["rounds/0", "evaluation"])
-        run.write_text("recipe.yaml", recipe_text(recipe))
-        write_manifest(manifest, run.path / "manifest.csv")
-    tell(f"run folder: {run.path}")
-    cache = options.cache or run.path.parents[len(Path(recipe.name).parts)] / "spectrograms"
     try:
+        if options.resume is None:
+            run.write_text("recipe.yaml", recipe_text(recipe))
+            write_manifest(manifest, run.path / "manifest.csv")
+            run.mark_done("manifest", root=os.path.abspath(manifest.root))
+        else:
+            recipe = validate(Recipe, read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
+            manifest = _manifest_of(run)
+        tell(f"run folder: {run.path}")
+        cache = options.cache or run.path.resolve().parents[len(Path(recipe.name).parts)] / "spectrograms"
         train_run(recipe, manifest, run, cache, options.threads)
     except BaseException:
         run.close()
-        tell(f"to go on: python scripts/run_training.py --resume {run.path}")
+        if run.has("manifest.csv"):
+            tell(f"to go on: python scripts/run_training.py --resume {run.path}")
         raise
     return 0
+
+
+def _manifest_of(run: RunFolder) -> Manifest:
+    """The run's manifest, its recordings called as they were when the run began, so that both name them alike."""
+    manifest = read_manifest(run.file("manifest.csv"))
+    root = run.step_facts("manifest").get("root")
+    if root is None or not os.path.isdir(root):
+        return manifest
+    names = {
+        name: os.path.relpath(manifest.path_of(name), root) for name in manifest.recordings if not os.path.isabs(name)
+    }
+    table = manifest.table.assign(recording=manifest.table["recording"].map(lambda name: names.get(name, name)))
+    return make_manifest(table, root, str(run.file("manifest.csv")))
 
 
 def train_run(recipe: Recipe, manifest: Manifest, run: RunFolder, cache: Path, threads: int = 2) -> None:

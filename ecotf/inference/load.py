@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from ecotf.config import read_yaml, validate
 from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights
@@ -32,7 +34,8 @@ def load_run(path: str | Path) -> LoadedRun:
     """Read the run folder at ``path``; raises `ConfigError` when it is half written, or is no run."""
     run = RunFolder.open(path)
     recipe = validate(Recipe, read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
-    species = [str(label) for label in run.read_table("labels.csv")["label"]]
+    # As text: a species may be called "007".
+    species = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()
     detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, species)
     detector = load_weights(detector, run.file("model"), recipe.trees is not None)
     return LoadedRun(run.path, recipe, detector, dict(run.read_json("thresholds.json")["thresholds"]))

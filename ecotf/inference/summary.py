@@ -12,7 +12,9 @@ def species_counts(output: Path) -> pd.DataFrame | None:
     for name in ("detections.csv", "detections.parquet"):
         if (output / name).exists():
             path = output / name
-            table = pd.read_csv(path, keep_default_na=False) if path.suffix == ".csv" else pd.read_parquet(path)
+            text = {"recording": str, "label": str}
+            is_csv = path.suffix == ".csv"
+            table = pd.read_csv(path, dtype=text, keep_default_na=False) if is_csv else pd.read_parquet(path)
             grouped = table.groupby("label").agg(
                 detections=("score", "size"), recordings=("recording", "nunique"), highest=("score", "max")
             )

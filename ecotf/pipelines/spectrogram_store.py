@@ -70,20 +70,18 @@ def compute_spectrogram(
     """
     began = perf_counter()
     spectrogram = BandSpectrogram(config, recording.sample_rate)
-    shape = spectrogram.n_frames(recording.n_frames), spectrogram.n_rows
-    values = np.empty(shape, np.float32)
-    if file is not None and shape[0]:
-        values = np.lib.format.open_memmap(file, "w+", np.float32, shape)
-    stream = spectrogram.stream()
-    done = 0
-    for part in _parts(stream, recording, channel):
-        values[done : done + len(part)] = part
-        done += len(part)
-    if isinstance(values, np.memmap):
-        values.flush()
-    elif file is not None:
+    parts = _parts(spectrogram.stream(), recording, channel)
+    if file is None:
+        values = np.concatenate(list(parts))
+    else:
+        shape = spectrogram.n_frames(recording.n_frames), spectrogram.n_rows
+        # Written, not mapped: on a full disk a write is an error, but a store into a mapped file ends the process.
         with file.open("wb") as opened:
-            np.save(opened, values)
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(opened, header)
+            for part in parts:
+                opened.write(part.tobytes())
+        values = np.load(file, mmap_mode="r")
     return _stored(values, spectrogram, recording, perf_counter() - began)
 
 

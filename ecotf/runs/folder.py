@@ -66,7 +66,12 @@ class RunFolder:
                     twin += 1
                     path = parent / f"{stamp}_{twin}"
         run = cls(path, new_progress(recipe_name, steps), _lock(path))
-        run._save_progress()
+        try:
+            run._save_progress()
+        except BaseException:
+            run.close()
+            path.rmdir()
+            raise
         return run
 
     @classmethod

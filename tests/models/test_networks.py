@@ -186,6 +186,7 @@ def test_a_detector_comes_back_from_disk(tmp_path, windows, networks, trees):
     assert (loaded.trees is not None) is trees
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_missing_and_damaged_weights_are_explained(tmp_path, windows):
     save_detector(detector_of(ONE), tmp_path)
     path = tmp_path / "calls.weights.h5"

@@ -1,0 +1,236 @@
+"""Classifying recordings: streamed detections are those of the whole, whatever the channels, and every file is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ecotf.audio.recording import open_recording
+from ecotf.commands import run_classifier
+from ecotf.datasets.labels import CALL_LABEL
+from ecotf.detection.recordings import candidates_of
+from ecotf.errors import ConfigError
+from ecotf.features.pulses import MEASURES
+from ecotf.features.spectrogram import BandSpectrogram
+from ecotf.inference import classifier
+from ecotf.inference.classifier import ClassifierOptions, classify, detect
+from ecotf.inference.load import LoadedRun, load_run
+from ecotf.inference.naming import UNNAMED_LABEL, name_calls
+from ecotf.inference.summary import species_counts
+from ecotf.models.heads.trees import fit_trees
+from ecotf.models.saved import build_detector, save_detector
+from ecotf.pipelines.spectrogram_store import compute_spectrogram
+from ecotf.recipe import load_recipe, recipe_text
+from ecotf.runs import RunFolder
+
+RATE = 256_000
+TINY = (
+    "networks.0.backbone.filters=[2, 3, 3]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=4",
+    "trees.n_estimators=6", "trees.eta=0.5",
+)  # fmt: skip
+SPECIES = ("007", "NA")  # as a species may be called, to the dismay of a CSV reader
+THRESHOLDS = {"007": 0.45, "NA": 0.55, CALL_LABEL: 0.5}
+
+
+@pytest.fixture(scope="module")
+def run_path(tmp_path_factory) -> Path:
+    """A complete run that knows no bat: its trees call what is loud, and name it by its strongest band."""
+    recipe = load_recipe("bats/field", TINY)
+    keras.utils.set_random_seed(1)
+    detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, SPECIES)
+    seen = np.random.default_rng(0).uniform(size=(400, 4 + 3 + len(MEASURES))).astype(np.float32)
+    strength, band = (seen[:, 4 + 3 + MEASURES.index(name)] for name in ("strength", "strongest band"))
+    strength *= 40
+    loud = strength > 20
+    targets = np.stack([~loud, loud & (band < 0.4), loud & (band > 0.45)], axis=1)
+    detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
+    run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/field")
+    run.write_text("recipe.yaml", recipe_text(recipe))
+    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_calls": 1}))
+    run.write_json("thresholds.json", {"thresholds": THRESHOLDS, "unfitted": []})
+    with run.writing("model", folder=True) as folder:
+        save_detector(detector, folder)
+    run.finish()
+    return run.path
+
+
+@pytest.fixture(scope="module")
+def run(run_path) -> LoadedRun:
+    return load_run(run_path)
+
+
+def sound(seed: int, seconds: float = 1.3) -> np.ndarray:
+    """Sweeps at irregular times in noise, as 16-bit samples."""
+    rng = np.random.default_rng(seed)
+    samples = 0.002 * rng.standard_normal(round(seconds * RATE))
+    time = np.arange(round(0.005 * RATE)) / RATE
+    for start in np.cumsum(rng.uniform(0.02, 0.09, 40)):
+        at = round(start * RATE)
+        if at + time.size < samples.size:
+            sweep = np.sin(2 * np.pi * (rng.uniform(40e3, 90e3) * time - 2e6 * time**2)) * np.hanning(time.size)
+            samples[at : at + time.size] += rng.choice([0.0005, 0.2]) * sweep
+    return np.rint(samples * 32767).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("night")
+    for number in range(3):
+        soundfile.write(folder / f"{number}.wav", sound(number), RATE, subtype="PCM_16")
+    return folder
+
+
+def expected_of(run: LoadedRun, path: Path, **stated) -> pd.DataFrame:
+    """The detections by way of the whole spectrogram, as training and evaluation find them."""
+    stored = compute_spectrogram(open_recording(path, **stated), run.recipe.front_end)
+    found = candidates_of(stored, run.detector, run.recipe.detection, run.recipe.pulses)
+    return name_calls(found, THRESHOLDS)
+
+
+def read(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "detections.csv", dtype={"label": str}, keep_default_na=False)
+
+
+def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    found = found.drop(columns="recording", errors="ignore")
+    order = ["start_s", "label", "score"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(order, ignore_index=True),
+        expected.sort_values(order, ignore_index=True),
+        check_dtype=False,
+        rtol=0,
+        atol=1e-5,
+    )
+
+
+def classified(run_path: Path, output: Path, *arguments: str | Path) -> tuple[int, pd.DataFrame, pd.DataFrame]:
+    """Run the command; returns exit status, detections and ledger."""
+    command = ["--model", str(run_path), "--output", str(output), *map(str, arguments)]
+    status = run_classifier.main(command)
+    return status, read(output), pd.read_csv(output / "ledger.csv", keep_default_na=False)
+
+
+def test_labels_come_back_as_they_were(run):
+    assert run.detector.species == SPECIES
+    assert run.thresholds == THRESHOLDS
+
+
+def test_streamed_detections_are_those_of_the_whole(run, run_path, night, tmp_path):
+    status, detections, ledger = classified(run_path, tmp_path, night)
+    assert status == 0
+    assert set(ledger["status"]) == {"done"}
+    assert set(detections["label"]) == {*SPECIES, UNNAMED_LABEL}
+    for number in range(3):
+        path = night / f"{number}.wav"
+        mine = detections[detections["recording"] == str(path)]
+        assert_same(mine, expected_of(run, path))
+        row = ledger[ledger["recording"] == str(path)].iloc[0]
+        assert row["n_detections"] == len(mine) > 3
+        assert float(row["duration_s"]) == 1.3
+
+
+@pytest.mark.parametrize("block_s", [0.0101, 0.25, 7.0])
+def test_blocks_make_no_difference(run, night, monkeypatch, block_s):
+    monkeypatch.setattr(classifier, "_BLOCK_S", block_s)
+    recording = open_recording(night / "0.wav")
+    spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
+    found, silent = detect(run, recording, spectrogram, "mix")
+    assert not silent
+    assert_same(name_calls(found, THRESHOLDS), expected_of(run, night / "0.wav"))
+
+
+def test_channels(run, run_path, night, tmp_path):
+    stereo = tmp_path / "stereo.wav"
+    soundfile.write(stereo, np.stack([sound(0), sound(1)], axis=1), RATE, subtype="PCM_16")
+    left, right = (expected_of(run, night / f"{number}.wav") for number in (0, 1))
+    for channel, expected in {"1": left, "2": right, "each": pd.concat([left, right])}.items():
+        status, detections, _ = classified(run_path, tmp_path / channel, stereo, "--channel", channel)
+        assert status == 0
+        assert_same(detections, expected)
+        assert detections["start_s"].is_monotonic_increasing
+    status, detections, ledger = classified(run_path, tmp_path / "3", stereo, "--channel", "3")
+    assert (status, len(detections)) == (2, 0)
+    assert ledger["reason"].tolist() == ["channel 3 was asked for, it has 2 channels"]
+    with pytest.raises(
+        ConfigError, match="--channel '0': allowed are mix, each, or a channel's number, counted from 1"
+    ):
+        classified(run_path, tmp_path / "0", stereo, "--channel", "0")
+
+
+def test_a_slowed_recording_gives_real_seconds_and_hertz(run, run_path, night, tmp_path):
+    slow = tmp_path / "slow.wav"
+    soundfile.write(slow, sound(0), RATE // 10, subtype="PCM_16")
+    status, detections, _ = classified(run_path, tmp_path / "out", slow, "--time-expansion", "10")
+    assert status == 0
+    assert_same(detections, expected_of(run, night / "0.wav"))
+    status, _, ledger = classified(run_path, tmp_path / "no", slow)
+    assert status == 2
+    assert "needs a sample rate of at least 244000 Hz; this is 25600 Hz" in ledger["reason"].iloc[0]
+
+
+def test_an_interrupted_job_goes_on(run_path, night, tmp_path, monkeypatch):
+    _, whole, _ = classified(run_path, tmp_path / "whole", night)
+    looked_at: list[str] = []
+    really = classifier._classify_one
+
+    def until_the_second(run, recording, options):
+        looked_at.append(recording.path.name)
+        if len(looked_at) == 2:
+            raise KeyboardInterrupt
+        return really(run, recording, options)
+
+    monkeypatch.setattr(classifier, "_classify_one", until_the_second)
+    output = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        classified(run_path, output, night)
+    assert not (output / "detections.csv").exists()
+    status, detections, ledger = classified(run_path, output, night, "--resume")
+    assert status == 0
+    assert looked_at == ["0.wav", "1.wav", "1.wav", "2.wav"]
+    pd.testing.assert_frame_equal(detections, whole)
+    assert len(ledger) == 3
+    assert sorted(path.name for path in output.iterdir()) == ["detections.csv", "ledger.csv"]
+
+
+def test_files_that_cannot_be_used_are_accounted_for(run, night, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.full(RATE, 5, np.int16), RATE)
+    soundfile.write(tmp_path / "short.wav", sound(0)[: RATE // 50], RATE)
+    (tmp_path / "empty.wav").touch()
+    said: list[tuple] = []
+    recordings = [tmp_path / "silent.wav", tmp_path / "short.wav", tmp_path / "empty.wav", night / "0.wav"]
+    counts = classify(run, recordings, tmp_path / "out", ClassifierOptions(), report=lambda *row: said.append(row))
+    assert {status: n for status, n in counts.items() if n} == {"silent": 1, "short": 1, "corrupt": 1, "done": 1}
+    assert [row[1] for row in said] == ["silent", "short", "corrupt", "done"]
+    assert said[1][2] == "20.0 ms long; one window of the model is 24.0 ms"
+    assert set(read(tmp_path / "out")["recording"]) == {str(night / "0.wav")}
+
+
+def test_thresholds_names_and_formats(run, run_path, night, tmp_path):
+    path = night / "0.wav"
+    _, found, _ = classified(run_path, tmp_path / "high", path, "--threshold", "1")
+    assert len(found) == 0
+    _, found, _ = classified(run_path, tmp_path / "named", path, "--named-only", "--formats", "csv, parquet,raven")
+    expected = expected_of(run, path)
+    assert_same(found, expected[expected["label"] != UNNAMED_LABEL])
+    assert {p.name for p in (tmp_path / "named").iterdir()} == {
+        "detections.csv", "detections.parquet", "ledger.csv", "0.selections.txt",
+    }  # fmt: skip
+
+
+def test_the_summary_counts_what_was_written(run_path, night, tmp_path):
+    _, detections, _ = classified(run_path, tmp_path / "out", night, "--formats", "csv,parquet")
+    for kept in ("detections.csv", "detections.parquet"):
+        counts = species_counts(tmp_path / "out")
+        assert counts["detections"].is_monotonic_decreasing
+        for row in counts.itertuples():
+            mine = detections[detections["label"] == row.label]
+            assert (row.detections, row.recordings) == (len(mine), mine["recording"].nunique())
+            assert row.highest == pytest.approx(mine["score"].max())
+        assert counts["detections"].sum() == len(detections)
+        (tmp_path / "out" / kept).unlink()
+    assert species_counts(tmp_path / "out") is None
