@@ -68,12 +68,9 @@ cdef void subtract_means(float* levels, Py_ssize_t n_frames, Py_ssize_t stride, 
 cdef void subtract_medians(float* levels, Py_ssize_t n_frames, Py_ssize_t stride) noexcept nogil:
     """Every row loses its median (of an even number of frames: the mean of the middle two); nothing goes below 0."""
     cdef Py_ssize_t row, frame
-    cdef float half = 0.5
     cdef vf median
     for row from 0 <= row < stride by LANES:
-        median = select_rank(levels + row, n_frames, stride, <int>((n_frames - 1) // 2))
-        if n_frames % 2 == 0:
-            median = half * (median + select_rank(levels + row, n_frames, stride, <int>(n_frames // 2)))
+        median = median_lanes(levels + row, n_frames, stride)
         for frame in range(n_frames):
             store_float(
                 levels + frame * stride + row, larger(load_float(levels + frame * stride + row) - median, splat(0))
@@ -110,7 +107,7 @@ cdef void smooth(
             if width == LANES:
                 store_float(out + row, total)
             else:
-                memcpy(out + row, &total, width * sizeof(float))
+                store_some(out + row, total, width)
         out += n_rows
 
 
