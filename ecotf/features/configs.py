@@ -74,7 +74,7 @@ class SpectrogramConfig(Config):
     power: Literal["density", "plain"] = "density"
     scale: Scale = "log1p"
     floor_db: float = Field(-150.0, ge=-370, le=370)  # within what float32 power can hold
-    pcen: PcenConfig = PcenConfig()
+    pcen: PcenConfig = PcenConfig.model_validate({})
     denoise: Literal["none", "mean", "median", "published"] = "none"
     mask_level: float = Field(0.5, allow_inf_nan=False)
     smooth_sigma: float = Field(0.0, ge=0, le=100)
