@@ -163,10 +163,17 @@ def bat_tasks(sound: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
     )
 
     def pictures_of(made: Any, samples: np.ndarray) -> np.ndarray:
-        levels = made(samples)
+        """Block by block, so that a block is resized while it is in the cache."""
         out = np.empty((n_blocks, *PICTURE), np.float32)
-        for i in range(n_blocks):
-            resize(levels[i * BLOCK : (i + 1) * BLOCK], *PICTURE, out=out[i])
+        stream, done = made.stream(), 0
+        for at in range(0, len(samples), BLOCK * BAT_HOP):
+            levels = stream.push(samples[at : at + BLOCK * BAT_HOP])
+            for i in range(0, len(levels), BLOCK):
+                resize(levels[i : i + BLOCK], *PICTURE, out=out[done])
+                done += 1
+        for levels in stream.finish().reshape(-1, BLOCK, BAT_ROWS):
+            resize(levels, *PICTURE, out=out[done])
+            done += 1
         return out
 
     median = build_spectrogram(config.model_copy(update={"denoise": "median"}), BAT_RATE)

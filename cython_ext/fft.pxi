@@ -74,9 +74,13 @@ cdef void one_pass(const Pass* step, vf* re, vf* im, vf* keep, Py_ssize_t blocks
 
 
 cdef void outer_butterfly(
-    const Pass* step, const vf* from_re, const vf* from_im, vf* re, vf* im, Py_ssize_t j, Py_ssize_t count
+    const Pass* step, const vf* from_re, const vf* from_im, vf* re, vf* im, Py_ssize_t apart,
+    Py_ssize_t j, Py_ssize_t count,
 ) noexcept nogil:
-    """Butterflies j to j + count of a first pass, from `count` points per leg that stand close together."""
+    """Butterflies j to j + count of a first pass, from `count` points per leg that stand close together.
+
+    The sequences go to places `apart` from each other.
+    """
     cdef Py_ssize_t i
     cdef int radix = step.radix
     cdef const float* w = step.twiddle + 2 * (radix - 1) * j
@@ -84,19 +88,19 @@ cdef void outer_butterfly(
     im += j
     if radix == 8:
         for i in range(count):
-            butterfly8(from_re + i, from_im + i, count, re + i, im + i, step.m, w + 14 * i, True)
+            butterfly8(from_re + i, from_im + i, count, re + i, im + i, apart, w + 14 * i, True)
     elif radix == 4:
         for i in range(count):
-            butterfly4(from_re + i, from_im + i, count, re + i, im + i, step.m, w + 6 * i, True)
+            butterfly4(from_re + i, from_im + i, count, re + i, im + i, apart, w + 6 * i, True)
     elif radix == 2:
         for i in range(count):
-            butterfly2(from_re + i, from_im + i, count, re + i, im + i, step.m, w + 2 * i, True)
+            butterfly2(from_re + i, from_im + i, count, re + i, im + i, apart, w + 2 * i, True)
     elif radix == 3:
         for i in range(count):
-            butterfly3(from_re + i, from_im + i, count, re + i, im + i, step.m, w + 4 * i, True)
+            butterfly3(from_re + i, from_im + i, count, re + i, im + i, apart, w + 4 * i, True)
     else:
         for i in range(count):
-            butterfly5(from_re + i, from_im + i, count, re + i, im + i, step.m, w + 8 * i, True)
+            butterfly5(from_re + i, from_im + i, count, re + i, im + i, apart, w + 8 * i, True)
 
 
 cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nogil:
@@ -164,12 +168,12 @@ def factors(Py_ssize_t n):
     return found
 
 
-def positions(radices):
-    """Where each number of a transform made of these radices ends up."""
+def positions(radices, apart):
+    """Where each number of a transform made of these radices ends up, the sequences of the first pass being ``apart``."""
     place = np.zeros(1, np.intp)
-    for radix in reversed(radices):
+    for i in reversed(range(len(radices))):
         # number q + radix * k stands in sequence q, where number k stands in it
-        place = (np.arange(radix) * place.size + place[:, None]).ravel()
+        place = (np.arange(radices[i]) * (place.size if i else apart) + place[:, None]).ravel()
     return place
 
 

@@ -26,7 +26,7 @@
 
 typedef float vf __attribute__((vector_size(LANE_BYTES)));
 typedef int32_t vi __attribute__((vector_size(LANE_BYTES)));
-typedef float vf_loose __attribute__((vector_size(LANE_BYTES), aligned(4), may_alias));
+typedef float vf_loose __attribute__((vector_size(LANE_BYTES), aligned(2), may_alias)); /* also pairs of int16 */
 typedef int32_t vi_loose __attribute__((vector_size(LANE_BYTES), aligned(2), may_alias));
 typedef int16_t vh_loose __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
@@ -59,7 +59,7 @@ INLINE vf smaller(vf a, vf b) { return choose(a < b, a, b); }
 /* Number i of a sorted list without `old`, from numbers i and i + 1 of the list with it. */
 INLINE vf replace_sorted(vf here, vf after, vf old) { return choose(here < old, here, after); }
 
-/* Transpose LANES vectors in place, exchanging ever smaller halves (Eklundh). */
+/* Shuffles of two vectors, the same in every four lanes or over all of them; EACH lists a pattern lane by lane. */
 #if LANES == 16
 #define EACH(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
 #elif LANES == 8
@@ -67,26 +67,39 @@ INLINE vf replace_sorted(vf here, vf after, vf old) { return choose(here < old, 
 #else
 #define EACH(f) f(0), f(1), f(2), f(3)
 #endif
+#define SHUFFLE(a, b, pattern) __builtin_shuffle(a, b, (vi){EACH(pattern)})
+#define FROM(l, source, second) (((l) & ~3) + (source) + ((second) ? LANES : 0))
+#define LOW_ONES(l) FROM(l, ((l) & 3) / 2, (l) & 1)
+#define HIGH_ONES(l) FROM(l, ((l) & 3) / 2 + 2, (l) & 1)
+#define LOW_TWOS(l) FROM(l, (l) & 1, (l) & 2)
+#define HIGH_TWOS(l) FROM(l, ((l) & 1) + 2, (l) & 2)
+#define UPPER4(l) (((l) & 4) ? LANES + (l) - 4 : (l))
+#define LOWER4(l) (((l) & 4) ? LANES + (l) : (l) + 4)
+#define UPPER8(l) (((l) & 8) ? LANES + (l) - 8 : (l))
+#define LOWER8(l) (((l) & 8) ? LANES + (l) : (l) + 8)
 #define EXCHANGE(tile, step, upper, lower)                                             \
     do {                                                                               \
         for (int i = 0; i < LANES; i++) {                                              \
             if (i & (step)) continue;                                                  \
             vf a = (tile)[i], b = (tile)[i + (step)];                                  \
-            (tile)[i] = __builtin_shuffle(a, b, (vi){EACH(upper)});                    \
-            (tile)[i + (step)] = __builtin_shuffle(a, b, (vi){EACH(lower)});           \
+            (tile)[i] = SHUFFLE(a, b, upper);                                          \
+            (tile)[i + (step)] = SHUFFLE(a, b, lower);                                 \
         }                                                                              \
     } while (0)
-#define UPPER(l, s) (((l) & (s)) ? LANES + (l) - (s) : (l))
-#define LOWER(l, s) (((l) & (s)) ? LANES + (l) : (l) + (s))
-#define UPPER1(l) UPPER(l, 1)
-#define LOWER1(l) LOWER(l, 1)
-#define UPPER2(l) UPPER(l, 2)
-#define LOWER2(l) LOWER(l, 2)
-#define UPPER4(l) UPPER(l, 4)
-#define LOWER4(l) LOWER(l, 4)
-#define UPPER8(l) UPPER(l, 8)
-#define LOWER8(l) LOWER(l, 8)
 
+/* Transpose every four lanes of every four vectors, in place. */
+INLINE void transpose_fours(vf *tile) {
+    for (int i = 0; i < LANES; i += 4) {
+        vf a = SHUFFLE(tile[i], tile[i + 1], LOW_ONES), b = SHUFFLE(tile[i + 2], tile[i + 3], LOW_ONES);
+        vf c = SHUFFLE(tile[i], tile[i + 1], HIGH_ONES), d = SHUFFLE(tile[i + 2], tile[i + 3], HIGH_ONES);
+        tile[i] = SHUFFLE(a, b, LOW_TWOS);
+        tile[i + 1] = SHUFFLE(a, b, HIGH_TWOS);
+        tile[i + 2] = SHUFFLE(c, d, LOW_TWOS);
+        tile[i + 3] = SHUFFLE(c, d, HIGH_TWOS);
+    }
+}
+
+/* Transpose LANES vectors in place, exchanging ever smaller parts (Eklundh). */
 INLINE void transpose(vf *tile) {
 #if LANES >= 16
     EXCHANGE(tile, 8, UPPER8, LOWER8);
@@ -94,8 +107,7 @@ INLINE void transpose(vf *tile) {
 #if LANES >= 8
     EXCHANGE(tile, 4, UPPER4, LOWER4);
 #endif
-    EXCHANGE(tile, 2, UPPER2, LOWER2);
-    EXCHANGE(tile, 1, UPPER1, LOWER1);
+    transpose_fours(tile);
 }
 
 /* Four samples of frame `f`, of frame `f + 4`, and so on, in one vector: the large exchanges of a transposition, done by
@@ -117,8 +129,7 @@ INLINE vf load_fours(const float *const *frames, ptrdiff_t at) {
 /* LANES samples of LANES frames, one frame per lane. */
 INLINE void tile_of_floats(const float *const *frames, ptrdiff_t at, vf *tile) {
     for (int i = 0; i < LANES; i++) tile[i] = load_fours(frames + i % 4, at + i / 4 * 4);
-    EXCHANGE(tile, 2, UPPER2, LOWER2);
-    EXCHANGE(tile, 1, UPPER1, LOWER1);
+    transpose_fours(tile);
 }
 INLINE void tile_of_shorts(const int16_t *const *frames, ptrdiff_t at, vf *tile) {
     for (int i = 0; i < LANES; i++) tile[i] = load_short(frames[i] + at);
@@ -127,8 +138,8 @@ INLINE void tile_of_shorts(const int16_t *const *frames, ptrdiff_t at, vf *tile)
 
 /* LANES pairs of 16-bit samples of LANES frames: a pair is one 32-bit number until it is where it belongs. */
 INLINE void tile_of_pairs(const int16_t *const *frames, ptrdiff_t at, vf *first, vf *second) {
-    for (int i = 0; i < LANES; i++) first[i] = (vf)*(const vi_loose *)(frames[i] + at);
-    transpose(first);
+    for (int i = 0; i < LANES; i++) first[i] = load_fours((const float *const *)frames + i % 4, (at + i / 4 * 8) / 2);
+    transpose_fours(first);
     for (int i = 0; i < LANES; i++) {
         vi pair = (vi)first[i];
         first[i] = __builtin_convertvector((pair << 16) >> 16, vf);

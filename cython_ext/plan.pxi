@@ -29,8 +29,8 @@ cdef class SpectrogramPlan:
 
     cdef Pass passes[MAX_PASSES]
     cdef int n_passes
-    cdef bint odd, filtered
-    cdef Py_ssize_t n_window, points, n_rows, room
+    cdef bint odd, filtered, tiled
+    cdef Py_ssize_t n_window, points, n_rows, room, apart, gap
     cdef float[::1] table, window, short_window
     # the numbers k and their mirrors, in groups that are complete once two sequences of the first pass are; of an odd
     # length, the wanted numbers
@@ -53,6 +53,10 @@ cdef class SpectrogramPlan:
         self.window = np.asarray(np.asarray(window) * (1.0 if self.odd else 0.5), np.float32)
         self.short_window = np.asarray(self.window) / np.float32(32768)
         self._plan_passes(radices)
+        self.tiled = self.passes[0].m >= LANES and radices[0] in (2, 3, 4, 5, 8)
+        # Numbers that are used together must not stand a power of two apart: they would share the same few cache lines.
+        self.apart = self.passes[0].m + (16 // LANES if self.tiled and not self.odd else 0)
+        self.gap = radices[0] * self.apart + 64 // LANES
         where = self._plan_pairs(radices, first_bin, n_bins)
         self.filtered = filters is not None
         if filters is None:
@@ -85,7 +89,7 @@ cdef class SpectrogramPlan:
 
     def _plan_pairs(self, radices, first_bin, n_bins):
         """Which numbers to join; where the power of every bin will stand."""
-        place = positions(radices)
+        place = positions(radices, self.apart)
         bins = np.arange(self.n_window // 2 + 1)
         if self.odd:
             where = place[real_numbers(bins, radices)]
@@ -101,7 +105,7 @@ cdef class SpectrogramPlan:
         self.there = place[-k % self.points].astype(np.int32)
         self.cosine = np.cos(2 * np.pi * k / self.n_window).astype(np.float32)
         self.sine = np.sin(2 * np.pi * k / self.n_window).astype(np.float32)
-        return np.where(2 * bins <= self.points, place[bins % self.points], place[-bins % self.points] + self.points)
+        return np.where(2 * bins <= self.points, place[bins % self.points], place[-bins % self.points] + self.gap)
 
     def rows(
         self, const sample[::1] sound, Py_ssize_t start, Py_ssize_t hop, Py_ssize_t n_frames, float[:, ::1] out, int scale,
@@ -119,7 +123,7 @@ cdef class SpectrogramPlan:
             raise ValueError("the frames reach beyond the sound")
         if out.shape[0] < n_frames or out.shape[1] < self.n_rows:
             raise ValueError("the rows do not fit")
-        re = new_lanes(2 * self.points + max(self.room, 16 * LANES))
+        re = new_lanes(2 * self.gap + max(self.room, 16 * LANES))
         if re == NULL:
             raise MemoryError
         with nogil:
@@ -134,13 +138,13 @@ cdef class SpectrogramPlan:
     cdef void powers(self, const sample* sound, Py_ssize_t first, Py_ssize_t n_frames, Py_ssize_t hop, vf* re) noexcept nogil:
         """The powers of the wanted bins of the next frames, at self.index; lanes past the last frame repeat it."""
         cdef const sample* frames[LANES]
-        cdef vf* im = re + self.points
-        cdef vf* keep = re + 2 * self.points
+        cdef vf* im = re + self.gap
+        cdef vf* keep = re + 2 * self.gap
         cdef const Pass* outer = &self.passes[0]
         cdef Py_ssize_t group, begin = 0, i
         for i in range(LANES):
             frames[i] = sound + min(first + i, n_frames - 1) * hop
-        if outer.m >= LANES and (outer.radix <= 5 or outer.radix == 8):
+        if self.tiled:
             self.load_and_begin(frames, re, im, keep)
         else:
             self.load(frames, re, im)
@@ -153,10 +157,10 @@ cdef class SpectrogramPlan:
             self.square(re, im)
             return
         for group in range(outer.radix // 2 + 1):
-            transform(outer + 1, self.n_passes - 1, re + group * outer.m, im + group * outer.m, keep, 1)
+            transform(outer + 1, self.n_passes - 1, re + group * self.apart, im + group * self.apart, keep, 1)
             if 0 < group < outer.radix - group:
                 i = outer.radix - group
-                transform(outer + 1, self.n_passes - 1, re + i * outer.m, im + i * outer.m, keep, 1)
+                transform(outer + 1, self.n_passes - 1, re + i * self.apart, im + i * self.apart, keep, 1)
             self.join(re, im, begin, self.group_ends[group])
             begin = self.group_ends[group]
 
@@ -198,7 +202,7 @@ cdef class SpectrogramPlan:
             if self.odd:
                 outer_real_butterfly(outer, close, re, im, j, LANES)
             else:
-                outer_butterfly(outer, close, close + outer.radix * LANES, re, im, j, LANES)
+                outer_butterfly(outer, close, close + outer.radix * LANES, re, im, self.apart, j, LANES)
             if j + LANES >= outer.m:
                 break
             j = min(j + LANES, outer.m - LANES)      # the last tile may overlap the one before it
