@@ -69,9 +69,14 @@ def run(level: str) -> int:
         "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter keeps what it has until it ends
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         "PYTHONPATH": str(PLACE),
+        "PYTHONSAFEPATH": "1",  # the package in build/sanitized, not the one in this folder
         "PYTHONMALLOC": "malloc",  # so that reading past the end of an array is seen
         "ECOTF_KERNELS": level,
     }
+    where = [sys.executable, "-c", "import ecotf._kernels as kernels; print(kernels.spectrogram.__file__)"]
+    kernels = subprocess.run(where, env=environment, capture_output=True, text=True, check=True).stdout
+    if not kernels.startswith(str(PLACE)):
+        sys.exit(f"these kernels are not watched: {kernels}")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", LEFT_OUT, *TESTS]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
