@@ -89,6 +89,10 @@ cdef void smooth(
     cdef const float* before
     cdef const float* after
     cdef vf total
+    if radius == 0:
+        for frame in range(n_frames):
+            memcpy(out + frame * n_rows, levels + frame * stride, n_rows * sizeof(float))
+        return
     for frame in range(n_frames):
         for row from 0 <= row < stride by LANES:
             store_float(line + row, taps[0] * load_float(levels + frame * stride + row))

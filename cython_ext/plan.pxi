@@ -6,10 +6,6 @@ cdef enum:
     NATURAL = 2
     POWER = 3
 
-ctypedef fused sample:
-    float
-    short
-
 
 cdef class SpectrogramPlan:
     """All that is constant for one window length and one set of rows; safe to use from several threads.
@@ -141,13 +137,14 @@ cdef class SpectrogramPlan:
         cdef vf* im = re + self.gap
         cdef vf* keep = re + 2 * self.gap
         cdef const Pass* outer = &self.passes[0]
+        cdef const float* window = &self.window[0] if sample is float else &self.short_window[0]
         cdef Py_ssize_t group, begin = 0, i
         for i in range(LANES):
             frames[i] = sound + min(first + i, n_frames - 1) * hop
         if self.tiled:
-            self.load_and_begin(frames, re, im, keep)
+            load_and_begin(outer, frames, window, self.odd, re, im, self.apart, keep)
         else:
-            self.load(frames, re, im)
+            load(frames, window, self.points, self.odd, re, im)
             if self.odd:
                 one_real_pass(outer, re, im, keep)
             else:
@@ -163,62 +160,6 @@ cdef class SpectrogramPlan:
                 transform(outer + 1, self.n_passes - 1, re + i * self.apart, im + i * self.apart, keep, 1)
             self.join(re, im, begin, self.group_ends[group])
             begin = self.group_ends[group]
-
-    cdef void load_and_begin(self, const sample** frames, vf* re, vf* im, vf* close) noexcept nogil:
-        """Window the frames and do the first pass on the way; ``close`` is room for 2 * 8 * LANES vectors."""
-        cdef const Pass* outer = &self.passes[0]
-        cdef Py_ssize_t j = 0, leg, i
-        cdef const float* w
-        cdef const float* window = &self.window[0] if sample is float else &self.short_window[0]
-        cdef vf tile[2 * LANES]
-        cdef vf* close_re
-        cdef vf* close_im
-        while True:
-            for leg in range(outer.radix):
-                i = leg * outer.m + j
-                close_re = close + leg * LANES
-                close_im = close_re + outer.radix * LANES
-                if self.odd:
-                    w = window + i
-                    if sample is float:
-                        tile_of_floats(frames, i, tile)
-                    else:
-                        tile_of_shorts(frames, i, tile)
-                    for i in range(LANES):
-                        close_re[i] = tile[i] * w[i]
-                    continue
-                w = window + 2 * i
-                if sample is float:
-                    tile_of_floats(frames, 2 * i, tile)
-                    tile_of_floats(frames, 2 * i + LANES, tile + LANES)
-                    for i in range(LANES):
-                        close_re[i] = tile[2 * i] * w[2 * i]
-                        close_im[i] = tile[2 * i + 1] * w[2 * i + 1]
-                else:
-                    tile_of_pairs(frames, 2 * i, tile, tile + LANES)
-                    for i in range(LANES):
-                        close_re[i] = tile[i] * w[2 * i]
-                        close_im[i] = tile[LANES + i] * w[2 * i + 1]
-            if self.odd:
-                outer_real_butterfly(outer, close, re, im, j, LANES)
-            else:
-                outer_butterfly(outer, close, close + outer.radix * LANES, re, im, self.apart, j, LANES)
-            if j + LANES >= outer.m:
-                break
-            j = min(j + LANES, outer.m - LANES)      # the last tile may overlap the one before it
-
-    cdef void load(self, const sample** frames, vf* re, vf* im) noexcept nogil:
-        """Window the frames one number at a time: for windows that do not split into tiles."""
-        cdef Py_ssize_t i
-        cdef int l
-        cdef const float* window = &self.window[0] if sample is float else &self.short_window[0]
-        for i in range(self.points):
-            for l in range(LANES):
-                if self.odd:
-                    set_lane(re + i, l, frames[l][i] * window[i])
-                else:
-                    set_lane(re + i, l, frames[l][2 * i] * window[2 * i])
-                    set_lane(im + i, l, frames[l][2 * i + 1] * window[2 * i + 1])
 
     cdef void join(self, vf* re, vf* im, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
         """From the numbers k and their mirrors to the powers of bins k and points - k, in place."""
