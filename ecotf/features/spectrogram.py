@@ -16,6 +16,8 @@ from ecotf.features.mel import mel_edges, mel_weights
 from ecotf.features.streaming import SpectrogramStream, checked
 from ecotf.features.threads import in_threads
 
+BandSpectrogramStream = SpectrogramStream  # one stream serves all spectrograms; the older name stays
+
 _MIN_ROWS = 4
 _MIN_WINDOW = 4
 
