@@ -1,5 +1,6 @@
 """Builds the Cython kernels into ecotf._kernels: `python setup.py build_ext --inplace`, or `pip install .`."""
 
+import os
 import platform
 import re
 import shutil
@@ -13,6 +14,7 @@ from setuptools.command.build_ext import build_ext
 SOURCES = Path("cython_ext")
 SHARED = [str(path) for pattern in ("*.pxi", "*.pxd", "*.h") for path in sorted(SOURCES.glob(pattern))]
 FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function", "-Wno-psabi"]
+EXTRA = os.environ.get("ECOTF_EXTRA_FLAGS", "").split()  # tests/kernels/sanitized.py sets it
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -35,7 +37,8 @@ def extension(name: str, flags: list[str]) -> Extension:
         f"ecotf._kernels.{name}",
         [source],
         include_dirs=[str(SOURCES)],
-        extra_compile_args=FLAGS + flags,
+        extra_compile_args=FLAGS + flags + EXTRA,
+        extra_link_args=[flag for flag in EXTRA if flag.startswith("-fsanitize")],
         depends=SHARED,
     )
 

@@ -19,7 +19,7 @@ def finish_block(
         return
     if levels.shape[0] < n_frames or out.shape[0] != n_frames or out.shape[1] != n_rows or n_rows > stride or stride % LANES:
         raise ValueError("the block does not fit")
-    cdef float* room = <float*>new_lanes((2 * stride + 2 * radius + n_frames) // LANES + 3)
+    cdef float* room = <float*>new_lanes((2 * stride + 2 * radius) // LANES + 3 + n_frames)
     if room == NULL:
         raise MemoryError
     with nogil:
@@ -28,7 +28,7 @@ def finish_block(
         elif denoise == MEAN:
             subtract_means(&levels[0, 0], n_frames, stride, room)
         elif denoise == MEDIAN:
-            subtract_medians(&levels[0, 0], n_frames, stride)
+            subtract_medians(&levels[0, 0], n_frames, stride, room)
         smooth(&levels[0, 0], n_frames, n_rows, stride, &taps[0], radius, room, &out[0, 0])
     free(room)
 
@@ -65,18 +65,17 @@ cdef void subtract_means(float* levels, Py_ssize_t n_frames, Py_ssize_t stride, 
         take_away(levels + frame * stride, mean, stride)
 
 
-cdef void subtract_medians(float* levels, Py_ssize_t n_frames, Py_ssize_t stride) noexcept nogil:
+cdef void subtract_medians(float* levels, Py_ssize_t n_frames, Py_ssize_t stride, float* close) noexcept nogil:
     """Every row loses its median (of an even number of frames: the mean of the middle two); nothing goes below 0."""
     cdef Py_ssize_t row, frame
-    cdef float half = 0.5
     cdef vf median
     for row from 0 <= row < stride by LANES:
-        median = select_rank(levels + row, n_frames, stride, <int>((n_frames - 1) // 2))
-        if n_frames % 2 == 0:
-            median = half * (median + select_rank(levels + row, n_frames, stride, <int>(n_frames // 2)))
+        for frame in range(n_frames):                   # close together, because it is read many times
+            store_float(close + frame * LANES, load_float(levels + frame * stride + row))
+        median = median_lanes(close, n_frames, LANES)
         for frame in range(n_frames):
             store_float(
-                levels + frame * stride + row, larger(load_float(levels + frame * stride + row) - median, splat(0))
+                levels + frame * stride + row, larger(load_float(close + frame * LANES) - median, splat(0))
             )
 
 
@@ -90,6 +89,10 @@ cdef void smooth(
     cdef const float* before
     cdef const float* after
     cdef vf total
+    if radius == 0:
+        for frame in range(n_frames):
+            memcpy(out + frame * n_rows, levels + frame * stride, n_rows * sizeof(float))
+        return
     for frame in range(n_frames):
         for row from 0 <= row < stride by LANES:
             store_float(line + row, taps[0] * load_float(levels + frame * stride + row))
@@ -110,7 +113,7 @@ cdef void smooth(
             if width == LANES:
                 store_float(out + row, total)
             else:
-                memcpy(out + row, &total, width * sizeof(float))
+                store_some(out + row, total, width)
         out += n_rows
 
 

@@ -2,23 +2,9 @@
 #
 # Decimation in frequency, in place: a pass of radix r over n = r * m numbers leaves r sequences of m numbers behind each
 # other, which are transformed in turn while they are still in the cache. X[q + r * k] ends up in sequence q, so the
-# numbers come out in digit-reversed order; `position` says where each one stands.
+# numbers come out in digit-reversed order; `positions` says where each one stands.
 
-cdef extern from "lanes.h" nogil:
-    enum: LANES
-    ctypedef float vf
-    vf* new_lanes(size_t count)
-    vf splat(float value)
-    vf load_float(const float* values)
-    vf load_short(const short* values)
-    void store_float(float* to, vf value)
-    float lane(const vf* value, int index)
-    void set_lane(vf* value, int index, float number)
-    vf larger(vf a, vf b)
-    void transpose(vf* tile)
-    vf log_lanes(vf x)
-    vf log1p_lanes(vf x)
-    vf select_rank(const float* values, size_t count, size_t stride, int rank)
+import numpy as np
 
 cdef enum:
     MAX_PASSES = 40
@@ -57,43 +43,149 @@ cdef void one_pass(const Pass* step, vf* re, vf* im, vf* keep, Py_ssize_t blocks
     """The butterflies of one pass; the first of every block needs no twiddle factors."""
     cdef Py_ssize_t m = step.m, j, block
     cdef int radix = step.radix
-    cdef const float* w
+    cdef const float* w = step.twiddle
     for block in range(blocks):
-        w = step.twiddle
         if radix == 8:
-            butterfly8(re, im, m, w, False)
+            butterfly8(re, im, m, re, im, m, w, False)
             for j in range(1, m):
-                butterfly8(re + j, im + j, m, w + 14 * j, True)
+                butterfly8(re + j, im + j, m, re + j, im + j, m, w + 14 * j, True)
         elif radix == 4:
-            butterfly4(re, im, m, w, False)
+            butterfly4(re, im, m, re, im, m, w, False)
             for j in range(1, m):
-                butterfly4(re + j, im + j, m, w + 6 * j, True)
+                butterfly4(re + j, im + j, m, re + j, im + j, m, w + 6 * j, True)
         elif radix == 2:
-            for j in range(m):
-                butterfly2(re + j, im + j, m, w + 2 * j)
+            butterfly2(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly2(re + j, im + j, m, re + j, im + j, m, w + 2 * j, True)
         elif radix == 3:
-            for j in range(m):
-                butterfly3(re + j, im + j, m, w + 4 * j)
+            butterfly3(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly3(re + j, im + j, m, re + j, im + j, m, w + 4 * j, True)
         elif radix == 5:
-            for j in range(m):
-                butterfly5(re + j, im + j, m, w + 8 * j)
+            butterfly5(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly5(re + j, im + j, m, re + j, im + j, m, w + 8 * j, True)
         else:
-            for j in range(m):
-                butterfly_odd(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep)
+            butterfly_odd(re, im, m, w, step.root, radix, keep, False)
+            for j in range(1, m):
+                butterfly_odd(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep, True)
         re += radix * m
         im += radix * m
 
 
-cdef void real_transform(const Pass* step, int n_passes, vf* re, vf* im, vf* keep) noexcept nogil:
-    """Transform one real sequence of odd length, in half the work: of each pair of conjugate numbers only one is made."""
-    cdef Py_ssize_t j
-    while n_passes > 0:
-        for j in range(step.m):
-            real_butterfly(
-                re + j, im + j, step.m, step.twiddle + 2 * (step.radix - 1) * j, step.root, step.radix, keep
-            )
+cdef void outer_butterfly(
+    const Pass* step, const vf* from_re, const vf* from_im, vf* re, vf* im, Py_ssize_t apart,
+    Py_ssize_t j, Py_ssize_t count,
+) noexcept nogil:
+    """Butterflies j to j + count of a first pass, from `count` points per leg that stand close together.
+
+    The sequences go to places `apart` from each other.
+    """
+    cdef Py_ssize_t i
+    cdef int radix = step.radix
+    cdef const float* w = step.twiddle + 2 * (radix - 1) * j
+    re += j
+    im += j
+    if radix == 8:
+        for i in range(count):
+            butterfly8(from_re + i, from_im + i, count, re + i, im + i, apart, w + 14 * i, True)
+    elif radix == 4:
+        for i in range(count):
+            butterfly4(from_re + i, from_im + i, count, re + i, im + i, apart, w + 6 * i, True)
+    elif radix == 2:
+        for i in range(count):
+            butterfly2(from_re + i, from_im + i, count, re + i, im + i, apart, w + 2 * i, True)
+    elif radix == 3:
+        for i in range(count):
+            butterfly3(from_re + i, from_im + i, count, re + i, im + i, apart, w + 4 * i, True)
+    else:
+        for i in range(count):
+            butterfly5(from_re + i, from_im + i, count, re + i, im + i, apart, w + 8 * i, True)
+
+
+cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nogil:
+    """The butterflies of one pass over real points in `re`, of odd radix."""
+    cdef Py_ssize_t m = step.m, j
+    cdef int radix = step.radix
+    cdef const float* w = step.twiddle
+    for j in range(m):
+        if radix == 3:
+            real_butterfly3(re + j, m, re + j, im + j, m, w + 4 * j, True)
+        elif radix == 5:
+            real_butterfly5(re + j, m, re + j, im + j, m, w + 8 * j, True)
+        else:
+            real_butterfly(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep, True)
+
+
+cdef void outer_real_butterfly(
+    const Pass* step, const vf* points, vf* re, vf* im, Py_ssize_t j, Py_ssize_t count
+) noexcept nogil:
+    """Butterflies j to j + count of a first pass over real points, from `count` points per leg that stand close together."""
+    cdef Py_ssize_t i
+    cdef const float* w = step.twiddle + 2 * (step.radix - 1) * j
+    re += j
+    im += j
+    if step.radix == 3:
+        for i in range(count):
+            real_butterfly3(points + i, count, re + i, im + i, step.m, w + 4 * i, True)
+    else:
+        for i in range(count):
+            real_butterfly5(points + i, count, re + i, im + i, step.m, w + 8 * i, True)
+
+
+cdef void finish_real_transform(const Pass* step, int n_passes, vf* re, vf* im, vf* keep) noexcept nogil:
+    """All that follows the first pass over real points. Of each pair of conjugate numbers only one is made."""
+    while True:
         n_passes -= 1
-        if n_passes > 0:
-            transform(step + 1, n_passes, re + step.m, im + step.m, keep, (step.radix - 1) // 2)
+        if n_passes == 0:
+            break
+        transform(step + 1, n_passes, re + step.m, im + step.m, keep, (step.radix - 1) // 2)
         step += 1
+        one_real_pass(step, re, im, keep)
     im[0] = splat(0)
+
+
+def factors(Py_ssize_t n):
+    """The radices that a transform of n points is made of: eights and fours first, large primes last."""
+    found = []
+    cdef Py_ssize_t twos = 0, p = 3
+    while n > 1 and n % 2 == 0:
+        n //= 2
+        twos += 1
+    if twos == 1:
+        found = [2]
+    elif twos:
+        fours = {0: 0, 1: 2, 2: 1}[twos % 3]
+        found = [8] * ((twos - 2 * fours) // 3) + [4] * fours
+    while n > 1:
+        while n % p == 0:
+            found.append(p)
+            n //= p
+        p += 2
+        if p * p > n > 1:
+            found.append(n)
+            break
+    return found
+
+
+def positions(radices, apart):
+    """Where each number of a transform made of these radices ends up, the sequences of the first pass being ``apart``."""
+    place = np.zeros(1, np.intp)
+    for i in reversed(range(len(radices))):
+        # number q + radix * k stands in sequence q, where number k stands in it
+        place = (np.arange(radices[i]) * (place.size if i else apart) + place[:, None]).ravel()
+    return place
+
+
+def real_numbers(bins, radices):
+    """The number that a transform of real points makes for each bin: itself, or the one it is the conjugate of."""
+    cdef Py_ssize_t points = int(np.prod(radices))
+    made = np.ones(bins.shape, bool)
+    settled = np.zeros(bins.shape, bool)
+    rest = bins.copy()
+    for radix in radices:               # the first digit that is not 0 is in the lower half
+        digit = rest % radix
+        made[~settled & (digit > radix // 2)] = False
+        settled |= digit > 0
+        rest //= radix
+    return np.where(made, bins, -bins % points)

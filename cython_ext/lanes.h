@@ -5,9 +5,14 @@
 #ifndef ECOTF_LANES_H
 #define ECOTF_LANES_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -21,7 +26,8 @@
 
 typedef float vf __attribute__((vector_size(LANE_BYTES)));
 typedef int32_t vi __attribute__((vector_size(LANE_BYTES)));
-typedef float vf_loose __attribute__((vector_size(LANE_BYTES), aligned(4), may_alias));
+typedef float vf_loose __attribute__((vector_size(LANE_BYTES), aligned(2), may_alias)); /* also pairs of int16 */
+typedef int32_t vi_loose __attribute__((vector_size(LANE_BYTES), aligned(2), may_alias));
 typedef int16_t vh_loose __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
 #define INLINE static inline __attribute__((always_inline, unused))
@@ -37,12 +43,23 @@ INLINE vf splat(float value) { return value - (vf){0}; }
 INLINE vf load_float(const float *from) { return (vf)*(const vf_loose *)from; }
 INLINE vf load_short(const int16_t *from) { return __builtin_convertvector(*(const vh_loose *)from, vf); }
 INLINE void store_float(float *to, vf value) { *(vf_loose *)to = (vf_loose)value; }
+/* The first `count` lanes only, in memory that may end there; the others are 0. */
+INLINE vf load_some(const float *from, ptrdiff_t count) {
+    vf value = {0};
+    memcpy(&value, from, (size_t)count * sizeof(float));
+    return value;
+}
+INLINE void store_some(float *to, vf value, ptrdiff_t count) { memcpy(to, &value, (size_t)count * sizeof(float)); }
 INLINE float lane(const vf *value, int index) { return ((const float *)value)[index]; }
 INLINE void set_lane(vf *value, int index, float number) { ((float *)value)[index] = number; }
 INLINE vf choose(vi condition, vf yes, vf no) { return (vf)((condition & (vi)yes) | (~condition & (vi)no)); }
 INLINE vf larger(vf a, vf b) { return choose(a > b, a, b); }
+INLINE vf smaller(vf a, vf b) { return choose(a < b, a, b); }
 
-/* Transpose LANES vectors in place, exchanging ever smaller halves (Eklundh). */
+/* Number i of a sorted list without `old`, from numbers i and i + 1 of the list with it. */
+INLINE vf replace_sorted(vf here, vf after, vf old) { return choose(here < old, here, after); }
+
+/* Shuffles of two vectors, the same in every four lanes or over all of them; EACH lists a pattern lane by lane. */
 #if LANES == 16
 #define EACH(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
 #elif LANES == 8
@@ -50,26 +67,39 @@ INLINE vf larger(vf a, vf b) { return choose(a > b, a, b); }
 #else
 #define EACH(f) f(0), f(1), f(2), f(3)
 #endif
+#define SHUFFLE(a, b, pattern) __builtin_shuffle(a, b, (vi){EACH(pattern)})
+#define FROM(l, source, second) (((l) & ~3) + (source) + ((second) ? LANES : 0))
+#define LOW_ONES(l) FROM(l, ((l) & 3) / 2, (l) & 1)
+#define HIGH_ONES(l) FROM(l, ((l) & 3) / 2 + 2, (l) & 1)
+#define LOW_TWOS(l) FROM(l, (l) & 1, (l) & 2)
+#define HIGH_TWOS(l) FROM(l, ((l) & 1) + 2, (l) & 2)
+#define UPPER4(l) (((l) & 4) ? LANES + (l) - 4 : (l))
+#define LOWER4(l) (((l) & 4) ? LANES + (l) : (l) + 4)
+#define UPPER8(l) (((l) & 8) ? LANES + (l) - 8 : (l))
+#define LOWER8(l) (((l) & 8) ? LANES + (l) : (l) + 8)
 #define EXCHANGE(tile, step, upper, lower)                                             \
     do {                                                                               \
         for (int i = 0; i < LANES; i++) {                                              \
             if (i & (step)) continue;                                                  \
             vf a = (tile)[i], b = (tile)[i + (step)];                                  \
-            (tile)[i] = __builtin_shuffle(a, b, (vi){EACH(upper)});                    \
-            (tile)[i + (step)] = __builtin_shuffle(a, b, (vi){EACH(lower)});           \
+            (tile)[i] = SHUFFLE(a, b, upper);                                          \
+            (tile)[i + (step)] = SHUFFLE(a, b, lower);                                 \
         }                                                                              \
     } while (0)
-#define UPPER(l, s) (((l) & (s)) ? LANES + (l) - (s) : (l))
-#define LOWER(l, s) (((l) & (s)) ? LANES + (l) : (l) + (s))
-#define UPPER1(l) UPPER(l, 1)
-#define LOWER1(l) LOWER(l, 1)
-#define UPPER2(l) UPPER(l, 2)
-#define LOWER2(l) LOWER(l, 2)
-#define UPPER4(l) UPPER(l, 4)
-#define LOWER4(l) LOWER(l, 4)
-#define UPPER8(l) UPPER(l, 8)
-#define LOWER8(l) LOWER(l, 8)
 
+/* Transpose every four lanes of every four vectors, in place. */
+INLINE void transpose_fours(vf *tile) {
+    for (int i = 0; i < LANES; i += 4) {
+        vf a = SHUFFLE(tile[i], tile[i + 1], LOW_ONES), b = SHUFFLE(tile[i + 2], tile[i + 3], LOW_ONES);
+        vf c = SHUFFLE(tile[i], tile[i + 1], HIGH_ONES), d = SHUFFLE(tile[i + 2], tile[i + 3], HIGH_ONES);
+        tile[i] = SHUFFLE(a, b, LOW_TWOS);
+        tile[i + 1] = SHUFFLE(a, b, HIGH_TWOS);
+        tile[i + 2] = SHUFFLE(c, d, LOW_TWOS);
+        tile[i + 3] = SHUFFLE(c, d, HIGH_TWOS);
+    }
+}
+
+/* Transpose LANES vectors in place, exchanging ever smaller parts (Eklundh). */
 INLINE void transpose(vf *tile) {
 #if LANES >= 16
     EXCHANGE(tile, 8, UPPER8, LOWER8);
@@ -77,8 +107,44 @@ INLINE void transpose(vf *tile) {
 #if LANES >= 8
     EXCHANGE(tile, 4, UPPER4, LOWER4);
 #endif
-    EXCHANGE(tile, 2, UPPER2, LOWER2);
-    EXCHANGE(tile, 1, UPPER1, LOWER1);
+    transpose_fours(tile);
+}
+
+/* Four samples of frame `f`, of frame `f + 4`, and so on, in one vector: the large exchanges of a transposition, done by
+ * loading, which is cheaper than shuffling. */
+INLINE vf load_fours(const float *const *frames, ptrdiff_t at) {
+#if LANES == 16
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(frames[0] + at));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(frames[4] + at), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(frames[8] + at), 2);
+    return (vf)_mm512_insertf32x4(v, _mm_loadu_ps(frames[12] + at), 3);
+#elif LANES == 8
+    __m256 v = _mm256_castps128_ps256(_mm_loadu_ps(frames[0] + at));
+    return (vf)_mm256_insertf128_ps(v, _mm_loadu_ps(frames[4] + at), 1);
+#else
+    return load_float(frames[0] + at);
+#endif
+}
+
+/* LANES samples of LANES frames, one frame per lane. */
+INLINE void tile_of_floats(const float *const *frames, ptrdiff_t at, vf *tile) {
+    for (int i = 0; i < LANES; i++) tile[i] = load_fours(frames + i % 4, at + i / 4 * 4);
+    transpose_fours(tile);
+}
+INLINE void tile_of_shorts(const int16_t *const *frames, ptrdiff_t at, vf *tile) {
+    for (int i = 0; i < LANES; i++) tile[i] = load_short(frames[i] + at);
+    transpose(tile);
+}
+
+/* LANES pairs of 16-bit samples of LANES frames: a pair is one 32-bit number until it is where it belongs. */
+INLINE void tile_of_pairs(const int16_t *const *frames, ptrdiff_t at, vf *first, vf *second) {
+    for (int i = 0; i < LANES; i++) first[i] = load_fours((const float *const *)frames + i % 4, (at + i / 4 * 8) / 2);
+    transpose_fours(first);
+    for (int i = 0; i < LANES; i++) {
+        vi pair = (vi)first[i];
+        first[i] = __builtin_convertvector((pair << 16) >> 16, vf);
+        second[i] = __builtin_convertvector(pair >> 16, vf);
+    }
 }
 
 /* Natural logarithm of normal positive numbers to about 1 ulp (the polynomial of Cephes' logf by S. Moshier). */
@@ -107,23 +173,61 @@ INLINE vf log1p_lanes(vf x) {
     return log_lanes(sum) + choose(sum < 2.0f, lost, (vf){0});
 }
 
+/* e^x for x from -87 to 88, beyond which it stays what it is there; to about 1 ulp (Cephes' expf). */
+INLINE vf exp_lanes(vf x) {
+    x = choose(x > -87.0f, x, splat(-87.0f));
+    x = choose(x < 88.0f, x, splat(88.0f));
+    vf shifted = x * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2^23: rounds to a whole number */
+    vf n = shifted - 12582912.0f;
+    vf f = x - n * 0.693359375f + n * 2.12194440e-4f;
+    vf p = 1.9875691500e-4f * f + 1.3981999507e-3f;
+    p = p * f + 8.3334519073e-3f;
+    p = p * f + 4.1665795894e-2f;
+    p = p * f + 1.6666665459e-1f;
+    p = p * f + 5.0000001201e-1f;
+    p = p * f * f + f + 1.0f;
+    return p * (vf)((__builtin_convertvector(n, vi) + 127) << 23);
+}
+
 /* Order-keeping map between floats and integers, to bisect on bits: the exact median without sorting. */
 INLINE vi ordered_bits(vi bits) { return bits ^ ((bits >> 31) & 0x7fffffff); }
-INLINE vi count_not_above(vi count, vf value, vf limit) { return count - (vi)(value <= limit); }
+INLINE int any_lane(vi condition) {
+    int32_t any = 0;
+    for (int i = 0; i < LANES; i++) any |= condition[i];
+    return any != 0;
+}
 
-/* The element of rank `rank` (from 0) in each lane of `count` vectors that lie `stride` floats apart. */
-INLINE vf select_rank(const float *values, size_t count, size_t stride, int32_t rank) {
-    vi low = (vi){0} + INT32_MIN, high = (vi){0} + INT32_MAX;
-    for (int step = 0; step < 32; step++) {
-        vi middle = (low & high) + ((low ^ high) >> 1);
-        vf limit = (vf)ordered_bits(middle);
-        vi below = (vi){0};
-        for (size_t i = 0; i < count; i++) below = count_not_above(below, load_float(values + i * stride), limit);
-        vi reached = below > rank;
-        high = (middle & reached) | (high & ~reached);
-        low = (low & reached) | ((middle + 1) & ~reached);
+/* The median in each lane of `count` vectors that lie `stride` floats apart; of an even number, the mean of the middle two.
+ *
+ * Bisects between the least and the greatest until a limit has exactly half of the numbers below it (or, among equal ones,
+ * until the limit itself is the number): then the greatest not above it and the least above it are the middle two. */
+INLINE vf median_lanes(const float *values, size_t count, size_t stride) {
+    int32_t half = (int32_t)((count + 1) / 2);
+    vf least = load_float(values), most = least;
+    for (size_t i = 1; i < count; i++) {
+        vf value = load_float(values + i * stride);
+        least = smaller(least, value);
+        most = larger(most, value);
     }
-    return (vf)ordered_bits(high);
+    vi low = ordered_bits((vi)least), high = ordered_bits((vi)most), below = (vi){0} + (int32_t)count;
+    for (int step = 0; step < 32 && any_lane((below > half) & (low < high)); step++) {
+        vi middle = (low & high) + ((low ^ high) >> 1), here = (vi){0};
+        vf limit = (vf)ordered_bits(middle);
+        for (size_t i = 0; i < count; i++) here -= (vi)(load_float(values + i * stride) <= limit);
+        vi enough = here >= half;
+        vi open = (below > half) & (low < high);
+        below = (here & enough & open) | (below & ~(enough & open));
+        high = (middle & enough & open) | (high & ~(enough & open));
+        low = ((middle + 1) & ~enough & open) | (low & ~(~enough & open));
+    }
+    vf limit = (vf)ordered_bits(high), lower = least, upper = most;
+    for (size_t i = 0; i < count; i++) {
+        vf value = load_float(values + i * stride);
+        lower = choose((value <= limit) & (value > lower), value, lower);
+        upper = choose((value > limit) & (value < upper), value, upper);
+    }
+    if (count % 2) return lower;
+    return choose(below > half, lower, 0.5f * (lower + upper));
 }
 
 #endif

@@ -1,9 +1,11 @@
-"""Band spectrograms, one frame of sound per vector lane."""
+"""Spectrograms, one frame of sound per vector lane, and what is done with them, one row per lane."""
 
-from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
-
+include "lanes.pxi"
 include "fft.pxi"
 include "butterflies.pxi"
-include "band.pxi"
+include "load.pxi"
+include "plan.pxi"
 include "block.pxi"
+include "pcen.pxi"
+include "neighbours.pxi"
+include "resize.pxi"

@@ -51,7 +51,7 @@ def chirps(seconds, rate, seed=0):
 def reference(sound, spectrogram):
     """The same in float64, one step after the other; also how near a frame comes to changing sides of mask_level."""
     config = spectrogram.config
-    rate, n, hop = spectrogram.sample_rate, round(config.window_s * spectrogram.sample_rate), spectrogram.hop
+    rate, n, hop = spectrogram.sample_rate, spectrogram.n_window, spectrogram.hop
     x = np.asarray(sound, np.float64) / (32768 if sound.dtype == np.int16 else 1) * config.gain
     window = get_window(config.window, n)
     if len(x) < n:
@@ -323,7 +323,7 @@ def test_sound_that_is_not_one_channel_of_samples():
     ("rate", "change", "message"),
     [
         (192_000, {}, "the band up to 116280 Hz needs a sample rate of at least 232560 Hz; this is 192000 Hz"),
-        (384_000, {"window_s": 5e-6}, "window_s = 5e-06 is 2 samples at 384000 Hz; at least 4 are needed"),
+        (384_000, {"window_s": 5e-6}, "window_s = 5e-06 is 1 samples at 384000 Hz; at least 4 are needed"),
         (384_000, {"hop_s": 1e-7}, "hop_s = 1e-07 is less than one sample at 384000 Hz"),
         (384_000, {"low_hz": 120_000.0}, "low_hz = 120000 must be below high_hz = 116280"),
         (384_000, {"low_hz": 115_000.0}, "holds 3 rows of 430.663 Hz; at least 4 are needed"),

@@ -1,0 +1,378 @@
+"""How fast the spectrograms are, beside what else there is: librosa, SciPy, TensorFlow, PyTorch.
+
+Two tasks, each with the same parameters for all and their results compared before anything is timed:
+
+- birds: log-mel of 60 s at 32 kHz (window 1024, hop 320, 64 bands);
+- bats: 10 s at 384 kHz (window 1024, hop 256), the bins from 4 to 116 kHz, ln(1 + P), every band without its mean over
+  blocks of 1000 frames, each block resized to 256 x 128.
+
+One thread each, medians of interleaved runs: every round times all, one after the other. Prints tables and writes JSON.
+
+    python benchmarks/spectrogram.py --output spectrogram.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+GOALS = {  # times faster than each, with AVX-512 and with AVX2
+    "birds": {
+        "librosa": (10, 8),
+        "scipy.signal.stft": (9, 7),
+        "scipy.fft": (5, 4),
+        "tf.signal": (6, 5),
+        "torch.stft": (10, 8),
+    },
+    "bats": {"librosa": (7, 7), "scipy.signal.stft": (5, 5), "tf.signal": (4, 4), "torch.stft": (8, 8)},
+}
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} | {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+BIRD_RATE, BAT_RATE, N, BIRD_HOP, BAT_HOP, BANDS = 32_000, 384_000, 1024, 320, 256, 64
+BAT_LOW, BAT_ROWS, BLOCK, PICTURE = 12, 298, 1000, (256, 128)
+GAIN = 1000.0
+
+
+def noise(seconds: float, rate: int) -> np.ndarray:
+    """Something to transform."""
+    return (np.random.default_rng(0).normal(size=int(seconds * rate)) * 0.05).astype(np.float32)
+
+
+def bird_tasks(sound: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
+    """Log-mel by each, all [n_frames, BANDS] in decibels."""
+    from scipy.signal import get_window
+
+    from ecotf.features import MelSpectrogramConfig, build_spectrogram
+
+    values = {"window_s": N / BIRD_RATE, "hop_s": BIRD_HOP / BIRD_RATE, "low_hz": 50.0, "high_hz": 14_000.0}
+    config = MelSpectrogramConfig(**values, bands=BANDS, power="plain", floor_db=-100.0)
+    ours = build_spectrogram(config, BIRD_RATE)
+    alone = type(ours.plan)(ours.analysis_window, 0, 1)
+    least = np.empty((ours.n_frames(len(sound)), 1), np.float32)
+
+    def own_transform_alone() -> np.ndarray:
+        alone.rows(sound, 0, ours.hop, len(least), least, 3, 0.0)
+        return least
+
+    mel = np.ascontiguousarray(ours.weights.T, np.float32)
+    short = np.round(sound * 32767).astype(np.int16)
+    normalised = build_spectrogram(config.model_copy(update={"scale": "pcen"}), BIRD_RATE)
+    tasks = {
+        "ecotf": lambda: ours(sound),
+        "ecotf, int16": lambda: ours(short),
+        "ecotf, transform alone": own_transform_alone,
+        "ecotf, pcen": lambda: normalised(sound),
+    }
+    return tasks | bird_peers(sound, mel, get_window("hann", N).astype(np.float32))
+
+
+def bird_peers(sound: np.ndarray, mel: np.ndarray, window: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
+    """The same by others."""
+    import scipy.fft
+    import scipy.signal
+    import scipy.sparse
+
+    sparse = scipy.sparse.csr_matrix(mel.T)
+
+    def by_stft() -> np.ndarray:
+        numbers = scipy.signal.stft(
+            sound, window=window, nperseg=N, noverlap=N - BIRD_HOP, boundary=None, padded=False, return_onesided=True
+        )[2]
+        power = (numbers.real**2 + numbers.imag**2) * np.float32(window.sum() ** 2)
+        return 10 * np.log10(np.maximum(sparse @ power, 1e-10)).T
+
+    def by_fft() -> np.ndarray:
+        frames = np.lib.stride_tricks.sliding_window_view(sound, N)[::BIRD_HOP]
+        out = np.empty((len(frames), BANDS), np.float32)
+        for at in range(0, len(frames), 128):  # blocks that stay in the cache
+            numbers = scipy.fft.rfft(frames[at : at + 128] * window, axis=1)
+            power = numbers.real**2 + numbers.imag**2
+            out[at : at + 128] = (sparse @ power.T).T
+        return 10 * np.log10(np.maximum(out, 1e-10, out=out), out=out)
+
+    peers: dict[str, Callable[[], np.ndarray]] = {"scipy.signal.stft": by_stft, "scipy.fft": by_fft}
+    if there("librosa"):
+        import librosa
+
+        def by_librosa() -> np.ndarray:
+            power = np.abs(librosa.stft(sound, n_fft=N, hop_length=BIRD_HOP, center=False)) ** 2
+            return librosa.power_to_db(mel.T @ power, top_db=None).T
+
+        peers["librosa"] = by_librosa
+    if there("tensorflow"):
+        import tensorflow as tf
+
+        weights, constant = tf.constant(mel), tf.constant(sound)
+
+        @tf.function
+        def in_graph(x: Any) -> Any:
+            numbers = tf.signal.stft(x, N, BIRD_HOP, window_fn=tf.signal.hann_window)
+            power = tf.math.real(numbers) ** 2 + tf.math.imag(numbers) ** 2
+            return tf.math.log(tf.maximum(power @ weights, 1e-10)) * np.float32(10 / np.log(10))
+
+        peers["tf.signal"] = lambda: in_graph(constant).numpy()
+    if there("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+        hann, torch_mel, samples = torch.from_numpy(window), torch.from_numpy(mel), torch.from_numpy(sound)
+
+        def by_torch() -> np.ndarray:
+            numbers = torch.stft(samples, N, BIRD_HOP, window=hann, center=False, return_complex=True)
+            power = numbers.real**2 + numbers.imag**2
+            return (10 * torch.log10(torch.clamp(power.T @ torch_mel, min=1e-10))).numpy()
+
+        peers["torch.stft"] = by_torch
+    return peers
+
+
+def bat_tasks(sound: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
+    """Pictures of blocks by each, [n_blocks, 256, 128]."""
+    from ecotf.features import BandSpectrogramConfig, build_spectrogram, resize
+
+    step = BAT_RATE / N
+    config = BandSpectrogramConfig(
+        window_s=N / BAT_RATE, hop_s=BAT_HOP / BAT_RATE, low_hz=BAT_LOW * step, high_hz=(BAT_LOW + BAT_ROWS) * step,
+        gain=GAIN, power="plain", denoise="mean", smooth_sigma=0.0, block_s=BLOCK * BAT_HOP / BAT_RATE,
+    )  # fmt: skip
+    ours = build_spectrogram(config, BAT_RATE)
+    assert (ours.n_rows, ours.block_frames) == (BAT_ROWS, BLOCK)
+    n_blocks = ours.n_frames(len(sound)) // BLOCK
+    sound = sound[: (n_blocks * BLOCK - 1) * BAT_HOP + N]
+    short = np.round(sound * 32767).astype(np.int16)
+    published = build_spectrogram(
+        BandSpectrogramConfig(
+            window_s=0.002322, hop_s=0.0005805, low_hz=4300.0, high_hz=116_300.0, denoise="published"
+        ),
+        BAT_RATE,
+    )
+
+    def pictures_of(made: Any, samples: np.ndarray) -> np.ndarray:
+        """Block by block, so that a block is resized while it is in the cache."""
+        out = np.empty((n_blocks, *PICTURE), np.float32)
+        stream, done = made.stream(), 0
+        for at in range(0, len(samples), BLOCK * BAT_HOP):
+            levels = stream.push(samples[at : at + BLOCK * BAT_HOP])
+            for i in range(0, len(levels), BLOCK):
+                resize(levels[i : i + BLOCK], *PICTURE, out=out[done])
+                done += 1
+        for levels in stream.finish().reshape(-1, BLOCK, BAT_ROWS):
+            resize(levels, *PICTURE, out=out[done])
+            done += 1
+        return out
+
+    median = build_spectrogram(config.model_copy(update={"denoise": "median"}), BAT_RATE)
+    tasks: dict[str, Callable[[], np.ndarray]] = {
+        "ecotf": lambda: pictures_of(ours, sound),
+        "ecotf, int16": lambda: pictures_of(ours, short),
+        "ecotf, no resize": lambda: ours(sound),
+        "ecotf, medians, no resize": lambda: median(sound),
+        "ecotf, published (891), no resize": lambda: published(sound),
+    }
+    return tasks | bat_peers(sound, n_blocks)
+
+
+def bat_peers(sound: np.ndarray, n_blocks: int) -> dict[str, Callable[[], np.ndarray]]:
+    """The same by others."""
+    import scipy.signal
+
+    rows = slice(BAT_LOW, BAT_LOW + BAT_ROWS)
+    window = scipy.signal.get_window("hann", N).astype(np.float32)
+    peers: dict[str, Callable[[], np.ndarray]] = {}
+
+    def blocks_of(numbers: np.ndarray, factor: float) -> np.ndarray:
+        """Power, logarithm and denoising, from [bins, n_frames]."""
+        levels = np.log1p((numbers[rows].real ** 2 + numbers[rows].imag ** 2) * np.float32(factor**2)).T
+        blocks = levels.reshape(n_blocks, BLOCK, BAT_ROWS)
+        return np.maximum(blocks - blocks.mean(axis=1, keepdims=True), 0)
+
+    if there("skimage"):
+        from skimage.transform import resize as resize_picture
+
+        def pictures_of(blocks: np.ndarray) -> np.ndarray:
+            return np.stack([resize_picture(block, PICTURE, order=1, anti_aliasing=False) for block in blocks])
+
+        def by_stft() -> np.ndarray:
+            numbers = scipy.signal.stft(
+                sound, window=window, nperseg=N, noverlap=N - BAT_HOP, boundary=None, padded=False
+            )[2]
+            return pictures_of(blocks_of(numbers, GAIN * window.sum()))
+
+        peers["scipy.signal.stft"] = by_stft
+        if there("librosa"):
+            import librosa
+
+            peers["librosa"] = lambda: pictures_of(
+                blocks_of(librosa.stft(sound, n_fft=N, hop_length=BAT_HOP, center=False), GAIN)
+            )
+    if there("tensorflow"):
+        import tensorflow as tf
+
+        constant = tf.constant(sound)
+
+        @tf.function
+        def in_graph(x: Any) -> Any:
+            numbers = tf.signal.stft(x, N, BAT_HOP, window_fn=tf.signal.hann_window)[:, rows]
+            levels = tf.math.log1p((tf.math.real(numbers) ** 2 + tf.math.imag(numbers) ** 2) * GAIN**2)
+            blocks = tf.reshape(levels, [n_blocks, BLOCK, BAT_ROWS])
+            blocks = tf.nn.relu(blocks - tf.reduce_mean(blocks, axis=1, keepdims=True))
+            return tf.image.resize(blocks[..., None], PICTURE)[..., 0]
+
+        peers["tf.signal"] = lambda: in_graph(constant).numpy()
+    if there("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+        hann, samples = torch.from_numpy(window), torch.from_numpy(sound)
+
+        def by_torch() -> np.ndarray:
+            numbers = torch.stft(samples, N, BAT_HOP, window=hann, center=False, return_complex=True)[rows]
+            levels = torch.log1p((numbers.real**2 + numbers.imag**2) * GAIN**2).T
+            blocks = levels.reshape(n_blocks, 1, BLOCK, BAT_ROWS)
+            blocks = torch.relu(blocks - blocks.mean(dim=2, keepdim=True))
+            return torch.nn.functional.interpolate(blocks, PICTURE, mode="bilinear")[:, 0].numpy()
+
+        peers["torch.stft"] = by_torch
+    return peers
+
+
+def thread_tasks() -> dict[str, Callable[[], np.ndarray]]:
+    """Ours in one and in two threads, on ten minutes of birds and one of bats, into memory that is there already."""
+    from ecotf.features import BandSpectrogramConfig, MelSpectrogramConfig, build_spectrogram
+
+    birds = build_spectrogram(
+        MelSpectrogramConfig(window_s=0.032, hop_s=0.01, low_hz=50, high_hz=14_000, bands=BANDS), BIRD_RATE
+    )
+    bats = build_spectrogram(
+        BandSpectrogramConfig(
+            window_s=N / BAT_RATE, hop_s=BAT_HOP / BAT_RATE, low_hz=4500, high_hz=116_000, denoise="mean"
+        ),
+        BAT_RATE,
+    )
+    tasks: dict[str, Callable[[], np.ndarray]] = {}
+    for name, made, sound in (("birds", birds, noise(600, BIRD_RATE)), ("bats", bats, noise(60, BAT_RATE))):
+        out = np.empty((made.n_frames(len(sound)), made.n_rows), np.float32)
+        for threads in (1, 2):
+            tasks[f"{name}, {threads} threads"] = lambda a=(made, sound, threads, out): a[0](
+                a[1], threads=a[2], out=a[3]
+            )
+    return tasks
+
+
+def there(module: str) -> bool:
+    """Whether a peer is installed."""
+    return importlib.util.find_spec(module) is not None
+
+
+def interleaved(tasks: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds by name, medians: on the clock, and of processor time, which other work disturbs less."""
+    for task in tasks.values():
+        task()
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in tasks}
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            began = time.perf_counter(), time.process_time()
+            task()
+            times[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    medians = {name: 1000 * np.median(values, axis=0) for name, values in times.items()}
+    return {name: {"clock": float(clock), "processor": float(used)} for name, (clock, used) in medians.items()}
+
+
+def check_equal(tasks: dict[str, Callable[[], np.ndarray]]) -> None:
+    """All peers compute what we compute, to a hundredth of a decibel or a thousandth of the greatest level."""
+    ours = tasks["ecotf"]()
+    for name in set(tasks) & set(GOALS["birds"]):
+        error = np.abs(tasks[name]() - ours).max()
+        if error > max(0.01, 1e-3 * np.abs(ours).max()):
+            raise SystemExit(f"{name} differs from ecotf by up to {error:g}: the comparison would not be fair")
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Everything with the build of the kernels that this process uses."""
+    from ecotf._kernels import level
+
+    birds, bats = bird_tasks(noise(60, BIRD_RATE)), bat_tasks(noise(10, BAT_RATE))
+    check_equal(birds)
+    check_equal(bats)
+    return {
+        "build": level,
+        "birds": interleaved(birds, rounds),
+        "bats": interleaved(bats, rounds),
+        "threads": interleaved(thread_tasks(), rounds),
+    }
+
+
+def report(result: dict[str, Any], console: Console) -> None:
+    """Tables of one build."""
+    for task in ("birds", "bats"):
+        table = Table(title=f"{task}, kernels {result['build']}, one thread")
+        table.add_column("")
+        for column in ("clock, ms", "times ecotf", "processor, ms", "times ecotf", "goal"):
+            table.add_column(column, justify="right")
+        ours = result[task]["ecotf"]
+        for name, times in sorted(result[task].items(), key=lambda item: item[1]["clock"]):
+            goals = GOALS[task].get(name)
+            cells = [f"{value:.2f}" for kind in times for value in (times[kind], times[kind] / ours[kind])]
+            table.add_row(name, *cells, "" if goals is None else str(goals[0 if result["build"] == "v4" else 1]))
+        console.print(table)
+    ratios = [
+        ("complete log-mel / own transform alone (goal: at most 1.5)", "birds", "ecotf", "ecotf, transform alone"),
+        ("birds, one thread / two threads (goal: at least 1.8)", "threads", "birds, 1 threads", "birds, 2 threads"),
+        ("bats, one thread / two threads (goal: at least 1.8)", "threads", "bats, 1 threads", "bats, 2 threads"),
+    ]
+    for title, task, above, below in ratios:
+        both = [result[task][above][kind] / result[task][below][kind] for kind in ("clock", "processor")]
+        console.print(f"{title}: {both[0]:.2f} on the clock, {both[1]:.2f} of processor time")
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def main() -> None:
+    """Measure with each build in a process of its own, then report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--builds", nargs="+", default=["v4", "v3"], help="builds of the kernels: v4, v3, v2, portable")
+    parser.add_argument("--output", type=Path, help="where to write JSON")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        print(json.dumps(measure(args.rounds)))
+        return
+    console = Console(width=110)
+    results = []
+    for build in args.builds:
+        command = [sys.executable, __file__, "--child", "--rounds", str(args.rounds)]
+        environment = {**os.environ, **ONE_THREAD, "ECOTF_KERNELS": build}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        results.append(json.loads(done.stdout.splitlines()[-1]))
+        report(results[-1], console)
+    facts = {"processor": processor(), "load": os.getloadavg(), "rounds": args.rounds, "results": results}
+    console.print(f"{facts['processor']}; load of the machine {facts['load'][0]:.1f}")
+    if args.output:
+        args.output.write_text(json.dumps(facts, indent=1))
+
+
+if __name__ == "__main__":
+    main()

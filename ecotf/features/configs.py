@@ -1,0 +1,114 @@
+"""What a spectrogram is, in seconds and hertz: the parameters that the kernels and the Keras layer share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ecotf.config import Config
+
+Scale = Literal["log1p", "db", "ln", "power", "pcen"]
+
+
+class PcenConfig(Config):
+    """Per-channel energy normalisation: (E / (eps + M) ** gain + bias) ** power - bias ** power.
+
+    M is a running average of the band's power E, which begins at 1 (Wang et al., ICASSP 2017, as in librosa.pcen).
+
+    Attributes
+    ----------
+    time_constant_s
+        How long the average remembers.
+    """
+
+    time_constant_s: float = Field(0.4, gt=0, allow_inf_nan=False)
+    gain: float = Field(0.98, ge=0, le=2)
+    bias: float = Field(2.0, gt=0, allow_inf_nan=False)
+    power: float = Field(0.5, gt=0, le=2)
+    eps: float = Field(1e-6, gt=0, allow_inf_nan=False)
+
+
+class SpectrogramConfig(Config):
+    """What all spectrograms have in common.
+
+    Attributes
+    ----------
+    window_s, hop_s
+        Length of the analysis window, and from one frame to the next.
+    window
+        Shape of the window (periodic, as in scipy.signal.get_window).
+    low_hz, high_hz
+        The band.
+    centred, padding
+        Whether frame i is centred on ``i * hop_s``, by adding half a window at both ends: the sound mirrored
+        (``reflect``), or silence (``constant``). Otherwise frame i begins there, and nothing is added.
+    gain
+        Factor on samples in [-1, 1] before the power; 32768 gives the numbers of raw 16-bit samples.
+    power
+        ``density``: P = 2 / (rate * sum(window ** 2)) * |X| ** 2, the one-sided power spectral density, per hertz, so
+        that recordings at different rates agree. ``plain``: P = |X| ** 2, as in librosa and torchaudio.
+    scale
+        ``log1p``: ln(1 + P). ``db``: 10 log10(max(P, floor)). ``ln``: ln(max(P, floor)). ``power``: P itself.
+        ``pcen``: every band against its own slow average.
+    floor_db
+        The floor of ``db`` and ``ln``: 10 log10 of the least power.
+    denoise
+        What each row loses over a block: nothing, its ``mean``, its ``median``, or, ``published`` (UCLouvain, IDA
+        2022), its mean over frames whose mean level is above ``mask_level`` and over the others, separately. What is
+        left is never below 0.
+    smooth_sigma
+        Width of a Gaussian along frames and rows, in frames and rows (ends reflect, cut at 4 sigma); 0 for none.
+    block_s
+        Denoising and smoothing are done over consecutive blocks of this length.
+    """
+
+    window_s: float = Field(gt=0, allow_inf_nan=False)
+    hop_s: float = Field(gt=0, allow_inf_nan=False)
+    window: Literal["hann", "hamming", "blackman"] = "hann"
+    low_hz: float = Field(ge=0, allow_inf_nan=False)
+    high_hz: float = Field(gt=0, allow_inf_nan=False)
+    centred: bool = False
+    padding: Literal["reflect", "constant"] = "reflect"
+    gain: float = Field(1.0, gt=0, allow_inf_nan=False)
+    power: Literal["density", "plain"] = "density"
+    scale: Scale = "log1p"
+    floor_db: float = Field(-150.0, ge=-370, le=370)  # within what float32 power can hold
+    pcen: PcenConfig = PcenConfig.model_validate({})
+    denoise: Literal["none", "mean", "median", "published"] = "none"
+    mask_level: float = Field(0.5, allow_inf_nan=False)
+    smooth_sigma: float = Field(0.0, ge=0, le=100)
+    block_s: float = Field(0.4, gt=0, allow_inf_nan=False)
+
+
+class BandSpectrogramConfig(SpectrogramConfig):
+    """Levels of the frequencies from ``low_hz`` to ``high_hz`` over time.
+
+    Rows are 1 / window_s apart; the row at high_hz is the first that is left out.
+    """
+
+    name: Literal["band_spectrogram"] = "band_spectrogram"
+    smooth_sigma: float = Field(1.0, ge=0, le=100)
+
+
+class MelSpectrogramConfig(SpectrogramConfig):
+    """Levels of triangular bands that are equally wide on the mel scale, from ``low_hz`` to ``high_hz``.
+
+    Attributes
+    ----------
+    bands
+        How many.
+    mel_scale
+        ``htk``: 2595 log10(1 + f / 700). ``slaney``: linear up to 1 kHz, logarithmic above (Auditory Toolbox).
+    band_norm
+        ``slaney``: each triangle has area 1 over hertz. ``none``: each has height 1.
+    """
+
+    name: Literal["mel_spectrogram"] = "mel_spectrogram"
+    bands: int = Field(gt=0, le=1024)
+    mel_scale: Literal["htk", "slaney"] = "htk"
+    band_norm: Literal["slaney", "none"] = "slaney"
+    scale: Scale = "db"
+
+
+AnySpectrogramConfig = Annotated[BandSpectrogramConfig | MelSpectrogramConfig, Field(discriminator="name")]
