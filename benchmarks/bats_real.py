@@ -141,7 +141,7 @@ def score_with(run_folder: Path, manifest, output: Path):
 
 
 def band_energy(manifest, separation_s: float = 0.010) -> pd.DataFrame:
-    """What a plain detector finds: peaks of the strongest frequency from 15 to 120 kHz over its median, apart by 10 ms."""
+    """What a plain detector finds: peaks of the strongest frequency from 15 to 120 kHz over its median."""
     import numpy as np
     from scipy.signal import find_peaks, stft
 
@@ -164,11 +164,9 @@ def print_figures(model: str, figures: dict) -> None:
     """One line for each set."""
     for name, row in figures.items():
         low, high = row["ap_interval"]
-        console.print(
-            f"{model:24s} {name:12s} AP {row['ap']:.3f} [{low:.3f}, {high:.3f}]  F1 {row['f1'] or 0:.3f}  "
-            f"macro F1 {row['macro_f1'] or 0:.3f}  precision {row['precision'] or 0:.3f}  recall {row['recall'] or 0:.3f}",
-            markup=False,
-        )
+        interval = f"AP {row['ap']:.3f} [{low:.3f}, {high:.3f}]"
+        rest = "  ".join(f"{key} {row[key] or 0:.3f}" for key in ("f1", "macro_f1", "precision", "recall"))
+        console.print(f"{model:24s} {name:12s} {interval}  {rest}", markup=False)
 
 
 def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:

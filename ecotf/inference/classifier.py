@@ -21,6 +21,8 @@ from ecotf.inference.naming import name_calls
 from ecotf.inference.writers import DetectionWriter, common_folder
 
 _BLOCK_S = 1.0
+# Finer than a sample and a band; what lies behind would only seem to be known.
+_DECIMALS = {"start_s": 6, "end_s": 6, "low_hz": 1, "high_hz": 1, "score": 4}
 
 Report = Callable[[str, str, str, int], None]
 """Told recording, status, reason and number of detections as each recording ends."""
@@ -112,7 +114,7 @@ def _classify_one(
         table, is_silent = detect(run, recording, spectrogram, channel)
         tables.append(name_calls(table, _thresholds(run, options.threshold), options.unnamed))
         silent.append(is_silent)
-    detections = pd.concat(tables).sort_values(["start_s", "label"], ignore_index=True)
+    detections = pd.concat(tables).sort_values(["start_s", "label"], ignore_index=True).round(_DECIMALS)
     if all(silent):
         return "silent", "every sample is the same; a broken microphone or an empty channel", detections
     return "done", "", detections

@@ -47,7 +47,7 @@ def run_path(tmp_path_factory) -> Path:
     strength, band = (seen[:, 4 + 3 + MEASURES.index(name)] for name in ("strength", "strongest band"))
     strength *= 40
     loud = strength > 20
-    targets = np.stack([~loud, loud & (band < 0.4), loud & (band > 0.45)], axis=1)
+    targets = np.stack([~loud, loud & (band < 0.3), loud & (band > 0.35)], axis=1)
     detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
     run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/field")
     run.write_text("recipe.yaml", recipe_text(recipe))

@@ -12,6 +12,9 @@ from pydantic import Field
 
 from ecotf.config import Config
 
+# A batch is a few hundred rows: waking a second thread costs more than it gives, most of all on a busy machine.
+_PREDICT = {"nthread": 1}
+
 
 class TreesConfig(Config):
     """XGBoost settings; the defaults are the published ones for the bat embedding.
@@ -104,7 +107,7 @@ def load_trees(folder: Path) -> Trees:
 
     facts = json.loads((folder / "trees.json").read_text())
     boosters = [
-        xgboost.Booster(model_file=str(folder / f"trees_{index}.ubj")) if present else None
+        xgboost.Booster(_PREDICT, model_file=str(folder / f"trees_{index}.ubj")) if present else None
         for index, present in enumerate(facts["present"])
     ]
     combinations = facts["combinations"]
@@ -193,7 +196,7 @@ class _BoostedTrees:
         }
         data = xgboost.DMatrix(np.ascontiguousarray(features, np.float32), codes, weight=weights)
         self.booster = xgboost.train(parameters, data, num_boost_round=self.config.n_estimators)
-        self.booster.set_param({"nthread": self.threads})
+        self.booster.set_param(_PREDICT)
         return self
 
 
