@@ -131,9 +131,9 @@ def test_match_intervals_is_quick_however_long_the_annotations_are(length):
     n = 100_000
     start = rng.uniform(0, 10_000, n)
     end = start + length * rng.random(n)
-    started = time.perf_counter()
+    started = time.process_time()
     found = events.match_intervals(rng.uniform(0, 10_000, n), rng.random(n), start, end, 0.01)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     taken = found[found >= 0]
     assert len(np.unique(taken)) == len(taken) > 0
 
