@@ -23,6 +23,7 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ecotf.audio.recording import open_recording
 
 RATE = 384_000

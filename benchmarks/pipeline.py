@@ -4,7 +4,7 @@ Each file is worked through in a process of its own, in one thread, in blocks, a
 timed apart. Speeds are hours of sound per minute of one core; memory is the peak above what the imports take. The model
 is that of a run (bats), without which its stage is left out.
 
-    python benchmarks/pipeline.py --run runs/bats/hybrid_cnn_xgboost/latest --output pipeline.json
+    python benchmarks/pipeline.py --run runs/bats/field/2026-06-21_22-15-00 --output pipeline.json
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import numpy as np
 import soundfile
 from rich.console import Console
 from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 RATES = {"bats": 384_000, "birds": 32_000}
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")} | {
@@ -90,8 +92,8 @@ def bats(path: Path, run: Path | None) -> dict[str, float]:
     for warm in (True, False):  # the first time compiles the graph
         spent, watch, began = dict.fromkeys(STAGES, 0.0), Stopwatch(), time.perf_counter()
         found = find_candidates(
-            timed_pieces(path, made, spent), loaded.detector, loaded.recipe.detection, made.hop_s, made.offset_s,
-            made.frequencies_hz, stopwatch=watch,
+            timed_pieces(path, made, spent), loaded.detector, loaded.recipe.detection, loaded.recipe.pulses, made.hop_s,
+            made.offset_s, made.frequencies_hz, stopwatch=watch,
         )  # fmt: skip
         for _ in found:
             if warm:

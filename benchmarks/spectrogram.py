@@ -28,6 +28,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 GOALS = {  # times faster than each, with AVX-512 and with AVX2
     "birds": {
         "librosa": (10, 8),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ecotf.detection.scoring import EXACT
 from ecotf.errors import ConfigError
 from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.detector import Detector
@@ -67,6 +68,15 @@ def test_what_is_written_into_a_run_is_the_same_recipe(tmp_path, name):
     path.write_text(recipe_text(recipe))
     assert load_recipe(path) == recipe
     assert list(yaml.safe_load(path.read_text())) == list(Recipe.model_fields)
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != FIELD])
+def test_the_published_way_stays_a_setting(name):
+    """Training windows on calls and at random, scores on every slice; as the comments in the recipes say."""
+    way = ["windows.at=calls", "detection.scoring.at=grid", "front_end.denoise=published"]
+    recipe = load_recipe(name, [*way, *(["trees.measures=false"] if "hybrid" in name else [])])
+    assert recipe.detection.scoring == EXACT
+    assert recipe.windows.at == "calls"
 
 
 def test_overrides_change_a_recipe():
@@ -137,6 +147,7 @@ def test_a_file_that_is_no_recipe(tmp_path):
         ("stages.0.network=other", "stages fit the networks ['other']; allowed: each of ['calls']"),
         ("networks.0.head.activation=softmax", "a softmax head does not go with a binary loss"),
         ("networks.0.head.answers=species", "networks answer species; allowed: "),
+        ("windows.at=calls", "trees.measures = true: pulses are measured; set windows.at and detection.scoring.at to"),
     ],
 )
 def test_mistakes_in_the_field_recipe(override, expected):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +132,8 @@ class SpectrogramStore:
         self.channel = channel
         self._open = open_file
         self._memory: dict[tuple[str, float | None], StoredSpectrogram] = {}
+        if folder is not None:
+            _allow_open_files()
 
     def get(self, path: Path, time_expansion: float | None = None) -> StoredSpectrogram:
         """The spectrogram of the recording at ``path``; raises `RecordingError` as `open_recording` does."""
@@ -170,6 +174,13 @@ class SpectrogramStore:
         }
         digest.update(json.dumps(parameters, sort_keys=True).encode())
         return digest.hexdigest()
+
+
+def _allow_open_files() -> None:
+    """Each spectrogram on disk holds a file open; the usual limit of 1,024 is less than a season's recordings."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _read(target: Path) -> tuple[np.ndarray, float] | None:

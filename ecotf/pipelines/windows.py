@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.ndimage import zoom
 
-from ecotf._kernels.events import match_intervals
+from ecotf._kernels.events import match_intervals, merge_intervals
 from ecotf.config import Config
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
@@ -263,8 +263,9 @@ def _table(recording: int, positive: np.ndarray, targets: np.ndarray, negative: 
 def _away_from(times: np.ndarray, starts: np.ndarray, ends: np.ndarray, margin: float) -> np.ndarray:
     if not len(starts):
         return times
-    near = (times[:, None] > starts[None, :] - margin) & (times[:, None] < ends[None, :] + margin)
-    return times[~near.any(axis=1)]
+    opens, closes = merge_intervals(starts - margin, ends + margin)
+    before = np.searchsorted(opens, times, side="left") - 1
+    return times[(before < 0) | (times >= closes[before])]
 
 
 def cut_windows(values: np.ndarray, centres: np.ndarray, slices: int, config: WindowsConfig) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -99,15 +100,20 @@ class TrainingData:
         inside = set(self.recordings_of(split))
         return [index for index, recording in enumerate(self.manifest.recordings) if recording in inside]
 
+    @cached_property
+    def _annotations(self) -> dict[str, pd.DataFrame]:
+        annotations = self.manifest.annotations
+        return {str(recording): rows for recording, rows in annotations.groupby("recording", sort=False)}
+
     def calls_of(self, recording: str) -> pd.DataFrame:
         """Annotated calls of one recording, of any class."""
-        table = self.manifest.annotations
-        return table[(table["recording"] == recording) & ~table["label"].isin(self.not_call)]
+        table = self._annotations.get(recording, self.manifest.table.iloc[:0])
+        return table[~table["label"].isin(self.not_call)]
 
     def sounds_of(self, recording: str) -> pd.DataFrame:
         """Annotated sounds of one recording that are no calls."""
-        table = self.manifest.annotations
-        return table[(table["recording"] == recording) & table["label"].isin(self.not_call)]
+        table = self._annotations.get(recording, self.manifest.table.iloc[:0])
+        return table[table["label"].isin(self.not_call)]
 
 
 def prepare_data(

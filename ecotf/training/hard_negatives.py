@@ -41,7 +41,11 @@ class MiningConfig(Config):
 
 
 def mine_windows(
-    data: TrainingData, candidates: Mapping[str, pd.DataFrame], config: MiningConfig, thresholds: Mapping[str, float]
+    data: TrainingData,
+    candidates: Mapping[str, pd.DataFrame],
+    config: MiningConfig,
+    thresholds: Mapping[str, float],
+    merge_s: float,
 ) -> WindowTable:
     """Find false detections and missed calls in the training recordings.
 
@@ -51,6 +55,8 @@ def mine_windows(
         For each training recording, its candidates.
     thresholds
         Of each species; a call is missed when nothing of its species reaches its threshold.
+    merge_s
+        As in `WindowsConfig`: a missed call's windows are labelled with every call at the same time.
 
     Returns
     -------
@@ -79,8 +85,9 @@ def mine_windows(
                 continue
             hits = (middle > start - config.distance_s) & (middle < end + config.distance_s)
             if not (hits & kept & (label == species)).any():
+                together = np.abs(starts + ends - start - end) / 2 <= merge_s
                 target = np.zeros((2, len(data.species)), np.uint8)
-                target[:, code[species]] = 1
+                target[:, [code[name] for name in calls["label"][together] if name in code]] = 1
                 times.append((start + end) / 2 + config.shift_s * np.array([-1.0, 1.0]))
                 targets.append(target)
         added = np.concatenate(times)

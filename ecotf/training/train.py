@@ -209,10 +209,9 @@ class _Round:
             detector = fresh_detector(self.plan, self.data.species)
             detector = load_weights(detector, self.keeper.file(self.folder), self.plan.trees is not None)
             found = score_recordings(self.plan, self.data, detector, "train")
-            by_recording = {
-                recording: found[found["recording"] == recording] for recording in self.data.recordings_of("train")
-            }
-            mined = mine_windows(self.data, by_recording, self.plan.mining, thresholds)
+            by_recording = dict.fromkeys(self.data.recordings_of("train"), found.iloc[:0])
+            by_recording |= {str(recording): rows for recording, rows in found.groupby("recording")}
+            mined = mine_windows(self.data, by_recording, self.plan.mining, thresholds, self.plan.windows.merge_s)
             with self.keeper.writing(name) as partial:
                 _save_windows(partial, mined)
             false = int((~mined.is_call).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,22 @@ def test_a_damaged_entry_is_computed_anew(recording, folder, computed, damage):
     get(recording, folder)
     assert len(computed) == 2
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".npy"]
+
+
+def test_more_recordings_than_files_may_be_open(tmp_path, folder):
+    """A spectrogram on disk holds a file open, and the usual limit is 1,024."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_open = len(os.listdir("/proc/self/fd"))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, before[1]))
+        store = SpectrogramStore(folder, CONFIG)
+        kept = []
+        for number in range(30):
+            write(tmp_path / f"{number}.wav", number, seconds=0.05)
+            kept.append(store.get(tmp_path / f"{number}.wav"))
+        assert all(isinstance(stored.values, np.memmap) and stored.values.max() > 0 for stored in kept)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_recording_too_short_for_one_spectrum(tmp_path, folder, computed):

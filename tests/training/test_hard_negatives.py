@@ -40,7 +40,7 @@ SURE = candidates((1.005, "Pip", 0.95), (2.005, "Nyc", 0.5))  # every call of a 
 
 
 def mine(data: TrainingData, **found: pd.DataFrame) -> WindowTable:
-    return mine_windows(data, {f"{name}.wav": table for name, table in found.items()}, CONFIG, THRESHOLDS)
+    return mine_windows(data, {f"{name}.wav": table for name, table in found.items()}, CONFIG, THRESHOLDS, 0.003)
 
 
 def windows_of(mined: WindowTable) -> list[tuple[int, float, list[int]]]:
@@ -77,6 +77,15 @@ def test_a_missed_call_is_added_early_and_late(data):
     assert windows_of(mine(data, a=elsewhere)) == [(0, 1.004, [0, 1]), (0, 1.006, [0, 1])]
     nothing = candidates()
     assert len(mine(data, a=nothing)) == 4  # two calls; the one of a class that is not learned is not missed
+
+
+def test_a_missed_call_keeps_the_names_of_those_that_call_with_it(data):
+    """As in the windows that training began with; otherwise the same sound would be learned both ways."""
+    rows = [("a.wav", 1.00, 1.01, "Pip"), ("a.wav", 1.002, 1.012, "Nyc"), ("a.wav", 1.00, 1.03, "Rhi")]
+    table = pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]).assign(split="train")
+    both = TrainingData(make_manifest(table, Path("/nowhere"), "here"), [], SPECIES, (), pd.DataFrame())
+    found = candidates((1.007, "Nyc", 0.9))
+    assert windows_of(mine(both, a=found)) == [(0, 1.004, [1, 1]), (0, 1.006, [1, 1])]
 
 
 def test_only_the_recordings_that_were_scored_are_mined(data):
