@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -42,6 +43,7 @@ def quieten_libraries() -> None:
     """TensorFlow's remarks on graphics cards and instruction sets tell a field ecologist nothing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(keras|tensorflow|skmultilearn|hyperopt)(\..*)?")
 
 

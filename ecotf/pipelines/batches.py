@@ -18,13 +18,14 @@ class AugmentationConfig(Config):
 
     Attributes
     ----------
-    gain_db
-        The level of each window is shifted by up to this much, as if the bat were nearer or farther.
+    level_shift
+        The level of each window is shifted by up to this much, in the units of the front end's scale, as if the bat
+        were nearer or farther.
     time_mask, frequency_mask
         Up to this share of the columns or bands is set to zero (Park et al. 2019).
     """
 
-    gain_db: float = Field(0.0, ge=0)
+    level_shift: float = Field(0.0, ge=0)
     time_mask: float = Field(0.0, ge=0, lt=1)
     frequency_mask: float = Field(0.0, ge=0, lt=1)
 
@@ -80,10 +81,10 @@ def window_batches(
 
 def augment(x: np.ndarray, config: AugmentationConfig, rng: np.random.Generator) -> None:
     """Augment windows ``[n, columns, bands, 1]`` in place. Silence stays silence: zeros are what denoising left."""
-    if config.gain_db:
+    if config.level_shift:
         # In a logarithm of power, a gain is a shift; what falls under the noise floor is gone.
-        shift = rng.uniform(-config.gain_db, config.gain_db, size=(len(x), 1, 1, 1)).astype(np.float32)
-        x += np.where(x > 0, shift * np.float32(np.log(10) / 10), 0)
+        shift = rng.uniform(-config.level_shift, config.level_shift, size=(len(x), 1, 1, 1)).astype(np.float32)
+        x += np.where(x > 0, shift, np.float32(0))
         np.maximum(x, 0, out=x)
     for axis, share in ((1, config.time_mask), (2, config.frequency_mask)):
         if share:

@@ -110,6 +110,9 @@ def score_recordings(
     """Candidates of all recordings of a split, with the column ``recording`` first."""
     recordings = data.manifest.recordings
     tables = []
+    if stopwatch is not None:
+        # The first call compiles; what a minute of sound costs is what it costs after that.
+        detector.run(np.zeros((1, *detector.networks[0].model.input_shape[1:]), np.float32))
     for index in data.indices_of(split):
         table = candidates_of(data.spectrograms[index], detector, plan.detection, plan.pulses, stopwatch)
         table.insert(0, "recording", recordings[index])

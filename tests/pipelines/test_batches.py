@@ -35,7 +35,7 @@ def batches_of(table, spectrograms, **choices):
 
 
 def test_without_a_generator_the_order_is_the_tables(table, spectrograms):
-    batches = batches_of(table, spectrograms, augmentation=AugmentationConfig(gain_db=9, time_mask=0.9))
+    batches = batches_of(table, spectrograms, augmentation=AugmentationConfig(level_shift=2.0, time_mask=0.9))
     assert [len(x) for x, _, _ in batches] == [4, 4, 3]
     x, y, w = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     np.testing.assert_array_equal(x, cut_table(table, spectrograms, WINDOWS))
@@ -62,7 +62,7 @@ def test_shuffling_keeps_windows_targets_and_weights_together(table, spectrogram
 
 
 def test_augmentation_comes_from_the_seed(table, spectrograms):
-    config = AugmentationConfig(gain_db=6, time_mask=0.5, frequency_mask=0.5)
+    config = AugmentationConfig(level_shift=1.4, time_mask=0.5, frequency_mask=0.5)
     first, again, other = (
         np.concatenate([x for x, _, _ in batches_of(table, spectrograms, augmentation=config, rng=rng)])
         for rng in map(np.random.default_rng, (1, 1, 2))
@@ -90,7 +90,7 @@ def windows() -> np.ndarray:
 
 def test_a_gain_is_one_shift_a_window_and_silence_stays(windows):
     x = windows.copy()
-    augment(x, AugmentationConfig(gain_db=20), np.random.default_rng(0))
+    augment(x, AugmentationConfig(level_shift=4.6), np.random.default_rng(0))
     assert x.min() >= 0
     assert (x[:, :, 3] == 0).all()
     for before, after in zip(windows, x, strict=True):

@@ -25,7 +25,7 @@ WINDOWS = WindowsConfig(width_s=0.016)
 FIELD = FieldCnnConfig(filters=(2, 4, 4), squeeze=2, embedding=4, dropout=0.3)
 STAGE = FitNetworkStage(
     network="calls", batch=16, epochs=4, learning_rate=0.01, min_delta=0.0,
-    augmentation=AugmentationConfig(gain_db=3, time_mask=0.2),
+    augmentation=AugmentationConfig(level_shift=0.7, time_mask=0.2),
 )  # fmt: skip
 
 
@@ -166,6 +166,25 @@ def test_a_gain_below_min_delta_is_none(spectrograms, tmp_path, monkeypatch):
     pretend(network, monkeypatch, [0.9, 0.85, 0.84, 0.5])
     stage = STAGE.model_copy(update={"patience": 2, "min_delta": 0.1, "epochs": 9})
     assert len(fit(network, spectrograms, tmp_path / "fitting.npz", stage)) == 3
+
+
+def test_every_epoch_draws_anew_and_from_the_seed(spectrograms, tmp_path, monkeypatch):
+    firsts: list[np.ndarray] = []
+    for seed in (7, 7, 8):
+        network = fresh()
+        pretend(network, monkeypatch, [0.9, 0.8])
+        really = network.model.fit
+        monkeypatch.setattr(
+            network.model,
+            "fit",
+            lambda batches, fit=really, **more: firsts.append(next(iter(batches))[0]) or fit(batches),
+        )
+        fit(network, spectrograms, tmp_path / "fitting.npz", STAGE.model_copy(update={"epochs": 2}), seed)
+    windows = [np.asarray(x) for x in firsts]
+    assert np.array_equal(windows[0], windows[2])
+    assert np.array_equal(windows[1], windows[3])
+    assert not np.array_equal(windows[0], windows[1])
+    assert not np.array_equal(windows[0], windows[4])
 
 
 @pytest.mark.parametrize(("loss", "valid_loss"), [(np.nan, 0.5), (0.5, np.inf)])
