@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test clean
+.PHONY: help run test sanitize clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -15,6 +15,7 @@ KERNELS := build/.kernels
 help:
 	@echo "make run    train a bat detector on simulated recordings and run it on a simulated night (demo/)"
 	@echo "make test   style, types and all tests"
+	@echo "make sanitize  the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make clean  remove what was built and what the demo made; .venv/ and runs/ stay"
 
 run: $(INSTALLED) $(KERNELS)
@@ -29,6 +30,9 @@ test: $(INSTALLED_FOR_TESTS) $(KERNELS)
 	check mypy; \
 	check pytest -n 2 -ra; \
 	exit $$failed
+
+sanitize: $(INSTALLED_FOR_TESTS) $(KERNELS)
+	@$(PYTHON) tests/kernels/sanitized.py
 
 clean:
 	rm -rf build demo ecotf.egg-info ecotf/_kernels/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
