@@ -43,7 +43,8 @@ class WindowsConfig(Config):
     merge_s
         A window is labelled with every call whose middle is this near to its own.
     annotated_negatives
-        Whether annotated sounds that are no calls (insects, rain) are negatives too.
+        Whether annotated sounds that are no calls (insects, rain) are negatives too. For ``calls``; of ``pulses``, all
+        that are away from calls are negatives already.
     """
 
     width_s: float = Field(0.0232, gt=0)
