@@ -25,7 +25,8 @@ class WindowsConfig(Config):
         Length of a window.
     at
         ``calls``: windows on the annotated calls, and random ones away from them, as published. ``pulses``: windows on
-        the pulses that detection looks at; those that match a call are calls, all others are not.
+        the pulses that detection looks at; those that match a call are calls, those away from
+        calls are not, and a call's further pulses (echoes) are left out.
     match_s
         A pulse matches a call when it lies in the call widened by this much, and no other pulse does so better.
     reduce_time, reduce_frequency
