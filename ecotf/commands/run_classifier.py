@@ -13,6 +13,7 @@ from rich.table import Table
 from ecotf.audio.discover import find_recordings
 from ecotf.audio.recording import ChannelChoice
 from ecotf.commands.console import complaints, console, progress_bar, tell
+from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
 from ecotf.inference.classifier import ClassifierOptions, classify
 from ecotf.inference.ledger import exit_status
@@ -24,6 +25,7 @@ examples:
   python scripts/run_classifier.py --model runs/bats/field/2026-06-21_22-15-00 recordings/ --output detections/
   python scripts/run_classifier.py --model RUN 'site_*/**/*.wav' --output detections/ --formats csv,raven
   python scripts/run_classifier.py --model RUN slowed/ --output detections/ --time-expansion 10
+  python scripts/run_classifier.py --model RUN season/ --output detections/ --gate
 
 Every file that is given ends up in OUTPUT/ledger.csv as done, short, silent, corrupt, unsupported or failed, with the
 reason. All times are real seconds and all frequencies real hertz, also where a recording is time-expanded.
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
     parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
+    parser.add_argument("--gate", action="store_true", help="pass over what does not reach the run's gate (faster)")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted job into the same folder")
     options = parser.parse_intermixed_args(arguments)
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         _channel(options.channel),
         _score(options.threshold),
         not options.named_only,
+        options.gate,
     )
     recordings, unmatched = find_recordings(options.recordings, recursive=not options.no_recursive)
     for argument, reason in unmatched:
@@ -66,6 +70,7 @@ def main(arguments: Sequence[str]) -> int:
     if not recordings:
         raise ConfigError("no recording to classify")
     run = load_run(options.model)
+    stopwatch = Stopwatch()
     with progress_bar() as bar:
         task = bar.add_task("classifying", total=len(recordings))
 
@@ -74,8 +79,10 @@ def main(arguments: Sequence[str]) -> int:
             if reason:
                 bar.console.print(f"{recording}: {status}: {reason}", markup=False)
 
-        counts = classify(run, recordings, options.output, chosen, options.resume, report)
+        counts = classify(run, recordings, options.output, chosen, options.resume, report, stopwatch)
     _summarise(counts, options.output, formats)
+    if run.gate is not None and options.gate:
+        tell(gate_text(run.gate.threshold_db, stopwatch))
     status = exit_status(counts)  # type: ignore[arg-type]
     return max(status, 1) if unmatched else status
 
@@ -94,6 +101,15 @@ def _summarise(counts: dict[str, int], output: Path, formats: Sequence[str]) -> 
     tell("recordings: " + ", ".join(f"{number} {status}" for status, number in counts.items() if number))
     tell(f"detections: {output} ({', '.join(formats)})")
     tell(f"ledger:     {output / 'ledger.csv'}")
+
+
+def gate_text(threshold_db: float, spent: Stopwatch) -> str:
+    """One line: what the gate spared."""
+    passed = spent.passed_s / spent.sound_s if spent.sound_s else 0.0
+    return (
+        f"gate at {threshold_db:.2f} dB: {passed:.0%} of the sound passed over; in the rest {spent.windows} windows "
+        f"scored, {spent.skipped} skipped"
+    )
 
 
 def _channel(text: str) -> ChannelChoice | Literal["each"]:

@@ -14,6 +14,7 @@ from ecotf.commands.pictures import draw_run
 from ecotf.config import read_yaml, validate
 from ecotf.datasets.against_audio import require_files
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest, write_manifest
+from ecotf.detection.gate import FittedGate
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, DataError
 from ecotf.evaluation.report import metrics_text
@@ -22,6 +23,7 @@ from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.recipe import Recipe, load_recipe, recipe_names, recipe_text
 from ecotf.runs import RunFolder, environment_facts
 from ecotf.training.data import TrainingData, prepare_data
+from ecotf.training.gate import fit_gate
 from ecotf.training.train import Trained, judge, score_recordings, train_detector
 
 EXAMPLES = """\
@@ -154,11 +156,13 @@ def evaluate_run(recipe: Recipe, data: TrainingData, trained: Trained, run: RunF
         "model_bytes": size,
     }
     run.write_table("labels.csv", _label_table(data))
-    run.write_json("thresholds.json", {"thresholds": trained.thresholds, "unfitted": trained.unfitted})
+    gate = fit_gate(recipe, data, tell)
+    fitted = {"thresholds": trained.thresholds, "unfitted": trained.unfitted, "gate": gate}
+    run.write_json("thresholds.json", fitted)
     run.write_table("history.csv", trained.history)
     run.write_table("predictions.parquet", candidates)
     run.write_json("metrics.json", metrics)
-    run.write_text("report.txt", _report(recipe, data, trained, metrics, split))
+    run.write_text("report.txt", _report(recipe, data, trained, metrics, split, gate))
     draw_run(recipe, data, candidates, trained.thresholds, metrics, split, run)
     run.mark_done("evaluation")
 
@@ -170,7 +174,9 @@ def _label_table(data: TrainingData):  # type: ignore[no-untyped-def]
     return pd.DataFrame({"label": data.species, "training_calls": [int(counts[label]) for label in data.species]})
 
 
-def _report(recipe: Recipe, data: TrainingData, trained: Trained, metrics: dict, split: str) -> str:
+def _report(
+    recipe: Recipe, data: TrainingData, trained: Trained, metrics: dict, split: str, gate: FittedGate | None
+) -> str:
     sides = ", ".join(f"{len(data.recordings_of(name))} {name}" for name in ("train", "valid", "test"))
     lines = [f"{recipe.name}: {recipe.description}", f"recordings: {sides}; left out: {len(data.problems)}"]
     if split == "valid":
@@ -180,6 +186,8 @@ def _report(recipe: Recipe, data: TrainingData, trained: Trained, metrics: dict,
         lines.append("epoch and the thresholds. They are too good.")
     if trained.unfitted:
         lines.append(f"thresholds that no validation call could fit (a guess): {', '.join(trained.unfitted)}")
+    if gate is not None:
+        lines.append(f"gate (run_classifier.py --gate), on the validation recordings: {gate.as_text()}")
     cost = metrics["cost"]
     lines.append("")
     lines.append(metrics_text(metrics))

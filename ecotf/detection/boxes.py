@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from ecotf._kernels import events as kernels
 from ecotf.config import Config
+from ecotf.features.pulses import strongest_rows
 
 
 class BoxConfig(Config):
@@ -27,7 +29,12 @@ class BoxConfig(Config):
 
 
 def measure_boxes(
-    values: np.ndarray, centres: np.ndarray, hop_s: float, config: BoxConfig, separate: bool = False
+    values: np.ndarray,
+    centres: np.ndarray,
+    hop_s: float,
+    config: BoxConfig,
+    separate: bool = False,
+    strongest: np.ndarray | None = None,
 ) -> np.ndarray:
     """Measure a box around each peak.
 
@@ -39,39 +46,19 @@ def measure_boxes(
         Slice of each peak, ``[n]``, in order.
     separate
         The peaks are pulses: a box stays around its own, and ends at the latest in the valley before the next.
+    strongest
+        What `ecotf.features.pulses.strongest_rows` gives for ``values``, where it is known already.
 
     Returns
     -------
     int ``[n, 4]``: first and last slice, lowest and highest row; the edges are inside of the box.
     """
     search, reach = round(config.search_s / hop_s), round(config.reach_s / hop_s)
-    strength = values.max(axis=1) if len(values) else np.empty(0, np.float32)
-    boxes = np.empty((len(centres), 4), int)
-    for index, centre in enumerate(centres):
-        low, high = max(0, centre - search), min(len(values), centre + search + 1)
-        peak = int(centre) if separate else low + int(strength[low:high].argmax())
-        begin, end = max(0, peak - reach), min(len(values), peak + 1 + reach)
-        if separate and index:
-            begin = max(begin, _valley(strength, centres[index - 1], peak))
-        if separate and index + 1 < len(centres):
-            end = min(end, _valley(strength, peak, centres[index + 1]) + 1)
-        level = config.edge * strength[peak]
-        first = peak - _run(strength[begin:peak][::-1], level)
-        last = peak + _run(strength[peak + 1 : end], level)
-        rows = np.flatnonzero(values[first : last + 1].max(axis=0) > level)
-        boxes[index] = first, last, *((rows[0], rows[-1]) if len(rows) else (0, values.shape[1] - 1))
-    return boxes
-
-
-def _run(strength: np.ndarray, level: float) -> int:
-    """How many values from the start stay above ``level``."""
-    below = np.flatnonzero(strength <= level)
-    return int(below[0]) if len(below) else len(strength)
-
-
-def _valley(strength: np.ndarray, left: int, right: int) -> int:
-    """The weakest slice between two peaks."""
-    return int(left) + int(strength[left : right + 1].argmin())
+    values = np.ascontiguousarray(values, np.float32)
+    strongest = strongest_rows(values) if strongest is None else strongest
+    return np.asarray(
+        kernels.measure_boxes(values, strongest, np.asarray(centres, np.intp), search, reach, config.edge, separate)
+    )
 
 
 def drop_overlapping(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:

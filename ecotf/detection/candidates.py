@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,14 @@ from ecotf._kernels.events import local_maxima, refine_peaks, smooth_gaussian
 from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.boxes import BoxConfig, drop_overlapping, measure_boxes
+from ecotf.detection.buffer import SliceBuffer
+from ecotf.detection.gate import open_windows
 from ecotf.detection.scoring import ScoringConfig, Stopwatch, score_windows
-from ecotf.features.pulses import PulseConfig, find_pulses, measure_pulses
+from ecotf.features.gate import GateConfig
+from ecotf.features.gated import Stretch
+from ecotf.features.pulses import PulseConfig, find_pulses, measure_pulses, strongest_rows
 from ecotf.models.detector import Detector
+from ecotf.pipelines.windows import WindowsConfig
 
 COLUMNS = ("start_s", "end_s", "low_hz", "high_hz", "label", "score")
 
@@ -30,6 +36,8 @@ class DetectionConfig(Config):
         Of two peaks of the score nearer than this, the higher one stays.
     floor
         Candidates below it are not kept.
+    gate
+        What the gate listens to, where a user turns it on.
     """
 
     scoring: ScoringConfig = ScoringConfig()
@@ -37,10 +45,17 @@ class DetectionConfig(Config):
     separation_s: float = Field(0.012, ge=0)
     floor: float = Field(0.01, ge=0, lt=1)
     box: BoxConfig = BoxConfig()
+    gate: GateConfig = GateConfig.model_validate({})
+
+
+def margin_s(windows: WindowsConfig, config: DetectionConfig, pulses: PulseConfig) -> float:
+    """Whatever decides on a candidate lies within this distance: its window, its pulse, its box, its neighbours'."""
+    margin = 3 * (windows.width_s + pulses.margin_s + config.box.search_s + config.box.reach_s)
+    return margin + 4 * config.smooth_s + 2 * config.separation_s + 3 * config.scoring.stride_s
 
 
 def find_candidates(
-    pieces: Iterable[np.ndarray],
+    pieces: Iterable[np.ndarray | Stretch],
     detector: Detector,
     config: DetectionConfig,
     pulses: PulseConfig,
@@ -55,7 +70,9 @@ def find_candidates(
     Parameters
     ----------
     pieces
-        The spectrogram in pieces of any length, float32 ``[slices, rows]``.
+        The spectrogram in pieces of any length, float32 ``[slices, rows]``; or stretches of it, in order, with what
+        reaches the gate: then windows in which nothing does are not scored. Gaps between stretches lie at least
+        `margin_s` away from all that reaches the gate.
     hop_s, offset_s
         Seconds between slices, and the time of the middle of slice 0.
     frequencies_hz
@@ -66,42 +83,61 @@ def find_candidates(
     Candidates in order of time: ``start_s, end_s, low_hz, high_hz, label, score``. How the pieces are cut makes no
     difference.
     """
-    # Whatever decides on a candidate lies within this distance: its window, its pulse, its box, and its neighbours'.
-    margin_s = 3 * (detector.windows.width_s + pulses.margin_s + config.box.search_s + config.box.reach_s)
-    margin_s += 4 * config.smooth_s + 2 * config.separation_s + 3 * config.scoring.stride_s
-    margin, segment = round(margin_s / hop_s), max(1, round(segment_s / hop_s))
-    buffer = np.empty((0, len(frequencies_hz)), np.float32)
-    base = emitted = 0  # slices before the buffer, and slices whose candidates are out
+    margin = round(margin_s(detector.windows, config, pulses) / hop_s)
+    segment = max(1, round(segment_s / hop_s))
+    buffer = SliceBuffer(len(frequencies_hz))
+    emitted = 0  # slices whose candidates are out
     watch = stopwatch or Stopwatch()
 
     def emit(until: int) -> pd.DataFrame:
-        found = _find(buffer, emitted - base, until - base, base, detector, config, pulses, hop_s, watch)
-        half_band = (frequencies_hz[1] - frequencies_hz[0]) / 2
-        first = offset_s + base * hop_s
-        return pd.DataFrame(
-            {
-                "start_s": first + (found["first"] - 0.5) * hop_s,
-                "end_s": first + (found["last"] + 0.5) * hop_s,
-                "low_hz": frequencies_hz[found["low"]] - half_band,
-                "high_hz": frequencies_hz[found["high"]] + half_band,
-                "label": found["label"],
-                "score": found["score"],
-            },
-            columns=list(COLUMNS),
-        ).sort_values(["start_s", "label"], ignore_index=True)
+        values, reaches = buffer.values, buffer.reaches
+        start, stop, base = emitted - buffer.first, until - buffer.first, buffer.first
+        found = _find(values, reaches, start, stop, base, detector, config, pulses, hop_s, watch)
+        return _candidates(found, offset_s + base * hop_s, hop_s, frequencies_hz)
 
     for piece in pieces:
-        buffer = np.concatenate([buffer, piece])
-        while base + len(buffer) >= emitted + segment + margin:
+        stretch = piece if isinstance(piece, Stretch) else Stretch(buffer.end, piece)
+        if stretch.first > buffer.end:
+            if buffer.end > emitted:
+                yield emit(buffer.end)
+            buffer.restart(stretch.first)
+            emitted = stretch.first
+        buffer.add(stretch)
+        while buffer.end >= emitted + segment + margin:
             yield emit(emitted + segment)
             emitted += segment
-            drop = max(0, emitted - margin - base)
-            buffer, base = buffer[drop:], base + drop
-    yield emit(base + len(buffer))
+            buffer.forget(max(0, emitted - margin))
+    yield emit(buffer.end)
+
+
+def _candidates(found: Found, first_s: float, hop_s: float, frequencies_hz: np.ndarray) -> pd.DataFrame:
+    """What was found, in seconds and hertz and in order of time."""
+    half_band = (frequencies_hz[1] - frequencies_hz[0]) / 2
+    start_s = first_s + (found.boxes[:, 0] - 0.5) * hop_s
+    order = np.lexsort((found.labels, start_s))
+    first, last, low, high = found.boxes[order].T
+    columns = (
+        first_s + (first - 0.5) * hop_s,
+        first_s + (last + 0.5) * hop_s,
+        frequencies_hz[low] - half_band,
+        frequencies_hz[high] + half_band,
+        found.labels[order],
+        found.scores[order],
+    )
+    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+
+
+class Found(NamedTuple):
+    """Boxes ``[n, 4]`` in slices of the buffer and rows, with their labels and scores ``[n]``."""
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
 
 
 def _find(
     values: np.ndarray,
+    reaches: np.ndarray | None,
     start: int,
     stop: int,
     base: int,
@@ -110,14 +146,20 @@ def _find(
     pulses: PulseConfig,
     hop_s: float,
     stopwatch: Stopwatch,
-) -> pd.DataFrame:
+) -> Found:
     """Candidates whose slice lies in ``start`` to ``stop`` of the buffer."""
     if config.scoring.at == "pulses":
-        found = find_pulses(values, hop_s, pulses)
+        strongest = strongest_rows(values)
+        found = find_pulses(values, hop_s, pulses, strongest)
         inside = np.flatnonzero((found >= start) & (found < stop))
-        measures = measure_pulses(values, found, hop_s, pulses)[inside] if detector.needs_measures else None
+        inside = inside[_open(reaches, found[inside], detector, stopwatch)]
+        if not len(inside):
+            return _joined([])
+        measures = None
+        if detector.needs_measures:
+            measures = measure_pulses(values, found, hop_s, pulses, strongest)[inside]
         scores = score_windows(detector, values, found[inside], stopwatch, measures)
-        boxes = measure_boxes(values, found, hop_s, config.box, separate=True)[inside]
+        boxes = measure_boxes(values, found, hop_s, config.box, separate=True, strongest=strongest)[inside]
         return _of_pulses(detector, scores, boxes, config.floor)
     stride = max(1, round(config.scoring.stride_s / hop_s))
     # A peak depends on the scores around it, and its box on the peaks whose boxes may overlap it.
@@ -125,17 +167,28 @@ def _find(
     around = round((4 * config.smooth_s + 2 * config.separation_s + boxes_s) / hop_s) + 2 * stride
     first = max(0, start - around) + -(base + max(0, start - around)) % stride
     centres = np.arange(first, min(len(values), stop + around), stride)
-    scores = score_windows(detector, values, centres, stopwatch)
-    peaks = _of_grid(detector, values, centres, scores, config, hop_s, stride)
-    return peaks[(peaks["slice"] >= start) & (peaks["slice"] < stop)]
+    scores = np.zeros((len(centres), 1 + len(detector.species)), np.float32)
+    scores[:, 0] = 1  # where the gate is shut there is no call
+    looked_at = _open(reaches, centres, detector, stopwatch)
+    scores[looked_at] = score_windows(detector, values, centres[looked_at], stopwatch)
+    return _of_grid(detector, values, centres, scores, config, hop_s, stride, start, stop)
 
 
-def _of_pulses(detector: Detector, scores: np.ndarray, boxes: np.ndarray, floor: float) -> pd.DataFrame:
+def _open(reaches: np.ndarray | None, centres: np.ndarray, detector: Detector, stopwatch: Stopwatch) -> np.ndarray:
+    """Which windows the gate lets through, bool ``[n]``; without a gate, all."""
+    if reaches is None:
+        return np.ones(len(centres), bool)
+    is_open = open_windows(reaches, centres, detector.windows.slices(detector.front_end.hop_s))
+    stopwatch.skipped += int((~is_open).sum())
+    return is_open
+
+
+def _of_pulses(detector: Detector, scores: np.ndarray, boxes: np.ndarray, floor: float) -> Found:
     """Every pulse is a candidate of a call, and of each species that is likelier there than no call at all."""
     tracks = [(CALL_LABEL, 1 - scores[:, 0], np.ones(len(scores), bool))]
     for index, label in enumerate(detector.species):
         tracks.append((label, scores[:, 1 + index], _may_be_named(detector, scores, index)))
-    return _table(
+    return _joined(
         [(label, boxes[kept], track[kept]) for label, track, may in tracks for kept in [may & (track > floor)]]
     )
 
@@ -148,8 +201,10 @@ def _of_grid(
     config: DetectionConfig,
     hop_s: float,
     stride: int,
-) -> pd.DataFrame:
-    """The published way: smooth the scores over time, then take the peaks of each class."""
+    start: int,
+    stop: int,
+) -> Found:
+    """The published way: smooth the scores over time, then take the peaks of each class in slices start to stop."""
     step_s = stride * hop_s
     smooth = smooth_gaussian(np.ascontiguousarray(scores), config.smooth_s / step_s) if len(scores) else scores
     radius = max(1, round(config.separation_s / step_s))
@@ -167,10 +222,9 @@ def _of_grid(
         exact = np.rint((at + np.asarray(refine_peaks(track, at))) * stride).astype(int) if len(at) else at
         slices = np.clip(exact + (centres[0] if len(centres) else 0), 0, max(0, len(values) - 1))
         boxes = measure_boxes(values, slices, hop_s, config.box)
-        keep = drop_overlapping(boxes, track[at])
-        rows.append((label, boxes[keep], track[at][keep], slices[keep]))
-    table = _table([row[:3] for row in rows])
-    return table.assign(slice=np.concatenate([row[3] for row in rows]))
+        keep = drop_overlapping(boxes, track[at]) & (slices >= start) & (slices < stop)
+        rows.append((label, boxes[keep], track[at][keep]))
+    return _joined(rows)
 
 
 def _may_be_named(detector: Detector, scores: np.ndarray, index: int) -> np.ndarray:
@@ -178,15 +232,9 @@ def _may_be_named(detector: Detector, scores: np.ndarray, index: int) -> np.ndar
     return scores[:, 0] < 0.5 if detector.is_cascade else scores[:, 1 + index] > scores[:, 0]
 
 
-def _table(rows: list[tuple[str, np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    boxes = np.concatenate([boxes for _, boxes, _ in rows])
-    return pd.DataFrame(
-        {
-            "first": boxes[:, 0],
-            "last": boxes[:, 1],
-            "low": boxes[:, 2],
-            "high": boxes[:, 3],
-            "label": np.repeat([label for label, _, _ in rows], [len(boxes) for _, boxes, _ in rows]),
-            "score": np.concatenate([scores for _, _, scores in rows]).astype(float),
-        }
+def _joined(rows: list[tuple[str, np.ndarray, np.ndarray]]) -> Found:
+    return Found(
+        np.concatenate([np.empty((0, 4), int), *(boxes for _, boxes, _ in rows)]),
+        np.repeat(np.array([label for label, _, _ in rows], str), [len(boxes) for _, boxes, _ in rows]),
+        np.concatenate([np.empty(0), *(scores for _, _, scores in rows)]),
     )

@@ -38,11 +38,24 @@ EXACT = ScoringConfig(at="grid", stride_s=0.0)
 
 @dataclass
 class Stopwatch:
-    """What scoring has cost so far: seconds in the networks and in the trees, and windows looked at."""
+    """What detection has cost so far, and what a gate has spared it.
+
+    Attributes
+    ----------
+    networks_s, trees_s
+        Seconds in the networks and in the trees.
+    windows, skipped
+        Windows that were scored, and those that the gate kept from it.
+    sound_s, passed_s
+        Seconds of sound that came to the gate, and those passed over with no search for pulses.
+    """
 
     networks_s: float = 0.0
     trees_s: float = 0.0
     windows: int = 0
+    skipped: int = 0
+    sound_s: float = 0.0
+    passed_s: float = 0.0
 
 
 def score_windows(

@@ -14,7 +14,7 @@ from pydantic import Field
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.signal import peak_prominences
 
-from ecotf._kernels.events import local_maxima
+from ecotf._kernels import events as kernels
 from ecotf.config import Config
 
 
@@ -45,13 +45,20 @@ class PulseConfig(Config):
         return 4 * self.smooth_s + self.separation_s + self.reach_s
 
 
-def strength(values: np.ndarray, hop_s: float, smooth_s: float) -> np.ndarray:
+def strongest_rows(values: np.ndarray) -> np.ndarray:
+    """The strongest band of every slice: ``[slices, rows] -> float32 [slices]``."""
+    return np.asarray(kernels.strongest_rows(np.ascontiguousarray(values, np.float32)))
+
+
+def strength(values: np.ndarray, hop_s: float, smooth_s: float, strongest: np.ndarray | None = None) -> np.ndarray:
     """The strongest band of every slice, smoothed over time: ``[slices, rows] -> float32 [slices]``."""
-    strongest = np.asarray(values).max(axis=1).astype(np.float32)
+    strongest = strongest_rows(values) if strongest is None else strongest
     return gaussian_filter1d(strongest, smooth_s / hop_s) if smooth_s else strongest
 
 
-def find_pulses(values: np.ndarray, hop_s: float, config: PulseConfig) -> np.ndarray:
+def find_pulses(
+    values: np.ndarray, hop_s: float, config: PulseConfig, strongest: np.ndarray | None = None
+) -> np.ndarray:
     """Find the pulses of a denoised spectrogram.
 
     Whether a slice is a pulse depends on the spectrogram within ``config.margin_s`` of it and on nothing else.
@@ -60,6 +67,8 @@ def find_pulses(values: np.ndarray, hop_s: float, config: PulseConfig) -> np.nda
     ----------
     values
         float32 ``[slices, rows]``.
+    strongest
+        What `strongest_rows` gives for ``values``, where it is known already.
 
     Returns
     -------
@@ -67,8 +76,8 @@ def find_pulses(values: np.ndarray, hop_s: float, config: PulseConfig) -> np.nda
     """
     if not len(values):
         return np.empty(0, np.intp)
-    track = strength(values, hop_s, config.smooth_s)
-    pulses = np.asarray(local_maxima(track, max(1, round(config.separation_s / hop_s)), config.floor))
+    track = strength(values, hop_s, config.smooth_s, strongest)
+    pulses = np.asarray(kernels.local_maxima(track, max(1, round(config.separation_s / hop_s)), config.floor))
     if not config.prominence or not len(pulses):
         return pulses
     with warnings.catch_warnings():
@@ -93,7 +102,13 @@ MEASURES = (
 )
 
 
-def measure_pulses(values: np.ndarray, pulses: np.ndarray, hop_s: float, config: PulseConfig) -> np.ndarray:
+def measure_pulses(
+    values: np.ndarray,
+    pulses: np.ndarray,
+    hop_s: float,
+    config: PulseConfig,
+    strongest: np.ndarray | None = None,
+) -> np.ndarray:
     """Measure what a window alone does not show well: how a pulse stands among its neighbours.
 
     Parameters
@@ -102,6 +117,8 @@ def measure_pulses(values: np.ndarray, pulses: np.ndarray, hop_s: float, config:
         float32 ``[slices, rows]``.
     pulses
         int ``[n]``, as `find_pulses` gives them for these values.
+    strongest
+        What `strongest_rows` gives for ``values``, where it is known already.
 
     Returns
     -------
@@ -109,7 +126,7 @@ def measure_pulses(values: np.ndarray, pulses: np.ndarray, hop_s: float, config:
     """
     if not len(pulses):
         return np.empty((0, len(MEASURES)), np.float32)
-    track = strength(values, hop_s, config.smooth_s)
+    track = strength(values, hop_s, config.smooth_s, strongest)
     own = track[pulses]
     reach = max(1, round(config.reach_s / hop_s))
     gaps = np.minimum(np.diff(pulses), reach) * hop_s

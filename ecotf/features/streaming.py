@@ -32,7 +32,7 @@ class SpectrogramStream:
         self._in_blocks = config.denoise != "none" or config.smooth_sigma > 0
         self._block = spectrogram.block_frames if self._in_blocks else 0
         # a block is finished once it is sure that no short tail will join it
-        self._levels = self._new_levels(self._block + self._block // 2)
+        self._levels = new_levels(self._made, self._block + self._block // 2)
         self._pending = 0  # frames in _levels
         self._carry: NDArray[Any] = np.empty(0, np.float32)  # samples that later frames still need
         self._skip = 0  # samples still to be passed over before the next frame begins
@@ -45,7 +45,7 @@ class SpectrogramStream:
         pieces = self._edges.push(checked(sound))
         frames = self._pending + self._frames_in(pieces)
         if self._in_blocks:
-            frames = _whole_blocks(frames, self._block)
+            frames = whole_blocks(frames, self._block)
         out = np.empty((frames, self._made.n_rows), np.float32)
         self._take(pieces, out)
         return out
@@ -106,7 +106,7 @@ class SpectrogramStream:
             return n_frames
         done = 0
         while n_frames > 0:
-            sure = _whole_blocks(self._pending + n_frames, block) // block
+            sure = whole_blocks(self._pending + n_frames, block) // block
             if sure and not self._pending:
                 fresh = self._blocks(sound, start, sure, out[done:])
                 done += fresh
@@ -127,11 +127,11 @@ class SpectrogramStream:
         shares = min(self._threads, n_blocks) if made.config.scale != "pcen" else 1
 
         def share(part: int) -> None:
-            levels = self._levels if shares == 1 else self._new_levels(block)
+            levels = self._levels if shares == 1 else new_levels(made, block)
             for i in range(part * n_blocks // shares, (part + 1) * n_blocks // shares):
                 at = i * block
                 self._rows(sound, start + at * made.hop, levels[:block], self._frames_done + at, alone=True)
-                self._finish(levels, block, out[at : at + block])
+                finish_block(made, levels, block, out[at : at + block])
 
         in_threads(share, shares, shares)
         self._frames_done += n_blocks * block
@@ -166,27 +166,29 @@ class SpectrogramStream:
         made, pcen = self._made, self._made.config.pcen
         kernels.pcen(frames, len(frames), self._average, made.pcen_pace, pcen.gain, pcen.bias, pcen.power, pcen.eps)
 
-    def _finish(self, levels: NDArray[np.float32], n_frames: int, out: NDArray[np.float32]) -> None:
-        made, config = self._made, self._made.config
-        denoise = _DENOISE[config.denoise]
-        kernels.finish_block(levels, n_frames, made.n_rows, denoise, config.mask_level, made.smoothing, out[:n_frames])
-
     def _finish_block(self, n_frames: int, out: NDArray[np.float32]) -> int:
         """Denoise and smooth the oldest ``n_frames`` pending frames as one block into ``out``."""
         if n_frames:
-            self._finish(self._levels, n_frames, out)
+            finish_block(self._made, self._levels, n_frames, out)
         self._levels[: self._pending - n_frames] = self._levels[n_frames : self._pending]
         self._pending -= n_frames
         self._frames_done += n_frames
         return n_frames
 
-    def _new_levels(self, n_frames: int) -> NDArray[np.float32]:
-        """Room for frames whose rows fill whole vectors; what fills them up stays 0."""
-        rows = self._made.n_rows
-        return np.zeros((n_frames, rows + -rows % kernels.LANES_IN_VECTOR), np.float32)
+
+def new_levels(made: Spectrogram, n_frames: int) -> NDArray[np.float32]:
+    """Room for frames whose rows fill whole vectors; what fills them up stays 0."""
+    return np.zeros((n_frames, made.n_rows + -made.n_rows % kernels.LANES_IN_VECTOR), np.float32)
 
 
-def _whole_blocks(frames: int, block: int) -> int:
+def finish_block(made: Spectrogram, levels: NDArray[np.float32], n_frames: int, out: NDArray[np.float32]) -> None:
+    """Denoise and smooth the first ``n_frames`` of ``levels`` (`new_levels`; they are changed) as one block."""
+    config = made.config
+    denoise = _DENOISE[config.denoise]
+    kernels.finish_block(levels, n_frames, made.n_rows, denoise, config.mask_level, made.smoothing, out[:n_frames])
+
+
+def whole_blocks(frames: int, block: int) -> int:
     """Of so many frames, those in blocks that no short tail can join any more."""
     return max(0, (frames - block // 2) // block) * block
 

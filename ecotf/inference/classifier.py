@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -12,8 +12,11 @@ import numpy as np
 import pandas as pd
 
 from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
-from ecotf.detection.candidates import DetectionConfig, find_candidates
+from ecotf.detection.candidates import DetectionConfig, find_candidates, margin_s
+from ecotf.detection.gate import FittedGate
+from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
+from ecotf.features.gated import GatedStream, Stretch
 from ecotf.features.spectrogram import BandSpectrogram
 from ecotf.inference.ledger import Ledger, done_recordings
 from ecotf.inference.load import LoadedRun
@@ -42,6 +45,8 @@ class ClassifierOptions:
         One threshold for everything instead of the run's own.
     unnamed
         Keep calls that no species is named for, as ``bat``.
+    gate
+        Pass over what does not reach the run's gate.
     """
 
     formats: tuple[str, ...] = ("csv",)
@@ -49,6 +54,7 @@ class ClassifierOptions:
     channel: ChannelChoice | Literal["each"] = "mix"
     threshold: float | None = None
     unnamed: bool = True
+    gate: bool = False
 
 
 def classify(
@@ -58,6 +64,7 @@ def classify(
     options: ClassifierOptions,
     resume: bool = False,
     report: Report | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> dict[str, int]:
     """Classify ``recordings`` and write detections and the ledger into ``output``.
 
@@ -67,11 +74,21 @@ def classify(
     ----------
     resume
         Skip what an earlier, interrupted job into the same folder has settled.
+    stopwatch
+        Adds up what detection takes, and what the gate skips.
 
     Returns
     -------
     How many recordings ended in each status.
+
+    Raises
+    ------
+    ConfigError
+        The gate is asked for and the run has none.
     """
+    if options.gate:
+        _require_gate(run)
+    watch = stopwatch or Stopwatch()
     names = [str(path) for path in recordings]
     settled = done_recordings(output / "ledger.csv") & set(names) if resume else set()
     with (
@@ -87,7 +104,7 @@ def classify(
             try:
                 recording = open_recording(name, time_expansion=options.time_expansion)
                 duration_s = recording.duration_s
-                status, reason, detections = _classify_one(run, recording, options)
+                status, reason, detections = _classify_one(run, recording, options, watch)
                 writer.add(name, detections, recording.sample_rate)
             except RecordingError as error:
                 status, reason = error.status, str(error)
@@ -98,7 +115,7 @@ def classify(
 
 
 def _classify_one(
-    run: LoadedRun, recording: Recording, options: ClassifierOptions
+    run: LoadedRun, recording: Recording, options: ClassifierOptions, stopwatch: Stopwatch
 ) -> tuple[Literal["done", "silent", "short"], str, pd.DataFrame]:
     try:
         spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
@@ -111,7 +128,7 @@ def _classify_one(
         )
     tables, silent = [], []
     for channel in channels_to_read(recording, options.channel):
-        table, is_silent = detect(run, recording, spectrogram, channel)
+        table, is_silent = detect(run, recording, spectrogram, channel, options.gate, stopwatch)
         tables.append(name_calls(table, _thresholds(run, options.threshold), options.unnamed))
         silent.append(is_silent)
     detections = pd.concat(tables).sort_values(["start_s", "label"], ignore_index=True).round(_DECIMALS)
@@ -121,34 +138,69 @@ def _classify_one(
 
 
 def detect(
-    run: LoadedRun, recording: Recording, spectrogram: BandSpectrogram, channel: ChannelChoice
+    run: LoadedRun,
+    recording: Recording,
+    spectrogram: BandSpectrogram,
+    channel: ChannelChoice,
+    gate: bool = False,
+    stopwatch: Stopwatch | None = None,
 ) -> tuple[pd.DataFrame, bool]:
     """Candidates of one channel, and whether the channel is silent. Memory does not grow with the recording."""
     config: DetectionConfig = run.recipe.detection
+    watch = stopwatch or Stopwatch()
     lowest, highest = np.inf, -np.inf
 
-    def pieces() -> Iterator[np.ndarray]:
+    def sound() -> Iterator[np.ndarray]:
         nonlocal lowest, highest
-        stream = spectrogram.stream()
         for block in recording.blocks(round(_BLOCK_S * recording.sample_rate), channel=channel):
             lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
-            yield stream.push(block)
-        yield stream.finish()
+            yield block
 
+    pieces = gated_pieces(run, spectrogram, sound(), watch) if gate else plain_pieces(spectrogram, sound())
     found = list(
         find_candidates(
-            pieces(),
+            pieces,
             run.detector,
             config,
             run.recipe.pulses,
             spectrogram.hop_s,
             spectrogram.offset_s,
             spectrogram.frequencies_hz,
+            stopwatch=watch,
         )
     )
     silent = not lowest < highest
     table = pd.concat(found, ignore_index=True)
     return (table.iloc[:0] if silent else table), silent
+
+
+def plain_pieces(spectrogram: BandSpectrogram, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The spectrogram of sound that comes in blocks, piece by piece."""
+    stream = spectrogram.stream()
+    for block in sound:
+        yield stream.push(block)
+    yield stream.finish()
+
+
+def gated_pieces(
+    run: LoadedRun, spectrogram: BandSpectrogram, sound: Iterable[np.ndarray], stopwatch: Stopwatch
+) -> Iterator[Stretch]:
+    """The stretches of it that the run's gate lets through, wide enough for all that they are needed for."""
+    gate = _require_gate(run)
+    config: DetectionConfig = run.recipe.detection
+    margin = round(margin_s(run.recipe.windows, config, run.recipe.pulses) / spectrogram.hop_s)
+    stream = GatedStream(spectrogram, config.gate, gate.threshold_db, margin)
+    for block in sound:
+        yield from stream.push(block)
+    yield from stream.finish()
+    stopwatch.sound_s += stream.frames * spectrogram.hop_s
+    stopwatch.passed_s += stream.frames_passed * spectrogram.hop_s
+
+
+def _require_gate(run: LoadedRun) -> FittedGate:
+    if run.gate is None:
+        raise ConfigError(f"{run.path}: the run has no fitted gate; leave --gate out, or train anew")
+    return run.gate
 
 
 def _thresholds(run: LoadedRun, stated: float | None) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from ecotf.config import read_yaml, validate
+from ecotf.detection.gate import FittedGate
+from ecotf.errors import ConfigError
 from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights
 from ecotf.recipe import Recipe
@@ -22,12 +24,15 @@ class LoadedRun:
     ----------
     thresholds
         Of every species and of ``call``, fitted on the run's validation recordings.
+    gate
+        Fitted on the same; None in a run that has none.
     """
 
     path: Path
     recipe: Recipe
     detector: Detector
     thresholds: dict[str, float]
+    gate: FittedGate | None = None
 
 
 def load_run(path: str | Path) -> LoadedRun:
@@ -38,4 +43,17 @@ def load_run(path: str | Path) -> LoadedRun:
     species = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()
     detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, species)
     detector = load_weights(detector, run.file("model"), recipe.trees is not None)
-    return LoadedRun(run.path, recipe, detector, dict(run.read_json("thresholds.json")["thresholds"]))
+    fitted = run.read_json("thresholds.json")
+    gate = _gate(fitted.get("gate"), str(run.file("thresholds.json")))
+    return LoadedRun(run.path, recipe, detector, dict(fitted["thresholds"]), gate)
+
+
+def _gate(kept: object, where: str) -> FittedGate | None:
+    """What a training kept of its gate; runs older than the gate kept nothing."""
+    if kept is None:
+        return None
+    names = {field.name for field in fields(FittedGate)}
+    numbers = kept if isinstance(kept, dict) else {}
+    if set(numbers) != names or not all(isinstance(value, int | float) for value in numbers.values()):
+        raise ConfigError(f"{where}: gate = {kept!r}; it holds the numbers {', '.join(sorted(names))}, or is null")
+    return FittedGate(**numbers)

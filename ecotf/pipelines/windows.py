@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.ndimage import zoom
 
-from ecotf._kernels.events import match_intervals, merge_intervals
+from ecotf._kernels.events import match_intervals, mean_windows, merge_intervals
 from ecotf.config import Config
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
@@ -286,6 +286,9 @@ def cut_windows(values: np.ndarray, centres: np.ndarray, slices: int, config: Wi
     -------
     float32 ``[n, columns, bands, 1]``
     """
+    if config.resize == "mean":
+        values, middles = np.ascontiguousarray(values, np.float32), np.asarray(centres, np.intp)
+        return mean_windows(values, middles, slices, config.reduce_time, config.reduce_frequency)[..., None]
     half = slices // 2
     index = np.asarray(centres)[:, None] + np.arange(-half, half)[None, :]
     inside = (index >= 0) & (index < len(values))
