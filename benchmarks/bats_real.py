@@ -4,6 +4,8 @@
 
     python benchmarks/bats_real.py --run demo/runs/bats/field/2026-06-21_22-15-00     (a run on simulated sound)
 
+    python benchmarks/bats_real.py --gate --models field hybrid_cnn_xgboost     (what their gates skip and lose)
+
 The table and the JSON hold, for each model: detection AP and F1 for each set, macro F1 over the species with at least
 two recordings, seconds for a minute of sound on one core, and the size of the model.
 """
@@ -200,6 +202,34 @@ def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
     return result
 
 
+def report_gate(models: list[str], data: Path, output: Path) -> None:
+    """What each model's gate skips and loses on recordings that its threshold was not fitted on."""
+    from gate_real import cross_validate_gate
+
+    folds = real_folds(data)
+    found = band_energy(folds[0])
+    without = judge_sets(folds[0], found, found)
+    result = {}
+    for model in models:
+        figures, kept = cross_validate_gate(model, folds, found)
+        gated = judge_sets(folds[0], kept, kept)
+        console.print(f"{model}: thresholds {[fold['threshold_db'] for fold in figures['folds']]} dB", markup=False)
+        for name in (*SETS, "both"):
+            row = figures[name]
+            row |= {"ap": without[name]["ap"], "ap_gated": gated[name]["ap"]}
+            low, high = row["calls_lost_interval"]
+            console.print(
+                f"  {name:12s} skips {row['windows_skipped']:.1%} of {row['windows']} windows, loses "
+                f"{row['calls_lost']:.2%} [{low:.2%}, {high:.2%}] of {row['calls']} calls; band energy AP "
+                f"{row['ap']:.3f}, with the gate {row['ap_gated']:.3f}",
+                markup=False,
+                soft_wrap=True,
+            )
+        result[model] = figures
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "gate.json").write_text(json.dumps(result, indent=1))
+
+
 def main() -> None:
     """Train, score, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -211,7 +241,11 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="settings of the recipes to change")
     parser.add_argument("--run", type=Path, help="judge this run on all real recordings instead of training")
     parser.add_argument("--baseline", action="store_true", help="judge a plain band-energy peak detector")
+    parser.add_argument("--gate", action="store_true", help="what the models' gates skip and lose; trains no network")
     options = parser.parse_args()
+    if options.gate:
+        report_gate(options.models, options.data, options.output)
+        return
     if options.baseline:
         manifest = real_manifest(options.data)
         pooled = band_energy(manifest)

@@ -13,7 +13,7 @@ from ecotf.features.gate import GateConfig, RunningGate, before_denoising
 from ecotf.features.spectrogram import Spectrogram
 from ecotf.features.streaming import finish_block, new_levels
 
-_PUSH_S = 0.1  # so that fresh levels are still in the cache when their bands are compared
+_PUSH_S = 0.4  # so that fresh levels are still in the cache when their bands are compared
 
 
 @dataclass(frozen=True)
