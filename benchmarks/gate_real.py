@@ -1,8 +1,8 @@
 """The gate on real recordings, in the folds of `bats_real.py`: what it skips and what it loses. No network is trained.
 
 In each fold the threshold is fitted on the validation recordings, as `run_training.py` does; what it skips and loses is
-counted on the test recordings, which together are all of them. AP is that of the plain band-energy detector, with all its
-peaks and with those in whose window something reaches the gate.
+counted on the test recordings, which together are all of them. AP is that of the plain band-energy detector, with all
+its peaks and with those in whose window something reaches the gate.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class GateTrack:
     offset_s: float
 
     def of_calls(self, starts: np.ndarray, ends: np.ndarray, match_s: float) -> np.ndarray:
-        """The highest frame in each call widened by ``match_s``; where none lies in it, the nearest: ``[n]``."""
+        """The highest frame in each call widened by ``match_s``; where none lies in it, the next: ``[n]``."""
         last = len(self.over_floor) - 1
         if last < 0:
             return np.full(len(starts), _NOWHERE_DB)

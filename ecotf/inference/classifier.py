@@ -17,7 +17,7 @@ from ecotf.detection.gate import FittedGate
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 from ecotf.features.gated import GatedStream, Stretch
-from ecotf.features.spectrogram import BandSpectrogram
+from ecotf.features.spectrogram import BandSpectrogram, Spectrogram
 from ecotf.inference.ledger import Ledger, done_recordings
 from ecotf.inference.load import LoadedRun
 from ecotf.inference.naming import name_calls
@@ -174,7 +174,7 @@ def detect(
     return (table.iloc[:0] if silent else table), silent
 
 
-def plain_pieces(spectrogram: BandSpectrogram, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def plain_pieces(spectrogram: Spectrogram, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """The spectrogram of sound that comes in blocks, piece by piece."""
     stream = spectrogram.stream()
     for block in sound:

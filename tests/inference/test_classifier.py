@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -13,7 +15,9 @@ import soundfile
 from ecotf.audio.recording import open_recording
 from ecotf.commands import run_classifier
 from ecotf.datasets.labels import CALL_LABEL
+from ecotf.detection.gate import FittedGate
 from ecotf.detection.recordings import candidates_of
+from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
 from ecotf.features.pulses import MEASURES
 from ecotf.features.spectrogram import BandSpectrogram
@@ -35,6 +39,7 @@ TINY = (
 )  # fmt: skip
 SPECIES = ("007", "NA")  # as a species may be called, to the dismay of a CSV reader
 THRESHOLDS = {"007": 0.45, "NA": 0.55, CALL_LABEL: 0.5}
+GATE = FittedGate(20.0, 200, 1, 400, 300)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def run_path(tmp_path_factory) -> Path:
     run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/field")
     run.write_text("recipe.yaml", recipe_text(recipe))
     run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_calls": 1}))
-    run.write_json("thresholds.json", {"thresholds": THRESHOLDS, "unfitted": []})
+    run.write_json("thresholds.json", {"thresholds": THRESHOLDS, "unfitted": [], "gate": GATE})
     with run.writing("model", folder=True) as folder:
         save_detector(detector, folder)
     run.finish()
@@ -116,6 +121,7 @@ def classified(run_path: Path, output: Path, *arguments: str | Path) -> tuple[in
 def test_labels_come_back_as_they_were(run):
     assert run.detector.species == SPECIES
     assert run.thresholds == THRESHOLDS
+    assert run.gate == GATE
 
 
 def test_streamed_detections_are_those_of_the_whole(run, run_path, night, tmp_path):
@@ -140,6 +146,56 @@ def test_blocks_make_no_difference(run, night, monkeypatch, block_s):
     found, silent = detect(run, recording, spectrogram, "mix")
     assert not silent
     assert_same(name_calls(found, THRESHOLDS), expected_of(run, night / "0.wav"))
+
+
+def test_the_gate_leaves_out_what_it_does_not_hear_and_says_so(run, run_path, tmp_path, capsys):
+    """Half a second of calls in three seconds of noise: the calls stay, to the last digit."""
+    samples = np.rint(65 * np.random.default_rng(1).standard_normal(3 * RATE)).astype(np.int16)
+    samples[: RATE // 2] = sound(7, 0.5)
+    soundfile.write(tmp_path / "quiet.wav", samples, RATE, subtype="PCM_16")
+    _, plain, _ = classified(run_path, tmp_path / "plain", tmp_path / "quiet.wav")
+    capsys.readouterr()
+    status, gated, _ = classified(run_path, tmp_path / "gated", tmp_path / "quiet.wav", "--gate")
+    said = " ".join(capsys.readouterr().out.split())
+    assert status == 0
+    assert 3 < len(gated) <= len(plain)
+    columns = ["start_s", "end_s", "low_hz", "high_hz", "label", "score"]
+    assert len(gated.merge(plain, on=columns)) == len(gated)
+    kept, before = ((table["start_s"] < 0.5).sum() for table in (gated, plain))
+    assert 3 < kept <= before
+    watch = Stopwatch()
+    counts = classify(run, [tmp_path / "quiet.wav"], tmp_path / "again", ClassifierOptions(gate=True), stopwatch=watch)
+    assert counts["done"] == 1
+    assert 0.3 < watch.passed_s / watch.sound_s < 0.9
+    assert f"gate at 20.00 dB: {watch.passed_s / watch.sound_s:.0%} of the sound passed over" in said
+    assert f"{watch.windows} windows scored, {watch.skipped} skipped" in said
+
+
+@pytest.mark.parametrize("block_s", [0.0101, 0.25, 7.0])
+def test_blocks_make_no_difference_to_the_gate(run, night, monkeypatch, block_s):
+    recording = open_recording(night / "0.wav")
+    spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
+    expected, _ = detect(run, recording, spectrogram, "mix", gate=True)
+    monkeypatch.setattr(classifier, "_BLOCK_S", block_s)
+    found, _ = detect(run, recording, spectrogram, "mix", gate=True)
+    assert len(found) > 3
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, atol=1e-5)
+
+
+def test_a_run_without_a_gate(run_path, night, tmp_path):
+    """Runs older than the gate load as they did; a gate that is asked for is missed in one line, before any work."""
+    older = tmp_path / "older"
+    shutil.copytree(run_path, older)
+    (older / "thresholds.json").write_text(json.dumps({"thresholds": THRESHOLDS, "unfitted": []}))
+    assert load_run(older).gate is None
+    assert classified(older, tmp_path / "plain", night / "0.wav")[0] == 0
+    with pytest.raises(ConfigError, match="older: the run has no fitted gate; leave --gate out, or train anew"):
+        classified(older, tmp_path / "gated", night / "0.wav", "--gate")
+    assert not (tmp_path / "gated").exists()
+    for damaged in ({"threshold_db": 3}, 7, {**vars(GATE), "calls": "many"}):
+        (older / "thresholds.json").write_text(json.dumps({"thresholds": THRESHOLDS, "gate": damaged}))
+        with pytest.raises(ConfigError, match=r"thresholds\.json: gate = .*; it holds the numbers calls, calls_lost"):
+            load_run(older)
 
 
 def test_channels(run, run_path, night, tmp_path):
@@ -176,11 +232,11 @@ def test_an_interrupted_job_goes_on(run_path, night, tmp_path, monkeypatch):
     looked_at: list[str] = []
     really = classifier._classify_one
 
-    def until_the_second(run, recording, options):
+    def until_the_second(run, recording, options, stopwatch):
         looked_at.append(recording.path.name)
         if len(looked_at) == 2:
             raise KeyboardInterrupt
-        return really(run, recording, options)
+        return really(run, recording, options, stopwatch)
 
     monkeypatch.setattr(classifier, "_classify_one", until_the_second)
     output = tmp_path / "parts"

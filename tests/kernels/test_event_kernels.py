@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -191,3 +192,142 @@ def test_kernels_that_are_not_built_say_what_to_run():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     message = "EcotfError the kernels are not built; run: python setup.py build_ext --inplace"
     assert done.stdout.strip() == message, done.stderr
+
+
+# --- pulses, boxes, windows -------------------------------------------------------------------------------------------
+
+SPECTROGRAMS = arrays(np.float32, st.tuples(st.integers(1, 30), st.integers(1, 40)), elements=LEVELS.map(np.float32))
+
+
+@given(values=SPECTROGRAMS)
+def test_strongest_rows(values):
+    strongest = events.strongest_rows(values)
+    assert strongest.dtype == np.float32
+    np.testing.assert_array_equal(strongest, values.max(axis=1))
+
+
+def test_strongest_rows_of_next_to_nothing():
+    assert events.strongest_rows(np.empty((0, 5), np.float32)).shape == (0,)
+    assert list(events.strongest_rows(np.full((2, 3), -np.inf, np.float32))) == [-np.inf] * 2
+    with pytest.raises(ValueError, match="slices without rows"):
+        events.strongest_rows(np.empty((5, 0), np.float32))
+    frozen = np.ones((3, 20), np.float32)
+    frozen.flags.writeable = False
+    assert list(events.strongest_rows(frozen)) == [1] * 3
+
+
+def plain_boxes(values, centres, search, reach, edge, separate):
+    strength, boxes = values.max(axis=1), []
+
+    def above(slices, level):
+        """How many of the slices, from the first on, are above the level."""
+        for count, t in enumerate(slices):
+            if strength[t] <= level:
+                return count
+        return len(slices)
+
+    for k, centre in enumerate(centres):
+        low, high = max(0, centre - search), min(len(values), centre + search + 1)
+        peak = centre if separate else low + int(strength[low:high].argmax())
+        begin, end = max(0, peak - reach), min(len(values), peak + 1 + reach)
+        if separate and k:
+            begin = max(begin, centres[k - 1] + int(strength[centres[k - 1] : peak + 1].argmin()))
+        if separate and k + 1 < len(centres):
+            end = min(end, peak + int(strength[peak : centres[k + 1] + 1].argmin()) + 1)
+        level = np.float32(edge * strength[peak])
+        first = peak - above(range(peak - 1, begin - 1, -1), level)
+        last = peak + above(range(peak + 1, end), level)
+        rows = np.flatnonzero(values[first : last + 1].max(axis=0) > level)
+        boxes.append([first, last, *((rows[0], rows[-1]) if len(rows) else (0, values.shape[1] - 1))])
+    return boxes
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    values=SPECTROGRAMS, data=st.data(), search=st.integers(0, 5), reach=st.integers(0, 12),
+    edge=st.floats(0.05, 0.95), separate=st.booleans(),
+)  # fmt: skip
+def test_measure_boxes(values, data, search, reach, edge, separate):
+    centres = sorted(data.draw(st.sets(st.integers(0, len(values) - 1), max_size=8)))
+    boxes = events.measure_boxes(values, values.max(axis=1), np.array(centres, np.intp), search, reach, edge, separate)
+    assert boxes.shape == (len(centres), 4)
+    assert boxes.tolist() == plain_boxes(values, centres, search, reach, edge, separate)
+
+
+def test_measure_boxes_refuses_what_does_not_fit():
+    values = np.ones((5, 3), np.float32)
+    for centre in (-1, 5):
+        with pytest.raises(IndexError, match=f"peak {centre} is not in a spectrogram of 5 slices"):
+            events.measure_boxes(values, values[:, 0].copy(), np.array([centre]), 1, 1, 0.5, True)
+    with pytest.raises(ValueError, match="the boxes do not fit"):
+        events.measure_boxes(values, np.ones(4, np.float32), np.array([2]), 1, 1, 0.5, True)
+    with pytest.raises(ValueError, match="the boxes do not fit"):
+        events.measure_boxes(values, values[:, 0].copy(), np.array([2]), -1, 1, 0.5, True)
+
+
+@settings(deadline=None)
+@given(
+    values=arrays(np.float32, st.tuples(st.integers(0, 30), st.integers(1, 21)), elements=st.floats(0, 9, width=32)),
+    centres=st.lists(st.integers(-20, 50), max_size=6), columns=st.integers(1, 6), time=st.integers(1, 4),
+    frequency=st.integers(1, 5),
+)  # fmt: skip
+def test_mean_windows(values, centres, columns, time, frequency):
+    """Bit for bit numpy's means: the windows of older runs stay what they were."""
+    slices, bands = columns * time, values.shape[1] // frequency
+    windows = events.mean_windows(values, np.array(centres, np.intp), slices, time, frequency)
+    assert windows.shape == (len(centres), columns, bands)
+    around = np.zeros((len(values) + 200, values.shape[1]), np.float32)
+    around[100 : 100 + len(values)] = values
+    for window, centre in zip(windows, centres, strict=True):
+        begin = 100 + centre - slices // 2
+        cut = around[begin : begin + slices, : bands * frequency].reshape(columns, time, bands, frequency)
+        np.testing.assert_allclose(window, cut.mean(axis=(1, 3), dtype=np.float64), rtol=1e-6)
+        if frequency == time == 2:
+            np.testing.assert_array_equal(window, cut.mean(axis=(1, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize(("slices", "time", "frequency"), [(5, 2, 2), (0, 1, 1), (4, 0, 2), (4, 2, 0)])
+def test_mean_windows_refuses_what_does_not_fill_columns(slices, time, frequency):
+    with pytest.raises(ValueError, match="must fill columns"):
+        events.mean_windows(np.ones((9, 9), np.float32), np.array([4]), slices, time, frequency)
+
+
+# --- the gate --------------------------------------------------------------------------------------------------------
+
+
+@given(values=SPECTROGRAMS, data=st.data())
+def test_band_maxima(values, data):
+    inner = data.draw(st.sets(st.integers(1, values.shape[1] - 1))) if values.shape[1] > 1 else set()
+    edges = [0, *sorted(inner), values.shape[1]]
+    maxima = events.band_maxima(values, np.array(edges, np.intp))
+    expected = [[row[a:b].max() for a, b in pairwise(edges)] for row in values]
+    np.testing.assert_array_equal(maxima, np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize("edges", [[0], [], [0, 0, 4], [-1, 4], [0, 9], [3, 2]])
+def test_band_maxima_refuses_wrong_edges(edges):
+    with pytest.raises(ValueError, match="must rise from 0 to 8"):
+        events.band_maxima(np.ones((2, 8), np.float32), np.array(edges, np.intp))
+
+
+@given(
+    levels=arrays(np.float32, st.tuples(st.integers(0, 40), st.integers(1, 20)), elements=st.floats(-90, 60, width=32)),
+    rise=st.floats(0, 2, width=32), fall=st.floats(0, 2, width=32), cut=st.integers(0, 40),
+)  # fmt: skip
+def test_over_running_floor(levels, rise, fall, cut):
+    """In one piece and in two: the floor is what is carried on."""
+    floor = np.full(levels.shape[1], -40, np.float32)
+    kept, over = floor.copy(), []
+    for frame in levels:
+        over.append((frame - floor).max())
+        floor = floor + np.where(frame - floor > 0, np.float32(rise), -np.float32(fall))
+    found = [events.over_running_floor(part, kept, rise, fall) for part in (levels[:cut], levels[cut:])]
+    np.testing.assert_array_equal(np.concatenate(found), np.array(over, np.float32))
+    np.testing.assert_array_equal(kept, floor)
+
+
+def test_over_running_floor_refuses_what_does_not_fit():
+    levels = np.ones((2, 3), np.float32)
+    for floor, rise in ((np.ones(2, np.float32), 1), (np.ones(3, np.float32), -1), (np.ones(3, np.float32), np.nan)):
+        with pytest.raises(ValueError, match="they do not fit"):
+            events.over_running_floor(levels, floor, rise, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import pandas as pd
 import pytest
 import soundfile
 
+from ecotf.audio.recording import open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.commands import run_classifier, run_training
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
+from ecotf.detection.gate import track_gate
 from ecotf.detection.recordings import candidates_of
 from ecotf.errors import DataError
+from ecotf.features.pulses import find_pulses
 from ecotf.inference.load import load_run
 from ecotf.inference.naming import name_calls
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
@@ -25,6 +29,7 @@ from ecotf.runs import RunFolder
 from ecotf.training import fit_network as fitting
 from ecotf.training import train as training
 from ecotf.training.data import DataConfig, TrainingData, every_pulse, prepare_data, training_windows
+from ecotf.training.gate import fit_gate
 from ecotf.training.train import score_recordings, train_detector
 
 PIP, MYO = "Pipistrellus pipistrellus", "Myotis daubentonii"
@@ -115,6 +120,34 @@ def test_labels_and_thresholds(run):
     assert thresholds["thresholds"] == read(run, "rounds/1/validation.json")["thresholds"]
 
 
+def test_the_gate_is_fitted_on_the_validation_recordings(run, data):
+    """None of a few calls may be lost; what it skips is counted window by window."""
+    gate, loaded = read(run, "thresholds.json")["gate"], load_run(run)
+    assert vars(loaded.gate) == gate
+    recipe, manifest = loaded.recipe, data.manifest
+    (name,) = data.recordings_of("valid")
+    recording = open_recording(manifest.path_of(name))
+    track = track_gate(recording, recipe.front_end, recipe.detection.gate)
+    times = track.offset_s + np.arange(len(track.over_floor)) * track.hop_s
+    rows = data.calls_of(name)
+    match_s = recipe.windows.match_s
+    highest = [
+        track.over_floor[(times >= row.start_s - match_s) & (times <= row.end_s + match_s)].max()
+        for row in rows.itertuples()
+    ]
+    assert (gate["calls"], gate["calls_lost"]) == (len(rows), 0)
+    assert gate["threshold_db"] <= min(highest) < gate["threshold_db"] + 0.011
+    stored = SpectrogramStore(None, recipe.front_end).get(manifest.path_of(name))
+    pulses = find_pulses(stored.values, stored.hop_s, recipe.pulses)
+    reaching = np.flatnonzero(track.over_floor >= np.float32(gate["threshold_db"]))
+    is_open = [((reaching >= at - 24) & (reaching < at + 24)).any() for at in pulses]
+    assert (gate["windows"], gate["windows_skipped"]) == (len(pulses), len(pulses) - sum(is_open))
+    assert (
+        f"gate (run_classifier.py --gate), on the validation recordings: {gate['threshold_db']:.2f} dB"
+        in (run / "report.txt").read_text()
+    )
+
+
 def test_metrics_history_and_report(run):
     metrics = read(run, "metrics.json")
     assert metrics["judged_on"]["split"] == "test"
@@ -198,6 +231,17 @@ def test_a_killed_training_goes_on_to_the_same_metrics(run, calls, runs, no_pict
 
 
 # --- the trained model at work ---------------------------------------------------------------------------------------
+
+
+def test_no_gate_where_nothing_can_be_fitted(data):
+    said: list[str] = []
+    plan = load_recipe("bats/field")
+    nothing = replace(data, not_call=(*data.not_call, PIP, MYO))
+    assert fit_gate(plan, nothing, said.append) is None
+    pcen = plan.model_copy(update={"front_end": plan.front_end.model_copy(update={"scale": "pcen"})})
+    assert fit_gate(pcen, data, said.append) is None
+    assert said[0] == "no gate: the valid recordings hold no call to fit its threshold on"
+    assert said[1].startswith("no gate: front_end.scale = pcen: the gate compares energies")
 
 
 def test_the_trained_model_classifies_a_folder(run, calls, tmp_path):
