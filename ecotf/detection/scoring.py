@@ -13,7 +13,10 @@ from ecotf.config import Config
 from ecotf.models.detector import Detector
 from ecotf.pipelines.windows import cut_windows
 
-_BATCH = 256
+# A network is as fast on 64 windows at a time as on more, and takes a quarter of the memory that it takes for 256;
+# asking the trees costs as much for one row as for hundreds.
+_BATCH = 64
+_TREES_BATCH = 1024
 
 
 class ScoringConfig(Config):
@@ -82,13 +85,16 @@ def score_windows(
     """
     slices = detector.windows.slices(detector.front_end.hop_s)
     scores = [np.empty((0, 1 + len(detector.species)), np.float32)]
-    for at in range(0, len(centres), _BATCH):
-        windows = cut_windows(values, centres[at : at + _BATCH], slices, detector.windows)
+    for at in range(0, len(centres), _TREES_BATCH):
+        some, parts = centres[at : at + _TREES_BATCH], []
+        for first in range(0, len(some), _BATCH):
+            windows = cut_windows(values, some[first : first + _BATCH], slices, detector.windows)
+            began = perf_counter()
+            parts.append(detector.run(windows))
+            stopwatch.networks_s += perf_counter() - began
+        outputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
         began = perf_counter()
-        outputs = detector.run(windows)
-        named = perf_counter()
-        scores.append(detector.combine(outputs, None if measures is None else measures[at : at + _BATCH]))
-        stopwatch.networks_s += named - began
-        stopwatch.trees_s += perf_counter() - named
-        stopwatch.windows += len(windows)
+        scores.append(detector.combine(outputs, None if measures is None else measures[at : at + _TREES_BATCH]))
+        stopwatch.trees_s += perf_counter() - began
+        stopwatch.windows += len(some)
     return np.concatenate(scores)
