@@ -13,13 +13,14 @@ def strongest_rows(const float[:, ::1] values):
 
 cdef enum:
     SIDE_BY_SIDE = 16
+    FEW = 4
 
 
 cdef inline float maximum(const float* row, Py_ssize_t n) noexcept nogil:
-    """Of at least one number. Sixteen maxima side by side, so that the compiler keeps them in vectors."""
+    """Of at least one number. Maxima side by side, so that the compiler keeps them in vectors."""
     cdef float[SIDE_BY_SIDE] top
     cdef float result = row[0]
-    cdef Py_ssize_t i, k, whole = n - n % SIDE_BY_SIDE
+    cdef Py_ssize_t i = 0, k, whole = n - n % SIDE_BY_SIDE, fours = n - n % FEW
     if whole:
         for k in range(SIDE_BY_SIDE):
             top[k] = row[k]
@@ -28,6 +29,14 @@ cdef inline float maximum(const float* row, Py_ssize_t n) noexcept nogil:
                 top[k] = row[i + k] if row[i + k] > top[k] else top[k]
         for k in range(SIDE_BY_SIDE):
             result = top[k] if top[k] > result else result
-    for i in range(whole, n):
+    if fours > whole:
+        for k in range(FEW):
+            top[k] = row[whole + k]
+        for i from whole + FEW <= i < fours by FEW:
+            for k in range(FEW):
+                top[k] = row[i + k] if row[i + k] > top[k] else top[k]
+        for k in range(FEW):
+            result = top[k] if top[k] > result else result
+    for i in range(fours, n):
         result = row[i] if row[i] > result else result
     return result

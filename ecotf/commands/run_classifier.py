@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
     parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
-    parser.add_argument("--gate", action="store_true", help="pass over what does not reach the run's gate (faster)")
+    parser.add_argument("--gate", action="store_true", help="skip windows in which nothing reaches the run's gate")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted job into the same folder")
     options = parser.parse_intermixed_args(arguments)
