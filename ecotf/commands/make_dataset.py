@@ -17,7 +17,7 @@ from ecotf.config import apply_overrides, validate
 from ecotf.datasets.export_npz import export_npz
 from ecotf.datasets.importers import IMPORTERS, import_annotations
 from ecotf.datasets.manifest import Manifest, read_manifest, write_manifest
-from ecotf.datasets.splits import describe_gaps, folds_by_group, split_by_group
+from ecotf.datasets.splits import describe_gaps, folds_by_group, lone_labels, split_by_group
 from ecotf.errors import ConfigError, DataError, RecordingError
 
 EXAMPLES = """\
@@ -38,6 +38,7 @@ examples:
   import --format audacity labels/ --output manifest.csv time_expansion=10 label=bat
   import --format csv calls.csv --output manifest.csv columns.recording=file columns.label=species time_unit=ms
   import --format bat_npz set.npz --output manifest.csv time_units=expanded time_expansion=10 class_names.1=Pippip
+  import --format birdclef birdclef-2023/ --output manifest.csv --group-by recordist --extra birdclef-2022/ --extra xc/
 
 options of each format, given as key=value:
 """
@@ -100,10 +101,13 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    chosen = read_options(options.format, options.settings)
+    settings = [*options.settings, *([f"extra={','.join(options.extra)}"] if options.extra else [])]
+    chosen = read_options(options.format, settings)
     manifest = import_annotations(options.format, options.path, options.audio_dir, group_by=options.group_by, **chosen)
     write_manifest(manifest, options.output)
     print_summary(manifest, {})
+    for note in manifest.notes:
+        tell(note)
     missing = manifest.missing_files()
     if missing:
         tell(
@@ -127,8 +131,12 @@ def _split(options: argparse.Namespace) -> int:
             raise ConfigError(f"--output {str(options.output)!r}: with --folds it is the folder for fold_0.csv and on")
         result = {
             options.output / f"fold_{number}.csv": _with_validation(fold, options.valid, options.seed + number)
-            for number, fold in enumerate(folds_by_group(manifest, options.folds, options.seed))
+            for number, fold in enumerate(
+                folds_by_group(manifest, options.folds, options.seed, keep_lone=options.keep_lone)
+            )
         }
+        for label in lone_labels(manifest) if options.keep_lone else []:
+            tell(f"label {label!r} stays in train in every fold: 1 group has it")
     for path, split in result.items():
         write_manifest(split, path)
         sides = ", ".join(f"{len(split.of_split(side).recordings)} {side}" for side in ("train", "valid", "test"))
@@ -215,7 +223,14 @@ def _add_import(commands: Commands) -> None:
         "--group-by",
         default="recording",
         metavar="WHAT",
-        help="what a split may not cut: recording, folder, or a regular expression on the path (recording)",
+        help="what a split may not cut: recording, folder, a column as recordist, or a regular expression on the path "
+        "(recording)",
+    )
+    parser.add_argument(
+        "--extra",
+        action="append",
+        metavar="FOLDER",
+        help="birdclef: more recordings of its species, of another year or from Xeno-canto; may be given again",
     )
     parser.add_argument("settings", nargs="*", metavar="key=value", help="options of the format; see below")
     parser.set_defaults(run=_import)
@@ -228,6 +243,11 @@ def _add_split(commands: Commands) -> None:
     parser.add_argument("--valid", type=float, default=0.15, metavar="SHARE", help="share for validation (0.15)")
     parser.add_argument("--test", type=float, default=0.15, metavar="SHARE", help="share for the test (0.15)")
     parser.add_argument("--folds", type=int, metavar="N", help="cross-validation: N manifests, each with its own test")
+    parser.add_argument(
+        "--keep-lone",
+        action="store_true",
+        help="with --folds: a group with a label that no other has stays in train in every fold",
+    )
     parser.add_argument("--group-by", metavar="WHAT", help="as of import; else the manifest's own groups")
     parser.add_argument("--seed", type=int, default=1979, help="the same seed gives the same split (1979)")
     parser.set_defaults(run=_split)

@@ -31,10 +31,13 @@ class Manifest:
         ``duration_s``, ``call_type``, ...). A recording without annotations is one row with an empty label.
     root
         Folder that relative recordings are relative to.
+    notes
+        What an importer left out and why, one line each, for people to read; not written to files.
     """
 
     table: pd.DataFrame
     root: Path
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def recordings(self) -> list[str]:
@@ -94,11 +97,27 @@ class Manifest:
         Parameters
         ----------
         group_by
-            ``recording``; ``folder``, the folder that the recording lies in; or a regular expression that is searched
-            in every recording, whose first bracket (or whole match) is the name of the group, as ``^(site_\\d+)_``.
+            ``recording``; ``folder``, the folder that the recording lies in; an optional column of the manifest, as
+            ``recordist``, where a recording whose cell is empty stays its own group; or a regular expression that is
+            searched in every recording, whose first bracket (or whole match) is the name of the group, as
+            ``^(site_\\d+)_``.
         """
-        groups = {recording: _group_of(recording, group_by) for recording in self.recordings}
+        if group_by in self.table.columns and group_by not in COLUMNS:
+            groups = self._groups_by_column(group_by)
+        else:
+            groups = {recording: _group_of(recording, group_by) for recording in self.recordings}
         return make_manifest(self.table.assign(group=self.table["recording"].map(groups)), self.root, "group")
+
+    def _groups_by_column(self, name: str) -> dict[str, str]:
+        pairs = self.table[["recording", name]].fillna("").astype("str").drop_duplicates()
+        second = pairs["recording"].duplicated()
+        if second.any():
+            recording = pairs.loc[second, "recording"].iloc[0]
+            raise DataError(f"group_by {name!r}: recording {recording!r} has two values of it; one is needed")
+        return {
+            recording: f"{name} {value.strip()}" if value.strip() else recording
+            for recording, value in pairs.itertuples(index=False)
+        }
 
     def time_expansion_of(self, recording: str) -> float | None:
         """How many times slower than life the file plays, where the manifest says so; ``None`` where it does not."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ecotf.datasets.labels import is_background
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
 from ecotf.multilabel import stratified_parts
@@ -31,7 +32,8 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
     Manifest
         The same rows with ``split`` set. A label that only one group has goes to train, where it can be learned
         (:func:`describe_gaps` says which labels a side is without); but no side with a share is left empty, and where
-        there are too few other groups for that, those with the fewest annotations move.
+        there are too few other groups for that, those with the fewest annotations move. Recordings that are there to
+        be mixed into others (``role`` background) go to train and are not counted.
 
     Raises
     ------
@@ -39,7 +41,9 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
         A wrong fraction, or fewer groups than sides.
     """
     shares = _checked_fractions(fractions)
-    groups, counts = _annotations_per_group(manifest)
+    all_groups, all_counts = _annotations_per_group(manifest)
+    heard = np.flatnonzero(~_only_background(manifest, all_groups))
+    groups, counts = [all_groups[i] for i in heard], all_counts[heard]
     if len(groups) < len(shares):
         raise DataError(
             f"{len(groups)} groups cannot be split into {len(shares)} sides ({', '.join(shares)}); "
@@ -55,10 +59,12 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
     if others:
         names, sizes = np.array(list(wanted)), np.array(list(wanted.values()))
         sides[free] = names[stratified_parts(_presence_and_plenty(counts[free]), sizes / sizes.sum(), seed)]
-    return _with_sides(manifest, groups, sides)
+    all_sides = np.full(len(all_groups), "train")
+    all_sides[heard] = sides
+    return _with_sides(manifest, all_groups, all_sides)
 
 
-def folds_by_group(manifest: Manifest, n_folds: int, seed: int) -> list[Manifest]:
+def folds_by_group(manifest: Manifest, n_folds: int, seed: int, *, keep_lone: bool = False) -> list[Manifest]:
     """Deal the groups into folds for cross-validation.
 
     Parameters
@@ -67,12 +73,16 @@ def folds_by_group(manifest: Manifest, n_folds: int, seed: int) -> list[Manifest
         At least 2, at most the number of groups.
     seed
         The same seed gives the same folds.
+    keep_lone
+        Whether a group with a label that no other group has stays in train in every fold (:func:`lone_labels` says
+        which labels these are), so that every class is learned in every fold.
 
     Returns
     -------
     list of Manifest
         One per fold: ``test`` for the groups of the fold, ``train`` for all others. Every group is tested exactly
-        once; a label that only one group has is therefore never trained on when it is tested.
+        once, but for those that ``keep_lone`` keeps and those of background to be mixed in; without ``keep_lone`` a
+        label that only one group has is never trained on when it is tested.
 
     Raises
     ------
@@ -80,10 +90,23 @@ def folds_by_group(manifest: Manifest, n_folds: int, seed: int) -> list[Manifest
         A number of folds that cannot be made.
     """
     groups, counts = _annotations_per_group(manifest)
-    if not 2 <= n_folds <= len(groups):
-        raise DataError(f"{n_folds} folds cannot be made of {len(groups)} groups; allowed are 2 up to one per group")
-    parts = stratified_parts(_presence_and_plenty(counts), np.full(n_folds, 1 / n_folds), seed)
+    stays = _only_background(manifest, groups) | (_has_lone_label(counts) if keep_lone else False)
+    dealt = np.flatnonzero(~stays)
+    if not 2 <= n_folds <= len(dealt):
+        kept = len(groups) - len(dealt)
+        but = f", of which {kept} stay in train (background, or a label that only they have)" if kept else ""
+        raise DataError(
+            f"{n_folds} folds cannot be made of {len(groups)} groups{but}; allowed are 2 up to one per group"
+        )
+    parts = np.full(len(groups), -1)
+    parts[dealt] = stratified_parts(_presence_and_plenty(counts[dealt]), np.full(n_folds, 1 / n_folds), seed)
     return [_with_sides(manifest, groups, np.where(parts == fold, "test", "train")) for fold in range(n_folds)]
+
+
+def lone_labels(manifest: Manifest) -> list[str]:
+    """The labels that only one group has, sorted: they can be learned or tested, never both."""
+    groups = manifest.annotations.groupby("label")["group"].nunique()
+    return sorted(groups.index[groups == 1].tolist())
 
 
 def describe_gaps(manifest: Manifest) -> list[str]:
@@ -127,12 +150,24 @@ def _annotations_per_group(manifest: Manifest) -> tuple[list[str], np.ndarray]:
 
 def _groups_to_deal(counts: np.ndarray, n_needed: int) -> np.ndarray:
     """Indices of the groups that may leave train: those without a label that is only theirs, and more if needed."""
-    alone = (counts > 0)[:, (counts > 0).sum(axis=0) == 1].any(axis=1)
+    alone = _has_lone_label(counts)
     free = np.flatnonzero(~alone)
     if len(free) < n_needed:
         fewest = np.flatnonzero(alone)[np.argsort(counts[alone].sum(axis=1), kind="stable")]
         free = np.sort(np.concatenate([free, fewest[: n_needed - len(free)]]))
     return free
+
+
+def _only_background(manifest: Manifest, groups: list[str]) -> np.ndarray:
+    """bool ``[n_groups]``: whether all recordings of the group are there to be mixed into others."""
+    others = manifest.table.loc[~is_background(manifest.table), "group"]
+    return ~pd.Index(groups).isin(others)
+
+
+def _has_lone_label(counts: np.ndarray) -> np.ndarray:
+    """bool ``[n_groups]``: whether the group has a label that no other group has."""
+    present = counts > 0
+    return np.asarray(present[:, present.sum(axis=0) == 1].any(axis=1))
 
 
 def _presence_and_plenty(counts: np.ndarray) -> np.ndarray:

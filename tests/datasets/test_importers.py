@@ -82,10 +82,16 @@ def make_folders(folder):
     return folder, {"background": ["site5"]}
 
 
+def make_birdclef(folder):
+    lines = "".join(f"s{i % 4},\"['s1']\",3,Ann,{name}.wav\n" for i, name in enumerate(SITES))
+    return text(folder / "train_metadata.csv", "primary_label,secondary_labels,rating,author,filename\n" + lines), {}
+
+
 MAKERS = {
     "audacity": make_audacity,
     "bat_npz": make_npz,
     "batdetect2": make_batdetect2,
+    "birdclef": make_birdclef,
     "csv": make_csv,
     "folders": make_folders,
     "raven": make_raven,

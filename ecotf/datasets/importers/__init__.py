@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ecotf.datasets.importers.audacity import import_audacity
 from ecotf.datasets.importers.bat_npz import import_bat_npz
 from ecotf.datasets.importers.batdetect2 import import_batdetect2
+from ecotf.datasets.importers.birdclef import import_birdclef
 from ecotf.datasets.importers.csv_table import import_csv_table
 from ecotf.datasets.importers.folders import import_folders
 from ecotf.datasets.importers.raven import import_raven
@@ -22,6 +24,7 @@ IMPORTERS: dict[str, Callable[..., Manifest]] = {
     "audacity": import_audacity,
     "bat_npz": import_bat_npz,
     "batdetect2": import_batdetect2,
+    "birdclef": import_birdclef,
     "csv": import_csv_table,
     "folders": import_folders,
     "raven": import_raven,
@@ -47,8 +50,8 @@ def import_annotations(
     audio_dir
         Folder of the recordings; by default where the annotations are.
     group_by
-        What a split may not cut through: ``recording``, ``folder``, or a regular expression searched in the name of
-        the recording (see :meth:`ecotf.datasets.Manifest.with_groups`).
+        What a split may not cut through: ``recording``, ``folder``, a column such as ``recordist``, or a regular
+        expression searched in the name of the recording (see :meth:`ecotf.datasets.Manifest.with_groups`).
     options
         Those of the importer.
 
@@ -74,4 +77,6 @@ def import_annotations(
         if parameter.default is parameter.empty and name not in options:
             raise DataError(f"format {format} needs the option {name!r}")
     manifest = importer(path, audio_dir, **options)
-    return manifest if group_by == "recording" else manifest.with_groups(group_by)
+    if group_by == "recording":
+        return manifest
+    return replace(manifest.with_groups(group_by), notes=manifest.notes)

@@ -1,0 +1,87 @@
+"""All augmentations of images, in order, as a recipe sets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecotf.config import Config
+from ecotf.pipelines.augmentation import image_mixing, masks, mixing
+from ecotf.pipelines.augmentation.draws import coins, on_some, seed_of
+from ecotf.pipelines.keras_cv_mixing import cut_mix, mix_up
+
+
+class AugmentImageConfig(Config):
+    """What is done to images in passing; nothing by default. It is done in this order.
+
+    Attributes
+    ----------
+    mixup, cutmix
+        The images of a batch mixed with each other, by keras-cv.
+    attenuation
+        Towards the highest or lowest bands.
+    time_mask, frequency_mask
+        Frames or bands blanked out.
+    """
+
+    mixup: mixing.BetaMixup = mixing.BetaMixup()
+    cutmix: image_mixing.CutMix = image_mixing.CutMix()
+    attenuation: masks.Attenuation = masks.Attenuation()
+    time_mask: masks.Mask = masks.Mask(width=60)
+    frequency_mask: masks.Mask = masks.Mask(width=24)
+
+
+def augment_image(image: Any, targets: Any, config: AugmentImageConfig, seed: Any) -> tuple[Any, Any]:
+    """Augment a batch; as :func:`augment_clip_images`, where clips have no weights."""
+    import tensorflow as tf
+
+    return augment_clip_images(image, targets, tf.ones([tf.shape(image)[0]]), config, seed)[:2]
+
+
+def augment_clip_images(
+    image: Any, targets: Any, weight: Any, config: AugmentImageConfig, seed: Any
+) -> tuple[Any, Any, Any]:
+    """Augment a batch.
+
+    Parameters
+    ----------
+    image
+        float32 ``[n, frames, bands, channels]``.
+    targets
+        float32 ``[n, classes]``.
+    weight
+        float32 ``[n]``; mixed as the clips are.
+    seed
+        int ``[2]``; the same seed gives the same batch.
+    """
+    import tensorflow as tf
+
+    names = ("mixup", "cutmix", "attenuation", "time_mask", "frequency_mask")
+    chances = {name: getattr(config, name).probability for name in names if getattr(config, name).probability > 0}
+    n = tf.shape(image)[0]
+    thrown = coins(seed, n, chances, ())
+    seeds = {name: seed_of(seed, name) for name in chances}
+    shape = image.shape
+    labels = tf.concat([targets, weight[:, None]], 1)  # the weight is mixed as one more label
+    if "mixup" in chances:
+        drawn = mixing.draw_beta_mixup(config.mixup, n, seeds["mixup"])
+        image, labels = mix_up(image, labels, drawn["other"], tf.where(thrown["mixup"], drawn["share"], 1.0))
+    if "cutmix" in chances:
+        drawn = image_mixing.draw_cut_mix(config.cutmix, image, thrown["cutmix"], seeds["cutmix"])
+        image, labels = cut_mix(image, labels, drawn["other"], drawn["centre"], drawn["size"])
+    image.set_shape(shape)
+    if "attenuation" in chances:
+        image = on_some(
+            thrown["attenuation"],
+            image,
+            lambda x, _: masks.apply_attenuation(
+                x, masks.draw_attenuation(config.attenuation, x, seeds["attenuation"])
+            ),
+        )
+    for name, axis, mask in (("time_mask", 1, config.time_mask), ("frequency_mask", 2, config.frequency_mask)):
+        if name in chances:
+
+            def masked(x: Any, _: Any, name: str = name, axis: int = axis, mask: masks.Mask = mask) -> Any:
+                return masks.apply_mask(x, masks.draw_mask(mask, x, axis, seeds[name]), axis, mask.value)
+
+            image = on_some(thrown[name], image, masked)
+    return image, labels[:, :-1], labels[:, -1]
