@@ -75,9 +75,9 @@ def cythonized() -> list[Extension]:
     )
 
 
-def requirements() -> list[str]:
-    """What requirements.txt lists, without its comments."""
-    lines = (line.partition("#")[0].strip() for line in Path("requirements.txt").read_text().splitlines())
+def requirements(name: str) -> list[str]:
+    """What a requirements file lists, without its comments."""
+    lines = (line.partition("#")[0].strip() for line in Path(name).read_text().splitlines())
     return [line for line in lines if line]
 
 
@@ -85,7 +85,8 @@ setup(
     name="ecotf",
     version=re.search(r'__version__ = "(.+)"', Path("ecotf/__init__.py").read_text()).group(1),
     python_requires=">=3.11,<3.12",
-    install_requires=requirements(),
+    install_requires=requirements("requirements.txt"),
+    extras_require={"spark": requirements("requirements-spark.txt")},
     packages=find_packages(include=["ecotf", "ecotf.*"]),
     package_data={"ecotf": ["recipes/**/*.yaml"]},
     ext_modules=cythonized(),
