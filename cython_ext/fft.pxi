@@ -73,36 +73,6 @@ cdef void one_pass(const Pass* step, vf* re, vf* im, vf* keep, Py_ssize_t blocks
         im += radix * m
 
 
-cdef void outer_butterfly(
-    const Pass* step, const vf* from_re, const vf* from_im, vf* re, vf* im, Py_ssize_t apart,
-    Py_ssize_t j, Py_ssize_t count,
-) noexcept nogil:
-    """Butterflies j to j + count of a first pass, from `count` points per leg that stand close together.
-
-    The sequences go to places `apart` from each other.
-    """
-    cdef Py_ssize_t i
-    cdef int radix = step.radix
-    cdef const float* w = step.twiddle + 2 * (radix - 1) * j
-    re += j
-    im += j
-    if radix == 8:
-        for i in range(count):
-            butterfly8(from_re + i, from_im + i, count, re + i, im + i, apart, w + 14 * i, True)
-    elif radix == 4:
-        for i in range(count):
-            butterfly4(from_re + i, from_im + i, count, re + i, im + i, apart, w + 6 * i, True)
-    elif radix == 2:
-        for i in range(count):
-            butterfly2(from_re + i, from_im + i, count, re + i, im + i, apart, w + 2 * i, True)
-    elif radix == 3:
-        for i in range(count):
-            butterfly3(from_re + i, from_im + i, count, re + i, im + i, apart, w + 4 * i, True)
-    else:
-        for i in range(count):
-            butterfly5(from_re + i, from_im + i, count, re + i, im + i, apart, w + 8 * i, True)
-
-
 cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nogil:
     """The butterflies of one pass over real points in `re`, of odd radix."""
     cdef Py_ssize_t m = step.m, j
@@ -115,22 +85,6 @@ cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nog
             real_butterfly5(re + j, m, re + j, im + j, m, w + 8 * j, True)
         else:
             real_butterfly(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep, True)
-
-
-cdef void outer_real_butterfly(
-    const Pass* step, const vf* points, vf* re, vf* im, Py_ssize_t j, Py_ssize_t count
-) noexcept nogil:
-    """Butterflies j to j + count of a first pass over real points, from `count` points per leg that stand close together."""
-    cdef Py_ssize_t i
-    cdef const float* w = step.twiddle + 2 * (step.radix - 1) * j
-    re += j
-    im += j
-    if step.radix == 3:
-        for i in range(count):
-            real_butterfly3(points + i, count, re + i, im + i, step.m, w + 4 * i, True)
-    else:
-        for i in range(count):
-            real_butterfly5(points + i, count, re + i, im + i, step.m, w + 8 * i, True)
 
 
 cdef void finish_real_transform(const Pass* step, int n_passes, vf* re, vf* im, vf* keep) noexcept nogil:
