@@ -65,6 +65,14 @@ cdef void one_pass(const Pass* step, vf* re, vf* im, vf* keep, Py_ssize_t blocks
             butterfly5(re, im, m, re, im, m, w, False)
             for j in range(1, m):
                 butterfly5(re + j, im + j, m, re + j, im + j, m, w + 8 * j, True)
+        elif radix == 9:
+            butterfly9(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly9(re + j, im + j, m, re + j, im + j, m, w + 16 * j, True)
+        elif radix == 11:
+            butterfly11(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly11(re + j, im + j, m, re + j, im + j, m, w + 20 * j, True)
         else:
             butterfly_odd(re, im, m, w, step.root, radix, keep, False)
             for j in range(1, m):
@@ -83,6 +91,8 @@ cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nog
             real_butterfly3(re + j, m, re + j, im + j, m, w + 4 * j, True)
         elif radix == 5:
             real_butterfly5(re + j, m, re + j, im + j, m, w + 8 * j, True)
+        elif radix == 9:
+            real_butterfly9(re + j, m, re + j, im + j, m, w + 16 * j, True)
         else:
             real_butterfly(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep, True)
 
@@ -100,7 +110,7 @@ cdef void finish_real_transform(const Pass* step, int n_passes, vf* re, vf* im, 
 
 
 def factors(Py_ssize_t n):
-    """The radices that a transform of n points is made of: eights and fours first, large primes last."""
+    """The radices that a transform of n points is made of: eights, fours and nines first, large primes last."""
     found = []
     cdef Py_ssize_t twos = 0, p = 3
     while n > 1 and n % 2 == 0:
@@ -111,6 +121,9 @@ def factors(Py_ssize_t n):
     elif twos:
         fours = {0: 0, 1: 2, 2: 1}[twos % 3]
         found = [8] * ((twos - 2 * fours) // 3) + [4] * fours
+    while n > 1 and n % 9 == 0:
+        found.append(9)
+        n //= 9
     while n > 1:
         while n % p == 0:
             found.append(p)

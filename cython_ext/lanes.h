@@ -141,6 +141,7 @@ INLINE void turn_shorts(const int16_t *from, ptrdiff_t hop, float *to, ptrdiff_t
     }
 }
 
+/* Ask for memory that will be read a little later; any address will do. */
 INLINE void fetch(const void *address) { __builtin_prefetch(address, 0, 2); }
 
 /* Natural logarithm of normal positive numbers to about 1 ulp (the polynomial of Cephes' logf by S. Moshier). */

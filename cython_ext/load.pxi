@@ -34,16 +34,21 @@ cdef void turn(
 cdef void begin(
     const Pass* outer, const Frames* frames, const float* window, bint odd, vf* re, vf* im, Py_ssize_t apart
 ) noexcept nogil:
-    """Window the frames and do the first pass on the way, of radix 2, 3, 4, 5 or 8."""
+    """Window the frames and do the first pass on the way, of radix 2, 3, 4, 5, 8 or 9."""
     cdef Py_ssize_t j, m = outer.m
     cdef int radix = outer.radix
     cdef const float* w = outer.twiddle
-    cdef vf x[16]
+    cdef vf x[18]
     if odd and radix == 3:
         for j in range(m):
             fetch_ahead(frames, j)
             load_real(frames, window, 3 * j, 3, x)
             real_butterfly3(x, 1, re + j, im + j, m, w + 4 * j, True)
+    elif odd and radix == 9:
+        for j in range(m):
+            fetch_ahead(frames, j)
+            load_real(frames, window, 9 * j, 9, x)
+            real_butterfly9(x, 1, re + j, im + j, m, w + 16 * j, True)
     elif odd:
         for j in range(m):
             fetch_ahead(frames, j)
@@ -69,6 +74,11 @@ cdef void begin(
             fetch_ahead(frames, j)
             load_complex(frames, window, 3 * j, 3, x)
             butterfly3(x, x + 3, 1, re + j, im + j, apart, w + 4 * j, True)
+    elif radix == 9:
+        for j in range(m):
+            fetch_ahead(frames, j)
+            load_complex(frames, window, 9 * j, 9, x)
+            butterfly9(x, x + 9, 1, re + j, im + j, apart, w + 16 * j, True)
     else:
         for j in range(m):
             fetch_ahead(frames, j)

@@ -50,7 +50,7 @@ cdef class SpectrogramPlan:
             raise ValueError(f"a window of {self.n_window} samples has no {n_bins} bins from {first_bin} on")
         self.room = 2 * max(radices)
         self._plan_passes(radices)
-        self.joined = radices[0] in (2, 3, 4, 5, 8)
+        self.joined = radices[0] in (2, 3, 4, 5, 8, 9)
         self.order = self._sample_order(radices[0])
         window = np.asarray(np.asarray(window) * (1.0 if self.odd else 0.5), np.float32)
         self.window = window[np.asarray(self.order)]
@@ -63,10 +63,14 @@ cdef class SpectrogramPlan:
         self.filtered = filters is not None
         if filters is None:
             filters = [(first_bin + i, np.ones(1)) for i in range(n_bins)]
+        if any(first < first_bin or first + len(weights) > first_bin + n_bins for first, weights in filters):
+            raise ValueError(f"a filter reaches beyond the {n_bins} bins from {first_bin} on")
         self.n_rows = len(filters)
         self.row_bins = np.array([first for first, _ in filters], np.int32) - first_bin
-        self.row_starts = np.cumsum([0, *(len(weights) for _, weights in filters)]).astype(np.int32)
-        self.weights = np.concatenate([np.asarray(weights, np.float32) for _, weights in filters])
+        # bands of a multiple of four bins, so that the processor guesses right where one ends
+        padded = [np.pad(weights, (0, (4 - len(weights) % 4) % 4)) for _, weights in filters]
+        self.row_starts = np.cumsum([0, *map(len, padded)]).astype(np.int32)
+        self.weights = np.concatenate(padded).astype(np.float32)
 
     def _plan_passes(self, radices):
         cdef Py_ssize_t n = self.points, offset = 0
@@ -96,7 +100,7 @@ cdef class SpectrogramPlan:
         return points.astype(np.int32)
 
     def _plan_pairs(self, radices, first_bin):
-        """Which numbers to join, and where their powers go; those of bins that nobody wants, behind the others."""
+        """Which numbers to join, and where their powers go; those of bins that nobody wants, behind all that is read."""
         place = positions(radices, self.apart)
         if self.odd:
             bins = np.arange(self.n_bins)
@@ -104,8 +108,8 @@ cdef class SpectrogramPlan:
             return
         k = np.arange(self.points // 2 + 1)
         low, high = k - first_bin, self.points - k - first_bin
-        low[(low < 0) | (low >= self.n_bins)] = self.n_bins
-        high[(high < 0) | (high >= self.n_bins)] = self.n_bins
+        low[(low < 0) | (low >= self.n_bins)] = self.n_bins + 3
+        high[(high < 0) | (high >= self.n_bins)] = self.n_bins + 3
         group = np.minimum(k % radices[0], -k % radices[0])
         order = np.argsort(group, kind="stable")
         order = order[(low < self.n_bins)[order] | (high < self.n_bins)[order]]
@@ -136,11 +140,12 @@ cdef class SpectrogramPlan:
         width = (LANES + (self.n_window - 1) // hop + 3) // 4 * 4
         n_fetch = LANES * hop * <Py_ssize_t>sizeof(sample) // 64 if hop <= self.n_window else 0
         power = new_lanes(
-            self.n_bins + 1 + self.room + 2 * self.gap + (2 * self.n_window + lines * width) // LANES + 2
+            self.n_bins + 4 + self.room + 2 * self.gap + (2 * self.n_window + lines * width) // LANES + 2
         )
         if power == NULL:
             raise MemoryError
-        frames.place = <Py_ssize_t*>(power + self.n_bins + 1 + self.room + 2 * self.gap)
+        memset(power + self.n_bins, 0, 4 * sizeof(vf))
+        frames.place = <Py_ssize_t*>(power + self.n_bins + 4 + self.room + 2 * self.gap)
         frames.turned = <float*>(frames.place + self.n_window)
         frames.n_fetch = (n_fetch + self.passes[0].m - 1) // self.passes[0].m
         with nogil:
@@ -158,7 +163,7 @@ cdef class SpectrogramPlan:
 
     cdef void powers(self, const Frames* frames, const float* window, vf* power) noexcept nogil:
         """The powers of the wanted bins of the next LANES frames."""
-        cdef vf* keep = power + self.n_bins + 1
+        cdef vf* keep = power + self.n_bins + 4
         cdef vf* re = keep + self.room
         cdef vf* im = re + self.gap
         cdef const Pass* outer = &self.passes[0]
@@ -230,28 +235,29 @@ cdef class SpectrogramPlan:
                 check = check + zero * tile[i]
             level(tile, scale, floor)
             transpose(tile)
-            for i in range(n):
-                if width == LANES:
+            if n == LANES and width == LANES:
+                for i in range(LANES):
                     store_float(out + i * stride + row, tile[i])
-                else:
-                    store_some(out + i * stride + row, tile[i], width)
+                continue
+            for i in range(n):
+                store_some(out + i * stride + row, tile[i], width)
         for i in range(n):
             if lane(&check, <int>i) != 0:
                 return first + i
         return -1
 
     cdef inline vf band(self, const vf* power, Py_ssize_t row) noexcept nogil:
-        """One filter, as two sums so that neither waits for the other."""
-        cdef const float* weights = &self.weights[0] + self.row_starts[row]
-        cdef Py_ssize_t i, n = self.row_starts[row + 1] - self.row_starts[row]
-        cdef vf even = splat(0), odd = splat(0)
-        power += self.row_bins[row]
-        for i from 0 <= i < n - 1 by 2:
-            even = even + weights[i] * power[i]
-            odd = odd + weights[i + 1] * power[i + 1]
-        if n % 2:
-            even = even + weights[n - 1] * power[n - 1]
-        return even + odd
+        """One filter, as four sums so that none waits for the others."""
+        cdef const float* weights = &self.weights[0]
+        cdef Py_ssize_t i
+        cdef vf a = splat(0), b = splat(0), c = splat(0), d = splat(0)
+        power += self.row_bins[row] - self.row_starts[row]
+        for i from self.row_starts[row] <= i < self.row_starts[row + 1] by 4:
+            a = a + weights[i] * power[i]
+            b = b + weights[i + 1] * power[i + 1]
+            c = c + weights[i + 2] * power[i + 2]
+            d = d + weights[i + 3] * power[i + 3]
+        return (a + b) + (c + d)
 
 
 cdef inline void level(vf* tile, int scale, float floor) noexcept nogil:

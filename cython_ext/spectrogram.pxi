@@ -3,6 +3,7 @@
 include "lanes.pxi"
 include "fft.pxi"
 include "butterflies.pxi"
+include "odd_butterflies.pxi"
 include "load.pxi"
 include "plan.pxi"
 include "block.pxi"
