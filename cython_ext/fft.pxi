@@ -109,6 +109,29 @@ cdef void finish_real_transform(const Pass* step, int n_passes, vf* re, vf* im, 
     im[0] = splat(0)
 
 
+cdef plan_passes(Pass* passes, Py_ssize_t n, radices):
+    """Fill in the passes of a transform of n points; returns the tables that they point into."""
+    cdef Py_ssize_t offset = 0
+    cdef int i
+    cdef float[::1] table
+    tables = []
+    starts = []
+    for i, radix in enumerate(radices):
+        passes[i].radix = radix
+        passes[i].m = n // radix
+        twiddle = np.outer(np.arange(n // radix), np.arange(1, radix)) / n
+        for turns in (twiddle, np.arange(radix) / radix):
+            starts.append(offset)
+            tables.append(np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], -1).ravel().astype(np.float32))
+            offset += tables[len(tables) - 1].size
+        n //= radix
+    table = np.concatenate(tables)
+    for i in range(len(radices)):
+        passes[i].twiddle = &table[starts[2 * i]]
+        passes[i].root = &table[starts[2 * i + 1]]
+    return table
+
+
 def factors(Py_ssize_t n):
     """The radices that a transform of n points is made of: eights, fours and nines first, large primes last."""
     found = []

@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(ECOTF_LANES)
-#define LANES ECOTF_LANES
-#elif defined(__AVX512F__)
+#if defined(__AVX512F__)
 #define LANES 16
 #elif defined(__AVX__)
 #define LANES 8
@@ -131,8 +129,10 @@ INLINE void turn_shorts(const int16_t *from, ptrdiff_t hop, float *to, ptrdiff_t
     eight c = *(const eight_loose *)(from + 2 * hop), d = *(const eight_loose *)(from + 3 * hop);
     four_places p = (four_places)__builtin_shuffle(a, b, LOW_EIGHT), q = (four_places)__builtin_shuffle(c, d, LOW_EIGHT);
     four_places r = (four_places)__builtin_shuffle(a, b, HIGH_EIGHT), s = (four_places)__builtin_shuffle(c, d, HIGH_EIGHT);
-    eight lines[4] = {(eight)__builtin_shuffle(p, q, (four_places){0, 4, 1, 5}), (eight)__builtin_shuffle(p, q, (four_places){2, 6, 3, 7}),
-                      (eight)__builtin_shuffle(r, s, (four_places){0, 4, 1, 5}), (eight)__builtin_shuffle(r, s, (four_places){2, 6, 3, 7})};
+    eight lines[4] = {(eight)__builtin_shuffle(p, q, (four_places){0, 4, 1, 5}),
+                      (eight)__builtin_shuffle(p, q, (four_places){2, 6, 3, 7}),
+                      (eight)__builtin_shuffle(r, s, (four_places){0, 4, 1, 5}),
+                      (eight)__builtin_shuffle(r, s, (four_places){2, 6, 3, 7})};
     for (int i = 0; i < 4; i++) {
         four_places low = (four_places)__builtin_shuffle((eight){0}, lines[i], LOW_EIGHT) >> 16;
         four_places high = (four_places)__builtin_shuffle((eight){0}, lines[i], HIGH_EIGHT) >> 16;

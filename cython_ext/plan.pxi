@@ -1,10 +1,8 @@
 # Frames of sound -> rows of a spectrogram: window, transform, power, bands and logarithm, LANES frames side by side.
 
-cdef enum:
-    LOG1P = 0
-    DECIBEL = 1
-    NATURAL = 2
-    POWER = 3
+cdef enum:                     # prime factors above these are faster by a chirp
+    LARGE_PRIME = 120
+    LARGE_PRIME_OF_REAL = 340
 
 
 cdef class SpectrogramPlan:
@@ -28,6 +26,7 @@ cdef class SpectrogramPlan:
     cdef bint odd, filtered, joined
     cdef Py_ssize_t n_window, points, n_bins, n_rows, room, apart, gap
     cdef float[::1] table
+    cdef Chirp chirp                       # which replaces all passes, or None
     cdef int[::1] order                    # the samples of a frame, as the first pass wants them; their windows
     cdef float[::1] window, short_window
     # [n, 4]: where the numbers k and their mirrors stand, where the powers of bins k and points - k go; in groups that are
@@ -49,7 +48,12 @@ cdef class SpectrogramPlan:
         if first_bin < 0 or n_bins < 1 or first_bin + n_bins > self.n_window // 2 + 1:
             raise ValueError(f"a window of {self.n_window} samples has no {n_bins} bins from {first_bin} on")
         self.room = 2 * max(radices)
-        self._plan_passes(radices)
+        if max(radices) > (LARGE_PRIME_OF_REAL if self.odd else LARGE_PRIME):
+            self.chirp = Chirp(self.points)
+            self.room = self.chirp.room
+            radices = [self.points]
+        self.n_passes = len(radices)
+        self.table = plan_passes(self.passes, self.points, radices)
         self.joined = radices[0] in (2, 3, 4, 5, 8, 9)
         self.order = self._sample_order(radices[0])
         window = np.asarray(np.asarray(window) * (1.0 if self.odd else 0.5), np.float32)
@@ -61,36 +65,16 @@ cdef class SpectrogramPlan:
         self.n_bins = n_bins
         self._plan_pairs(radices, first_bin)
         self.filtered = filters is not None
-        if filters is None:
+        if not self.filtered:
             filters = [(first_bin + i, np.ones(1)) for i in range(n_bins)]
         if any(first < first_bin or first + len(weights) > first_bin + n_bins for first, weights in filters):
             raise ValueError(f"a filter reaches beyond the {n_bins} bins from {first_bin} on")
         self.n_rows = len(filters)
         self.row_bins = np.array([first for first, _ in filters], np.int32) - first_bin
-        # bands of a multiple of four bins, so that the processor guesses right where one ends
+        # bands of a multiple of four bins, which are summed four at a time
         padded = [np.pad(weights, (0, (4 - len(weights) % 4) % 4)) for _, weights in filters]
         self.row_starts = np.cumsum([0, *map(len, padded)]).astype(np.int32)
         self.weights = np.concatenate(padded).astype(np.float32)
-
-    def _plan_passes(self, radices):
-        cdef Py_ssize_t n = self.points, offset = 0
-        cdef int i
-        tables = []
-        starts = []
-        self.n_passes = len(radices)
-        for i, radix in enumerate(radices):
-            self.passes[i].radix = radix
-            self.passes[i].m = n // radix
-            twiddle = np.outer(np.arange(n // radix), np.arange(1, radix)) / n
-            for turns in (twiddle, np.arange(radix) / radix):
-                starts.append(offset)
-                tables.append(np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], -1).ravel().astype(np.float32))
-                offset += tables[len(tables) - 1].size
-            n //= radix
-        self.table = np.concatenate(tables)
-        for i in range(self.n_passes):
-            self.passes[i].twiddle = &self.table[starts[2 * i]]
-            self.passes[i].root = &self.table[starts[2 * i + 1]]
 
     def _sample_order(self, Py_ssize_t radix):
         """The samples of a frame in the order in which the first pass wants them."""
@@ -172,13 +156,22 @@ cdef class SpectrogramPlan:
             begin(outer, frames, window, self.odd, re, im, self.apart)
         elif self.odd:
             load_real(frames, window, 0, self.points, re)
-            one_real_pass(outer, re, im, keep)
+            if self.chirp is None:
+                one_real_pass(outer, re, im, keep)
+            else:
+                memset(im, 0, self.points * sizeof(vf))
+                self.chirp.transform(re, im, keep)
         else:
             for i in range(self.points):
                 load_complex(frames, window, i, 1, keep)
                 re[i] = keep[0]
                 im[i] = keep[1]
-            one_pass(outer, re, im, keep, 1)
+            if self.chirp is None:
+                one_pass(outer, re, im, keep, 1)
+            else:
+                self.chirp.transform(re, im, keep)
+                self.join(re, im, power, 0, self.pairs.shape[0])
+                return
         if self.odd:
             finish_real_transform(outer, self.n_passes, re, im, keep)
             self.square(re, im, power)
@@ -258,18 +251,3 @@ cdef class SpectrogramPlan:
             c = c + weights[i + 2] * power[i + 2]
             d = d + weights[i + 3] * power[i + 3]
         return (a + b) + (c + d)
-
-
-cdef inline void level(vf* tile, int scale, float floor) noexcept nogil:
-    """From powers to levels, LANES rows at once, so that one need not wait for the other."""
-    cdef float tenth = 4.342944819032518
-    cdef int i
-    if scale == LOG1P:
-        for i in range(LANES):
-            tile[i] = log1p_lanes(tile[i])
-    elif scale == DECIBEL:
-        for i in range(LANES):
-            tile[i] = tenth * log_lanes(larger(tile[i], splat(floor)))
-    elif scale == NATURAL:
-        for i in range(LANES):
-            tile[i] = log_lanes(larger(tile[i], splat(floor)))
