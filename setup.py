@@ -26,7 +26,7 @@ DIRECTIVES = {
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
     "v3": ["-march=x86-64-v3"],
-    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512", "-mtune=skylake-avx512"],
 }
 
 

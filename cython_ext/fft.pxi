@@ -65,42 +65,20 @@ cdef void one_pass(const Pass* step, vf* re, vf* im, vf* keep, Py_ssize_t blocks
             butterfly5(re, im, m, re, im, m, w, False)
             for j in range(1, m):
                 butterfly5(re + j, im + j, m, re + j, im + j, m, w + 8 * j, True)
+        elif radix == 9:
+            butterfly9(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly9(re + j, im + j, m, re + j, im + j, m, w + 16 * j, True)
+        elif radix == 11:
+            butterfly11(re, im, m, re, im, m, w, False)
+            for j in range(1, m):
+                butterfly11(re + j, im + j, m, re + j, im + j, m, w + 20 * j, True)
         else:
             butterfly_odd(re, im, m, w, step.root, radix, keep, False)
             for j in range(1, m):
                 butterfly_odd(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep, True)
         re += radix * m
         im += radix * m
-
-
-cdef void outer_butterfly(
-    const Pass* step, const vf* from_re, const vf* from_im, vf* re, vf* im, Py_ssize_t apart,
-    Py_ssize_t j, Py_ssize_t count,
-) noexcept nogil:
-    """Butterflies j to j + count of a first pass, from `count` points per leg that stand close together.
-
-    The sequences go to places `apart` from each other.
-    """
-    cdef Py_ssize_t i
-    cdef int radix = step.radix
-    cdef const float* w = step.twiddle + 2 * (radix - 1) * j
-    re += j
-    im += j
-    if radix == 8:
-        for i in range(count):
-            butterfly8(from_re + i, from_im + i, count, re + i, im + i, apart, w + 14 * i, True)
-    elif radix == 4:
-        for i in range(count):
-            butterfly4(from_re + i, from_im + i, count, re + i, im + i, apart, w + 6 * i, True)
-    elif radix == 2:
-        for i in range(count):
-            butterfly2(from_re + i, from_im + i, count, re + i, im + i, apart, w + 2 * i, True)
-    elif radix == 3:
-        for i in range(count):
-            butterfly3(from_re + i, from_im + i, count, re + i, im + i, apart, w + 4 * i, True)
-    else:
-        for i in range(count):
-            butterfly5(from_re + i, from_im + i, count, re + i, im + i, apart, w + 8 * i, True)
 
 
 cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nogil:
@@ -113,24 +91,10 @@ cdef void one_real_pass(const Pass* step, vf* re, vf* im, vf* keep) noexcept nog
             real_butterfly3(re + j, m, re + j, im + j, m, w + 4 * j, True)
         elif radix == 5:
             real_butterfly5(re + j, m, re + j, im + j, m, w + 8 * j, True)
+        elif radix == 9:
+            real_butterfly9(re + j, m, re + j, im + j, m, w + 16 * j, True)
         else:
             real_butterfly(re + j, im + j, m, w + 2 * (radix - 1) * j, step.root, radix, keep, True)
-
-
-cdef void outer_real_butterfly(
-    const Pass* step, const vf* points, vf* re, vf* im, Py_ssize_t j, Py_ssize_t count
-) noexcept nogil:
-    """Butterflies j to j + count of a first pass over real points, from `count` points per leg that stand close together."""
-    cdef Py_ssize_t i
-    cdef const float* w = step.twiddle + 2 * (step.radix - 1) * j
-    re += j
-    im += j
-    if step.radix == 3:
-        for i in range(count):
-            real_butterfly3(points + i, count, re + i, im + i, step.m, w + 4 * i, True)
-    else:
-        for i in range(count):
-            real_butterfly5(points + i, count, re + i, im + i, step.m, w + 8 * i, True)
 
 
 cdef void finish_real_transform(const Pass* step, int n_passes, vf* re, vf* im, vf* keep) noexcept nogil:
@@ -145,8 +109,31 @@ cdef void finish_real_transform(const Pass* step, int n_passes, vf* re, vf* im, 
     im[0] = splat(0)
 
 
+cdef plan_passes(Pass* passes, Py_ssize_t n, radices):
+    """Fill in the passes of a transform of n points; returns the tables that they point into."""
+    cdef Py_ssize_t offset = 0
+    cdef int i
+    cdef float[::1] table
+    tables = []
+    starts = []
+    for i, radix in enumerate(radices):
+        passes[i].radix = radix
+        passes[i].m = n // radix
+        twiddle = np.outer(np.arange(n // radix), np.arange(1, radix)) / n
+        for turns in (twiddle, np.arange(radix) / radix):
+            starts.append(offset)
+            tables.append(np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], -1).ravel().astype(np.float32))
+            offset += tables[len(tables) - 1].size
+        n //= radix
+    table = np.concatenate(tables)
+    for i in range(len(radices)):
+        passes[i].twiddle = &table[starts[2 * i]]
+        passes[i].root = &table[starts[2 * i + 1]]
+    return table
+
+
 def factors(Py_ssize_t n):
-    """The radices that a transform of n points is made of: eights and fours first, large primes last."""
+    """The radices that a transform of n points is made of: eights, fours and nines first, large primes last."""
     found = []
     cdef Py_ssize_t twos = 0, p = 3
     while n > 1 and n % 2 == 0:
@@ -157,6 +144,9 @@ def factors(Py_ssize_t n):
     elif twos:
         fours = {0: 0, 1: 2, 2: 1}[twos % 3]
         found = [8] * ((twos - 2 * fours) // 3) + [4] * fours
+    while n > 1 and n % 9 == 0:
+        found.append(9)
+        n //= 9
     while n > 1:
         while n % p == 0:
             found.append(p)

@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__AVX__)
-#include <immintrin.h>
-#endif
-
 #if defined(__AVX512F__)
 #define LANES 16
 #elif defined(__AVX__)
@@ -26,9 +22,7 @@
 
 typedef float vf __attribute__((vector_size(LANE_BYTES)));
 typedef int32_t vi __attribute__((vector_size(LANE_BYTES)));
-typedef float vf_loose __attribute__((vector_size(LANE_BYTES), aligned(2), may_alias)); /* also pairs of int16 */
-typedef int32_t vi_loose __attribute__((vector_size(LANE_BYTES), aligned(2), may_alias));
-typedef int16_t vh_loose __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+typedef float vf_loose __attribute__((vector_size(LANE_BYTES), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline, unused))
 
@@ -41,7 +35,6 @@ INLINE vf *new_lanes(size_t count) {
 
 INLINE vf splat(float value) { return value - (vf){0}; }
 INLINE vf load_float(const float *from) { return (vf)*(const vf_loose *)from; }
-INLINE vf load_short(const int16_t *from) { return __builtin_convertvector(*(const vh_loose *)from, vf); }
 INLINE void store_float(float *to, vf value) { *(vf_loose *)to = (vf_loose)value; }
 /* The first `count` lanes only, in memory that may end there; the others are 0. */
 INLINE vf load_some(const float *from, ptrdiff_t count) {
@@ -110,42 +103,46 @@ INLINE void transpose(vf *tile) {
     transpose_fours(tile);
 }
 
-/* Four samples of frame `f`, of frame `f + 4`, and so on, in one vector: the large exchanges of a transposition, done by
- * loading, which is cheaper than shuffling. */
-INLINE vf load_fours(const float *const *frames, ptrdiff_t at) {
-#if LANES == 16
-    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(frames[0] + at));
-    v = _mm512_insertf32x4(v, _mm_loadu_ps(frames[4] + at), 1);
-    v = _mm512_insertf32x4(v, _mm_loadu_ps(frames[8] + at), 2);
-    return (vf)_mm512_insertf32x4(v, _mm_loadu_ps(frames[12] + at), 3);
-#elif LANES == 8
-    __m256 v = _mm256_castps128_ps256(_mm_loadu_ps(frames[0] + at));
-    return (vf)_mm256_insertf128_ps(v, _mm_loadu_ps(frames[4] + at), 1);
-#else
-    return load_float(frames[0] + at);
-#endif
+/* to[i * width + k] = from[k * hop + i], four by four. */
+typedef float four __attribute__((vector_size(16)));
+typedef int32_t four_places __attribute__((vector_size(16)));
+typedef float four_loose __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int16_t eight __attribute__((vector_size(16)));
+typedef int16_t eight_loose __attribute__((vector_size(16), aligned(2), may_alias));
+#define LOW_EIGHT ((eight){0, 8, 1, 9, 2, 10, 3, 11})
+#define HIGH_EIGHT ((eight){4, 12, 5, 13, 6, 14, 7, 15})
+INLINE void turn_fours(four a, four b, four c, four d, float *to, ptrdiff_t width) {
+    four p = __builtin_shuffle(a, b, (four_places){0, 4, 1, 5}), q = __builtin_shuffle(c, d, (four_places){0, 4, 1, 5});
+    four r = __builtin_shuffle(a, b, (four_places){2, 6, 3, 7}), s = __builtin_shuffle(c, d, (four_places){2, 6, 3, 7});
+    *(four_loose *)to = __builtin_shuffle(p, q, (four_places){0, 1, 4, 5});
+    *(four_loose *)(to + width) = __builtin_shuffle(p, q, (four_places){2, 3, 6, 7});
+    *(four_loose *)(to + 2 * width) = __builtin_shuffle(r, s, (four_places){0, 1, 4, 5});
+    *(four_loose *)(to + 3 * width) = __builtin_shuffle(r, s, (four_places){2, 3, 6, 7});
 }
-
-/* LANES samples of LANES frames, one frame per lane. */
-INLINE void tile_of_floats(const float *const *frames, ptrdiff_t at, vf *tile) {
-    for (int i = 0; i < LANES; i++) tile[i] = load_fours(frames + i % 4, at + i / 4 * 4);
-    transpose_fours(tile);
+INLINE four four_floats(const float *from) { return (four)*(const four_loose *)from; }
+INLINE void turn_floats(const float *from, ptrdiff_t hop, float *to, ptrdiff_t width) {
+    turn_fours(four_floats(from), four_floats(from + hop), four_floats(from + 2 * hop), four_floats(from + 3 * hop), to, width);
 }
-INLINE void tile_of_shorts(const int16_t *const *frames, ptrdiff_t at, vf *tile) {
-    for (int i = 0; i < LANES; i++) tile[i] = load_short(frames[i] + at);
-    transpose(tile);
-}
-
-/* LANES pairs of 16-bit samples of LANES frames: a pair is one 32-bit number until it is where it belongs. */
-INLINE void tile_of_pairs(const int16_t *const *frames, ptrdiff_t at, vf *first, vf *second) {
-    for (int i = 0; i < LANES; i++) first[i] = load_fours((const float *const *)frames + i % 4, (at + i / 4 * 8) / 2);
-    transpose_fours(first);
-    for (int i = 0; i < LANES; i++) {
-        vi pair = (vi)first[i];
-        first[i] = __builtin_convertvector((pair << 16) >> 16, vf);
-        second[i] = __builtin_convertvector(pair >> 16, vf);
+/* The same for eight lines: pairs of 16-bit samples are interleaved twice, then widened. */
+INLINE void turn_shorts(const int16_t *from, ptrdiff_t hop, float *to, ptrdiff_t width) {
+    eight a = *(const eight_loose *)from, b = *(const eight_loose *)(from + hop);
+    eight c = *(const eight_loose *)(from + 2 * hop), d = *(const eight_loose *)(from + 3 * hop);
+    four_places p = (four_places)__builtin_shuffle(a, b, LOW_EIGHT), q = (four_places)__builtin_shuffle(c, d, LOW_EIGHT);
+    four_places r = (four_places)__builtin_shuffle(a, b, HIGH_EIGHT), s = (four_places)__builtin_shuffle(c, d, HIGH_EIGHT);
+    eight lines[4] = {(eight)__builtin_shuffle(p, q, (four_places){0, 4, 1, 5}),
+                      (eight)__builtin_shuffle(p, q, (four_places){2, 6, 3, 7}),
+                      (eight)__builtin_shuffle(r, s, (four_places){0, 4, 1, 5}),
+                      (eight)__builtin_shuffle(r, s, (four_places){2, 6, 3, 7})};
+    for (int i = 0; i < 4; i++) {
+        four_places low = (four_places)__builtin_shuffle((eight){0}, lines[i], LOW_EIGHT) >> 16;
+        four_places high = (four_places)__builtin_shuffle((eight){0}, lines[i], HIGH_EIGHT) >> 16;
+        *(four_loose *)(to + 2 * i * width) = __builtin_convertvector(low, four);
+        *(four_loose *)(to + (2 * i + 1) * width) = __builtin_convertvector(high, four);
     }
 }
+
+/* Ask for memory that will be read a little later; any address will do. */
+INLINE void fetch(const void *address) { __builtin_prefetch(address, 0, 2); }
 
 /* Natural logarithm of normal positive numbers to about 1 ulp (the polynomial of Cephes' logf by S. Moshier). */
 INLINE vf log_lanes(vf x) {

@@ -1,10 +1,8 @@
 # Frames of sound -> rows of a spectrogram: window, transform, power, bands and logarithm, LANES frames side by side.
 
-cdef enum:
-    LOG1P = 0
-    DECIBEL = 1
-    NATURAL = 2
-    POWER = 3
+cdef enum:                     # prime factors above these are faster by a chirp
+    LARGE_PRIME = 120
+    LARGE_PRIME_OF_REAL = 340
 
 
 cdef class SpectrogramPlan:
@@ -25,15 +23,19 @@ cdef class SpectrogramPlan:
 
     cdef Pass passes[MAX_PASSES]
     cdef int n_passes
-    cdef bint odd, filtered, tiled
-    cdef Py_ssize_t n_window, points, n_rows, room, apart, gap
-    cdef float[::1] table, window, short_window
-    # the numbers k and their mirrors, in groups that are complete once two sequences of the first pass are; of an odd
-    # length, the wanted numbers
-    cdef int[::1] here, there, group_ends
-    cdef float[::1] cosine, sine
-    # row i: the powers at index[row_starts[i]:row_starts[i + 1]] times weights
-    cdef int[::1] index, row_starts
+    cdef bint odd, filtered, joined
+    cdef Py_ssize_t n_window, points, n_bins, n_rows, room, apart, gap
+    cdef float[::1] table
+    cdef Chirp chirp                       # which replaces all passes, or None
+    cdef int[::1] order                    # the samples of a frame, as the first pass wants them; their windows
+    cdef float[::1] window, short_window
+    # [n, 4]: where the numbers k and their mirrors stand, where the powers of bins k and points - k go; in groups that are
+    # complete once two sequences of the first pass are. Of an odd length [n, 2]: a number, its power.
+    cdef int[:, ::1] pairs
+    cdef int[::1] group_ends
+    cdef float[::1] turns
+    # row i: the powers of bins row_bins[i] on, times weights[row_starts[i]:row_starts[i + 1]]
+    cdef int[::1] row_bins, row_starts
     cdef float[::1] weights
 
     def __init__(self, window, Py_ssize_t first_bin, Py_ssize_t n_bins, filters=None):
@@ -46,62 +48,60 @@ cdef class SpectrogramPlan:
         if first_bin < 0 or n_bins < 1 or first_bin + n_bins > self.n_window // 2 + 1:
             raise ValueError(f"a window of {self.n_window} samples has no {n_bins} bins from {first_bin} on")
         self.room = 2 * max(radices)
-        self.window = np.asarray(np.asarray(window) * (1.0 if self.odd else 0.5), np.float32)
-        self.short_window = np.asarray(self.window) / np.float32(32768)
-        self._plan_passes(radices)
-        self.tiled = self.passes[0].m >= LANES and radices[0] in (2, 3, 4, 5, 8)
-        # Numbers that are used together must not stand a power of two apart: they would share the same few cache lines.
-        self.apart = self.passes[0].m + (16 // LANES if self.tiled and not self.odd else 0)
-        self.gap = radices[0] * self.apart + 64 // LANES
-        where = self._plan_pairs(radices, first_bin, n_bins)
-        self.filtered = filters is not None
-        if filters is None:
-            filters = [(first_bin + i, np.ones(1)) for i in range(n_bins)]
-        self.n_rows = len(filters)
-        bins = [first + np.arange(len(weights)) for first, weights in filters]
-        self.index = np.concatenate([where[some] for some in bins]).astype(np.int32)
-        self.row_starts = np.cumsum([0, *map(len, bins)]).astype(np.int32)
-        self.weights = np.concatenate([np.asarray(weights, np.float32) for _, weights in filters])
-
-    def _plan_passes(self, radices):
-        cdef Py_ssize_t n = self.points, offset = 0
-        cdef int i
-        tables = []
-        starts = []
+        if max(radices) > (LARGE_PRIME_OF_REAL if self.odd else LARGE_PRIME):
+            self.chirp = Chirp(self.points)
+            self.room = self.chirp.room
+            radices = [self.points]
         self.n_passes = len(radices)
-        for i, radix in enumerate(radices):
-            self.passes[i].radix = radix
-            self.passes[i].m = n // radix
-            twiddle = np.outer(np.arange(n // radix), np.arange(1, radix)) / n
-            for turns in (twiddle, np.arange(radix) / radix):
-                starts.append(offset)
-                tables.append(np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], -1).ravel().astype(np.float32))
-                offset += tables[len(tables) - 1].size
-            n //= radix
-        self.table = np.concatenate(tables)
-        for i in range(self.n_passes):
-            self.passes[i].twiddle = &self.table[starts[2 * i]]
-            self.passes[i].root = &self.table[starts[2 * i + 1]]
+        self.table = plan_passes(self.passes, self.points, radices)
+        self.joined = radices[0] in (2, 3, 4, 5, 8, 9)
+        self.order = self._sample_order(radices[0])
+        window = np.asarray(np.asarray(window) * (1.0 if self.odd else 0.5), np.float32)
+        self.window = window[np.asarray(self.order)]
+        self.short_window = np.asarray(self.window) / np.float32(32768)
+        # Numbers that are used together must not stand a power of two apart: they would share the same few cache lines.
+        self.apart = self.passes[0].m + (16 // LANES if self.joined and not self.odd else 0)
+        self.gap = radices[0] * self.apart + 64 // LANES
+        self.n_bins = n_bins
+        self._plan_pairs(radices, first_bin)
+        self.filtered = filters is not None
+        if not self.filtered:
+            filters = [(first_bin + i, np.ones(1)) for i in range(n_bins)]
+        if any(first < first_bin or first + len(weights) > first_bin + n_bins for first, weights in filters):
+            raise ValueError(f"a filter reaches beyond the {n_bins} bins from {first_bin} on")
+        self.n_rows = len(filters)
+        self.row_bins = np.array([first for first, _ in filters], np.int32) - first_bin
+        # bands of a multiple of four bins, which are summed four at a time
+        padded = [np.pad(weights, (0, (4 - len(weights) % 4) % 4)) for _, weights in filters]
+        self.row_starts = np.cumsum([0, *map(len, padded)]).astype(np.int32)
+        self.weights = np.concatenate(padded).astype(np.float32)
 
-    def _plan_pairs(self, radices, first_bin, n_bins):
-        """Which numbers to join; where the power of every bin will stand."""
+    def _sample_order(self, Py_ssize_t radix):
+        """The samples of a frame in the order in which the first pass wants them."""
+        points = np.arange(self.points).reshape(radix, -1).T.ravel() if self.joined else np.arange(self.points)
+        if not self.odd:
+            points = (2 * points[:, None] + [0, 1]).ravel()
+        return points.astype(np.int32)
+
+    def _plan_pairs(self, radices, first_bin):
+        """Which numbers to join, and where their powers go; those of bins that nobody wants, behind all that is read."""
         place = positions(radices, self.apart)
-        bins = np.arange(self.n_window // 2 + 1)
         if self.odd:
-            where = place[real_numbers(bins, radices)]
-            self.here = self.there = where[first_bin : first_bin + n_bins].astype(np.int32)
-            return where
+            bins = np.arange(self.n_bins)
+            self.pairs = np.stack([place[real_numbers(first_bin + bins, radices)], bins], -1).astype(np.int32)
+            return
         k = np.arange(self.points // 2 + 1)
-        wanted = np.isin(bins, np.arange(first_bin, first_bin + n_bins))
-        k = k[wanted[k] | wanted[self.points - k]]
+        low, high = k - first_bin, self.points - k - first_bin
+        low[(low < 0) | (low >= self.n_bins)] = self.n_bins + 3
+        high[(high < 0) | (high >= self.n_bins)] = self.n_bins + 3
         group = np.minimum(k % radices[0], -k % radices[0])
-        k = k[np.argsort(group, kind="stable")]
-        self.group_ends = np.cumsum(np.bincount(group, minlength=radices[0] // 2 + 1)).astype(np.int32)
-        self.here = place[k].astype(np.int32)
-        self.there = place[-k % self.points].astype(np.int32)
-        self.cosine = np.cos(2 * np.pi * k / self.n_window).astype(np.float32)
-        self.sine = np.sin(2 * np.pi * k / self.n_window).astype(np.float32)
-        return np.where(2 * bins <= self.points, place[bins % self.points], place[-bins % self.points] + self.gap)
+        order = np.argsort(group, kind="stable")
+        order = order[(low < self.n_bins)[order] | (high < self.n_bins)[order]]
+        self.group_ends = np.cumsum(np.bincount(group[order], minlength=radices[0] // 2 + 1)).astype(np.int32)
+        pairs = np.stack([place[k], place[-k % self.points], low, high], -1)
+        self.pairs = np.ascontiguousarray(pairs[order], np.int32)
+        angle = 2 * np.pi * k[order] / self.n_window
+        self.turns = np.stack([np.cos(angle), np.sin(angle)], -1).ravel().astype(np.float32)
 
     def rows(
         self, const sample[::1] sound, Py_ssize_t start, Py_ssize_t hop, Py_ssize_t n_frames, float[:, ::1] out, int scale,
@@ -111,124 +111,143 @@ cdef class SpectrogramPlan:
 
         Returns the number of the first frame that is not finite, or -1.
         """
-        cdef Py_ssize_t frame, bad = -1
-        cdef vf* re
+        cdef Py_ssize_t i, frame, bad = -1, lines = min(hop, self.n_window), width, n_fetch
+        cdef vf* power
+        cdef Frames frames
         if n_frames < 1:
             return -1
         if start < 0 or hop < 1 or start + (n_frames - 1) * hop + self.n_window > sound.shape[0]:
             raise ValueError("the frames reach beyond the sound")
         if out.shape[0] < n_frames or out.shape[1] < self.n_rows:
             raise ValueError("the rows do not fit")
-        re = new_lanes(2 * self.gap + max(self.room, 16 * LANES))
-        if re == NULL:
+        hop = min(hop, sound.shape[0])
+        width = (LANES + (self.n_window - 1) // hop + 3) // 4 * 4
+        n_fetch = LANES * hop * <Py_ssize_t>sizeof(sample) // 64 if hop <= self.n_window else 0
+        power = new_lanes(
+            self.n_bins + 4 + self.room + 2 * self.gap + (2 * self.n_window + lines * width) // LANES + 2
+        )
+        if power == NULL:
             raise MemoryError
+        memset(power + self.n_bins, 0, 4 * sizeof(vf))
+        frames.place = <Py_ssize_t*>(power + self.n_bins + 4 + self.room + 2 * self.gap)
+        frames.turned = <float*>(frames.place + self.n_window)
+        frames.n_fetch = (n_fetch + self.passes[0].m - 1) // self.passes[0].m
         with nogil:
+            for i in range(self.n_window):
+                frames.place[i] = self.order[i] % hop * width + self.order[i] // hop
             for frame from 0 <= frame < n_frames by LANES:
-                self.powers(&sound[start], frame, n_frames, hop, re)
-                bad = self.emit(re, frame, n_frames, &out[0, 0], out.shape[1], scale, floor)
+                frames.ahead = <const char*>(&sound[start] + (frame + width) * hop)
+                turn(&sound[start + frame * hop], sound.shape[0] - start - frame * hop, hop, lines, width, frames.turned)
+                self.powers(&frames, &self.window[0] if sample is float else &self.short_window[0], power)
+                bad = self.emit(power, frame, n_frames, &out[0, 0], out.shape[1], scale, floor)
                 if bad >= 0:
                     break
-        free(re)
+        free(power)
         return bad
 
-    cdef void powers(self, const sample* sound, Py_ssize_t first, Py_ssize_t n_frames, Py_ssize_t hop, vf* re) noexcept nogil:
-        """The powers of the wanted bins of the next frames, at self.index; lanes past the last frame repeat it."""
-        cdef const sample* frames[LANES]
+    cdef void powers(self, const Frames* frames, const float* window, vf* power) noexcept nogil:
+        """The powers of the wanted bins of the next LANES frames."""
+        cdef vf* keep = power + self.n_bins + 4
+        cdef vf* re = keep + self.room
         cdef vf* im = re + self.gap
-        cdef vf* keep = re + 2 * self.gap
         cdef const Pass* outer = &self.passes[0]
-        cdef const float* window = &self.window[0] if sample is float else &self.short_window[0]
-        cdef Py_ssize_t group, begin = 0, i
-        for i in range(LANES):
-            frames[i] = sound + min(first + i, n_frames - 1) * hop
-        if self.tiled:
-            load_and_begin(outer, frames, window, self.odd, re, im, self.apart, keep)
-        else:
-            load(frames, window, self.points, self.odd, re, im)
-            if self.odd:
+        cdef Py_ssize_t group, first = 0, i
+        if self.joined:
+            begin(outer, frames, window, self.odd, re, im, self.apart)
+        elif self.odd:
+            load_real(frames, window, 0, self.points, re)
+            if self.chirp is None:
                 one_real_pass(outer, re, im, keep)
             else:
+                memset(im, 0, self.points * sizeof(vf))
+                self.chirp.transform(re, im, keep)
+        else:
+            for i in range(self.points):
+                load_complex(frames, window, i, 1, keep)
+                re[i] = keep[0]
+                im[i] = keep[1]
+            if self.chirp is None:
                 one_pass(outer, re, im, keep, 1)
+            else:
+                self.chirp.transform(re, im, keep)
+                self.join(re, im, power, 0, self.pairs.shape[0])
+                return
         if self.odd:
             finish_real_transform(outer, self.n_passes, re, im, keep)
-            self.square(re, im)
+            self.square(re, im, power)
             return
         for group in range(outer.radix // 2 + 1):
             transform(outer + 1, self.n_passes - 1, re + group * self.apart, im + group * self.apart, keep, 1)
             if 0 < group < outer.radix - group:
                 i = outer.radix - group
                 transform(outer + 1, self.n_passes - 1, re + i * self.apart, im + i * self.apart, keep, 1)
-            self.join(re, im, begin, self.group_ends[group])
-            begin = self.group_ends[group]
+            self.join(re, im, power, first, self.group_ends[group])
+            first = self.group_ends[group]
 
-    cdef void join(self, vf* re, vf* im, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-        """From the numbers k and their mirrors to the powers of bins k and points - k, in place."""
-        cdef Py_ssize_t pair, a, b
+    cdef void join(self, const vf* re, const vf* im, vf* power, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+        """From the numbers k and their mirrors to the powers of bins k and points - k."""
+        cdef const int* pair
+        cdef const float* turn
+        cdef Py_ssize_t i
         cdef vf sum_re, sum_im, dif_re, dif_im, x, y
-        cdef float c, s
-        for pair in range(begin, end):
-            a = self.here[pair]
-            b = self.there[pair]
-            sum_re = re[a] + re[b]
-            dif_im = im[a] - im[b]
-            sum_im = im[a] + im[b]
-            dif_re = re[b] - re[a]
-            c = self.cosine[pair]
-            s = self.sine[pair]
-            x = c * sum_im + s * dif_re
-            y = c * dif_re - s * sum_im
-            re[a] = (sum_re + x) * (sum_re + x) + (dif_im + y) * (dif_im + y)
-            im[a] = (sum_re - x) * (sum_re - x) + (dif_im - y) * (dif_im - y)
+        for i in range(begin, end):
+            pair = &self.pairs[i, 0]
+            turn = &self.turns[2 * i]
+            sum_re = re[pair[0]] + re[pair[1]]
+            dif_im = im[pair[0]] - im[pair[1]]
+            sum_im = im[pair[0]] + im[pair[1]]
+            dif_re = re[pair[1]] - re[pair[0]]
+            x = turn[0] * sum_im + turn[1] * dif_re
+            y = turn[0] * dif_re - turn[1] * sum_im
+            power[pair[2]] = (sum_re + x) * (sum_re + x) + (dif_im + y) * (dif_im + y)
+            power[pair[3]] = (sum_re - x) * (sum_re - x) + (dif_im - y) * (dif_im - y)
 
-    cdef void square(self, vf* re, vf* im) noexcept nogil:
-        """From numbers to powers, in place."""
-        cdef Py_ssize_t i, a
-        for i in range(self.here.shape[0]):
-            a = self.here[i]
-            re[a] = re[a] * re[a] + im[a] * im[a]
+    cdef void square(self, const vf* re, const vf* im, vf* power) noexcept nogil:
+        """From numbers to powers."""
+        cdef const int* pair
+        cdef Py_ssize_t i
+        for i in range(self.n_bins):
+            pair = &self.pairs[i, 0]
+            power[pair[1]] = re[pair[0]] * re[pair[0]] + im[pair[0]] * im[pair[0]]
 
     cdef Py_ssize_t emit(
         self, const vf* power, Py_ssize_t first, Py_ssize_t n_frames, float* out, Py_ssize_t stride, int scale, float floor
     ) noexcept nogil:
         """Rows and their levels, turned back to one line per frame; the first frame that is not finite, or -1."""
         cdef vf tile[LANES]
-        cdef vf value, check = splat(0)
-        cdef float zero = 0, tenth = 4.342944819032518
+        cdef vf check = splat(0)
+        cdef float zero = 0
         cdef Py_ssize_t row, i, width, n = min(<Py_ssize_t>LANES, n_frames - first)
         out += first * stride
         for row from 0 <= row < self.n_rows by LANES:
             width = min(<Py_ssize_t>LANES, self.n_rows - row)
-            for i in range(width):
-                value = self.band(power, row + i) if self.filtered else power[self.index[row + i]]
-                check = check + zero * value
-                if scale == LOG1P:
-                    tile[i] = log1p_lanes(value)
-                elif scale == DECIBEL:
-                    tile[i] = tenth * log_lanes(larger(value, splat(floor)))
-                elif scale == NATURAL:
-                    tile[i] = log_lanes(larger(value, splat(floor)))
-                else:
-                    tile[i] = value
             for i in range(width, LANES):
                 tile[i] = splat(0)
+            for i in range(width):
+                tile[i] = self.band(power, row + i) if self.filtered else power[row + i]
+                check = check + zero * tile[i]
+            level(tile, scale, floor)
             transpose(tile)
-            for i in range(n):
-                if width == LANES:
+            if n == LANES and width == LANES:
+                for i in range(LANES):
                     store_float(out + i * stride + row, tile[i])
-                else:
-                    store_some(out + i * stride + row, tile[i], width)
+                continue
+            for i in range(n):
+                store_some(out + i * stride + row, tile[i], width)
         for i in range(n):
             if lane(&check, <int>i) != 0:
                 return first + i
         return -1
 
     cdef inline vf band(self, const vf* power, Py_ssize_t row) noexcept nogil:
-        """One filter, as two sums so that neither waits for the other."""
-        cdef Py_ssize_t i, begin = self.row_starts[row], end = self.row_starts[row + 1]
-        cdef vf even = splat(0), odd = splat(0)
-        for i from begin <= i < end - 1 by 2:
-            even = even + self.weights[i] * power[self.index[i]]
-            odd = odd + self.weights[i + 1] * power[self.index[i + 1]]
-        if (end - begin) % 2:
-            even = even + self.weights[end - 1] * power[self.index[end - 1]]
-        return even + odd
+        """One filter, as four sums so that none waits for the others."""
+        cdef const float* weights = &self.weights[0]
+        cdef Py_ssize_t i
+        cdef vf a = splat(0), b = splat(0), c = splat(0), d = splat(0)
+        power += self.row_bins[row] - self.row_starts[row]
+        for i from self.row_starts[row] <= i < self.row_starts[row + 1] by 4:
+            a = a + weights[i] * power[i]
+            b = b + weights[i + 1] * power[i + 1]
+            c = c + weights[i + 2] * power[i + 2]
+            d = d + weights[i + 3] * power[i + 3]
+        return (a + b) + (c + d)

@@ -57,6 +57,38 @@ def test_any_plan(data):
     assert (out[:, n_rows:] == GUARD).all()
 
 
+@pytest.mark.parametrize("n_window", [81, 99, 162, 254, 347, 891, 892, 990, 1021, 1024, 2006])
+def test_windows_of_all_kinds_of_factors(n_window):
+    rng = np.random.default_rng(n_window)
+    hop = n_window // 7
+    sound, window = rng.normal(size=5 + 36 * hop + n_window).astype(np.float32), rng.uniform(0.1, 1, n_window)
+    out = np.empty((37, n_window // 2 + 1), np.float32)
+    assert kernels.SpectrogramPlan(window, 0, n_window // 2 + 1).rows(sound, 5, hop, 37, out, 3, 0.0) == -1
+    frames = np.lib.stride_tricks.sliding_window_view(sound.astype(np.float64), n_window)
+    power = np.abs(np.fft.rfft(frames[5::hop][:37] * window)) ** 2
+    np.testing.assert_allclose(out, power, rtol=1e-5, atol=2e-6 * power.max())
+
+
+def test_a_frame_does_not_depend_on_those_beside_it():
+    sound = np.random.default_rng(0).normal(size=9000).astype(np.float32)
+    filters = [(3, np.ones(7)), (9, np.ones(4))]
+    for n_window in (64, 254, 891):
+        plan = kernels.SpectrogramPlan(np.hanning(n_window), 2, 20, filters)
+        whole = np.empty((100, 2), np.float32)
+        plan.rows(sound, 0, 80, 100, whole, 1, 1e-10)
+        for first, n_frames in ((0, 1), (7, 3), (50, 33), (99, 1)):
+            some = np.empty((n_frames, 2), np.float32)
+            end = (first + n_frames - 1) * 80 + n_window
+            plan.rows(sound[:end].copy(), first * 80, 80, n_frames, some, 1, 1e-10)
+            np.testing.assert_array_equal(some, whole[first : first + n_frames])
+
+
+@pytest.mark.parametrize(("first", "count"), [(1, 3), (6, 4), (9, 1)])
+def test_filters_outside_the_bins(first, count):
+    with pytest.raises(ValueError, match="a filter reaches beyond"):
+        kernels.SpectrogramPlan(np.ones(16), 2, 7, [(first, np.ones(count))])
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n_frames=st.integers(1, 40),
