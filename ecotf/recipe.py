@@ -12,6 +12,7 @@ import yaml
 from ecotf.config import apply_overrides, read_yaml, validate
 from ecotf.errors import ConfigError
 from ecotf.training.plan import TrainingPlan
+from ecotf.tuning.config import TuningConfig
 
 
 class Recipe(TrainingPlan):
@@ -23,10 +24,13 @@ class Recipe(TrainingPlan):
         ``family/model``; the runs are kept under it.
     description
         One or two sentences: what it is, where it was published.
+    tuning
+        What a search over its settings may change; training does not look at it.
     """
 
     name: str
     description: str
+    tuning: TuningConfig | None = None
 
 
 def recipe_names() -> list[str]:

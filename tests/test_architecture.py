@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # A room imports only from rooms to its left. The kernels are compiled and import nothing, so anyone may use them.
 ARROWS = (
     "errors", "files", "config", "multilabel", "audio", "features", "datasets", "pipelines", "models", "detection",
-    "evaluation", "training", "recipe", "runs", "inference", "export", "commands",
+    "evaluation", "training", "tuning", "recipe", "runs", "inference", "export", "commands",
 )  # fmt: skip
 ANYONE = {"_kernels"}
 # Reading recordings, checking a manifest or writing detections must not cost the six seconds TensorFlow takes.

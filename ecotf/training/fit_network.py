@@ -19,7 +19,7 @@ from ecotf.models.network import Network
 from ecotf.pipelines.batches import AugmentationConfig, window_batches
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.pipelines.windows import WindowsConfig, WindowTable
-from ecotf.training.progress import Tell
+from ecotf.training.progress import EpochWatch, Tell
 
 _SAVE_EVERY_S = 15.0
 HISTORY = ["network", "epoch", "loss", "valid_loss"]
@@ -62,6 +62,7 @@ def fit_network(
     seed: int,
     checkpoint: Path,
     tell: Tell,
+    watch: EpochWatch | None = None,
 ) -> pd.DataFrame:
     """Fit ``network`` in place.
 
@@ -74,7 +75,7 @@ def fit_network(
 
     Returns
     -------
-    One row an epoch: ``network, epoch, loss, valid_loss``.
+    One row an epoch: ``network, epoch, loss, valid_loss``, and ``valid_score`` if there is a ``watch``.
 
     Raises
     ------
@@ -105,6 +106,8 @@ def fit_network(
     valid_set = window_batches(valid, valid_targets, valid_weights, spectrograms, windows, batch=stage.batch)
 
     while state.epoch < stage.epochs and state.waited < stage.patience:
+        if watch is not None and state.history:
+            watch.check(state.history)
         rng = np.random.default_rng([seed, state.epoch])
         batches = window_batches(
             train,
@@ -123,7 +126,8 @@ def fit_network(
                 f"network {network.config.name!r}: after epoch {state.epoch + 1} the loss is not a number; "
                 f"use a smaller learning_rate than {stage.learning_rate:g}"
             )
-        better = state.note(network.config.name, loss, valid_loss, stage)
+        measured = {} if watch is None else {"valid_score": watch.measure(model, valid_set, valid_targets)}
+        better = state.note(network.config.name, loss, valid_loss, stage, measured)
         tell(
             f"{network.config.name}: epoch {state.epoch}/{stage.epochs}  loss {loss:.4f}  validation {valid_loss:.4f}"
             + ("  best so far" if better else "")
@@ -165,13 +169,15 @@ class _FitState:
         if path.exists():
             self._load()
 
-    def note(self, name: str, loss: float, valid_loss: float, stage: FitNetworkStage) -> bool:
+    def note(
+        self, name: str, loss: float, valid_loss: float, stage: FitNetworkStage, measured: dict[str, float]
+    ) -> bool:
         better = valid_loss < self.best_loss - stage.min_delta
         self.epoch += 1
         self.waited = 0 if better else self.waited + 1
         if better:
             self.best_loss, self.best = valid_loss, self.model.get_weights()
-        self.history.append({"network": name, "epoch": self.epoch, "loss": loss, "valid_loss": valid_loss})
+        self.history.append({"network": name, "epoch": self.epoch, "loss": loss, "valid_loss": valid_loss, **measured})
         if perf_counter() - self._saved_at > _SAVE_EVERY_S:
             self._save()
             self._saved_at = perf_counter()

@@ -58,14 +58,29 @@ def fit_trees_stage(
     DataError
         There is no window: nothing in the training recordings is a pulse.
     """
+    features, targets = tree_features(network, table, spectrograms, windows, measures)
+    return fit_trees_on(config, features, targets, seed, threads, tell)
+
+
+def tree_features(
+    network: Network,
+    table: WindowTable,
+    spectrograms: Sequence[StoredSpectrogram],
+    windows: WindowsConfig,
+    measures: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the trees are fitted on: the features of every window, float32 ``[n, f]``, and its targets ``[n, k]``."""
     if not len(table):
         raise DataError("trees: the training recordings hold no pulse to learn from; lower pulses.floor")
     embedding = embed_windows(network, table, spectrograms, windows, scores=measures is not None)
-    if measures is not None:
-        embedding = np.hstack([embedding, measures])
-    targets = table.targets(network.config.head.answers)
-    trees = fit_trees(
-        config, embedding, targets, seed, threads, lambda done, of: tell(f"trees: classifier {done}/{of}")
-    )
-    tell(f"trees: {trees.n_trees} on {len(table)} windows of {embedding.shape[1]} numbers")
+    features = embedding if measures is None else np.hstack([embedding, measures])
+    return features, table.targets(network.config.head.answers)
+
+
+def fit_trees_on(
+    config: TreesConfig, features: np.ndarray, targets: np.ndarray, seed: int, threads: int, tell: Tell
+) -> Trees:
+    """Fit the trees on what `tree_features` gave."""
+    trees = fit_trees(config, features, targets, seed, threads, lambda done, of: tell(f"trees: classifier {done}/{of}"))
+    tell(f"trees: {trees.n_trees} on {len(features)} windows of {features.shape[1]} numbers")
     return trees

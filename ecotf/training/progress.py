@@ -7,10 +7,21 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 Tell = Callable[[str], None]
 """Takes one line about what goes on."""
+
+
+class EpochWatch(Protocol):
+    """Looks at a fit between its epochs, and may end it by raising."""
+
+    def measure(self, model: Any, batches: Any, targets: np.ndarray) -> float:
+        """How good the network is now on the validation windows; kept in the history as ``valid_score``."""
+
+    def check(self, history: list[dict[str, Any]]) -> None:
+        """Called before every epoch but the first, with one row for each that is done."""
 
 
 class Keeper(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,17 +22,18 @@ from ecotf.training.fit_network import HISTORY, FitNetworkStage, fit_network
 from ecotf.training.fit_trees import FitTreesStage, fit_trees_stage
 from ecotf.training.hard_negatives import mine_windows
 from ecotf.training.plan import TrainingPlan
-from ecotf.training.progress import Keeper, Tell
+from ecotf.training.progress import EpochWatch, Keeper, Tell
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome of a training: the kept round's detector, with its thresholds."""
+    """The outcome of a training: the kept round's detector, with its thresholds and what `judge_validation` gave."""
 
     detector: Detector
     thresholds: dict[str, float]
     unfitted: list[str]
     history: pd.DataFrame
+    validation: dict[str, Any]
 
 
 def train_detector(
@@ -41,11 +43,12 @@ def train_detector(
     tell: Tell,
     threads: int = 2,
     networks_from: Path | None = None,
+    watch: EpochWatch | None = None,
 ) -> Trained:
     """Train on the ``train`` recordings, choose on the ``valid`` ones.
 
     ``networks_from`` is the model folder of a run with the same networks, species and training windows: its networks
-    are taken as they are, and only trees and thresholds are fitted.
+    are taken as they are, and only trees and thresholds are fitted. ``watch`` looks at the epochs of the first round.
 
     Every round is kept under ``rounds/<number>/``; steps that were finished before an interruption are not repeated.
     """
@@ -54,7 +57,7 @@ def train_detector(
     histories, qualities = [], []
     for number in range(plan.mining.rounds + 1):
         folder = f"rounds/{number}"
-        round_data = _Round(plan, data, keeper, tell, folder, threads, networks_from)
+        round_data = _Round(plan, data, keeper, tell, folder, threads, networks_from, None if number else watch)
         if not keeper.step_done(folder):
             tell(
                 f"round {number}: {len(train)} windows from {len(data.recordings_of('train'))} recordings, "
@@ -72,7 +75,8 @@ def train_detector(
         tell(f"the run's model is that of round {kept}, on validation {qualities[kept]['quality']:.3f}")
     detector = fresh_detector(plan, data.species)
     detector = load_weights(detector, keeper.file(f"rounds/{kept}"), plan.trees is not None)
-    return Trained(detector, qualities[kept]["thresholds"], qualities[kept]["unfitted"], pd.concat(histories))
+    best = qualities[kept]
+    return Trained(detector, best["thresholds"], best["unfitted"], pd.concat(histories), best)
 
 
 def fresh_detector(plan: TrainingPlan, species: Sequence[str]) -> Detector:
@@ -120,6 +124,32 @@ def score_recordings(
     return pd.concat(tables, ignore_index=True)
 
 
+def judge_validation(plan: TrainingPlan, data: TrainingData, detector: Detector) -> dict[str, Any]:
+    """Fit thresholds on the validation recordings and judge the detector there: what is compared before it is chosen.
+
+    Returns
+    -------
+    ``thresholds``, ``unfitted``, ``metrics``, and ``quality``, the one figure that rounds are compared by.
+    """
+    candidates = score_recordings(plan, data, detector, "valid")
+    recordings = data.recordings_of("valid")
+    fitted = fit_thresholds(
+        candidates,
+        data.manifest.table[data.manifest.table["recording"].isin(recordings)],
+        recordings,
+        data.species,
+        plan.evaluation.tolerance_s,
+        not_call=data.not_call,
+    )
+    metrics = judge(plan, data, candidates, recordings, fitted.thresholds)
+    return {
+        "thresholds": fitted.thresholds,
+        "unfitted": fitted.unfitted,
+        "quality": _quality(metrics),
+        "metrics": metrics,
+    }
+
+
 @dataclass(frozen=True)
 class _Round:
     plan: TrainingPlan
@@ -129,6 +159,7 @@ class _Round:
     folder: str
     threads: int
     networks_from: Path | None
+    watch: EpochWatch | None = None
 
     def fit(self, train: WindowTable, valid: WindowTable) -> None:
         plan, data, keeper = self.plan, self.data, self.keeper
@@ -155,36 +186,19 @@ class _Round:
                     measures if plan.trees.measures else None,
                 )
                 detector = detector.with_trees(trees)
-        candidates = score_recordings(plan, data, detector, "valid")
-        recordings = data.recordings_of("valid")
-        fitted = fit_thresholds(
-            candidates,
-            data.manifest.table[data.manifest.table["recording"].isin(recordings)],
-            recordings,
-            data.species,
-            plan.evaluation.tolerance_s,
-            not_call=data.not_call,
-        )
-        metrics = judge(plan, data, candidates, recordings, fitted.thresholds)
+        judged = judge_validation(plan, data, detector)
+        metrics = judged["metrics"]
         with keeper.writing(self.folder, folder=True) as partial:
             save_detector(detector, partial)
             _save_windows(partial / "windows.npz", train)
             pd.concat(histories).to_csv(partial / "history.csv", index=False)
-        keeper.write_json(
-            f"{self.folder}/validation.json",
-            {
-                "thresholds": fitted.thresholds,
-                "unfitted": fitted.unfitted,
-                "quality": _quality(metrics),
-                "metrics": metrics,
-            },
-        )
+        keeper.write_json(f"{self.folder}/validation.json", judged)
         for stage_state in keeper.path.glob(".fitting_*"):
             stage_state.unlink()
         keeper.mark_done(self.folder)
         self.tell(
-            f"on the {len(recordings)} validation recordings: detection AP {metrics['detection']['ap'] or 0:.3f}, "
-            f"F1 {metrics['detection']['f1'] or 0:.3f}"
+            f"on the {len(data.recordings_of('valid'))} validation recordings: detection "
+            f"AP {metrics['detection']['ap'] or 0:.3f}, F1 {metrics['detection']['f1'] or 0:.3f}"
         )
 
     def _fit_network(
@@ -193,6 +207,7 @@ class _Round:
         network = next(network for network in detector.networks if network.config.name == stage.network)
         self.tell(f"network {network.config.name}: {network.n_parameters:,} parameters")
         checkpoint = self.keeper.path / f".fitting_{self.folder.replace('/', '_')}_{number}.npz"
+        watched = {} if self.watch is None else {"watch": self.watch}
         return fit_network(
             network,
             stage,
@@ -203,6 +218,7 @@ class _Round:
             self.plan.seed,
             checkpoint,
             self.tell,
+            **watched,
         )
 
     def mined(self, thresholds: dict[str, float]) -> WindowTable:

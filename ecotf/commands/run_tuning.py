@@ -1,0 +1,230 @@
+"""``run_tuning.py``: a recipe with a ``tuning:`` block and a manifest in, the best recipe out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ecotf.commands.console import progress_bar, quieten_libraries, tell
+from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of, known_figures
+from ecotf.commands.tuning_results import write_results
+from ecotf.datasets.against_audio import require_files
+from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.errors import ConfigError, DataError
+from ecotf.pipelines.spectrogram_store import SpectrogramStore
+from ecotf.recipe import Recipe, load_recipe, recipe_names
+from ecotf.runs import RunFolder
+from ecotf.training.data import TrainingData, prepare_data
+from ecotf.tuning.clock import Clock
+from ecotf.tuning.config import seconds_in
+from ecotf.tuning.journal import NAME, Journal
+from ecotf.tuning.keys import check_keys, settings_of, with_settings
+from ecotf.tuning.objective import TrainingObjective
+from ecotf.tuning.published import read_start
+from ecotf.tuning.report import write_table
+from ecotf.tuning.search import Search, Start, require_metric
+from ecotf.tuning.spark import require_spark, run_with_spark
+from ecotf.tuning.trees_objective import TreesObjective, trees_alone
+from ecotf.tuning.workers import run_with_workers
+
+PROCESSES = "processes"
+EXAMPLES = """\
+examples:
+  python scripts/run_tuning.py --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv --budget 2h
+  python scripts/run_tuning.py --resume --output tuning/bats/hybrid_cnn_xgboost --budget 8h
+  python scripts/run_tuning.py --recipe bats/field --data calls/manifest.csv --trials 50 --jobs 4 stages.0.epochs=10
+  python scripts/run_tuning.py --recipe bats/cnn8 --data calls/manifest.csv --start-from published/cnn_params.csv
+  python scripts/run_tuning.py --recipe bats/field --data calls/manifest.csv --engine spark://head:7077 --jobs 16
+
+What is searched stands in the recipe's tuning: block. The first trial is the recipe as it is. Trials are compared on
+the validation recordings alone; test recordings are kept for the training of the best recipe.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(recipe_names())}, or a YAML file")
+    parser.add_argument(
+        "--data", metavar="MANIFEST", type=Path, help="manifest of the annotated recordings, CSV or Parquet"
+    )
+    parser.add_argument("--output", metavar="FOLDER", type=Path, help="folder of the search (tuning/RECIPE)")
+    parser.add_argument(
+        "--budget", metavar="TIME", help="wall-clock time, as 20m, 2h or 1d12h; alone, it ends the search alone"
+    )
+    parser.add_argument("--trials", metavar="N", type=int, help="number of trials; alone, it ends the search alone")
+    parser.add_argument("--resume", action="store_true", help="go on with the search in --output, if there is one")
+    parser.add_argument(
+        "--start-from", metavar="FILE", type=Path, action="append", default=[],
+        help="published settings to try first: cnn_params.csv, resnet_params.csv, xgboost_params.csv, or their folder",
+    )  # fmt: skip
+    parser.add_argument("--jobs", metavar="N", type=int, help="trials at a time (1, or as the search was begun with)")
+    parser.add_argument(
+        "--engine", default=PROCESSES, help=f"{PROCESSES} on this machine, or the master of a Spark: spark://HOST:PORT"
+    )
+    parser.add_argument("--threads", type=int, help="processor cores for each trial (all, divided by --jobs)")
+    parser.add_argument(
+        "--cache", metavar="FOLDER", type=Path, help="where spectrograms are kept (spectrograms/ in --output)"
+    )
+    parser.add_argument("--set", dest="more", action="append", default=[], metavar="key=value", help="as key=value")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of the recipe to change")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Search, and write what was found."""
+    parser = argparse.ArgumentParser(
+        prog="run_tuning.py",
+        description="Search for better settings of a recipe.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    options = parser.parse_intermixed_args(arguments)
+    for name in ("jobs", "threads", "trials"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} {value}: at least 1 is needed")
+    if options.budget is not None:
+        seconds_in(options.budget)
+    if options.engine != PROCESSES:
+        require_spark(options.engine)
+    folder, begun = _choose_folder(options)
+    with SearchFolder(folder) as place:
+        recipe, manifest, starts = _what_to_search(options, place, begun)
+        jobs = options.jobs or (begun.jobs if begun else 1)
+        threads = options.threads or max(1, (os.cpu_count() or 1) // jobs)
+        cache = options.cache or folder / "spectrograms"
+        data = _read_recordings(recipe, manifest, cache, threads)
+        search, objective = _set_up(recipe, data, starts, place, jobs, threads, cache)
+        try:
+            _run(search, objective, options.engine, place, None if jobs == 1 and not options.threads else threads)
+        except BaseException:
+            tell(f"to go on: python scripts/run_tuning.py --resume --output {folder}")
+            raise
+        return write_results(search, recipe, data, place)
+
+
+def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
+    """The folder of the search, and what was begun there, if it is to go on."""
+    if options.output is None and options.recipe is None:
+        raise ConfigError("--recipe and --data are needed (or --resume with --output FOLDER); --help shows examples")
+    name = None if options.recipe is None else load_recipe(options.recipe).name
+    folder = options.output or Path("tuning", *str(name).split("/"))
+    begun = Begun.read(folder)
+    if begun is not None and not options.resume:
+        raise ConfigError(f"{folder}: there is a search in it; go on with --resume, or choose another --output")
+    if begun is None and (options.recipe is None or options.data is None):
+        missing = f"{folder}: there is no search in it to go on with; " if options.resume else ""
+        raise ConfigError(f"{missing}--recipe and --data are needed; --help shows examples")
+    return folder, begun
+
+
+def _what_to_search(
+    options: argparse.Namespace, place: SearchFolder, begun: Begun | None
+) -> tuple[Recipe, Manifest, list[Start]]:
+    overrides = [*options.overrides, *options.more]
+    if begun is not None and options.recipe is None:
+        if overrides or options.start_from:
+            raise ConfigError("--resume takes the settings from the search; leave --set and --start-from out")
+        recipe = begun.recipe
+    else:
+        recipe = load_recipe(options.recipe, overrides)
+    if recipe.tuning is None:
+        raise ConfigError(
+            f"{options.recipe}: the recipe has no tuning: block that says what to search (docs/tuning.md)"
+        )
+    check_keys(recipe, recipe.tuning.space)
+    known = settings_of(recipe)
+    own = {key: known[key] for key in recipe.tuning.space}
+    starts = [Start("recipe", own)]
+    if options.start_from:
+        given = read_start(options.start_from, recipe)
+        with_settings(recipe, given)
+        starts.append(Start("start", {**own, **given}))
+    elif begun is not None:
+        starts = begun.starts
+    if options.budget is not None or options.trials is not None:
+        budget = {"time": options.budget, "trials": options.trials}
+        recipe = recipe.model_copy(update={"tuning": recipe.tuning.model_copy(update=budget)})
+    manifest = read_manifest(options.data if options.data is not None else place.path / "manifest.csv")
+    if not manifest.recordings:
+        raise DataError(f"{options.data}: the manifest names no recording")
+    require_files(manifest)
+    return recipe, manifest, starts
+
+
+def _read_recordings(recipe: Recipe, manifest: Manifest, cache: Path, threads: int) -> TrainingData:
+    """Compute what trials share, and find out now what is wrong with the data."""
+    store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)  # type: ignore[arg-type]
+    with progress_bar() as bar:
+        task = bar.add_task("reading recordings", total=len(manifest.recordings))
+        return prepare_data(
+            manifest, recipe.data, store, recipe.seed, tell, threads, lambda done, of: bar.update(task, completed=done)
+        )
+
+
+def _set_up(
+    recipe: Recipe,
+    data: TrainingData,
+    starts: list[Start],
+    place: SearchFolder,
+    jobs: int,
+    threads: int,
+    cache: Path,
+) -> tuple[Search, TrainingObjective]:
+    config = recipe.tuning
+    assert config is not None
+    searched = tuple(config.space)
+    only_trees = trees_alone(searched)
+    require_metric(config.metric, known_figures(recipe, data, valid_loss=not only_trees))
+    journal = Journal.open(place.path / NAME, identity_of(recipe, starts, data.manifest), tell)
+    place.begin(Begun(recipe, starts, jobs), data.manifest)
+    clock = Clock(place.path / "clock.json", config.time_s)
+    kind = TreesObjective if only_trees else TrainingObjective
+    objective = kind(
+        recipe, place.path.resolve() / "manifest.csv", place.path.resolve(), cache.resolve(), threads,
+        None if only_trees else config.stopping, searched, trial_keeper,
+    )  # fmt: skip
+    search = Search(config, starts, journal, clock, jobs, tell)
+    place.drop_leftovers([trial.number for trial in search.trials])
+    if only_trees and recipe.mining.rounds:
+        tell("mining rounds are left out of the trials: what they mine depends on the trees that are searched")
+    return search, objective
+
+
+def _run(search: Search, objective: TrainingObjective, engine: str, place: SearchFolder, threads: int | None) -> None:
+    config = search.config
+    ends = [f"{config.trials} trials"] if config.trials else []
+    ends += [f"{config.time} of wall-clock time"] if config.time else []
+    sizes = f"{len(config.space)} settings, {search.jobs} at a time; it ends with {' or '.join(ends)}"
+    tell(f"search folder: {place.path}")
+    tell(f"{sizes}" + (f"; {len(search.trials)} trials are there already" if search.trials else ""))
+
+    def ended(number: int) -> None:
+        place.drop_leftovers([number])
+        write_table(search.trials, config.metric, place.path / "trials.csv")
+
+    if engine == PROCESSES:
+        run_with_workers(search, objective, tell, ended, partial(set_up_worker, threads))
+    else:
+        run_with_spark(search, objective, engine, tell, ended)
+
+
+def trial_keeper(place: Path) -> RunFolder:
+    """The run folder of a trial: the one that was interrupted, or a new one."""
+    try:
+        return RunFolder.latest(place, "training", unfinished=True)
+    except ConfigError:
+        return RunFolder.create(place, "training")
+
+
+def set_up_worker(threads: int | None) -> None:
+    """Keep libraries quiet, and several trials from fighting over the same cores."""
+    quieten_libraries()
+    if threads is not None:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -1,0 +1,132 @@
+"""The folder of a search: what it was begun with, and that one search at a time is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from ecotf.config import read_yaml, validate
+from ecotf.datasets.labels import CALL_LABEL
+from ecotf.datasets.manifest import Manifest, write_manifest
+from ecotf.errors import ConfigError
+from ecotf.files import atomic_file, explain_write_errors, lock, unlock
+from ecotf.recipe import Recipe, recipe_text
+from ecotf.training.data import TrainingData
+from ecotf.training.train import judge
+from ecotf.tuning.figures import figures_of
+from ecotf.tuning.journal import NAME, Identity
+from ecotf.tuning.objective import RUNNING
+from ecotf.tuning.search import Start
+from ecotf.tuning.trees_objective import SHARED
+
+_COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a search was begun with: ``recipe.yaml`` and ``search.json``."""
+
+    recipe: Recipe
+    starts: list[Start]
+    jobs: int
+
+    @classmethod
+    def read(cls, folder: Path) -> Begun | None:
+        """What is in ``folder``; None where there is no search."""
+        recipe, facts = folder / "recipe.yaml", folder / "search.json"
+        if not recipe.exists() or not facts.exists():
+            if (folder / NAME).exists():
+                raise ConfigError(f"{folder}: it holds {NAME} but not what the search was begun with; copy all of it")
+            return None
+        try:
+            values = json.loads(facts.read_text())
+            starts = [Start(**start) for start in values["starts"]]
+            jobs = int(values["jobs"])
+        except (ValueError, LookupError, TypeError):
+            raise ConfigError(f"{facts}: damaged; copy it again, or begin in another --output") from None
+        return cls(validate(Recipe, read_yaml(recipe), str(recipe)), starts, jobs)
+
+
+class SearchFolder:
+    """A folder that one search at a time works in; the lock ends with the process, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._held: IO[str] | None = None
+
+    def __enter__(self) -> SearchFolder:
+        with explain_write_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        busy = f"{self.path}: another search is running in it (process {{pid}}); stop it or wait for it"
+        self._held = lock(self.path / ".lock", busy)
+        for folder in (self.path, self.path / "plots", self.path / SHARED):
+            for left in folder.glob(".partial-*"):
+                left.unlink() if left.is_file() else shutil.rmtree(left)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._held is not None:
+            unlock(self._held)
+
+    def begin(self, begun: Begun, manifest: Manifest) -> None:
+        """Write down what is searched, so that ``--resume`` needs nothing else."""
+        if not (self.path / "manifest.csv").exists():
+            write_manifest(manifest, self.path / "manifest.csv")
+        with atomic_file(self.path / "recipe.yaml") as partial:
+            partial.write_text(recipe_text(begun.recipe), encoding="utf-8")
+        with atomic_file(self.path / "search.json") as partial:
+            partial.write_text(json.dumps({"jobs": begun.jobs, "starts": [asdict(start) for start in begun.starts]}))
+
+    def drop_leftovers(self, finished: Sequence[int]) -> None:
+        """Remove the working folders of trials that are recorded."""
+        for number in finished:
+            shutil.rmtree(self.path / RUNNING / f"{number:05d}", ignore_errors=True)
+
+
+def identity_of(recipe: Recipe, starts: Sequence[Start], manifest: Manifest) -> Identity:
+    """What makes two searches the same, part by part; the budget and the number of jobs may change."""
+    config = recipe.tuning
+    assert config is not None
+    return {
+        "recipe": _digest(recipe.model_dump(mode="json", exclude={"tuning", "name", "description"})),
+        "space": _digest([[key, expression.model_dump(mode="json")] for key, expression in config.space.items()]),
+        "metric": _digest([config.metric, config.direction]),
+        "seed": _digest(config.seed),
+        "startup": _digest(config.startup),
+        "early stopping": _digest(None if config.stopping is None else config.stopping.model_dump()),
+        "starting points": _digest([asdict(start) for start in starts]),
+        "data": _digest(_facts_of(manifest)),
+    }
+
+
+def _facts_of(manifest: Manifest) -> list[Any]:
+    """The annotations and the splits, and of each recording the name and size of its file, wherever it lies."""
+    columns = ["start_s", "end_s", "low_hz", "high_hz", "label", "weight", "split"]
+    table = manifest.table
+    facts = []
+    for recording, rows in table.groupby("recording", sort=False):
+        path = manifest.path_of(str(recording))
+        facts.append([path.name, os.path.getsize(path), rows[columns].to_csv(index=False)])
+    return facts
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def known_figures(recipe: Recipe, data: TrainingData, valid_loss: bool) -> list[str]:
+    """The figures that a trial on these recordings reports, found out by judging a detector that finds nothing."""
+    nothing = pd.DataFrame({column: pd.Series(dtype=object if column in ("recording", "label") else float)
+                            for column in _COLUMNS})  # fmt: skip
+    plan = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"bootstrap": 1})})
+    thresholds = dict.fromkeys([CALL_LABEL, *data.species], 0.5)
+    metrics = judge(plan, data, nothing, data.recordings_of("valid"), thresholds)
+    return [*figures_of({"quality": 0.0, "metrics": metrics}), *(["valid_loss"] if valid_loss else [])]

@@ -1,0 +1,75 @@
+"""Dotted keys: which ones a recipe has, and the recipe with some of them changed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from ecotf.config import validate
+from ecotf.errors import ConfigError
+from ecotf.training.plan import TrainingPlan
+
+P = TypeVar("P", bound=TrainingPlan)
+
+_NAMES = ("name", "description", "tuning")
+# Trials are compared on the same recordings by the same rule.
+_JUDGES = ("evaluation", "data.not_call", "data.train", "data.valid", "data.test")
+
+
+def settings_of(plan: TrainingPlan) -> dict[str, Any]:
+    """Every key of the recipe, the inner ones too, with its value as YAML would hold it."""
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, key: str) -> None:
+        if key:
+            found[key] = value
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for part, below in items:
+            walk(below, f"{key}.{part}" if key else str(part))
+
+    walk(plan.model_dump(mode="json", exclude=set(_NAMES)), "")
+    return found
+
+
+def check_keys(plan: TrainingPlan, keys: Iterable[str], source: str = "tuning.space") -> None:
+    """Refuse a key that the recipe does not have, or that would change what trials are compared on.
+
+    Raises
+    ------
+    ConfigError
+        One line with the nearest key that there is.
+    """
+    known = settings_of(plan)
+    keys = list(keys)
+    for key in keys:
+        top = key.partition(".")[0]
+        if top in _NAMES or key == "data" or any(f"{key}.".startswith(f"{judge}.") for judge in _JUDGES):
+            raise ConfigError(f"{source}: {key} cannot be searched: it decides what trials are compared on, not how")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise ConfigError(f"{source}: the recipe has no key {key!r}; did you mean {near[0]!r}?")
+        outer = next((other for other in keys if key.startswith(f"{other}.")), None)
+        if outer is not None:
+            raise ConfigError(f"{source}: {key} lies inside of {outer}, which is searched too; leave one out")
+
+
+def with_settings(plan: P, values: Mapping[str, Any]) -> P:
+    """The recipe with ``values`` at their dotted keys, checked as a whole.
+
+    Raises
+    ------
+    ConfigError
+        The values make a recipe that cannot be.
+    """
+    raw = plan.model_dump(mode="json")
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        node: Any = raw
+        for part in parents:
+            node = node[int(part)] if isinstance(node, list) else node[part]
+        if isinstance(node, list):
+            node[int(last)] = value
+        else:
+            node[last] = value
+    return validate(type(plan), raw, "with these settings")

@@ -1,0 +1,97 @@
+"""A trial: what is tried, and what came of it, as it goes to workers and into the journal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+from ecotf.training.progress import Tell
+from ecotf.tuning.space import Point
+
+Limits = dict[str, list[float]]
+"""For each network, the score after each epoch below which a trial is stopped; see `ecotf.tuning.stopping`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is told. Nothing else may decide what comes of a trial: not the time, not the other workers."""
+
+    number: int
+    values: dict[str, Any]
+    limits: Limits = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial.
+
+    Attributes
+    ----------
+    metrics
+        Figures of the validation recordings by name; empty unless ``done``.
+    scores
+        For each network, its score on validation windows after each epoch; empty where nothing is stopped early. Of a
+        stopped trial, those of the network that was stopped.
+    reason
+        Why it failed or was stopped, in one line.
+    trace
+        Of an error that is not a mistake of the user's, where it happened.
+    """
+
+    status: Literal["done", "stopped", "failed"]
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    epochs: int = 0
+    reason: str = ""
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial, one line of the journal.
+
+    Attributes
+    ----------
+    origin
+        ``recipe``: the recipe as it is; ``start``: a given starting point; ``search``: suggested.
+    point
+        Where it lies in the space, for hyperopt; of a given starting point, the nearest place.
+    values
+        What the recipe was given.
+    seen
+        How many of the trials before it had been told when it was suggested.
+    random_state
+        Of the generator that it was suggested with.
+    metric
+        The figure that is compared; None unless ``done``.
+    """
+
+    number: int
+    origin: Literal["recipe", "start", "search"]
+    point: Point
+    values: dict[str, Any]
+    seen: int
+    random_state: dict[str, Any]
+    metric: float | None
+    outcome: Outcome
+    seconds: float
+    finished: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for the journal."""
+        return asdict(self)
+
+
+def trial_of(values: dict[str, Any]) -> Trial:
+    """The trial that `Trial.as_json` gave; raises TypeError or KeyError where the values are not one."""
+    return Trial(**{**values, "outcome": Outcome(**values["outcome"])})
+
+
+class Objective(Protocol):
+    """What is tried. It is sent to the workers, so it can be pickled, and holds nothing heavy until it is called."""
+
+    def prepare(self, tell: Tell) -> None:
+        """Do once what all trials share; one worker is asked to, before the first trial."""
+
+    def __call__(self, task: Task, tell: Tell) -> Outcome:
+        """Run one trial. What it raises makes the trial a failed one."""
