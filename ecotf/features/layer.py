@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from ecotf.features.configs import AnySpectrogramConfig, BandSpectrogramConfig, MelSpectrogramConfig
 from ecotf.features.spectrogram import BandSpectrogram, MelSpectrogram, build_spectrogram
+from ecotf.features.transform import power_by_fft, power_in_one, power_in_two_stages, two_stages
 
 _CONFIGS: TypeAdapter[BandSpectrogramConfig | MelSpectrogramConfig] = TypeAdapter(AnySpectrogramConfig)
 
@@ -22,8 +23,8 @@ class SpectrogramLayer(keras.layers.Layer):
     """Sound to spectrogram, [batch, n_samples] to [batch, n_frames, n_rows], equal to what `build_spectrogram` makes.
 
     Powers agree within 1e-5 of a frame's greatest, decibels within 1e-3 for what lies up to 40 dB below it. The
-    transform of a window whose length is not a power of two is a product with its sines and cosines, so that every
-    step has an operation in TFLite.
+    transform of a window whose length is not a power of two is one product of matrices, or two that are cheaper, so
+    that every step has an operation in TFLite.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ class SpectrogramLayer(keras.layers.Layer):
         self.sample_rate = sample_rate
         self._made = build_spectrogram(self.spectrogram_config, sample_rate)
         self._bins, self._weights = _rows_from_bins(self._made)
+        n = self._made.n_window
+        self._stages = None if n & (n - 1) == 0 else two_stages(n, self._bins)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """[batch, n_frames, n_rows]; the number of samples must be known."""
@@ -59,7 +62,7 @@ class SpectrogramLayer(keras.layers.Layer):
         n_frames = self._made.n_frames(n_samples)
         if n_frames == 0:
             return tf.zeros([tf.shape(sound)[0], 0, self._made.n_rows])
-        values = self._power(tf.gather(sound, self._samples(n_samples, n_frames), axis=1) * self._inside(n_samples))
+        values = self._power(self._frames(sound, n_samples, n_frames))
         values = self._scaled(values, n_frames)
         if config.denoise == "none" and config.smooth_sigma == 0:
             return values
@@ -75,37 +78,29 @@ class SpectrogramLayer(keras.layers.Layer):
             "sample_rate": self.sample_rate,
         }
 
-    def _samples(self, n_samples: int, n_frames: int) -> NDArray[np.int32]:
-        """Which sample stands where in each frame, int32 [n_frames, n_window]; mirrored beyond the ends."""
+    def _frames(self, sound: Any, n_samples: int, n_frames: int) -> Any:
+        """[batch, n_frames, n_window]: rows of a hop each, as many side by side as a window needs."""
         made = self._made
-        at = made.hop * np.arange(n_frames)[:, None] + np.arange(made.n_window) - made.edge
-        if not made.edge or n_samples == 1:
-            return np.clip(at, 0, n_samples - 1).astype(np.int32)
-        period = 2 * (n_samples - 1)
-        return ((n_samples - 1) - np.abs(at % period - (n_samples - 1))).astype(np.int32)
-
-    def _inside(self, n_samples: int) -> NDArray[np.float32]:
-        """The window, for every frame; 0 where there is silence around the sound."""
-        made = self._made
-        window = made.analysis_window.astype(np.float32)
-        if not made.edge or self.spectrogram_config.padding == "reflect":
-            return window
-        at = made.hop * np.arange(made.n_frames(n_samples))[:, None] + np.arange(made.n_window) - made.edge
-        return np.asarray(window * ((at >= 0) & (at < n_samples)), np.float32)
+        if made.edge and self.spectrogram_config.padding == "reflect":
+            sound = tf.gather(sound, _mirrored(n_samples, made.edge), axis=1)
+        elif made.edge:
+            sound = tf.pad(sound, [[0, 0], [made.edge, made.edge]])
+        hops = -(-made.n_window // made.hop)
+        n_rows = n_frames + hops - 1
+        sound = sound[:, : n_rows * made.hop]
+        if sound.shape[1] < n_rows * made.hop:
+            sound = tf.pad(sound, [[0, 0], [0, n_rows * made.hop - sound.shape[1]]])
+        rows = tf.reshape(sound, [-1, n_rows, made.hop])
+        return tf.concat([rows[:, i : i + n_frames] for i in range(hops)], axis=2)[:, :, : made.n_window]
 
     def _power(self, frames: Any) -> Any:
-        n = self._made.n_window
-        if n & (n - 1) == 0:
-            numbers = tf.signal.rfft(frames)
-            # the parts first: TFLite has no slices of complex numbers
-            re = tf.math.real(numbers)[..., self._bins]
-            im = tf.math.imag(numbers)[..., self._bins]
+        made = self._made
+        if self._stages is not None:
+            power = power_in_two_stages(frames, made.analysis_window, self._stages)
+        elif made.n_window & (made.n_window - 1) == 0:
+            power = power_by_fft(frames, made.analysis_window, self._bins)
         else:
-            bins = np.arange(self._bins.start, self._bins.stop)
-            turns = np.outer(np.arange(n), bins) % n * (2 * np.pi / n)
-            re = tf.matmul(frames, np.cos(turns).astype(np.float32))
-            im = tf.matmul(frames, np.sin(turns).astype(np.float32))
-        power = re * re + im * im
+            power = power_in_one(frames, made.analysis_window, self._bins)
         return power if self._weights is None else tf.matmul(power, self._weights)
 
     def _scaled(self, power: Any, n_frames: int) -> Any:
@@ -144,21 +139,25 @@ class SpectrogramLayer(keras.layers.Layer):
                 for part in (loud, 1 - loud)
             ]
             block = tf.nn.relu(block - loud * means[0] - (1 - loud) * means[1])
-        if len(self._made.smoothing) == 1:
-            return block
-        along_rows = tf.matmul(block, _smoothing(self._made.n_rows, self._made.smoothing))
-        along_frames = _smoothing(block.shape[1], self._made.smoothing)
-        return tf.transpose(tf.matmul(tf.transpose(along_rows, [0, 2, 1]), along_frames), [0, 2, 1])
+        return _smoothed(block, self._made.smoothing)
 
 
-def _rows_from_bins(made: Any) -> tuple[slice, NDArray[np.float32] | None]:
-    """The bins that are needed, and the weights that make rows of them, [n_bins, n_rows] or None."""
+def _rows_from_bins(made: Any) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+    """The bins that are needed, ascending, and the weights that make rows of them, [n_bins, n_rows] or None."""
     if isinstance(made, BandSpectrogram):
-        return slice(made.first_bin, made.first_bin + made.n_rows), None
+        return np.arange(made.first_bin, made.first_bin + made.n_rows), None
     assert isinstance(made, MelSpectrogram)
     used = np.flatnonzero(made.weights.any(axis=0))
-    bins = slice(int(used[0]), int(used[-1]) + 1)
+    bins = np.arange(used[0], used[-1] + 1)
     return bins, made.weights[:, bins].T.astype(np.float32)
+
+
+def _mirrored(n_samples: int, edge: int) -> NDArray[np.int32]:
+    """Which sample stands where in sound that is mirrored beyond its ends, int32 [n_samples + 2 * edge]."""
+    at = np.arange(-edge, n_samples + edge)
+    if n_samples == 1:
+        return np.zeros(len(at), np.int32)
+    return ((n_samples - 1) - np.abs(at % (2 * n_samples - 2) - (n_samples - 1))).astype(np.int32)
 
 
 def _known(n_samples: int | None) -> int:
@@ -180,6 +179,21 @@ def _median(block: Any) -> Any:
     greatest = tf.math.top_k(tf.transpose(block, [0, 2, 1]), n // 2 + 1).values
     middle = greatest[..., -1:] if n % 2 else (greatest[..., -1:] + greatest[..., -2:-1]) * 0.5
     return tf.transpose(middle, [0, 2, 1])
+
+
+def _smoothed(block: Any, half: NDArray[np.float32]) -> Any:
+    """[batch, frames, rows] smoothed along both, with half a kernel, its middle first; ends reflect."""
+    radius = len(half) - 1
+    if radius == 0:
+        return block
+    if min(block.shape[1:]) < radius:  # reflected more than once
+        along_rows = tf.matmul(block, _smoothing(block.shape[2], half))
+        along_frames = _smoothing(block.shape[1], half)
+        return tf.transpose(tf.matmul(tf.transpose(along_rows, [0, 2, 1]), along_frames), [0, 2, 1])
+    kernel = np.concatenate([half[:0:-1], half]).reshape(-1, 1, 1, 1)
+    image = tf.pad(block, [[0, 0], [radius, radius], [radius, radius]], mode="SYMMETRIC")[..., None]
+    image = tf.nn.conv2d(image, kernel, 1, "VALID")
+    return tf.nn.conv2d(image, kernel.reshape(1, -1, 1, 1), 1, "VALID")[..., 0]
 
 
 def _smoothing(n: int, half: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,128 @@
+"""``export_model.py``: a trained run in, a bundle for a recorder out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ecotf.commands.console import complaints, tell
+from ecotf.commands.model_tables import show_model, show_parity
+from ecotf.errors import ConfigError
+from ecotf.export.boards import board_named, boards
+from ecotf.export.container import read_model_file
+from ecotf.export.export import TARGETS, ExportJob, ParityError, export_run
+from ecotf.export.recordings import RunRecordings
+from ecotf.export.settings import ExportSettings
+from ecotf.export.stages import PRECISIONS
+from ecotf.export.tflm import NETWORK_NAME
+from ecotf.inference.load import LoadedRun, load_run
+
+_RATES = (384_000, 256_000, 48_000)  # what an AudioMoth and most other recorders offer, the best first
+
+EXAMPLES = """\
+examples:
+  python scripts/export_model.py runs/bats/field/2026-06-21_22-15-00 --output bundles/field
+  python scripts/export_model.py RUN --output bundles/field_int8 --precision int8 --board pi-zero-2w
+  python scripts/export_model.py RUN --output bundles/field_250k --rate 250000 --licence "CC BY 4.0, Bat Group North"
+  python scripts/export_model.py RUN --output firmware/field --precision int8 --target c
+  python scripts/export_model.py --inspect bundles/field/model.tflite
+
+The bundle holds one model.tflite, which runs in any TFLite runtime, and bundle.json, which scripts/flash_device.py
+reads. The file is tried in a process without TensorFlow and compared with the run before it is written.
+exit status: 0 written, 1 the file is too far from the run and was not written, 2 nothing could be done
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="run folder of a training")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, help="the bundle folder to write")
+    parser.add_argument("--precision", choices=PRECISIONS, default="f32", help="of the networks (f32)")
+    parser.add_argument(
+        "--target", choices=TARGETS, default="pi", help="what it will run on; c (source) and tflm are experimental (pi)"
+    )
+    parser.add_argument(
+        "--rate", type=int, metavar="HZ", help="sample rate of the recorder (the highest of the training recordings)"
+    )
+    parser.add_argument("--input", choices=("int16", "float32"), help="type of the samples (int16; float32 for host)")
+    parser.add_argument("--embedding", action="store_true", help="give the network's embedding, too")
+    parser.add_argument("--board", metavar="NAME", help=f"refuse what is too large for it: {', '.join(boards())}")
+    parser.add_argument("--profile", choices=("ecotf", "birdnet-go"), default="ecotf", help="who will run it (ecotf)")
+    parser.add_argument("--data", metavar="MANIFEST", type=Path, help="compare on these recordings, not on the run's")
+    parser.add_argument("--recordings", metavar="FOLDER", type=Path, help="where the recordings lie now")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of sound to compare on, at most (60)")
+    parser.add_argument("--licence", metavar="TEXT", help="licence note of the model, or a .txt or .md file with it")
+    parser.add_argument("--inspect", metavar="FILE", type=Path, help="show what a model file is, and end")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Export a run, or show a model file."""
+    parser = argparse.ArgumentParser(
+        prog="export_model.py",
+        description="Make a trained run into one file for a recorder, and prove it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    if options.inspect is not None:
+        if options.run is not None or options.output is not None:
+            raise ConfigError("--inspect shows a file and exports nothing; leave RUN and --output out")
+        show_model(read_model_file(options.inspect))
+        return 0
+    if options.run is None or options.output is None:
+        raise ConfigError("RUN and --output FOLDER are needed (or --inspect FILE); --help shows examples")
+    if not options.seconds > 0:
+        raise ConfigError(f"--seconds {options.seconds:g}: must be above 0")
+    board = None if options.board is None else board_named(options.board)
+    if options.target == "c" and options.input is not None:
+        raise ConfigError("--input: --target c takes no sound; the board must make the spectrogram itself")
+    run = load_run(options.run)
+    settings = ExportSettings(
+        precision=options.precision,
+        rate=_rate(options.rate, run, options.recordings),
+        sound=options.input or _usual_sound(options.target, options.profile),
+        embedding=options.embedding,
+        profile=options.profile,
+    )
+    job = ExportJob(options.target, board, options.data, options.recordings, options.seconds, options.licence)
+    try:
+        exported = export_run(run, options.output, settings, job, tell)
+    except ParityError as error:
+        complaints.print(f"error: {error}", markup=False)
+        return 1
+    show_parity(exported.parity)
+    if options.target == "c":
+        tell((options.output / "REPORT.txt").read_text(encoding="utf-8"))
+        tell(f"C99:     {options.output} (experimental); start with main_example.c")
+        return 0
+    model = options.output / "model.tflite"
+    tell(f"bundle:  {options.output} ({len(exported.model) / 1e6:.2f} MB, {settings.rate} Hz, {settings.sound})")
+    tell(f"inspect: python scripts/export_model.py --inspect {model}")
+    if options.target == "tflm":
+        tell(f"network: {options.output / NETWORK_NAME} (experimental), for tflite-micro on a microcontroller")
+        return 0
+    tell(f"next:    python scripts/flash_device.py {options.output} --device pi@recorder01.local")
+    return 0
+
+
+def _usual_sound(target: str, profile: str) -> str:
+    return "int16" if target == "pi" and profile == "ecotf" else "float32"
+
+
+def _rate(stated: int | None, run: LoadedRun, elsewhere: Path | None) -> int:
+    """The stated rate; else the highest of the training recordings; else the best usual one that carries the band."""
+    if stated is not None:
+        if stated < 1:
+            raise ConfigError(f"--rate {stated}: a sample rate in hertz is above 0, as 384000")
+        return stated
+    found = RunRecordings(run.path, run.recipe, elsewhere=elsewhere).highest_rate()
+    if found is not None:
+        return found
+    high_hz = run.recipe.front_end.high_hz
+    carrying = [rate for rate in _RATES if rate >= 2 * high_hz]
+    if not carrying:
+        raise ConfigError("the training recordings are not there, so their rate is not known; say --rate HZ")
+    # an audible band is recorded at an audible rate
+    return carrying[0] if high_hz > _RATES[-1] / 2 else carrying[-1]

@@ -1,0 +1,69 @@
+"""Numbers as C: arrays that are written once, whatever uses them, and what they take of the flash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TYPES = {"int8": "int8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t",
+          "float32": "float"}  # fmt: skip
+_WIDTH = 110
+
+
+class Constants:
+    """The arrays of a translation, by name.
+
+    Attributes
+    ----------
+    bytes
+        Of all arrays so far, by what they are for.
+    """
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.bytes: dict[str, int] = {}
+        self._names: dict[tuple[str, bytes], str] = {}
+
+    def add(self, name: str, values: NDArray[Any], purpose: str) -> str:
+        """The name of an array with these values; an equal one that is there serves again."""
+        flat = np.ascontiguousarray(values).ravel()
+        key = str(flat.dtype), flat.tobytes()
+        if key not in self._names:
+            self._names[key] = name
+            self.count(purpose, flat.nbytes)
+            self.text.append(array(f"static const {_TYPES[str(flat.dtype)]} {name}", flat))
+        return self._names[key]
+
+    def count(self, purpose: str, n_bytes: int) -> None:
+        """Add bytes that something else takes."""
+        self.bytes[purpose] = self.bytes.get(purpose, 0) + n_bytes
+
+
+def array(declaration: str, values: NDArray[Any]) -> str:
+    """A definition in lines of a readable width."""
+    flat = values.ravel()
+    words = [number(value) for value in flat] if flat.dtype.kind == "f" else [str(int(value)) for value in flat]
+    lines, line = [], ""
+    for word in words:
+        if len(line) + len(word) > _WIDTH:
+            lines.append(line)
+            line = ""
+        line += f"{word},"
+    return "\n".join([f"{declaration}[{flat.size}] = {{", *lines, line, "};"])
+
+
+def number(value: Any) -> str:
+    """A float32 that reads back as itself."""
+    text = f"{float(value):.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
+
+
+def text_of(words: str) -> str:
+    """A string literal; what is not ASCII as its UTF-8 bytes."""
+    parts = []
+    for byte in words.encode():
+        plain = 32 <= byte < 127 and chr(byte) not in '"\\?'
+        parts.append(chr(byte) if plain else f"\\{byte:03o}")
+    return f'"{"".join(parts)}"'

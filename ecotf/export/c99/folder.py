@@ -1,0 +1,69 @@
+"""The files of ``--target c``: ``model.h``, ``model.c``, ``main_example.c``, ``REPORT.txt``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecotf.export.c99.compiled import code_bytes, compared, program, reference_answers, require_equal, run_here
+from ecotf.export.c99.constants import array
+from ecotf.export.c99.header import header
+from ecotf.export.c99.report import report
+from ecotf.export.c99.source import c_source
+from ecotf.export.examples import make_examples
+from ecotf.export.golden import SECONDS
+from ecotf.export.recordings import simulated
+from ecotf.export.settings import ExportSettings
+from ecotf.inference.load import LoadedRun
+
+_WINDOWS = 64
+
+
+def example_windows(run: LoadedRun, settings: ExportSettings) -> tuple[np.ndarray, np.ndarray | None]:
+    """Windows of a simulated sound, and the measures of their pulses where the trees look at them."""
+    inputs = make_examples(run, settings, simulated(settings.rate, n=1, seconds=SECONDS, seed=7)).inputs
+    windows, measures = inputs["score.window"][:_WINDOWS], inputs.get("score.measures")
+    return windows, None if measures is None else measures[:_WINDOWS]
+
+
+def c_files(
+    run: LoadedRun, network: bytes, values: Mapping[str, Any], parity: Mapping[str, Any], windows: np.ndarray,
+    measures: np.ndarray | None,
+) -> dict[str, bytes]:  # fmt: skip
+    """Translate a network, as `network_file` cuts it out, and the trees of its run, and try that on windows.
+
+    Raises
+    ------
+    ConfigError
+        Something in it has no form in C, or the C code does not compute what the model does.
+    """
+    trees = run.detector.trees
+    source = c_source(network, trees, run.detector.needs_measures, f"{values['name']}, run {values['run']}")
+    files = {"model.h": header(source, values, run), "model.c": source.text}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "network.tflite").write_bytes(network)
+        for file, text in files.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        given = run_here(folder, source, windows, measures)
+        expected = reference_answers(folder / "network.tflite", source, windows)
+        found = compared(given, expected, source, trees, measures)
+        require_equal(found)
+        files["REPORT.txt"] = report(source, values, found, code_bytes(folder), parity)
+    loudest = int(given.scores[:, 1:].max(axis=1).argmax())
+    row = None if measures is None else measures[loudest]
+    files["main_example.c"] = _example(windows[loudest], row, given.scores[loudest])
+    return {name: text.encode() for name, text in files.items()}
+
+
+def _example(window: np.ndarray, measures: np.ndarray | None, scores: np.ndarray) -> str:
+    arrays = {"window": window, "measures": measures, "expected": scores}
+    text = "\n".join(
+        array(f"static const float {name}", values) for name, values in arrays.items() if values is not None
+    )
+    whole = program("main_example").replace("@ARRAYS@", text)
+    return whole.replace("@MEASURES@", "" if measures is None else ", measures")

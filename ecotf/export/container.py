@@ -1,0 +1,76 @@
+"""The model file: a flatbuffer that every TFLite runtime loads, and behind it a zip that says what it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecotf.errors import ConfigError
+from ecotf.runs.plain import plain
+
+MODEL_JSON = "model.json"
+_EPOCH = (2020, 1, 1, 0, 0, 0)  # the same content gives the same bytes, whenever it was written
+_ALIGN = 16
+
+
+def json_text(value: Any) -> str:
+    """JSON for people to read."""
+    return json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def with_members(flatbuffer: bytes, members: Mapping[str, bytes | str]) -> bytes:
+    """The bytes of a model file with these zip members."""
+    stream = io.BytesIO(flatbuffer + b"\0" * (-len(flatbuffer) % _ALIGN))
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file that was read.
+
+    Attributes
+    ----------
+    flatbuffer
+        Everything before the zip.
+    values
+        ``model.json``; empty where the file has none.
+    """
+
+    path: Path
+    flatbuffer: bytes
+    values: dict[str, Any]
+    members: dict[str, bytes]
+
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Read a model file, or any .tflite, whole.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or its zip is damaged.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return ModelFile(path, content, {}, {})
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+            start = min((info.header_offset for info in archive.infolist()), default=len(content))
+        values = json.loads(members[MODEL_JSON]) if MODEL_JSON in members else {}
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise ConfigError(f"{path}: its description is damaged ({error}); copy it again") from None
+    return ModelFile(path, content[:start], values, members)

@@ -1,0 +1,160 @@
+"""An export from start to end: convert, chain, try, compare, describe, and only then write."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ecotf.errors import ConfigError, EcotfError
+from ecotf.export.birdnet_go import LABELS_NAME
+from ecotf.export.boards import Board, require_fit
+from ecotf.export.bundle import write_bundle, write_files
+from ecotf.export.calibration import calibration_windows
+from ecotf.export.chain import chain_stages
+from ecotf.export.container import MODEL_JSON, json_text, with_members
+from ecotf.export.converter import convert_run, refuse_recurrent
+from ecotf.export.description import describe, labels_of, licence_of, with_trial
+from ecotf.export.examples import make_examples
+from ecotf.export.golden import SECONDS, golden_bytes
+from ecotf.export.microcontroller import require_target, target_files
+from ecotf.export.parity import compare
+from ecotf.export.plans import make_plan
+from ecotf.export.recordings import RunRecordings, simulated
+from ecotf.export.settings import ExportSettings
+from ecotf.export.trials import check_loads, try_file
+from ecotf.features.spectrogram import build_spectrogram
+from ecotf.inference.load import LoadedRun
+
+Target = Literal["pi", "host", "c", "tflm"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+"""``pi``: a recorder. ``host``: any computer with a TFLite runtime. ``c``, ``tflm``: `ecotf.export.microcontroller`."""
+
+
+class ParityError(EcotfError):
+    """The file is further from its run than its precision allows."""
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """Everything about an export besides the model's own settings.
+
+    Attributes
+    ----------
+    board
+        Refuse a model that is too large for it.
+    data, recordings
+        Another manifest, and another folder to look for its recordings in.
+    seconds
+        Of sound that is compared on.
+    licence
+        The note, or a text file with it.
+    """
+
+    target: Target = "pi"
+    board: Board | None = None
+    data: Path | None = None
+    recordings: Path | None = None
+    seconds: float = 60.0
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model file's bytes, with its ``model.json`` and its parity report."""
+
+    model: bytes
+    values: dict[str, Any]
+    parity: dict[str, Any]
+
+
+def export_run(
+    run: LoadedRun, output: Path, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]
+) -> Exported:
+    """Write the bundle ``output`` for ``run``; nothing is written unless the file proved itself.
+
+    Raises
+    ------
+    ConfigError
+        The run, the settings or the board do not allow it, or the converter failed.
+    ParityError
+        The file is too far from the run.
+    """
+    require_target(job.target, settings, None if job.board is None else job.board.title)
+    exported = make_model(run, settings, job, tell)
+    files = target_files(job.target, run, exported.model, exported.values, exported.parity, settings, tell)
+    if job.target == "c":
+        write_files(output, files)
+        return exported
+    write_bundle(output, exported.model, exported.values, files)
+    if settings.profile == "birdnet-go":
+        (output / LABELS_NAME).write_text(labels_of(exported.values), encoding="utf-8")
+    return exported
+
+
+def make_model(run: LoadedRun, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]) -> Exported:
+    """Make and prove a model file in memory."""
+    _check_run(run)
+    build_spectrogram(run.recipe.front_end, settings.rate)  # says it when the rate cannot carry the band
+    licence = licence_of(job.licence)
+    plan = make_plan(run.detector, run.recipe, settings)
+    refuse_recurrent(plan.stages, settings.precision)
+    calibration = None
+    if settings.precision == "int8":
+        calibration = calibration_windows(run, RunRecordings(run.path, run.recipe, elsewhere=job.recordings))
+    recordings = RunRecordings(run.path, run.recipe, job.data, job.recordings)
+    heard = recordings.to_compare(settings.rate, job.seconds)
+    if heard is None:
+        heard = simulated(settings.rate, seconds=min(4.0, job.seconds / 6))
+        tell(f"no test or validation recording at {settings.rate} Hz is there; compared on {heard.source} instead")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tell(f"converting {', '.join(stage.name for stage in plan.stages)}")
+        windows = None if calibration is None else calibration.windows
+        converted = convert_run(run.path, plan, settings, folder, windows)
+        flatbuffer = chain_stages(converted, plan.signatures)
+        values = describe(run, plan, settings, job.target, licence, flatbuffer, calibration)
+        tell(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
+        examples = make_examples(run, settings, heard)
+        trial = try_file(run, flatbuffer, values, settings, heard, examples, folder)
+        parity = compare(run, settings.precision, heard, examples, trial.outputs, trial.candidates)
+        values = with_trial(values, flatbuffer, plan, trial.facts, examples.pulses)
+        parity["runtime"] = trial.facts["runtime"]
+        parity["tensorflow_loaded"] = bool(trial.facts["loaded"])
+        if parity["failures"]:
+            raise ParityError(
+                f"nothing is written, {settings.precision} is too far from the run: {parity['failures'][0]}"
+            )
+        if job.board is not None:
+            require_fit(values, job.board)
+        golden = _golden(run, flatbuffer, values, settings, folder)
+        members: dict[str, str | bytes] = {
+            MODEL_JSON: json_text(values),
+            LABELS_NAME: labels_of(values),
+            "recipe.yaml": (run.path / "recipe.yaml").read_bytes(),
+            "LICENCE.txt": licence,
+            "parity.json": json_text(parity),
+            "golden.npz": golden,
+        }
+        model = with_members(flatbuffer, members)
+        check_loads(model, folder)
+    return Exported(model, values, parity)
+
+
+def _golden(run: LoadedRun, flatbuffer: bytes, values: dict[str, Any], settings: ExportSettings, folder: Path) -> bytes:
+    """The golden outputs on a simulated sound; a device may keep that and pass it on."""
+    heard = simulated(settings.rate, n=1, seconds=SECONDS, seed=7)
+    examples = make_examples(run, settings, heard)
+    trial = try_file(run, flatbuffer, values, settings, heard, examples, folder)
+    found = {} if trial.candidates is None else {"detections": trial.candidates, "desktop": examples.candidates}
+    inputs = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}
+    outputs = {name: array for name, array in trial.outputs.items() if not name.startswith("between.")}
+    return golden_bytes(heard.sounds[0], inputs, outputs, found, run.thresholds)
+
+
+def _check_run(run: LoadedRun) -> None:
+    absent = [label for label in ("call", *run.detector.species) if label not in run.thresholds]
+    if absent:
+        raise ConfigError(f"{run.path}: thresholds.json has no threshold for {absent[0]!r}; train again to fit it")

@@ -1,0 +1,57 @@
+"""How each kind of model becomes stages and signatures. A new kind registers a function here and nothing else."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from ecotf.errors import ConfigError
+from ecotf.export.birdnet_go import birdnet_go
+from ecotf.export.facts import detector_facts
+from ecotf.export.scores import score_stages
+from ecotf.export.settings import ExportSettings
+from ecotf.export.sound import middle_stage, spectrogram_stage, strongest_stage
+from ecotf.export.stages import DEFAULT, ExportPlan, Signature
+from ecotf.models.detector import Detector
+from ecotf.recipe import Recipe
+
+
+def make_plan(model: Any, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+    """The plan of a run's model, in the profile that is asked for."""
+    plan = plan_of(model, recipe, settings)
+    return birdnet_go(plan, settings) if settings.profile == "birdnet-go" else plan
+
+
+@singledispatch
+def plan_of(model: Any, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+    """The stages of a run's model."""
+    raise ConfigError(f"a {type(model).__name__} has no form on a device yet")
+
+
+@plan_of.register
+def _(model: Detector, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+    """Calls at pulses: the recorder finds them in the frames, and asks for the scores of each.
+
+    On a grid, as published, the scores are those of the window in the middle of the sound.
+    """
+    config, windows = recipe.front_end, recipe.windows
+    scoring = score_stages(model)
+    names = tuple(stage.name for stage in scoring)
+    outputs = ("scores", "embedding") if settings.embedding else ("scores",)
+    facts = detector_facts(model, recipe, settings)
+    if recipe.detection.scoring.at == "grid":
+        window = middle_stage(config, settings.rate, settings.sound, windows)
+        return ExportPlan("windows", (window, *scoring), {DEFAULT: Signature(("middle", *names), outputs)}, facts)
+    if config.centred or config.scale == "pcen":
+        what = "front_end.centred = true" if config.centred else "front_end.scale = pcen"
+        raise ConfigError(f"{what}: a recorder takes frames by themselves, and these hang on the sound around them")
+    frames = spectrogram_stage(config, settings.rate, settings.sound)
+    strongest = strongest_stage(
+        config, settings.rate, settings.sound, recipe.pulses, windows, measured=model.needs_measures
+    )
+    signatures = {
+        DEFAULT: Signature(("strongest", *names), outputs),
+        "spectrogram": Signature(("spectrogram",), ("frames",)),
+        "score": Signature(names, outputs),
+    }
+    return ExportPlan("pulses", (frames, strongest, *scoring), signatures, facts)

@@ -1,0 +1,219 @@
+"""The recordings that an export is compared on and calibrated with: the run's own, by name, or simulated ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecotf.audio.recording import ChannelChoice, channels_to_read, open_recording
+from ecotf.audio.simulate import SimulationConfig, simulate_recording
+from ecotf.config import validate
+from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
+from ecotf.datasets.splits import split_by_group
+from ecotf.errors import DataError, RecordingError
+from ecotf.recipe import Recipe
+
+_SIMULATED = 6
+_SIMULATED_S = 4.0
+_BAT_RATE = 246_000  # what simulated bats need at least; for a lower rate they are played slower
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One recording's sound.
+
+    Attributes
+    ----------
+    samples
+        float32 [n], in [-1, 1).
+    """
+
+    name: str
+    rate: int
+    samples: np.ndarray
+
+    @property
+    def pcm(self) -> np.ndarray:
+        """As a recorder gives it, int16 [n]."""
+        return np.clip(np.rint(self.samples * 32768), -32768, 32767).astype(np.int16)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Sounds to compare on, with what is annotated in them.
+
+    Attributes
+    ----------
+    source
+        What they are, for people.
+    table
+        Rows of a manifest; ``recording`` is the sounds' name.
+    """
+
+    source: str
+    sounds: tuple[Sound, ...]
+    table: pd.DataFrame
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in all."""
+        return sum(sound.duration_s for sound in self.sounds)
+
+
+class RunRecordings:
+    """The recordings of a run's manifest, as far as their files can be found.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    data
+        Another manifest instead of the run's own.
+    elsewhere
+        A folder to look in for files that are not where the manifest says.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, data: Path | None = None, elsewhere: Path | None = None) -> None:
+        self._channel: ChannelChoice = recipe.data.channel  # type: ignore[assignment]
+        self._high_hz = recipe.front_end.high_hz
+        self._places = _places(elsewhere)
+        self.manifest = _split_as_trained(_manifest(folder), folder, recipe) if data is None else _to_test(data)
+
+    def paths(self, *splits: str) -> dict[str, Path]:
+        """The recordings of these splits whose file is there, each with its path, in a settled order."""
+        found = {}
+        for split in splits:
+            names = sorted(self.manifest.of_split(split).recordings, key=_shuffled)
+            for name in names:
+                path = self.manifest.path_of(name)
+                if not path.is_file():
+                    path = self._places.get(path.name, path)
+                if path.is_file():
+                    found[name] = path
+        return found
+
+    def sounds(
+        self, paths: dict[str, Path], seconds: float, *, only: int | None = None, as_rate: int | None = None
+    ) -> Iterator[Sound]:
+        """Read recordings until they are ``seconds`` long together.
+
+        Parameters
+        ----------
+        only
+            Leave out those at another rate.
+        as_rate
+            Resample to this rate; what carries less than the front end's band is left out.
+        """
+        for name, path in paths.items():
+            if seconds <= 0:
+                return
+            try:
+                recording = open_recording(path, time_expansion=self.manifest.time_expansion_of(name))
+                rate = recording.sample_rate
+                if (only is not None and rate != only) or rate < 2 * self._high_hz:
+                    continue
+                channel = channels_to_read(recording, self._channel)[0]
+                until = min(seconds, recording.duration_s)
+                samples = recording.read(0.0, until, channel=channel, sample_rate=as_rate)
+            except RecordingError:
+                continue
+            seconds -= until
+            yield Sound(name, as_rate or rate, samples)
+
+    def highest_rate(self) -> int | None:
+        """The highest rate among the training recordings; None where none is found."""
+        rates = []
+        for name, path in self.paths("train").items():
+            try:
+                rates.append(open_recording(path, time_expansion=self.manifest.time_expansion_of(name)).sample_rate)
+            except RecordingError:
+                continue
+        return max(rates, default=None)
+
+    def to_compare(self, rate: int, seconds: float) -> Heard | None:
+        """Test recordings at ``rate``, or else validation ones, or else such resampled; None where there are none."""
+        splits = (("test", "test"), ("valid", "validation"))
+        for words, choice in (("", {"only": rate}), (f" resampled to {rate} Hz", {"as_rate": rate})):
+            for split, name in splits:
+                sounds = tuple(self.sounds(self.paths(split), seconds, **choice))
+                if sounds:
+                    return Heard(f"{name} recordings of the run{words}", sounds, self._annotated(sounds))
+        return None
+
+    def _annotated(self, sounds: tuple[Sound, ...]) -> pd.DataFrame:
+        """Rows of the manifest for what was read: an annotation behind the end of it was not listened to."""
+        ends = {sound.name: sound.duration_s for sound in sounds}
+        table = self.manifest.table
+        return table[table["start_s"] < table["recording"].map(ends)].reset_index(drop=True)
+
+
+def simulated(rate: int, n: int = _SIMULATED, seconds: float = _SIMULATED_S, seed: int = 20) -> Heard:
+    """Simulated bats; at a rate that carries none, they are played slower."""
+    slower = max(1, -(-_BAT_RATE // rate))
+    wanted = {
+        "n_recordings": n, "duration_s": max(0.2, seconds / slower), "sample_rate_hz": rate * slower, "seed": seed,
+        "empty_fraction": 0.0, "snr_db": (40.0, 70.0),
+    }  # fmt: skip
+    config = validate(SimulationConfig, wanted, f"simulated recordings at {rate} Hz")
+    sounds, rows = [], []
+    for index in range(n):
+        samples, annotations = simulate_recording(config, index)
+        name = f"simulated_{index}.wav"
+        sounds.append(Sound(name, rate, samples))
+        for row in annotations:
+            times = {"start_s": row["start_s"] * slower, "end_s": row["end_s"] * slower}
+            rows.append({"recording": name, **times, "label": row["label"]})
+    played = f", played {slower} times slower" if slower > 1 else ""
+    table = make_manifest(pd.DataFrame(rows), ".", "simulated recordings").table
+    return Heard(f"simulated recordings{played}", tuple(sounds), table)
+
+
+def _to_test(data: Path) -> Manifest:
+    """A manifest that the user wants to compare on: all of it, where it does not say what is for testing."""
+    manifest = read_manifest(data)
+    if (manifest.table["split"] != "").any():
+        return manifest
+    return manifest.with_splits(dict.fromkeys(manifest.recordings, "test"))
+
+
+def _manifest(folder: Path) -> Manifest:
+    path = folder / "manifest.csv"
+    if not path.is_file():
+        return Manifest(pd.DataFrame(columns=["recording", "start_s", "label", "split"], dtype=str), folder)
+    return read_manifest(path)
+
+
+def _split_as_trained(manifest: Manifest, folder: Path, recipe: Recipe) -> Manifest:
+    """The same split as in training, which leaves out what could not be read and draws with the recipe's seed."""
+    problems = folder / "problems.csv"
+    if problems.is_file():
+        bad = set(pd.read_csv(problems, dtype=str)["recording"])
+        manifest = manifest.subset([name for name in manifest.recordings if name not in bad])
+    if not manifest.recordings or (manifest.table["split"] != "").any():
+        return manifest
+    shares = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
+    return split_by_group(manifest, {name: share for name, share in shares.items() if share}, recipe.seed)
+
+
+def _places(folder: Path | None) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; --recordings takes the folder that the run's recordings lie in")
+    return {path.name: path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _shuffled(name: str) -> bytes:
+    """A settled order that does not follow nights or sites."""
+    return hashlib.sha256(os.path.basename(name).encode("utf-8", "surrogateescape")).digest()

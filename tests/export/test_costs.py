@@ -1,0 +1,91 @@
+"""Multiply-adds, memory and boards, against what can be counted by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import keras
+import pytest
+
+from ecotf.errors import ConfigError
+from ecotf.export.boards import board_named, boards, budget, require_fit
+from ecotf.export.convert import convert_stage
+from ecotf.export.costs import arena_bytes, operators, signature_costs
+from ecotf.export.stages import Stage, TensorKind
+
+KB = 1024
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((16, 20, 1)),
+            layers.Conv2D(8, 3, padding="same"),
+            layers.SeparableConv2D(12, 3, padding="same"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(5),
+        ]
+    )
+    stage = Stage("network", lambda x: {"y": model(x)}, {"x": TensorKind((1, 16, 20, 1))}, models=(model,))
+    return convert_stage(stage, "f32")
+
+
+def test_multiply_adds_by_hand(content):
+    by_hand = 16 * 20 * (8 * 9 + 8 * 9 + 12 * 8) + 8 * 10 * 12 * 5
+    (cost,) = signature_costs(content, "network").values()
+    assert cost.multiply_adds == by_hand
+    assert 0.6 * by_hand < cost.instructions < 2 * by_hand
+
+
+def test_operators_with_versions_and_counts(content):
+    found = {name: count for name, _, count in operators(content, "network")}
+    assert found["CONV_2D"] == 2 and found["DEPTHWISE_CONV_2D"] == 1 and found["FULLY_CONNECTED"] == 1
+    assert all(version >= 1 for _, version, _ in operators(content, "network"))
+
+
+def graph_of(sizes: list[int], steps: list[tuple[list[int], list[int]]], inputs: list[int], outputs: list[int]):
+    tensors = [SimpleNamespace(shape=[size * KB // 4], type=0, buffer=0) for size in sizes]
+    made = [SimpleNamespace(inputs=taken, outputs=given) for taken, given in steps]
+    model = SimpleNamespace(buffers=[SimpleNamespace(data=None)])
+    return model, SimpleNamespace(tensors=tensors, operators=made, inputs=inputs, outputs=outputs)
+
+
+def test_tensors_that_do_not_live_together_share_room():
+    # 0 -> 1 -> 2 -> 3: the input stays to the end, the output lies where 1 was
+    model, graph = graph_of([1, 8, 8, 1], [([0], [1]), ([1], [2]), ([2], [3])], [0], [3])
+    assert arena_bytes(model, graph) == (8 + 8 + 1) * KB
+    # the second of 8 lies where the first was, and the output where 2 was
+    model, graph = graph_of([1, 8, 2, 8, 1], [([0], [1]), ([1], [2]), ([2], [3]), ([3], [4])], [0], [4])
+    assert arena_bytes(model, graph) == (8 + 2 + 1) * KB
+
+
+def values(memory_mb: float, instructions: float) -> dict:
+    return {"cost": {"memory_mb": memory_mb, "million_instructions_per_s": instructions}}
+
+
+def test_every_board_has_room_and_a_name():
+    assert set(boards()) >= {"pi-zero-2w", "pi-3", "pi-4", "pi-5"}
+    for board in boards().values():
+        assert 0 < board.free_mb < board.memory_mb
+    speeds = [board.instructions_per_s for board in boards().values()]
+    assert speeds == sorted(speeds)
+
+
+def test_the_budget_is_a_share_of_what_is_free():
+    board = boards()["pi-zero-2w"]
+    found = budget(values(board.free_mb / 4, board.instructions_per_s / 2), board)
+    assert (found.memory, found.instructions, found.fits) == (0.25, 0.5, True)
+    require_fit(values(10, 10), board)
+
+
+def test_a_model_that_is_too_large_is_refused_with_both_figures():
+    board = boards()["pi-zero-2w"]
+    with pytest.raises(ConfigError, match=r"too large for a Raspberry Pi Zero 2 W: it needs 600 MB, 312 MB are free"):
+        require_fit(values(600, 10), board)
+    with pytest.raises(ConfigError, match=r"too slow for a Raspberry Pi Zero 2 W: .* 900 million .* 500 million"):
+        require_fit(values(10, 900), board)
+    with pytest.raises(ConfigError, match=r"--board 'pi-6': known boards are pi-zero-2w, pi-3, pi-4, pi-5"):
+        board_named("pi-6")

@@ -1,0 +1,136 @@
+"""``--target c`` and ``--target tflm`` as a user meets them: what is written, and what is refused in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecotf.commands import export_model
+from ecotf.commands.console import run_command
+from ecotf.errors import ConfigError
+from ecotf.export import microcontroller, tflm
+from ecotf.export.c99.constants import number, text_of
+from ecotf.export.chain import chain_stages
+from ecotf.export.convert import convert_stage
+from ecotf.export.network_file import network_file
+from ecotf.export.stages import Signature, Stage, TensorKind
+
+
+def outcome(capsys, *arguments: object) -> tuple[int, str, str]:
+    """Exit status, output and complaints of the command."""
+    with pytest.raises(SystemExit) as end:
+        run_command(export_model.main, [str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return int(end.value.code), said.out, said.err
+
+
+def compiled(folder: Path, *files: str) -> Path:
+    strict = ["cc", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    subprocess.run([*strict, *files, "-lm", "-o", "program"], cwd=folder, check=True)
+    return folder / "program"
+
+
+def test_a_run_becomes_a_folder_of_c(field, tmp_path, capsys):
+    folder = tmp_path / "firmware"
+    arguments = ("--precision", "int8", "--target", "c", "--seconds", "1", "--licence", "CC BY 4.0")
+    status, out, err = outcome(capsys, field.path, "--output", folder, *arguments)
+    assert status == 0, err
+    assert {path.name for path in folder.iterdir()} == {"model.h", "model.c", "main_example.c", "REPORT.txt"}
+    report = (folder / "REPORT.txt").read_text()
+    for words in ("EXPERIMENTAL", "Flash, bytes", "arena of the network", "multiply-adds", "steps of int8",
+                  "100 % of the margins XGBoost's to the bit", "Not in here: the front end"):  # fmt: skip
+        assert words in report
+    assert report in out and "the board makes the spectrogram itself" in out
+    header = (folder / "model.h").read_text()
+    for words in ("The front end is not in here", "Licence: CC BY 4.0", "i * 128 to i * 128 + 512", "prominence",
+                  "#define MODEL_COLUMNS 24", "#define MODEL_MEASURES 11", '"Myotis daubentonii"'):  # fmt: skip
+        assert words in header
+    run = subprocess.run(
+        [str(compiled(folder, "main_example.c", "model.c"))], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0 and "as expected" in run.stdout and "DIFFERS" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--target", "c"), "--target c is int8 arithmetic, not f32; add --precision int8"),
+        (("--target", "tflm", "--precision", "f16"), "--target tflm is int8 arithmetic, not f16"),
+        (("--target", "c", "--precision", "int8", "--board", "pi-zero-2w"), "not a microcontroller"),
+        (("--target", "c", "--precision", "int8", "--profile", "birdnet-go"), "does not go with --profile birdnet-go"),
+        (("--target", "c", "--precision", "int8", "--input", "int16"), "the board must make the spectrogram itself"),
+    ],
+)
+def test_what_a_microcontroller_cannot_have_is_one_line(field, tmp_path, capsys, arguments, said):
+    status, _, err = outcome(capsys, field.path, "--output", tmp_path / "firmware", *arguments)
+    assert status == 2 and said in err and len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "firmware").exists()
+
+
+def test_without_a_compiler_nothing_is_begun(field, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    arguments = ("--precision", "int8", "--target", "c")
+    status, _, err = outcome(capsys, field.path, "--output", tmp_path / "firmware", *arguments)
+    assert status == 2 and "there is no C compiler here; install gcc or clang" in err
+
+
+def test_without_tflite_micro_nothing_is_begun(field, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    arguments = ("--precision", "int8", "--target", "tflm")
+    status, _, err = outcome(capsys, field.path, "--output", tmp_path / "firmware", *arguments)
+    assert status == 2 and "not installed: pip install tflite-micro" in err and len(err.strip().splitlines()) == 1
+
+
+def small(window):
+    import tensorflow as tf
+
+    weights = np.random.default_rng(1).normal(size=(3, 3, 1, 4)).astype(np.float32)
+    return {"scores": tf.sigmoid(tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(window, weights, 1, "SAME")), axis=(1, 2)))}
+
+
+@pytest.fixture(scope="module")
+def network() -> bytes:
+    windows = np.random.default_rng(2).normal(size=(30, 8, 9, 1)).astype(np.float32)
+    stage = Stage("network", small, {"window": TensorKind((1, 8, 9, 1))}, True)
+    converted = convert_stage(stage, "int8", {"window": windows})
+    return network_file(
+        chain_stages({"network": converted}, {"score": Signature(("network",), ("scores",))}), "small", ("scores",)
+    )
+
+
+def test_tflite_micro_gives_the_same(network, tmp_path):
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (pip install tflite-micro)")
+    windows = np.random.default_rng(3).normal(size=(8, 8, 9, 1)).astype(np.float32)
+    found = tflm.try_tflm(network, windows, tmp_path)
+    assert found.windows == 8 and found.steps <= 1.01 and 500 < found.arena_bytes < 20_000
+
+
+def test_a_network_that_tflite_micro_does_not_take_is_refused(network, tmp_path):
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (pip install tflite-micro)")
+    with pytest.raises(ConfigError, match="tflite-micro does not run the network"):
+        tflm.try_tflm(network, np.zeros((1, 3, 3, 1), np.float32), tmp_path)
+
+
+def test_a_model_of_sound_has_no_network_to_cut_out():
+    import tensorflow as tf
+
+    stage = Stage("sound", lambda sound: {"scores": tf.reduce_sum(sound, 1)}, {"sound": TensorKind((1, 64))})
+    chained = chain_stages({"sound": convert_stage(stage, "f32")}, {"x": Signature(("sound",), ("scores",))})
+    with pytest.raises(ConfigError, match=r"it takes sound itself.*the board must make the spectrogram itself"):
+        network_file(chained, "model", ("scores",))
+
+
+def test_other_targets_get_nothing_beside_their_bundle(field):
+    assert microcontroller.target_files("pi", field, b"", {}, {}, None, print) == {}
+
+
+def test_numbers_read_back_as_themselves():
+    values = np.float32([0, 1, -2.5, 1e-20, 3.4e38, 0.1, 16777217])
+    assert [np.float32(number(value).rstrip("f")) for value in values] == values.tolist()
+    assert all(set(number(value)) & set(".e") for value in values)
+    assert text_of('Plecotus "ä" \\ ?') == '"Plecotus \\042\\303\\244\\042 \\134 \\077"'
