@@ -1,0 +1,102 @@
+"""The parts of a recorder, put together as the config says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecotf_recorder.config import Config
+from ecotf_recorder.errors import RecorderError
+from ecotf_recorder.facts import ModelFacts
+from ecotf_recorder.files import disk_is_full
+from ecotf_recorder.model import DeviceModel
+from ecotf_recorder.sources.events import Source
+from ecotf_recorder.sources.microphone import Microphone
+from ecotf_recorder.sources.standard_input import StandardInput
+from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
+from ecotf_recorder.store.clips import ClipKeeper
+from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.quota import ClipRoom, make_first_room
+from ecotf_recorder.store.spans import RecentSound, SpanSettings
+from ecotf_recorder.stretch import Wishes, room_for
+from ecotf_recorder.times.clock import Clock
+from ecotf_recorder.times.schedule import ListeningTimes
+
+
+@dataclass
+class Parts:
+    """What the loop works with."""
+
+    model: DeviceModel
+    source: Source
+    journal: Journal
+    times: ListeningTimes
+    wishes: Wishes
+    recent: RecentSound
+    room: ClipRoom | None
+    clips: ClipKeeper | None
+
+
+def assemble(config: Config, clock: Clock) -> Parts:
+    """Load the model and open everything else; raises `RecorderError`."""
+    model = DeviceModel(config.model_path, config.threads)
+    facts = model.facts
+    make_first_room(config.state / "clips")
+    journal = _journal(config, clock)
+    wishes = wishes_of(config, facts)
+    room = clips = None
+    if config.clips.keep:
+        megabyte = 1e6
+        folder = config.state / "clips"
+        room = ClipRoom(folder, journal.database, config.clips.quota_mb * megabyte, config.clips.reserve_mb * megabyte)
+        clips = ClipKeeper(room, journal.database, clock, facts.sample_rate_hz, _notes(config, model))
+    site, schedule = config.site, config.schedule
+    times = ListeningTimes(schedule.windows, site.latitude, site.longitude, schedule.record_s, schedule.every_s)
+    recent = room_for(wishes, facts.sample_rate_hz if clips is not None else 0)
+    return Parts(model, _source(config, model, journal), journal, times, wishes, recent, room, clips)
+
+
+def _journal(config: Config, clock: Clock) -> Journal:
+    try:
+        return Journal(config.state, clock)
+    except OSError as error:
+        reason = "disk full" if disk_is_full(error) else error.strerror
+        raise RecorderError(f"{config.state}: cannot be written to ({reason})") from None
+
+
+def wishes_of(config: Config, facts: ModelFacts) -> Wishes:
+    """What the config asks of scoring and clips."""
+    clips, stated = config.clips, config.detections.threshold
+    spans = SpanSettings(clips.before_s, clips.after_s, clips.merge_s, clips.longest_s)
+    thresholds = dict.fromkeys(facts.thresholds, stated) if stated else None
+    unnamed = None if config.detections.unnamed else False
+    return Wishes(thresholds, unnamed, spans, clips.least_score, frozenset(clips.labels))
+
+
+def _source(config: Config, model: DeviceModel, journal: Journal) -> Source:
+    source, facts = config.source, model.facts
+    rate = facts.sample_rate_hz
+    if source.kind == "microphone":
+        return Microphone(source.device, rate, source.channels, source.channel, source.buffer_s)
+    if source.kind == "stdin":
+        return StandardInput(rate, source.buffer_s)
+    channel = source.channel if source.channels > 1 else None
+    recordings = Recordings(rate, facts.window_s, channel, source.time_expansion or None)
+    if source.kind == "file":
+        return OneFile(Path(source.file), recordings)
+    database, release = journal.database, model.id
+    return FilledFolder(Path(source.folder), recordings, source.settle_s, lambda key: database.is_done(key, release))
+
+
+def _notes(config: Config, model: DeviceModel) -> dict[str, str]:
+    """GUANO fields that are the same for every clip."""
+    site = config.site
+    return {
+        "Make": "ecotf",
+        "Model": "ecotf-recorder",
+        **({"Loc Position": f"{site.latitude:.6f} {site.longitude:.6f}"} if site.is_known else {}),
+        **({"ecotf|Site": site.name} if site.name else {}),
+        "ecotf|Model": model.facts.name,
+        "ecotf|Release": model.id,
+        "ecotf|Run": model.facts.run,
+    }

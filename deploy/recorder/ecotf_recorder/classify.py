@@ -1,0 +1,121 @@
+"""``classify``: WAV files in, the desktop's table of detections and a ledger out."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import IO
+
+from ecotf_recorder.audio.wav import open_wav
+from ecotf_recorder.errors import RecorderError, SoundError
+from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full
+from ecotf_recorder.scoring.front_end import Model
+from ecotf_recorder.scoring.stream import Detection, DetectionStream
+
+COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
+LEDGER_COLUMNS = ("recording", "status", "reason", "duration_s", "n_detections", "seconds_used")
+FINE = ("done", "silent")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording."""
+
+    status: str
+    reason: str
+    duration_s: float
+    detections: list[Detection]
+
+
+def classify(
+    model: Model,
+    recordings: Sequence[str],
+    output: Path,
+    channel: int | None = None,
+    time_expansion: float | None = None,
+    report: Callable[[str, Outcome, float], None] | None = None,
+) -> dict[str, int]:
+    """Classify WAV files and write ``detections.csv`` and ``ledger.csv`` into ``output``, both whole or not at all.
+
+    Parameters
+    ----------
+    report
+        Told recording, outcome and the seconds it took, as each recording ends.
+
+    Returns
+    -------
+    How many recordings ended in each status.
+    """
+    counts: dict[str, int] = {}
+    try:
+        with _table(output / "detections.csv") as found, _table(output / "ledger.csv") as done:
+            table, book = csv.writer(found, lineterminator="\n"), csv.writer(done, lineterminator="\n")
+            table.writerow(COLUMNS)
+            book.writerow(LEDGER_COLUMNS)
+            for name in recordings:
+                began = perf_counter()
+                outcome = classify_one(model, Path(name), channel, time_expansion)
+                used = perf_counter() - began
+                table.writerows([name, *cells(one)] for one in outcome.detections)
+                duration = round(outcome.duration_s, 6) if outcome.duration_s else ""
+                n = len(outcome.detections)
+                book.writerow([name, outcome.status, outcome.reason, duration, n, round(used, 3)])
+                counts[outcome.status] = counts.get(outcome.status, 0) + 1
+                if report is not None:
+                    report(name, outcome, used)
+    except OSError as error:
+        if PARTIAL_PREFIX in os.fsdecode(error.filename or "") or error.filename is None or disk_is_full(error):
+            reason = "disk full" if disk_is_full(error) else error.strerror
+            raise RecorderError(f"{output}: cannot be written to ({reason})") from None
+        raise
+    return counts
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[IO[str]]:
+    with (
+        atomic_file(path) as partial,
+        open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        yield file
+
+
+def classify_one(model: Model, path: Path, channel: int | None = None, time_expansion: float | None = None) -> Outcome:
+    """The detections of one WAV file, or the reason why there are none. Memory does not grow with the recording."""
+    duration_s = 0.0
+    try:
+        wav = open_wav(path, time_expansion)
+        duration_s = wav.duration_s
+        check_rate(wav.sample_rate, model.facts.sample_rate_hz)
+        if duration_s < model.facts.window_s:
+            reason = f"{duration_s * 1000:.1f} ms long; one window of the model is {model.facts.window_s * 1000:.1f} ms"
+            raise SoundError(reason, "short")
+        stream = DetectionStream(model)
+        found = [one for block in wav.blocks(channel) for one in stream.push(block)] + stream.finish()
+    except SoundError as error:
+        return Outcome(error.status, str(error), duration_s, [])
+    if stream.silent:
+        return Outcome("silent", "every sample is the same; a broken microphone or an empty channel", duration_s, [])
+    return Outcome("done", "", duration_s, sorted(found, key=lambda one: (one.start_s, one.label)))
+
+
+def check_rate(sample_rate: int, wanted: int) -> None:
+    """A model is for one sample rate; another rate is refused, never resampled."""
+    if sample_rate != wanted:
+        raise SoundError(
+            f"recorded at {sample_rate} Hz, the model is for {wanted} Hz; export it with --rate {sample_rate}",
+            "unsupported",
+        )
+
+
+def cells(one: Detection) -> list[object]:
+    """A detection as the desktop writes it: microseconds, tenths of a hertz, four decimals of score."""
+    return [
+        round(one.start_s, 6), round(one.end_s, 6), round(one.low_hz, 1), round(one.high_hz, 1), one.label,
+        round(one.score, 4),
+    ]  # fmt: skip

@@ -1,0 +1,132 @@
+"""The commands of a recorder; each imports what it needs, so that ``status`` loads no numpy."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ecotf_recorder.errors import RecorderError
+
+EXAMPLES = """\
+  ecotf-recorder run --config /etc/ecotf/config.toml
+  ecotf-recorder status
+  ecotf-recorder check-config --config config.toml
+  ecotf-recorder selftest /var/lib/ecotf/current/model.tflite
+  ecotf-recorder classify model.tflite night/*.wav --output detections/
+"""
+DEFAULT_CONFIG = Path("/etc/ecotf/config.toml")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; a mistake of the user gives one line and exit status 2."""
+    if arguments and arguments[0] == "apply" and importlib.util.find_spec("ecotf_recorder.releases"):
+        from ecotf_recorder import releases
+
+        return int(releases.main(list(arguments[1:])))
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except RecorderError as error:
+        print(error, file=sys.stderr)
+        return 1 if options.name == "selftest" else 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ecotf-recorder",
+        description="Listen, find and name calls, with one exported model.",
+        epilog=f"examples:\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="listen until stopped")
+    run.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+    run.set_defaults(command=_run)
+
+    classify = commands.add_parser("classify", help="WAV files in, detections.csv and ledger.csv out")
+    classify.add_argument("model", type=Path, metavar="MODEL")
+    classify.add_argument("recordings", nargs="+", metavar="WAV")
+    classify.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    classify.add_argument("--channel", type=int, help="a channel's number, counted from 1 (the mean of all)")
+    classify.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings do not say")
+    classify.add_argument("--threads", type=int, default=1)
+    classify.set_defaults(command=_classify)
+
+    selftest = commands.add_parser("selftest", help="whether this board gives what the desktop gave")
+    selftest.add_argument("model", type=Path, metavar="MODEL")
+    selftest.set_defaults(command=_selftest)
+
+    status = commands.add_parser("status", help="what the recorder is doing")
+    status.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+    status.add_argument("--root", type=Path, help="the state folder, instead of the one in the config")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(command=_status)
+
+    check = commands.add_parser("check-config", help="one line for each mistake in a config file")
+    check.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+    check.set_defaults(command=_check_config)
+
+    commands.add_parser("apply", help="release manager").set_defaults(command=_no_releases)
+    return parser
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from ecotf_recorder.classify import FINE, Outcome, classify
+    from ecotf_recorder.model import DeviceModel
+
+    if options.time_expansion is not None and not 0 < options.time_expansion < float("inf"):
+        raise RecorderError(f"--time-expansion {options.time_expansion:g}: a factor above 0, such as 10")
+    seconds = used = 0.0
+
+    def report(name: str, outcome: Outcome, took_s: float) -> None:
+        nonlocal seconds, used
+        seconds, used = seconds + outcome.duration_s, used + took_s
+        said = (
+            f"{len(outcome.detections)} detections"
+            if outcome.status == "done"
+            else f"{outcome.status}: {outcome.reason}"
+        )
+        print(f"{name}: {said}")
+
+    model = DeviceModel(options.model, options.threads)
+    counts = classify(model, options.recordings, options.output, options.channel, options.time_expansion, report)
+    said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    print(f"recordings: {said}; {seconds:.1f} s of sound, {seconds / used if used else 0:.1f} times real time")
+    fine = sum(counts.get(status, 0) for status in FINE)
+    return 2 if not fine else 0 if fine == len(options.recordings) else 1
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from ecotf_recorder.model import DeviceModel
+    from ecotf_recorder.selftest import selftest
+
+    print(selftest(DeviceModel(options.model)))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ecotf_recorder.run import run
+
+    return run(options.config)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ecotf_recorder.status import show_status
+
+    return show_status(options.config, options.root, options.json)
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    from ecotf_recorder.config import check_config
+
+    return check_config(options.config)
+
+
+def _no_releases(options: argparse.Namespace) -> int:
+    raise RecorderError("this installation has no release manager; install the recorder again")

@@ -1,0 +1,185 @@
+"""``config.toml``: what can be set, checked all at once, one clear line for each mistake."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecotf_recorder.errors import ConfigError, ModelError
+from ecotf_recorder.settings import number, one_of, read_table, text, texts
+from ecotf_recorder.times.schedule import check_moment
+
+
+@dataclass(frozen=True)
+class Source:
+    """``[source]``: where sound comes from."""
+
+    kind: str = one_of("microphone", "microphone", "folder", "stdin", "file")
+    device: str = text("")
+    channels: int = number(1, 1, 32)
+    channel: int = number(1, 1, 32)
+    buffer_s: float = number(10.0, 1, 120)
+    folder: str = text("")
+    settle_s: float = number(10.0, 0, 3600)
+    time_expansion: float = number(0.0, 0, 100)
+    file: str = text("")
+
+
+@dataclass(frozen=True)
+class Site:
+    """``[site]``: where the recorder hangs."""
+
+    name: str = text("")
+    latitude: float = number(float("nan"), -90, 90)
+    longitude: float = number(float("nan"), -180, 180)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether both coordinates are given."""
+        return self.latitude == self.latitude and self.longitude == self.longitude
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """``[schedule]``: when a microphone is listened to."""
+
+    windows: tuple[str, ...] = texts()
+    record_s: float = number(0.0, 0, 86400)
+    every_s: float = number(0.0, 0, 86400)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """``[detections]``: what is written down."""
+
+    flush_s: float = number(10.0, 0.5, 3600)
+    unnamed: bool = field(default=True)
+    threshold: float = number(0.0, 0, 1)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """``[clips]``: the sound around detections."""
+
+    keep: bool = field(default=True)
+    before_s: float = number(0.5, 0, 10)
+    after_s: float = number(0.5, 0, 10)
+    merge_s: float = number(0.5, 0, 10)
+    longest_s: float = number(5.0, 0.5, 30)
+    least_score: float = number(0.0, 0, 1)
+    labels: tuple[str, ...] = texts()
+    quota_mb: float = number(4000.0, 0, 1e7)
+    reserve_mb: float = number(500.0, 0, 1e7)
+
+
+@dataclass(frozen=True)
+class ClockSettings:
+    """``[clock]``: what to do before the clock is set."""
+
+    unset: str = one_of("listen", "listen", "wait")
+
+
+@dataclass(frozen=True)
+class Log:
+    """``[log]``: the recorder's diary."""
+
+    level: str = one_of("info", "debug", "info", "warning", "error")
+    file_mb: float = number(1.0, 0.01, 1000)
+    files: int = number(5, 1, 100)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a recorder; relative paths are below ``state_dir``."""
+
+    state_dir: str = text("/var/lib/ecotf")
+    model: str = text("current/model.tflite")
+    threads: int = number(1, 1, 8)
+    health_s: float = number(5.0, 0.1, 10)
+    source: Source = field(default_factory=Source)
+    site: Site = field(default_factory=Site)
+    schedule: Schedule = field(default_factory=Schedule)
+    detections: Detections = field(default_factory=Detections)
+    clips: Clips = field(default_factory=Clips)
+    clock: ClockSettings = field(default_factory=ClockSettings)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything that the recorder writes."""
+        return Path(self.state_dir)
+
+    @property
+    def model_path(self) -> Path:
+        """The model."""
+        return self.state / self.model
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a config file.
+
+    Raises
+    ------
+    ConfigError
+        Every mistake in the file, one a line.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    mistakes: list[str] = []
+    config = read_table(Config, values, "", mistakes)
+    mistakes += _contradictions(config) if not mistakes else []
+    if mistakes:
+        raise ConfigError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
+    return config
+
+
+def _contradictions(config: Config) -> list[str]:
+    source, schedule, clips = config.source, config.schedule, config.clips
+    found = []
+    for kind, key in (("microphone", "device"), ("folder", "folder"), ("file", "file")):
+        if source.kind == kind and not getattr(source, key):
+            found.append(f"source.{key} is missing; source.kind is {kind!r}")
+    if source.channel > source.channels:
+        found.append(f"source.channel = {source.channel}: the microphone has source.channels = {source.channels}")
+    if source.device.startswith("plughw"):
+        found.append(f"source.device = {source.device!r}: plughw changes the sample rate unseen; give hw:... instead")
+    for window in schedule.windows:
+        found += check_moment(window, config.site.is_known)
+    if bool(schedule.record_s) != bool(schedule.every_s) or schedule.record_s > schedule.every_s:
+        found.append(
+            f"schedule.record_s = {schedule.record_s:g}, schedule.every_s = {schedule.every_s:g}: set both, and "
+            "record_s at most every_s"
+        )
+    if (config.site.latitude == config.site.latitude) != (config.site.longitude == config.site.longitude):
+        found.append("site needs both latitude and longitude")
+    if clips.longest_s < clips.before_s + clips.after_s:
+        found.append(f"clips.longest_s = {clips.longest_s:g} is shorter than clips.before_s and clips.after_s together")
+    return found
+
+
+def check_config(path: Path) -> int:
+    """``check-config``: prints one line for each mistake, or ``ok``; also whether the model is there."""
+    config = read_config(path)
+    if not config.model_path.exists():
+        print(f"{path}: ok; no model yet at {config.model_path}")
+        return 0
+    from ecotf_recorder.model import describe
+
+    try:
+        facts = describe(config.model_path)
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return 2
+    strangers = sorted(set(config.clips.labels) - {*facts.species, "bat"})
+    if strangers:
+        known = ", ".join([*facts.species, "bat"])
+        print(f"{path}: clips.labels: the model does not know {strangers[0]!r}; it knows {known}", file=sys.stderr)
+        return 2
+    print(f"{path}: ok; {facts.name} at {facts.sample_rate_hz} Hz, {len(facts.species)} species")
+    return 0

@@ -1,0 +1,112 @@
+"""A device model: one ``.tflite`` file with its description in an appended zip."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecotf_recorder.errors import ModelError
+from ecotf_recorder.facts import ModelFacts, read_facts
+from ecotf_recorder.runtime import open_interpreter
+
+_NEEDED = {"spectrogram": "sound", "score": "window"}
+
+
+class DeviceModel:
+    """A model that is ready to run, with batches of one. Not for several threads at once.
+
+    Parameters
+    ----------
+    path
+        The ``.tflite`` file.
+    threads
+        Of the interpreter.
+
+    Attributes
+    ----------
+    facts
+        What the file says about itself.
+    id
+        The first 12 hexadecimal digits of the file's SHA-256, which is also the name of its release.
+
+    Raises
+    ------
+    ModelError
+        No device model, a damaged one, or one that this runtime cannot run; one sentence.
+    """
+
+    def __init__(self, path: str | Path, threads: int = 1) -> None:
+        self.path = Path(path)
+        self.facts = describe(self.path)
+        self.id = digest(self.path)[:12]
+        interpreter, self.runtime = open_interpreter(self.path, threads)
+        signatures = interpreter.get_signature_list()
+        for name, takes in _NEEDED.items():
+            if takes not in signatures.get(name, {}).get("inputs", ()):
+                raise ModelError(f"{self.path}: has no signature {name}({takes}); export it again")
+        self._interpreter = interpreter  # the runners hold no reference that keeps it alive in every runtime
+        self._spectrogram = interpreter.get_signature_runner("spectrogram")
+        self._score = interpreter.get_signature_runner("score")
+
+    def spectrogram(self, sound: NDArray[Any]) -> NDArray[np.float32]:
+        """Scaled frames, float32 ``[chunk_frames, rows]``, of ``[chunk_samples]`` samples of type ``facts.takes``."""
+        return np.asarray(self._spectrogram(sound=sound[None])["frames"][0])
+
+    def score(self, window: NDArray[np.float32], measures: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Scores ``[1 + species]``, "not a call" first, of a window ``[1, columns, bands, 1]``."""
+        if self.facts.measures:
+            return np.asarray(self._score(window=window, measures=measures)["scores"][0])
+        return np.asarray(self._score(window=window)["scores"][0])
+
+    def run(self, signature: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Any signature of the file, as it is."""
+        return dict(self._interpreter.get_signature_runner(signature)(**inputs))
+
+
+def describe(path: Path) -> ModelFacts:
+    """What a device model says about itself, without loading it into a runtime."""
+    try:
+        text = member(path, "model.json")
+        _check_flatbuffer(path, json.loads(text).get("flatbuffer"))
+        return read_facts(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except (ValueError, AttributeError):
+        raise ModelError(f"{path}: its model.json is not JSON") from None
+
+
+def member(path: Path, name: str) -> bytes:
+    """A member of the zip at the end of a device model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except OSError as error:
+        raise ModelError(f"cannot be read ({error.strerror or error})") from None
+    except zipfile.BadZipFile:
+        raise ModelError("is no device model, or is cut off: no zip at its end") from None
+    except KeyError:
+        raise ModelError(f"is no device model: there is no {name} in it") from None
+    except (RuntimeError, EOFError, zipfile.zlib.error):  # type: ignore[attr-defined]
+        raise ModelError(f"is damaged: its {name} cannot be unpacked") from None
+
+
+def digest(path: Path, size: int | None = None) -> str:
+    """SHA-256 of a file, or of its first ``size`` bytes."""
+    found, left = hashlib.sha256(), size
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 16 if left is None else min(1 << 16, left)):
+            found.update(piece)
+            left = None if left is None else left - len(piece)
+    return found.hexdigest()
+
+
+def _check_flatbuffer(path: Path, stated: Any) -> None:
+    """A damaged flatbuffer can end the process, so it is compared before the runtime sees it."""
+    if stated is not None and digest(path, int(stated["bytes"])) != stated["sha256"]:
+        raise ModelError("is damaged: its flatbuffer does not have the checksum that it had when it was exported")

@@ -1,0 +1,227 @@
+"""``python -m ecotf_recorder.releases``: put releases on this recorder, one JSON line a step, for programs to read.
+
+    init                        make the folders
+    prepare ID --size BYTES     room for an upload; says where it goes
+    apply ID [--part FOLDER]    check, place, self-test, switch, restart, health, commit
+    rollback [ID]               back to the previous release, or to a given one
+    recover                     finish or undo what a power cut left; before every start of the recorder
+    inbox                       apply the bundles on the memory card; at boot
+    status, list                what runs, what is there
+
+exit status: 0 done, 1 refused or rolled back, 2 cannot be done, 3 another flash is going on
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ecotf_recorder import __version__
+from ecotf_recorder.files import free_bytes
+from ecotf_recorder.releases.bundle import ReleaseError, is_release_id, read_bundle
+from ecotf_recorder.releases.health import read_health
+from ecotf_recorder.releases.inbox import Inbox
+from ecotf_recorder.releases.settings import ReleaseSettings, read_settings
+from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
+from ecotf_recorder.releases.store import Busy, ReleaseStore, now
+from ecotf_recorder.releases.uploads import manifest_digest, new_part
+
+REFUSED, CANNOT, BUSY = 1, 2, 3
+
+
+class Releases:
+    """The commands; each returns an exit status and prints its lines."""
+
+    def __init__(self, settings: ReleaseSettings, options: argparse.Namespace) -> None:
+        self.settings = settings
+        self.options = options
+        self.store = ReleaseStore(settings)
+        self.steps = ReleaseSteps(settings, self.store, self.tell)
+
+    def tell(self, step: str, status: str, detail: str = "", **more: Any) -> None:
+        """Print one JSON line and keep it in the log. Nobody may be there to read it any more, and that is fine."""
+        said = {"step": step, "status": status, **({"detail": detail} if detail else {}), **more}
+        line = json.dumps(said)
+        try:
+            print(line, flush=True)
+        except OSError:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it lasts as long as the process
+        if status not in ("waiting", "shown"):
+            with contextlib.suppress(OSError):
+                self.store.log(json.dumps({"time": now(), **said}))
+
+    def init(self) -> int:
+        """Make the folders; those that are there stay as they are."""
+        for folder in (self.store.releases, self.settings.trusted):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.tell("init", "ok", str(self.store.state))
+        return 0
+
+    def prepare(self) -> int:
+        """Say where an upload goes, or that it is not needed."""
+        with self.store.lock():
+            self._recover()
+            release_id = self.options.id
+            folder = self.store.folder(release_id)
+            if self.store.is_whole(release_id) and manifest_digest(folder) == self.options.digest:
+                self.tell("prepare", "ok", present=True, current=self.store.pointed("current"))
+                return 0
+            part = new_part(self.settings, self.store, release_id, self.options.size)
+            self.tell("prepare", "ok", present=False, part=str(part), current=self.store.pointed("current"))
+        return 0
+
+    def apply(self) -> int:
+        """Make an uploaded release current."""
+        part = self.store.releases / Path(self.options.part).name if self.options.part else None
+
+        def change() -> str:
+            return self.steps.apply(self.options.id, part, self.options.token)
+
+        return detached(lambda: self._change(change))
+
+    def rollback(self) -> int:
+        """Go back."""
+
+        def change() -> str:
+            target = self.options.id or self.store.pointed("previous")
+            if target is None:
+                raise ReleaseError("there is no previous release to go back to")
+            if target == self.store.pointed("current"):
+                raise ReleaseError(f"{target} is current already")
+            return self.steps.roll_back(target, self.options.token)
+
+        return detached(lambda: self._change(change))
+
+    def recover(self) -> int:
+        """Finish or undo; runs before the recorder starts, so it restarts nothing and stops nobody."""
+        try:
+            with self.store.lock(wait_s=0):
+                done = self.steps.recover(restart=False)
+        except Busy:
+            return 0  # a flash is restarting the recorder just now
+        self.tell("recover", "ok", done or "nothing to do")
+        return 0
+
+    def inbox(self) -> int:
+        """Apply what waits on the card."""
+        with self.store.lock(wait_s=30):
+            self._recover()
+            inbox = Inbox(self.settings, self.store, self.steps)
+            bad = inbox.apply_all(lambda name, status, reason: self.tell("inbox", status, reason, folder=name))
+        return REFUSED if bad else 0
+
+    def status(self) -> int:
+        """Say what runs."""
+        self.store.check_set_up()
+        try:
+            self.store.lock(wait_s=0.2).close()
+            busy = False
+        except Busy:
+            busy = True
+        health = read_health(self.settings.state / "health.json")
+        steady_s = (health or {}).get("steady_s")
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - steady_s if isinstance(steady_s, (int, float)) else None
+        self.tell(
+            "status", "shown", busy=busy, recorder=__version__, current=self.store.pointed("current"),
+            previous=self.store.pointed("previous"), journal=self.store.read_journal(), last=self.store.read_last(),
+            health=health, health_age_s=age_s, time=now(),
+            free_mb=round(free_bytes(self.store.releases) / 1e6),
+        )  # fmt: skip
+        return 0
+
+    def list(self) -> int:
+        """Say which releases are there."""
+        self.store.check_set_up()
+        for release_id in self.store.ids():
+            said: dict[str, Any] = {"id": release_id, "whole": self.store.is_whole(release_id)}
+            if said["whole"]:
+                bundle = read_bundle(self.store.folder(release_id))
+                said |= {"name": bundle.name, "created": bundle.created, "bytes": bundle.size}
+            said |= {link: self.store.pointed(link) == release_id for link in ("current", "previous")}
+            self.tell("list", "shown", **said)
+        return 0
+
+    def _change(self, change: Callable[[], str]) -> int:
+        """Run a change under the lock and say how it ended, in one last line."""
+        try:
+            with self.store.lock():
+                self._recover()
+                status, detail, code = change(), "", 0
+        except Busy as error:
+            status, detail, code = "busy", str(error), BUSY
+        except RolledBack as error:
+            status, detail, code = "rolled-back", str(error), REFUSED
+        except (ReleaseError, OSError) as error:
+            status, detail, code = "refused", str(error), REFUSED
+        links = {link: self.store.pointed(link) for link in ("current", "previous")}
+        self.tell("end", status, detail, token=self.options.token, **links)
+        return code
+
+    def _recover(self) -> None:
+        done = self.steps.recover(restart=True)
+        if done:
+            self.tell("recover", "ok", done)
+
+
+def detached(change: Callable[[], int]) -> int:
+    """Run a change in a process of its own, which goes on when the connection or the terminal goes away."""
+    child = os.fork()
+    if child:
+        _, ended = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(ended)
+        return code if code >= 0 else 128 - code
+    code = CANNOT
+    try:
+        os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        code = change()
+    finally:
+        os._exit(code)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ecotf_recorder.releases",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--root", type=Path, default=Path("/"), help="before every path; for tests")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("init", "recover", "inbox", "status", "list"):
+        commands.add_parser(name)
+    prepare = commands.add_parser("prepare")
+    prepare.add_argument("id", type=_release_id)
+    prepare.add_argument("--size", type=int, required=True, help="bytes to come")
+    prepare.add_argument("--digest", default="", help="of manifest and signature; equal means no upload is needed")
+    apply = commands.add_parser("apply")
+    apply.add_argument("id", type=_release_id)
+    apply.add_argument("--part", help="the folder that prepare named")
+    rollback = commands.add_parser("rollback")
+    rollback.add_argument("id", type=_release_id, nargs="?")
+    for changing in (apply, rollback):
+        changing.add_argument("--token", default="", help="said again in the last line and kept")
+    options = parser.parse_args(arguments)
+    os.umask(0o022)  # the recorder's own user must be able to read its releases
+    try:
+        releases = Releases(read_settings(options.root.resolve()), options)
+        status: int = getattr(releases, options.command)()
+    except (ReleaseError, OSError) as error:
+        print(json.dumps({"step": "end", "status": "failed", "detail": str(error)}), flush=True)
+        status = BUSY if isinstance(error, Busy) else CANNOT
+    return status
+
+
+def _release_id(text: str) -> str:
+    if not is_release_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no release id (twelve hexadecimal digits)")
+    return text

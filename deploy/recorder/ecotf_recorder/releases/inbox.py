@@ -1,0 +1,126 @@
+"""Bundles that came on the memory card: applied once at boot, each with a note on the card saying how it went."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ecotf_recorder.files import atomic_file
+from ecotf_recorder.releases.bundle import Bundle, ReleaseError, read_bundle
+from ecotf_recorder.releases.settings import ReleaseSettings
+from ecotf_recorder.releases.steps import ReleaseSteps
+from ecotf_recorder.releases.store import PART, ReleaseStore
+from ecotf_recorder.releases.uploads import manifest_digest, new_part
+
+NOTE = "result.txt"
+_ENDINGS = (".done", ".refused", PART)
+_MOST_ATTEMPTS = 3
+
+
+class Inbox:
+    """The folders of a card in which bundles wait.
+
+    What was tried is kept on the recorder as well: a card may be read-only, and a bundle during whose start the power
+    fails again and again must not be tried for ever.
+    """
+
+    def __init__(self, settings: ReleaseSettings, store: ReleaseStore, steps: ReleaseSteps) -> None:
+        self.settings = settings
+        self.store = store
+        self.steps = steps
+        self._memory_path = store.releases / "inbox.json"
+
+    def waiting(self) -> list[Path]:
+        """Folders in all inboxes that nobody has dealt with, the oldest bundle first."""
+        found = [
+            path
+            for inbox in map(self.settings.below_root, self.settings.inboxes)
+            if inbox.is_dir()
+            for path in inbox.iterdir()
+            if path.is_dir() and path.suffix not in _ENDINGS and not path.name.startswith(".")
+        ]
+        return sorted(found, key=lambda path: (_created(path), path.name))
+
+    def apply_all(self, say: Callable[[str, str, str], None]) -> int:
+        """Apply what waits; how many bundles were refused or rolled back. ``say`` gets folder, status and reason."""
+        bad = 0
+        for folder in self.waiting():
+            status, reason = self._apply(folder)
+            if status != "known":
+                say(folder.name, status, reason)
+                bad += status not in ("done", "unchanged")
+        return bad
+
+    def _apply(self, folder: Path) -> tuple[str, str]:
+        try:
+            bundle = read_bundle(folder)
+            key = f"{bundle.id} {manifest_digest(folder)}"
+        except ReleaseError as error:
+            bundle, key, unread = None, f"{folder.name} {_size(folder)}", str(error)
+        known = self._memory().get(key, {})
+        if known.get("status"):
+            return "known", ""
+        attempt = int(known.get("attempts", 0)) + 1
+        self._remember(key, {"attempts": attempt})
+        if bundle is None:
+            status, reason = "refused", unread
+        elif attempt > _MOST_ATTEMPTS:
+            status, reason = "refused", f"cut off {_MOST_ATTEMPTS} times, so it is not tried again"
+        else:
+            status, reason = self._apply_bundle(bundle)
+        self._remember(key, {"attempts": attempt, "status": status})
+        _note(folder, status, reason)
+        return status, reason
+
+    def _apply_bundle(self, bundle: Bundle) -> tuple[str, str]:
+        try:
+            part = new_part(self.settings, self.store, bundle.id, bundle.size)
+            for name in bundle.names:
+                if not (bundle.folder / name).is_file():
+                    self.store.discard(part)
+                    raise ReleaseError(f"{name}: missing on the card")
+                shutil.copyfile(bundle.folder / name, part / name)
+            return self.steps.apply(bundle.id, part), ""
+        except (ReleaseError, OSError) as error:
+            return "refused", str(error)
+
+    def _memory(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._memory_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _remember(self, key: str, what: dict[str, Any]) -> None:
+        memory = self._memory()
+        memory.pop(key, None)
+        kept = dict([*memory.items(), (key, what)][-50:])
+        with atomic_file(self._memory_path) as partial:
+            partial.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+
+
+def _note(folder: Path, status: str, reason: str) -> None:
+    """Say on the card how it went; a card that cannot be written to is no reason to stop."""
+    ending = ".done" if status in ("done", "unchanged") else ".refused"
+    dealt_with = folder.with_name(folder.name + ending)
+    try:
+        (folder / NOTE).write_text(f"{status}{': ' if reason else ''}{reason}\n", encoding="utf-8")
+        shutil.rmtree(dealt_with, ignore_errors=True)
+        os.rename(folder, dealt_with)
+    except OSError:
+        pass
+
+
+def _created(folder: Path) -> str:
+    try:
+        return read_bundle(folder).created
+    except ReleaseError:
+        return ""
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.iterdir())

@@ -1,0 +1,76 @@
+"""What releases run as commands: the service manager, and the self-test of a model."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ecotf_recorder.releases.bundle import MODEL, ReleaseError
+from ecotf_recorder.releases.settings import ReleaseSettings
+
+_COMMAND_S = 180.0
+
+
+def run_quietly(command: tuple[str, ...]) -> str | None:
+    """Run a command of the service manager; None when it succeeded, else the last line it said."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    return _last_line(done.stderr, done.stdout) or f"{command[0]} ended with status {done.returncode}"
+
+
+def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
+    """Let the recorder's own program try the model of a release against its golden outputs.
+
+    Raises
+    ------
+    ReleaseError
+        It failed, crashed or did not end; with the line it said.
+    """
+    try:
+        done = subprocess.run(
+            [*settings.selftest, str(folder / MODEL)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            timeout=settings.selftest_s,
+            check=False,
+            **_as_user(settings.user),
+        )
+    except subprocess.TimeoutExpired:
+        raise ReleaseError(f"the self-test did not end within {settings.selftest_s:g} s") from None
+    if done.returncode < 0:
+        raise ReleaseError(f"the self-test was ended by signal {-done.returncode}")
+    if done.returncode > 0:
+        said = _last_line(done.stdout, done.stderr)
+        raise ReleaseError(f"the self-test failed: {said or f'status {done.returncode}'}")
+
+
+def _as_user(name: str) -> dict[str, Any]:
+    """How to run a command as the recorder's user, when we are root: a foreign model gets no more rights than that."""
+    if os.geteuid() != 0 or not name:
+        return {}
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        raise ReleaseError(f"there is no user {name}; set the recorder up with flash_device.py init") from None
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/"}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "env": environment}
+
+
+def _last_line(*texts: str) -> str:
+    """The last line that is not empty, of the first text that has one."""
+    for text in texts:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if lines:
+            return lines[-1]
+    return ""

@@ -1,0 +1,265 @@
+"""From an upload to the running recorder, step by step, so that a power cut anywhere leaves a recorder that works.
+
+    check -> place -> selftest -> switch -> restart -> health -> commit
+                                     \\________ undo _______/
+
+Before each step the journal on the disk names it. Up to ``switch`` the recorder's own release is untouched; from there
+to ``health`` a failure, or a start that finds the journal, goes back to it; ``previous`` is set by ``commit`` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ecotf_recorder.releases.bundle import ReleaseError, check_files, check_signature, read_bundle
+from ecotf_recorder.releases.health import HealthWatch
+from ecotf_recorder.releases.processes import run_quietly, run_selftest
+from ecotf_recorder.releases.settings import ReleaseSettings
+from ecotf_recorder.releases.store import Journal, ReleaseStore
+
+# Tell(step, status, detail): what is passed on to whoever watches.
+Tell = Callable[[str, str, str], None]
+
+STEPS = ("check", "place", "selftest", "switch", "restart", "health", "commit")
+_UNPROVEN = ("switch", "restart", "health")  # the new release may be current, and has not been well yet
+# Where tests cut the power: ECOTF_KILL_AT names one, and the process ends there without any clean-up.
+KILL_POINTS = (
+    *(f"{step}:{edge}" for step in (*STEPS, "undo") for edge in ("begin", "end")),
+    "undo:pointed",
+    "commit:pointed",
+    "commit:closed",
+)
+
+
+class RolledBack(ReleaseError):
+    """The new release failed while it ran, and the one before it is current again."""
+
+
+class ReleaseSteps:
+    """One change of the current release.
+
+    Parameters
+    ----------
+    settings, store
+        The recorder's.
+    tell
+        Called at the beginning and the end of every step.
+    """
+
+    def __init__(self, settings: ReleaseSettings, store: ReleaseStore, tell: Tell) -> None:
+        self.settings = settings
+        self.store = store
+        self.tell = tell
+        self._journal: Journal = {}
+
+    def apply(self, release_id: str, part: Path | None, token: str = "") -> str:
+        """Make ``release_id`` current, from an upload or, without ``part``, from what is there already.
+
+        Returns
+        -------
+        str
+            ``done``, or ``unchanged`` when it was current and whole.
+
+        Raises
+        ------
+        RolledBack
+            It failed while it ran.
+        ReleaseError
+            It was refused before anything changed.
+        """
+        here = self.store.folder(release_id)
+        new = not here.exists()
+        self._begin("apply", release_id, token, part=part.name if part else None, new=new)
+        try:
+            with self._step("check"):
+                self._check(part or here, release_id)
+            if self.store.pointed("current") == release_id and self.store.is_whole(release_id):
+                self._refresh(part, release_id)
+                return "unchanged"
+            if part is not None:
+                with self._step("place"):
+                    self.store.place(part, release_id)
+            with self._step("selftest"):
+                run_selftest(self.settings, here)
+        except (ReleaseError, OSError) as error:
+            if part is not None:
+                self.store.discard(part)
+            if new:
+                self.store.discard(here)
+            self.store.close_journal(self._journal, "refused", str(error))
+            raise
+        self._make_current(release_id)
+        return "done"
+
+    def roll_back(self, release_id: str, token: str = "") -> str:
+        """Make a release current that is on the recorder; as :meth:`apply`."""
+        self._begin("rollback", release_id, token, part=None, new=False)
+        try:
+            with self._step("check"):
+                self._check(self.store.folder(release_id), release_id)
+            with self._step("selftest"):
+                run_selftest(self.settings, self.store.folder(release_id))
+        except (ReleaseError, OSError) as error:
+            self.store.close_journal(self._journal, "refused", str(error))
+            raise
+        self._make_current(release_id)
+        return "done"
+
+    def recover(self, restart: bool) -> str | None:
+        """Finish or undo what a power cut or a killed process left; afterwards ``current`` is a whole release.
+
+        Parameters
+        ----------
+        restart
+            Restart the service when ``current`` changed; not when the service is just about to start.
+
+        Returns
+        -------
+        str or None
+            What was done, in one sentence, or None when there was nothing to do.
+        """
+        journal = self.store.read_journal()
+        if journal is None:
+            return self._mend_current(restart)
+        self._journal = journal
+        step, release_id = journal.get("step"), str(journal.get("id"))
+        before, part = journal.get("before"), journal.get("part")
+        self.tell("recover", "started", f"{journal.get('operation')} of {release_id} was cut off at {step}")
+        if part:
+            self.store.discard(self.store.releases / Path(str(part)).name)
+        runs_it = step in _UNPROVEN and self.store.pointed("current") == release_id
+        if step == "commit" or (runs_it and before is None):
+            # It was well, or there is nothing to go back to: keep it.
+            self._commit()
+            return f"{release_id} stays, whose {journal.get('operation')} was cut off at {step}"
+        changed = step in (*_UNPROVEN, "undo") and self.store.pointed("current") != before
+        if changed:
+            self.store.point("current", before)
+        if journal.get("new") and step in ("check", "place", "selftest", "undo"):
+            self.store.discard(self.store.folder(release_id))
+        what = f"{journal.get('operation')} of {release_id} was cut off at {step} and is undone"
+        self.store.close_journal(journal, "undone", what)
+        mended = self._mend_current(restart=False)
+        if restart and (changed or mended):
+            run_quietly(self.settings.restart)
+        return f"{what}; {mended}" if mended else what
+
+    def _make_current(self, release_id: str) -> None:
+        try:
+            with self._step("switch"):
+                self.store.point("current", release_id)
+            with self._step("restart"):
+                trouble = run_quietly(self.settings.restart)
+                if trouble:
+                    raise ReleaseError(f"the recorder's service did not start: {trouble}")
+            with self._step("health") as say:
+                HealthWatch(self.settings).wait(release_id, say)
+        except (ReleaseError, OSError) as error:
+            self._undo(release_id, str(error))
+        with self._step("commit"):
+            self._commit()
+
+    def _commit(self) -> None:
+        """The release is the recorder's own now; what ran before it is what a rollback goes to."""
+        replaced = self._journal.get("replaced")
+        if replaced and replaced != self._journal["id"]:
+            self.store.point("previous", replaced)
+        _kill_point("commit:pointed")
+        self.store.close_journal(self._journal, "done", "")
+        _kill_point("commit:closed")
+        self.store.prune(self.settings.keep)
+
+    def _undo(self, release_id: str, reason: str) -> None:
+        """Go back to what ran before; always raises :class:`RolledBack`."""
+        before = self._journal["before"]
+        with self._step("undo") as say:
+            self.store.point("current", before)
+            _kill_point("undo:pointed")
+            run_quietly(self.settings.restart)
+            if before is not None:
+                try:
+                    HealthWatch(self.settings).wait(before, say)
+                    after = f"{before} runs again"
+                except ReleaseError as error:
+                    after = f"{before} is current again, but: {error}"
+            else:
+                after = "there was no release before it to go back to"
+        if self._journal["new"]:
+            self.store.discard(self.store.folder(release_id))
+        self.store.close_journal(self._journal, "rolled-back", f"{reason}; {after}")
+        raise RolledBack(f"{reason}; {after}")
+
+    def _refresh(self, part: Path | None, release_id: str) -> None:
+        """The model is current already: take over a newer manifest or signature, and be done."""
+        if part is not None:
+            self.store.place(part, release_id)
+        self.store.close_journal(self._journal, "unchanged", "")
+
+    def _mend_current(self, restart: bool) -> str | None:
+        """Go to another whole release when the current one is damaged, as a worn card does it."""
+        current = self.store.pointed("current")
+        if current is None or self.store.is_whole(current):
+            return None
+        others = [self.store.pointed("previous"), *self.store.ids()]
+        for other in others:
+            if other is not None and other != current and self.store.is_whole(other):
+                self.store.point("current", other)
+                if restart:
+                    run_quietly(self.settings.restart)
+                return f"{current} is damaged, and {other} is current instead"
+        return None
+
+    def _begin(self, operation: str, release_id: str, token: str, **more: Any) -> None:
+        current = self.store.pointed("current")
+        # Mending the current release cannot go back to itself.
+        before = current if current != release_id else self.store.pointed("previous")
+        self._journal = {
+            "operation": operation, "id": release_id, "token": token, "before": before, "replaced": current, **more,
+        }  # fmt: skip
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[Callable[[str], None]]:
+        self._journal["step"] = name
+        try:
+            self.store.write_journal(self._journal)
+        except OSError:
+            if name != "undo":  # a full disk does not stop going back; from "health" a start goes back just the same
+                raise
+        _kill_point(f"{name}:begin")
+        self.tell(name, "started", "")
+        try:
+            yield lambda detail: self.tell(name, "waiting", detail)
+        except (ReleaseError, OSError) as error:
+            self.tell(name, "failed", str(error))
+            raise
+        self.tell(name, "ok", "")
+        _kill_point(f"{name}:end")
+
+    def _check(self, folder: Path, release_id: str) -> None:
+        if not folder.is_dir():
+            raise ReleaseError(f"{release_id} is not on the recorder")
+        _own(folder)
+        bundle = read_bundle(folder)
+        if bundle.id != release_id:
+            raise ReleaseError(f"the bundle is {bundle.id}, not {release_id}; refused")
+        check_signature(bundle, self.settings.trusted)
+        check_files(bundle, only_these=True)
+
+
+def _own(folder: Path) -> None:
+    """Take an upload from the user who sent it, so that nobody changes it after the check."""
+    if os.geteuid() != 0:
+        return
+    for path in [folder, *folder.iterdir()]:
+        os.chown(path, 0, 0, follow_symlinks=False)
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _kill_point(name: str) -> None:
+    if os.environ.get("ECOTF_KILL_AT") == name:
+        os._exit(137)

@@ -1,0 +1,106 @@
+"""The whole way of one stretch of sound: samples in, detections out, equal to the desktop's on the same recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecotf_recorder.scoring.candidates import Candidate, CandidateStream
+from ecotf_recorder.scoring.front_end import FrontEnd, Model
+from ecotf_recorder.scoring.naming import Naming
+
+
+class Detection(NamedTuple):
+    """One call: real seconds from the beginning of its stretch of sound, hertz, and how sure the model is."""
+
+    start_s: float
+    end_s: float
+    low_hz: float
+    high_hz: float
+    label: str
+    score: float
+
+
+class DetectionStream:
+    """The detections of one stretch of sound without gaps, in order of time, in memory that does not grow.
+
+    Parameters
+    ----------
+    thresholds, unnamed
+        Instead of the model's own.
+    segment_s
+        How much is settled at a time.
+
+    Attributes
+    ----------
+    samples
+        How many have come.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        thresholds: Mapping[str, float] | None = None,
+        unnamed: bool | None = None,
+        segment_s: float = 1.0,
+    ) -> None:
+        facts = model.facts
+        made, box = facts.front_end, facts.detection.box
+        self._made, self._rate = made, facts.sample_rate_hz
+        self._reach = round(box.search_s / made.hop_s) + round(box.reach_s / made.hop_s) + 1
+        self._front_end = FrontEnd(model)
+        self._candidates = CandidateStream(model, segment_s)
+        self._naming = Naming(
+            facts.thresholds if thresholds is None else thresholds,
+            facts.unnamed if unnamed is None else unnamed,
+            self._reach,
+        )
+        self.samples = 0
+        self._lowest, self._highest = np.inf, -np.inf
+
+    def push(self, sound: NDArray[Any]) -> list[Detection]:
+        """Take more sound, int16 or float32 ``[n]``; return the detections that are settled."""
+        if len(sound):
+            self._lowest, self._highest = min(self._lowest, sound.min()), max(self._highest, sound.max())
+        self.samples += len(sound)
+        found = self._candidates.push(self._front_end.push(sound))
+        return self._boxed(self._naming.push(found, self._candidates.settled))
+
+    def finish(self) -> list[Detection]:
+        """End the stretch; return its last detections."""
+        found = self._candidates.push(self._front_end.finish()) + self._candidates.finish()
+        return self._boxed(self._naming.push(found, None))
+
+    @property
+    def windows(self) -> int:
+        """Windows that were scored."""
+        return self._candidates.windows
+
+    @property
+    def silent(self) -> bool:
+        """Whether all samples so far are the same."""
+        return not self._lowest < self._highest
+
+    @property
+    def settled_s(self) -> float:
+        """Up to when all detections are out: later ones begin after this."""
+        return max(0.0, (self._candidates.settled - 3 * self._reach) * self._made.hop_s)
+
+    def _boxed(self, candidates: list[Candidate]) -> list[Detection]:
+        made = self._made
+        rows, hop_s, offset_s = made.frequencies_hz, made.hop_s, made.offset_s
+        half_band = float(rows[1] - rows[0]) / 2 if len(rows) > 1 else 0.0
+        return [
+            Detection(
+                offset_s + (one.first - 0.5) * hop_s,
+                offset_s + (one.last + 0.5) * hop_s,
+                float(rows[one.low]) - half_band,
+                float(rows[one.high]) + half_band,
+                one.label,
+                one.score,
+            )
+            for one in candidates
+        ]

@@ -1,0 +1,97 @@
+"""``selftest``: whether this board gives what the desktop gave when the model was exported."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecotf_recorder.errors import ModelError
+from ecotf_recorder.model import DeviceModel, member
+from ecotf_recorder.scoring.stream import Detection, DetectionStream
+
+# A board adds numbers in another order; a network of integers may round one step further.
+_SCORE = {"f32": 1e-3, "f16": 2e-3, "dynamic": 0.03, "int8": 0.03}
+_LEVEL = 0.05  # units of the spectrogram, on average; a wrong operator is off by many
+_SLICES = 1.01
+
+
+def selftest(model: DeviceModel) -> str:
+    """Run the sound and the windows that the model carries; returns one line of figures.
+
+    Raises
+    ------
+    ModelError
+        Something does not come out as it did at the export; says what, and by how much.
+    """
+    path = model.path
+    try:
+        golden = {name: array for name, array in np.load(io.BytesIO(member(path, "golden.npz"))).items()}
+        return _compared(model, golden)
+    except KeyError as error:
+        raise ModelError(f"{path}: its golden.npz lacks {error}") from None
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: its golden.npz cannot be read ({error})") from None
+    except ModelError as error:
+        raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _compared(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> str:
+    facts = model.facts
+    tolerance = _SCORE.get(facts.precision, 0.03)
+    sound = golden["sound"]
+    takes = sound if facts.takes == "int16" else np.multiply(sound, np.float32(1 / 32768), dtype=np.float32)
+    frames = model.spectrogram(takes[: facts.front_end.chunk_samples])
+    level = float(np.abs(frames - golden["spectrogram.frames"]).mean())
+    if not level <= _LEVEL:
+        raise ModelError(f"the spectrogram is off by {level:.3g} on average; allowed is {_LEVEL:g}")
+    worst = 0.0
+    windows, expected = golden["score.window"], golden["score.scores"]
+    for index in range(len(windows)):
+        measures = golden["score.measures"][index : index + 1] if facts.measures else None
+        scores = model.score(windows[index : index + 1], measures)
+        worst = max(worst, float(np.abs(scores - expected[index]).max()))
+    if not worst <= tolerance:
+        raise ModelError(f"a score is off by {worst:.3g}; allowed is {tolerance:g}")
+    began = perf_counter()
+    stream = DetectionStream(model)
+    found = stream.push(sound) + stream.finish()
+    factor = len(sound) / facts.sample_rate_hz / (perf_counter() - began)
+    n = _check_detections(found, golden, model, tolerance)
+    return (
+        f"ok: {n} detections as exported, scores within {worst:.1e}, {factor:.1f} times real time ({model.runtime}), "
+        f"model {model.id}"
+    )
+
+
+def _check_detections(
+    found: list[Detection], golden: Mapping[str, NDArray[Any]], model: DeviceModel, tolerance: float
+) -> int:
+    """Every detection has its like; one whose score is as near to its threshold as rounding reaches may lack it."""
+    names = Detection._fields
+    expected = [Detection(*row) for row in zip(*(golden[f"detections.{name}"].tolist() for name in names), strict=True)]
+    slack_s = _SLICES * model.facts.front_end.hop_s
+    left = list(found)
+    alone = []
+    for one in expected:
+        same = [
+            other for other in left
+            if other.label == one.label and abs(other.start_s - one.start_s) < slack_s
+            and abs(other.end_s - one.end_s) < slack_s and abs(other.score - one.score) <= tolerance
+        ]  # fmt: skip
+        if same:
+            left.remove(same[0])
+        else:
+            alone.append(one)
+    thresholds = model.facts.thresholds
+    for one in [*alone, *left]:
+        label = one.label if one.label in thresholds else "call"
+        if abs(one.score - thresholds.get(label, 0.0)) > tolerance:
+            what = "is missing" if one in alone else "is new"
+            raise ModelError(f"the detection {one.label} at {one.start_s:.4f} s (score {one.score:.4f}) {what}")
+    return len(expected)

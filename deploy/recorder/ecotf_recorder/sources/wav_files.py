@@ -1,0 +1,209 @@
+"""WAV files as sources: one file, or a folder that another recorder fills."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ecotf_recorder.audio.wav import WavFile, open_wav
+from ecotf_recorder.classify import check_rate
+from ecotf_recorder.errors import SoundError
+from ecotf_recorder.files import PARTIAL_PREFIX
+from ecotf_recorder.sources.events import Began, Ended, Event, Exhausted, FileKey, Sound
+from ecotf_recorder.times.clock import steady
+
+_log = logging.getLogger(__name__)
+_SCAN_EVERY_S = 2.0
+_AGAIN_AFTER_S = 60.0  # a file that could not be read is tried again
+_NAME_TIME = re.compile(r"(?<!\d)(20\d{6})[T_-]?(\d{6})(?!\d)")
+
+
+class Recordings:
+    """How WAV files are read: for which rate, which channel, and how much slower than life.
+
+    Parameters
+    ----------
+    least_s
+        A shorter recording has no answer.
+    """
+
+    def __init__(
+        self, sample_rate: int, least_s: float, channel: int | None = None, time_expansion: float | None = None
+    ) -> None:
+        self.sample_rate = sample_rate
+        self._least_s, self._channel, self._time_expansion = least_s, channel, time_expansion
+
+    def play(self, path: Path, name: str, key: FileKey | None) -> Iterator[Event]:
+        """The events of one file; one that cannot be used begins and ends, with the reason."""
+        try:
+            wav = open_wav(path, self._time_expansion)
+            yield Began(name=name, wall=start_of(wav), key=key, sample_rate=wav.sample_rate)
+        except SoundError as error:
+            yield Began(name=name, key=key)
+            yield Ended(str(error), status=error.status)
+            return
+        try:
+            check_rate(wav.sample_rate, self.sample_rate)
+            if wav.duration_s < self._least_s:
+                raise SoundError(f"{wav.duration_s * 1000:.1f} ms long; shorter than one window of the model", "short")
+            for block in wav.blocks(self._channel):
+                yield Sound(block)
+            if key is not None and key_of(path, Path(key.path)) != key:
+                raise SoundError("changed while it was read", "failed")
+            yield Ended()
+        except SoundError as error:
+            yield Ended(str(error), status=error.status)
+
+
+class OneFile:
+    """A single WAV file."""
+
+    live = False
+
+    def __init__(self, path: Path, recordings: Recordings) -> None:
+        self._events = recordings.play(path, path.name, None)
+        self.backlog_s = self.lost_s = 0.0
+        self.problem = ""
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def stop(self) -> None:
+        """Nothing to do."""
+
+    def next(self, timeout_s: float) -> Event | None:
+        """The next event."""
+        return next(self._events, Exhausted())
+
+
+class FilledFolder:
+    """A folder, and those inside it, that a recorder fills: every finished WAV file once, in the order of their paths.
+
+    Parameters
+    ----------
+    settle_s
+        A file is finished when its size and time have not changed for so long.
+    is_done
+        Whether a file was settled before, in an earlier life.
+    """
+
+    live = False
+
+    def __init__(
+        self, folder: Path, recordings: Recordings, settle_s: float, is_done: Callable[[FileKey], bool]
+    ) -> None:
+        self._folder, self._recordings, self._settle_s, self._is_done = folder, recordings, settle_s, is_done
+        self._seen: dict[str, tuple[FileKey, float]] = {}
+        self._done: set[FileKey] = set()
+        self._later: dict[str, float] = {}
+        self._waiting: list[FileKey] = []
+        self._playing: Iterator[Event] | None = None
+        self._now: FileKey | None = None
+        self._left_s = 0.0
+        self._scan_at = 0.0
+        self.lost_s = 0.0
+        self.problem = ""
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def stop(self) -> None:
+        """Nothing to do."""
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of sound in finished files that have not been read."""
+        rest = sum(key.size for key in self._waiting) / 2 / self._recordings.sample_rate
+        return max(0.0, self._left_s) + rest
+
+    def next(self, timeout_s: float) -> Event | None:
+        """The next event; None when no finished file turns up in time."""
+        if self._playing is None and not self._choose():
+            time.sleep(max(0.0, min(timeout_s, _SCAN_EVERY_S)))
+            return None
+        assert self._playing is not None and self._now is not None
+        event = next(self._playing, None)
+        if isinstance(event, Sound):
+            self._left_s -= len(event.samples) / self._recordings.sample_rate
+        elif isinstance(event, Ended):
+            if event.status == "failed":
+                self._later[self._now.path] = steady() + _AGAIN_AFTER_S
+            else:
+                self._done.add(self._now)
+            self._playing, self._left_s = None, 0.0
+        return event
+
+    def _choose(self) -> bool:
+        """Begin with the next finished file, if there is one."""
+        if not self._waiting and steady() >= self._scan_at:
+            self._scan()
+        if not self._waiting:
+            return False
+        self._now = self._waiting.pop(0)
+        self._left_s = self._now.size / 2 / self._recordings.sample_rate
+        self._playing = self._recordings.play(self._folder / self._now.path, self._now.path, self._now)
+        return True
+
+    def _scan(self) -> None:
+        now = steady()
+        self._scan_at = now + min(_SCAN_EVERY_S, max(0.05, self._settle_s / 2))
+        problem = "" if self._folder.is_dir() else f"{self._folder} is not there; is the card in?"
+        if problem and problem != self.problem:
+            _log.error("%s", problem)
+        self.problem = problem
+        seen: dict[str, tuple[FileKey, float]] = {}
+        for path in _wav_files(self._folder):
+            key = key_of(path, path.relative_to(self._folder))
+            if key is None or key in self._done or self._later.get(key.path, 0.0) > now:
+                continue
+            known, since = self._seen.get(key.path, (None, now))
+            seen[key.path] = key, since if known == key else now
+            if now - seen[key.path][1] >= self._settle_s:
+                if self._is_done(key):
+                    self._done.add(key)
+                else:
+                    self._waiting.append(key)
+        self._seen = seen
+
+
+def key_of(path: Path, name: Path) -> FileKey | None:
+    """What tells a file from another of the same name; None when it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return FileKey(os.fspath(name), found.st_size, found.st_mtime_ns)
+
+
+def start_of(wav: WavFile) -> float | None:
+    """When a recording began: as its metadata say, else as its name says, in UTC, else by the time of the file."""
+    noted = wav.fields.get("Timestamp", "")
+    try:
+        return datetime.fromisoformat(noted).timestamp()  # without an offset: in the zone that the board is set to
+    except ValueError:
+        pass
+    if found := _NAME_TIME.search(wav.path.stem):
+        try:
+            return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            pass
+    try:
+        return wav.path.stat().st_mtime - timedelta(seconds=wav.duration_s).total_seconds()
+    except OSError:
+        return None
+
+
+def _wav_files(folder: Path) -> list[Path]:
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(place, name) for name in sorted(names)
+            if name.lower().endswith(".wav") and not name.startswith((".", PARTIAL_PREFIX))
+        ]  # fmt: skip
+    return found

@@ -1,0 +1,1 @@
+"""What is kept: detections, clips, and how long."""

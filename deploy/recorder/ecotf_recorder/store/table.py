@@ -1,0 +1,116 @@
+"""``detections.csv`` and ``gaps.csv``: tables that grow line by line, and are whole again after a power cut."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from ecotf_recorder.files import atomic_file, sync
+
+
+class GrowingTable:
+    """A CSV file that is only ever added to, and handed to the disk at each `append`.
+
+    Parameters
+    ----------
+    path
+        Made with its header if absent.
+    committed
+        Bytes that the database knows of, if any: complete lines behind them were never acknowledged and are cut off,
+        so that table and database agree.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], committed: int | None = None) -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self.repaired = 0
+        header = _lines([columns])
+        if not path.exists() or path.stat().st_size == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(header)
+            sync(path)
+            sync(path.parent)
+        else:
+            self._repair(committed)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def append(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add rows and wait until they are on the disk: all of them, or, when that fails, none."""
+        content = _lines(rows)
+        if not content:
+            return
+        if not self.path.exists():  # somebody took it away to read it; the next rows begin a new one
+            content = _lines([self.columns]) + content
+        size = self.size
+        try:
+            with open(self.path, "ab") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            if self.path.exists():
+                os.truncate(self.path, size)
+            raise
+
+    def cut(self, size: int) -> None:
+        """Take back what was added behind ``size`` bytes."""
+        if self.size > size:
+            os.truncate(self.path, size)
+
+    def rewrite(self, change: Callable[[list[str]], list[str]]) -> None:
+        """Change rows, the whole file at once."""
+        if not self.path.exists():
+            return
+        with (
+            atomic_file(self.path) as partial,
+            open(self.path, newline="", encoding="utf-8", errors="surrogateescape") as old,
+            open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as new,
+        ):
+            writer = csv.writer(new, lineterminator="\n")
+            for number, row in enumerate(csv.reader(old)):
+                writer.writerow(change(row) if number else row)
+
+    def _repair(self, committed: int | None) -> None:
+        """Cut off what a power cut left: half a line, zeros, lines that were never acknowledged."""
+        size = self.size
+        keep = size
+        with open(self.path, "rb") as file:
+            if committed is not None and 0 < committed < size:
+                file.seek(committed - 1)
+                keep = committed if file.read(1) == b"\n" else size
+            if keep == size:
+                keep = _last_whole_line(file, size)
+        self.repaired = size - keep
+        if keep < size:
+            os.truncate(self.path, keep)
+            sync(self.path)
+        if keep == 0:
+            self.path.write_bytes(_lines([self.columns]))
+
+
+def _last_whole_line(file: io.BufferedReader, size: int) -> int:
+    """Where the last line that ends well and holds no zeros ends."""
+    at = size
+    while at > 0:
+        start = max(0, at - (1 << 16))
+        file.seek(start)
+        content = file.read(at - start)
+        zero = content.find(b"\0")
+        end = content.rfind(b"\n", 0, zero if zero >= 0 else len(content)) + 1
+        if end:
+            return start + end
+        at = start
+    return 0
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -1,0 +1,1 @@
+"""Clocks, the sun, and when to listen."""

@@ -1,0 +1,177 @@
+"""What the recorder's tests share: its package on the path, simulated sound, and a model without TFLite.
+
+`StandIn` answers what a device model answers, from the desktop's own spectrogram and detector, so that everything the
+recorder does itself can be held against the desktop, for every recipe and without an export.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECORDER = ROOT / "deploy" / "recorder"
+sys.path.insert(0, str(RECORDER))
+
+RATE = 256_000
+SPECIES = ("Nyctalus noctula", "Pipistrellus pipistrellus")
+
+
+def night_sound(seed: int, seconds: float = 2.3, rate: int = RATE) -> np.ndarray:
+    """Sweeps at irregular times in noise, int16 ``[n]``."""
+    rng = np.random.default_rng(seed)
+    samples = 0.002 * rng.standard_normal(round(seconds * rate))
+    time = np.arange(round(0.005 * rate)) / rate
+    for start in np.cumsum(rng.uniform(0.01, 0.09, round(30 * seconds))):
+        at = round(start * rate)
+        if at + time.size < samples.size:
+            sweep = np.sin(2 * np.pi * (rng.uniform(40e3, 90e3) * time - 2e6 * time**2)) * np.hanning(time.size)
+            samples[at : at + time.size] += rng.choice([0.002, 0.02, 0.2]) * sweep
+    return np.rint(samples * 32767).astype(np.int16)
+
+
+class StandIn:
+    """A device model made of the desktop's parts.
+
+    Parameters
+    ----------
+    run
+        A `LoadedRun`, or anything with ``recipe``, ``detector`` and ``thresholds``.
+    """
+
+    def __init__(self, run: Any, rate: int = RATE, takes: str = "int16", chunk_frames: int = 160) -> None:
+        from ecotf_recorder.facts import read_facts
+
+        from ecotf.features.spectrogram import BandSpectrogram
+
+        recipe, self.detector = run.recipe, run.detector
+        made = BandSpectrogram(recipe.front_end, rate)
+        self._plain = BandSpectrogram(
+            recipe.front_end.model_copy(update={"denoise": "none", "smooth_sigma": 0.0}), rate
+        )
+        windows = recipe.windows
+        self.description = {
+            "format": 1, "name": "bats/stand_in", "run": "2026-01-01_00-00-00", "precision": "f32", "kind": "pulses",
+            "sample_rate_hz": rate, "input": takes, "species": list(self.detector.species),
+            "thresholds": dict(run.thresholds), "unnamed": True, "cascade": self.detector.is_cascade,
+            "measures": self.detector.needs_measures,
+            "front_end": {
+                "hop": made.hop, "n_window": made.n_window, "hop_s": made.hop_s, "offset_s": made.offset_s,
+                "rows": made.n_rows, "frequencies_hz": made.frequencies_hz.tolist(), "chunk_frames": chunk_frames,
+                "chunk_samples": (chunk_frames - 1) * made.hop + made.n_window, "block_frames": made.block_frames,
+                "denoise": recipe.front_end.denoise, "mask_level": recipe.front_end.mask_level,
+                "smoothing": made.smoothing.tolist(),
+            },
+            "pulses": recipe.pulses.model_dump(),
+            "windows": {
+                "slices": windows.slices(recipe.front_end.hop_s), "width_s": windows.width_s,
+                "reduce_time": windows.reduce_time, "reduce_frequency": windows.reduce_frequency,
+                "resize": windows.resize,
+            },
+            "detection": recipe.detection.model_dump(),
+        }  # fmt: skip
+        self.facts = read_facts(json.dumps(self.description))
+        self.id = "standinstand"
+
+    def spectrogram(self, sound: np.ndarray) -> np.ndarray:
+        assert sound.dtype == self.facts.takes
+        assert len(sound) == self.facts.front_end.chunk_samples
+        return self._plain(sound)
+
+    def score(self, window: np.ndarray, measures: np.ndarray | None = None) -> np.ndarray:
+        return self.detector.combine(self.detector.run(window), measures)[0]
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Any]:
+    """Makes an untrained run of a recipe; its trees, if any, call what is loud and name it by its strongest band."""
+    import keras
+
+    from ecotf.datasets.labels import CALL_LABEL
+    from ecotf.features.pulses import MEASURES
+    from ecotf.inference.load import LoadedRun
+    from ecotf.models.heads.trees import fit_trees
+    from ecotf.models.saved import build_detector
+    from ecotf.recipe import load_recipe
+
+    def make(name: str, *overrides: str, thresholds: tuple[float, ...] = (0.45, 0.55, 0.5)) -> LoadedRun:
+        recipe = load_recipe(name, overrides)
+        keras.utils.set_random_seed(1)
+        detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, SPECIES)
+        if recipe.trees is not None:
+            width = recipe.networks[0].backbone.embedding + 3
+            seen = np.random.default_rng(0).uniform(size=(400, width + len(MEASURES))).astype(np.float32)
+            strength, band = (seen[:, width + MEASURES.index(name)] for name in ("strength", "strongest band"))
+            strength *= 40
+            loud = strength > 20
+            targets = np.stack([~loud, loud & (band < 0.3), loud & (band > 0.35)], axis=1)
+            detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
+        return LoadedRun(Path(), recipe, detector, dict(zip((*SPECIES, CALL_LABEL), thresholds, strict=True)))
+
+    return make
+
+
+TINY_FIELD = (
+    "networks.0.backbone.filters=[2, 3, 3]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=4",
+    "trees.n_estimators=6", "trees.eta=0.5",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def field_run(make_run) -> Any:
+    return make_run("bats/field", *TINY_FIELD)
+
+
+@pytest.fixture(scope="session")
+def field_model(field_run) -> StandIn:
+    return StandIn(field_run)
+
+
+@pytest.fixture(scope="session")
+def device_model(field_run, tmp_path_factory) -> Path:
+    """The tiny run of ``bats/field`` exported for `RATE`; made once, however many processes run the tests."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+    with open(shared / "device_model.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "device_model" / "model.tflite").exists():
+            _export(field_run, shared)
+    return shared / "device_model" / "model.tflite"
+
+
+def _export(made: Any, folder: Path) -> None:
+    from ecotf.export.export import ExportJob, export_run
+    from ecotf.export.settings import ExportSettings
+    from ecotf.inference.load import load_run
+    from ecotf.models.saved import save_detector
+    from ecotf.recipe import recipe_text
+    from ecotf.runs import RunFolder
+
+    run = RunFolder.create(folder, "bats/field")
+    run.write_text("recipe.yaml", recipe_text(made.recipe))
+    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_calls": 1}))
+    run.write_json("thresholds.json", {"thresholds": made.thresholds, "unfitted": []})
+    with run.writing("model", folder=True) as place:
+        save_detector(made.detector, place)
+    run.finish()
+    settings = ExportSettings(rate=RATE)
+    export_run(load_run(run.path), folder / "device_model", settings, ExportJob(seconds=2), lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> type[StandIn]:
+    return StandIn
+
+
+@pytest.fixture(scope="session")
+def sound_of() -> Callable[..., np.ndarray]:
+    return night_sound

@@ -1,0 +1,124 @@
+"""WAV files and their metadata, against soundfile, the desktop's reader and the guano that it writes."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from ecotf_recorder.audio.guano import read_fields, write_fields
+from ecotf_recorder.audio.wav import open_wav, write_wav
+from ecotf_recorder.errors import SoundError
+
+from ecotf.audio.metadata import read_metadata, write_guano
+from ecotf.audio.recording import open_recording
+
+RATE = 96_000
+
+
+def write(path, subtype="PCM_16", channels=1, n=150_000, **form):
+    sound = np.random.default_rng(1).uniform(-0.9, 0.9, (n, channels))
+    soundfile.write(path, sound, RATE, subtype=subtype, **form)
+    return path
+
+
+def read(wav, channel=None):
+    return np.concatenate([*wav.blocks(channel), np.empty(0, np.int16)])
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_kind_is_read_as_the_desktop_reads_it(tmp_path, form, subtype, channels):
+    path = write(tmp_path / "a.wav", subtype, channels, format=form)
+    wav, desktop = open_wav(path), open_recording(path)
+    assert (wav.sample_rate, wav.n_channels, wav.n_frames) == (RATE, channels, desktop.n_frames)
+    for channel in (None, channels):
+        found = read(wav, channel)
+        found = found * np.float32(1 / 32768) if found.dtype == np.int16 else found
+        expected = np.concatenate(list(desktop.blocks(50_000, channel=channel or "mix")))
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert (read(wav).dtype == np.int16) == (subtype == "PCM_16" and channels == 1)
+
+
+def test_a_clip_is_read_by_others(tmp_path):
+    sound = np.arange(-500, 501, dtype=np.int16)
+    path = tmp_path / "clip.wav"
+    write_wav(path, sound, 384_000)
+    write_fields(path, {"Timestamp": "2026-06-21T20:15:00+00:00", "Loc Position": "50.1 4.2", "Note": "a\nb"})
+    there, rate = soundfile.read(path, dtype="int16")
+    np.testing.assert_array_equal(there, sound)
+    assert rate == 384_000
+    expected = {"GUANO|Version": "1.0", "Timestamp": "2026-06-21T20:15:00+00:00", "Loc Position": "50.1 4.2"}
+    assert expected.items() <= read_metadata(path).items()
+    write_fields(path, {"Timestamp": "2027-01-01T00:00:00+00:00"})
+    assert (
+        read_fields(path) == read_metadata(path) == {"GUANO|Version": "1.0", "Timestamp": "2027-01-01T00:00:00+00:00"}
+    )
+    np.testing.assert_array_equal(read(open_wav(path)), sound)
+
+
+def test_what_an_audiomoth_notes(tmp_path):
+    path = write(tmp_path / "a.wav")
+    note = b"Recorded at 22:05:00 21/06/2026 (UTC+2) by AudioMoth 24F3190361CBE9 at medium gain"
+    note += b"\0" * (len(note) % 2)
+    chunk = b"LIST" + struct.pack("<I", 12 + len(note)) + b"INFOICMT" + struct.pack("<I", len(note)) + note
+    path.write_bytes(path.read_bytes() + chunk)
+    assert read_fields(path)["Timestamp"] == read_metadata(path)["Timestamp"] == "2026-06-21T22:05:00+02:00"
+
+
+def test_time_expansion_is_what_is_stated(tmp_path):
+    path = write(tmp_path / "slow.wav")
+    assert open_wav(path).sample_rate == RATE
+    assert open_wav(path, 10).sample_rate == 10 * RATE
+    write_guano(path, {"TE": "10", "Samplerate": "960000"})
+    assert open_wav(path).sample_rate == open_recording(path).sample_rate == 960_000
+    other = write(tmp_path / "odd.wav")
+    write_guano(other, {"TE": "10", "Samplerate": "96000"})
+    with pytest.raises(SoundError, match="contradict themselves: TE 10 and Samplerate 96000 Hz"):
+        open_wav(other)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def unfinished(path):
+    content = bytearray(path.read_bytes())
+    content[40:44] = b"\0\0\0\0"
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "empty file": (lambda path: path.write_bytes(b""), "corrupt"),
+    "not a WAV file": (lambda path: path.write_bytes(b"fLaC" + b"0" * 999), "unsupported"),
+    "truncated: its header promises": (cut, "corrupt"),
+    "unfinished: its header promises no sound": (unfinished, "corrupt"),
+    "no sound": (lambda path: path.write_bytes(path.read_bytes()[:40]), "corrupt"),
+    "does not say how": (lambda path: path.write_bytes(path.read_bytes()[:12]
+                         + b"data" + struct.pack("<I", 4) + b"1234"), "corrupt"),
+    "cannot be read": (lambda path: path.unlink(), "failed"),
+    "format 6, 8 bits": (lambda path: write(path, "ALAW"), "unsupported"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", DAMAGE)
+def test_what_cannot_be_used_is_refused_with_a_reason(tmp_path, reason):
+    path = write(tmp_path / "a.wav")
+    spoil, status = DAMAGE[reason]
+    spoil(path)
+    with pytest.raises(SoundError, match=reason) as caught:
+        read(open_wav(path))
+    assert caught.value.status == status
+
+
+def test_a_sample_that_is_no_number_and_a_channel_that_is_not_there(tmp_path):
+    sound = np.zeros(5000, np.float32)
+    sound[4800] = np.nan
+    path = tmp_path / "nan.wav"
+    soundfile.write(path, sound, RATE, subtype="FLOAT")
+    with pytest.raises(SoundError, match=r"at 0\.050000 s is not a number"):
+        read(open_wav(path))
+    with pytest.raises(SoundError, match="channel 3 was asked for, it has 1 channel"):
+        read(open_wav(path), 3)
