@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test sanitize clean
+.PHONY: help run test sanitize test-board clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -16,6 +16,7 @@ help:
 	@echo "make run    train a bat detector on simulated recordings and run it on a simulated night (demo/)"
 	@echo "make test   style, types and all tests"
 	@echo "make sanitize  the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make test-board  init, flash, power cuts and rollback on an emulated ARM board (docs/flashing.md)"
 	@echo "make clean  remove what was built and what the demo made; .venv/ and runs/ stay"
 
 run: $(INSTALLED) $(KERNELS)
@@ -33,6 +34,10 @@ test: $(INSTALLED_FOR_TESTS) $(KERNELS)
 
 sanitize: $(INSTALLED_FOR_TESTS) $(KERNELS)
 	@$(PYTHON) tests/kernels/sanitized.py
+
+# BUNDLES="one two" flashes those; without, the newest run of `make run` is exported.
+test-board: $(INSTALLED) $(KERNELS)
+	@$(PYTHON) -m deploy.board_emulation.flash_proof $(BUNDLES)
 
 clean:
 	rm -rf build demo ecotf.egg-info ecotf/_kernels/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,215 @@
+"""``make test-board``: init, flash, reboot, bad bundles, a power cut and a card, on an emulated ARM board.
+
+    python -m deploy.board_emulation.flash_proof [BUNDLE BUNDLE]
+
+Without bundles, the newest run of ``make run`` is exported twice, at f32 and at f16. The status is 0 when every step
+went as it should.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.board_emulation import bad_bundles
+from deploy.board_emulation.board import Board
+from deploy.board_emulation.image import BoardImage
+from deploy.board_emulation.proof import ROOT, Proof, release_of
+from ecotf.commands.console import run_command, tell
+from ecotf.errors import ConfigError
+
+WORK = ROOT / "build" / "board"
+_CONFIG = """\
+[source]
+kind = "folder"
+folder = "/var/lib/ecotf/card"
+settle_s = 2.0
+[site]
+name = "emulated board"
+"""
+
+
+def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
+    """Every step of a recorder's life."""
+    board, folder = proof.board, proof.folder
+    (folder / "config.toml").write_text(_CONFIG, encoding="utf-8")
+
+    proof.title("a board with nothing but Debian, whose key nobody knows")
+    proof.boot()
+    proof.on_board("uname -rm; python3 --version; free -m | head -2; df -h / | tail -1")
+    init = ("init", "--offline", "--config", folder / "config.toml")
+    proof.flash_device(*init, status=1, says=["unknown host", "SHA256:", "--accept-new-host-key"])
+    proof.title("init")
+    proof.flash_device(first, "--accept-new-host-key", status=1, says=["set the recorder up with flash_device.py init"])
+    proof.flash_device(*init, says=["packages", "service", "done"])
+    proof.flash_device(*init)
+    proof.on_board("sudo mkdir -p /var/lib/ecotf/card && sudo chown pi /var/lib/ecotf/card; du -sh /opt/ecotf/; "
+                   "ls -d /opt/ecotf/lib/python3*/site-packages/*.dist-info | sed s:.*/::")  # fmt: skip
+
+    proof.title("two bundles, one after the other")
+    proof.flash_device(first, says=["selftest", "health", "done"])
+    proof.runs(first)
+    proof.flash_device(second, says=["done", release_of(first)])
+    proof.runs(second)
+    proof.flash_device(second, says=["unchanged"])
+    proof.flash_device("status", says=["1 of 1 recorders well"])
+    proof.flash_device("list", says=["current", "previous"])
+
+    if sound is not None:
+        proof.title("it hears something")
+        _listen(proof, sound)
+
+    proof.title("switched off and on")
+    board.shut_down()
+    proof.boot()
+    proof.runs(second, wait_s=120)
+
+    proof.title("one byte flipped: refused here, and there")
+    flipped = bad_bundles.flipped(first, folder / "flipped")
+    proof.flash_device(flipped, status=2, says=["its checksum is not the one in bundle.json"])
+    _apply_flipped(proof, bad_bundles.renamed(first, folder / "renamed", "flipped on the way"))
+    proof.runs(second)
+
+    proof.title("a model that does not give its golden outputs")
+    proof.flash_device(
+        bad_bundles.wrong_numbers(first, folder / "wrong"), status=1, says=["refused", "self-test failed"]
+    )
+    proof.runs(second)
+
+    proof.title("a model that passes its self-test, and with which the recorder crashes")
+    crashing = bad_bundles.crashing(first, folder / "crashing")
+    proof.flash_device(crashing, status=1, says=["rolled-back", f"{release_of(second)} runs again"])
+    proof.runs(second)
+    previous = Path(board.run("readlink /var/lib/ecotf/previous")).name
+    proof.expect(f"previous is {release_of(first)} still ({previous})", previous == release_of(first))
+
+    proof.title("the workstation goes away in the middle")
+    third = bad_bundles.renamed(second, folder / "third", "third")
+    proof.flash_until(third, "health", lambda process: process.send_signal(signal.SIGKILL))
+    proof.runs(third, wait_s=120)
+    time.sleep(45)
+    proof.flash_device("status", says=[release_of(third), "1 of 1 recorders well"])
+
+    proof.title("the power goes away in the middle")
+    fourth = bad_bundles.renamed(second, folder / "fourth", "fourth")
+    proof.flash_until(fourth, "health", lambda process: board.cut_power())
+    proof.boot()
+    proof.runs(third, wait_s=120)
+    proof.flash_device("status", says=["was cut off at health and is undone"])
+    proof.flash_device(fourth, says=["done"])
+    proof.runs(fourth)
+
+    proof.title("rollback")
+    proof.flash_device("rollback", says=["done"])
+    proof.runs(third)
+
+    proof.title("a bundle on the memory card")
+    board.shut_down()
+    proof.flash_device(first, "--sdcard", _new(folder / "bootfs"), device=False, says=["the recorder applies it"])
+    board.put_on_card(folder / "bootfs" / "ecotf")
+    proof.boot()
+    proof.runs(first, wait_s=180)
+    time.sleep(45)
+    board.shut_down()
+    board.take_from_card("ecotf", _new(folder / "bootfs_after"))
+    proof.flash_device(
+        "status", "--sdcard", folder / "bootfs_after", device=False, says=[f"{release_of(first)}.done: done"]
+    )
+    proof.boot()
+
+    proof.title("signed bundles only")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "signing"], check=True)
+    proof.flash_device(*init, "--trust", folder / "signing.pub")
+    signed = folder / "signed"
+    shutil.copytree(second, signed)
+    proof.flash_device(signed, status=1, says=["not signed, and only signed bundles are accepted"])
+    proof.flash_device("sign", signed, "--key", folder / "signing", device=False)
+    proof.flash_device(signed, says=["done"])
+    proof.runs(second)
+    proof.on_board("systemctl --failed --no-legend; systemd-analyze security ecotf-recorder --no-pager | tail -1; "
+                   "grep -h VmRSS /proc/$(systemctl show -P MainPID ecotf-recorder)/status; free -m | head -2; "
+                   "sudo tail -3 /var/lib/ecotf/releases/log.jsonl")  # fmt: skip
+
+
+def _listen(proof: Proof, sound: Path) -> None:
+    proof.copy([sound], "/var/lib/ecotf/card/night.wav")
+    found = 0
+    deadline = time.monotonic() + 300
+    while not found and time.monotonic() < deadline:
+        time.sleep(5)
+        found = int(json.loads(proof.board.run("cat /var/lib/ecotf/health.json") or "{}").get("detections", 0))
+    time.sleep(15)  # it writes detections down every ten seconds
+    proof.on_board("wc -l /var/lib/ecotf/detections.csv; tail -2 /var/lib/ecotf/detections.csv")
+    proof.expect(f"{found} detections in {sound.name}", found > 0)
+
+
+def _apply_flipped(proof: Proof, bundle: Path) -> None:
+    """What the recorder says to an upload that a bad line changed: the steps of flash_device.py by hand."""
+    releases = "sudo /opt/ecotf/bin/python -I -m ecotf_recorder.releases"
+    room = json.loads(proof.on_board(f"{releases} prepare {release_of(bundle)} --size 9000000").splitlines()[-1])
+    proof.copy(sorted(bundle.iterdir()), f"{room['part']}/")
+    proof.on_board(f"printf X | dd of={room['part']}/model.tflite bs=1 seek=5000 conv=notrunc status=none")
+    said = proof.on_board(f"{releases} apply {release_of(bundle)} --part {room['part']}")
+    proof.expect("it is refused for its checksum", "its checksum is not the one" in said and '"refused"' in said)
+
+
+def _copied(bundles: Sequence[Path], folder: Path) -> list[Path]:
+    """Bundles as they are now; a proof takes long, and somebody may export anew meanwhile."""
+    return [Path(shutil.copytree(bundle, folder / f"bundle{number}")) for number, bundle in enumerate(bundles, 1)]
+
+
+def _export(folder: Path) -> list[Path]:
+    """The newest run of the demo, at two precisions."""
+    runs = sorted((ROOT / "demo" / "runs").glob("*/*/recipe.yaml"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise ConfigError("there is no bundle to flash: give two, or make a run with: make run")
+    bundles = []
+    for precision in ("f32", "f16"):
+        bundles.append(folder / precision)
+        words = [sys.executable, "scripts/export_model.py", str(runs[-1].parent), "--precision", precision]
+        subprocess.run([*words, "--output", str(bundles[-1])], cwd=ROOT, check=True)
+    return bundles
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build what is needed, and go."""
+    parser = argparse.ArgumentParser(prog="make test-board", description=__doc__)
+    parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE", help="two, of different models")
+    options = parser.parse_args(arguments)
+    if len(options.bundles) not in (0, 2):
+        raise ConfigError("give two bundles, or none")
+    began = time.monotonic()
+    image = BoardImage(WORK)
+    image.build()
+    tell(f"image ready after {time.monotonic() - began:.0f} s")
+    folder = WORK / "proof"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    first, second = _copied(options.bundles, folder) or _export(folder / "bundles")
+    sounds = sorted((ROOT / "demo" / "night").glob("*.wav"))
+    board = Board(image, folder / "board")
+    proof = Proof(board, folder)
+    try:
+        prove(proof, first, second, sounds[0] if sounds else None)
+    finally:
+        board.close()
+    tell(f"{time.monotonic() - began:.0f} s; " + ("all as it should be" if not proof.failures else "NOT SO:"))
+    for failure in proof.failures:
+        tell(f"  {failure}")
+    return int(bool(proof.failures))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,178 @@
+"""``flash_device.py``: a bundle in, a recorder that runs it out."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.flash.bundles import open_bundle, sign_bundle
+from deploy.flash.devices import Device, parse_device, read_devices
+from deploy.flash.flashing import Flasher
+from deploy.flash.fleet import run_fleet, summarise
+from deploy.flash.login import Login
+from deploy.flash.recorder import RecorderPlace
+from deploy.flash.sdcard import write_to_card
+from deploy.flash.setting_up import RecorderSetup, SetupChoices
+from deploy.flash.showing import show_notes, show_releases, show_status
+from ecotf.commands.console import tell
+from ecotf.errors import ConfigError
+
+EXAMPLES = """\
+examples:
+  python scripts/flash_device.py BUNDLE --device pi@recorder01.local
+  python scripts/flash_device.py BUNDLE --devices recorders.txt
+  python scripts/flash_device.py BUNDLE --sdcard /media/me/bootfs
+  python scripts/flash_device.py init --device pi@recorder01.local     once, before the first bundle
+  python scripts/flash_device.py status --devices recorders.txt
+  python scripts/flash_device.py list --device pi@recorder01.local
+  python scripts/flash_device.py rollback --device pi@recorder01.local
+  python scripts/flash_device.py sign BUNDLE --key signing_key
+
+BUNDLE is a folder that export_model.py wrote. The recorder checks it, tries it, switches to it, watches itself, and
+goes back by itself when it is not well; a power cut or a lost connection at any moment leaves a recorder that works.
+exit status: 0 all recorders well, 1 some not, 2 nothing could be done
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Flash, or one of the other commands; the bundle alone is the plain case."""
+    others = {"init": _init, "status": _status, "list": _list, "rollback": _rollback, "sign": _sign}
+    if arguments and arguments[0] in others:
+        return others[arguments[0]](arguments[1:])
+    return _flash(arguments)
+
+
+def _flash(arguments: Sequence[str]) -> int:
+    parser = _parser("", "Put a bundle on recorders, over ssh or on a memory card.", EXAMPLES)
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that export_model.py wrote")
+    parser.add_argument("--sdcard", metavar="FOLDER", type=Path, help="where a recorder's memory card is mounted")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    if options.sdcard is not None and (options.device or options.devices):
+        raise ConfigError("either --sdcard or --device, --devices")
+    devices = [] if options.sdcard is not None else _devices(options)
+    bundle = open_bundle(options.bundle)
+    tell(f"bundle: {bundle.id} {bundle.name} ({bundle.size / 1e6:.1f} MB)")
+    if options.sdcard is not None:
+        folder, replaced = write_to_card(bundle, options.sdcard)
+        for name in replaced:
+            tell(f"{name}, which waited on the card, is replaced")
+        tell(f"written: {folder}; the recorder applies it when it starts, and writes result.txt beside it")
+        return 0
+    stop = threading.Event()
+    flasher = Flasher(_login(options), RecorderPlace(options.root), stop)
+    results = run_fleet(devices, lambda device, say: flasher.flash(device, bundle, say), options.jobs, stop)
+    return summarise(results, f"{bundle.id} {bundle.name}")
+
+
+def _rollback(arguments: Sequence[str]) -> int:
+    parser = _parser("rollback", "Go back to the previous release, or to another one that is on the recorder.")
+    parser.add_argument("--release", metavar="ID", help="a release that list shows (the previous one)")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    stop = threading.Event()
+    flasher = Flasher(_login(options), RecorderPlace(options.root), stop)
+    release = options.release
+    results = run_fleet(_devices(options), lambda one, say: flasher.roll_back(one, release, say), options.jobs, stop)
+    return summarise(results, "rollback")
+
+
+def _init(arguments: Sequence[str]) -> int:
+    parser = _parser("init", "Set a recorder up, or bring its software up to date. Needs root there, by sudo.")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="config.toml for it (an example, if it has none)")
+    trust = "ed25519 public key (.pub); from then on only bundles signed with it are accepted"
+    parser.add_argument("--trust", metavar="FILE", type=Path, action="append", default=[], help=trust)
+    parser.add_argument("--offline", action="store_true", help="the recorder has no internet: upload all packages")
+    parser.add_argument("--wheels", metavar="FOLDER", type=Path, help="upload these packages and download none")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    choices = SetupChoices(options.config, tuple(options.trust), options.offline, options.wheels)
+    choices.check()
+    devices = _devices(options)
+    login = _login(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        setup = RecorderSetup(login, RecorderPlace(options.root), choices, Path(scratch))
+        results = run_fleet(devices, setup.set_up, options.jobs, threading.Event())
+    return summarise(results, "init")
+
+
+def _status(arguments: Sequence[str]) -> int:
+    parser = _parser("status", "What recorders run, and whether they are well; or what they noted on a memory card.")
+    parser.add_argument("--sdcard", metavar="FOLDER", type=Path, help="where a recorder's memory card is mounted")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    if options.sdcard is not None:
+        return show_notes(options.sdcard)
+    return show_status(_devices(options), _login(options), RecorderPlace(options.root), options.jobs)
+
+
+def _list(arguments: Sequence[str]) -> int:
+    parser = _parser("list", "Which releases are on recorders.")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    return show_releases(_devices(options), _login(options), RecorderPlace(options.root), options.jobs)
+
+
+def _sign(arguments: Sequence[str]) -> int:
+    parser = _parser("sign", "Sign a bundle, for recorders that were set up with --trust.")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path)
+    parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="from ssh-keygen -t ed25519 -f FILE")
+    options = parser.parse_args(arguments)
+    tell(f"signature: {sign_bundle(open_bundle(options.bundle), options.key)}")
+    return 0
+
+
+def _parser(name: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"flash_device.py {name}".strip(),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_devices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", metavar="ADDRESS", action="append", default=[], help="user@host or user@host:port")
+    parser.add_argument("--devices", metavar="FILE", type=Path, help="an address a line, or YAML with name: address")
+    parser.add_argument("--jobs", type=int, default=8, help="recorders at a time (8)")
+    way = parser.add_argument_group("logging in", "as ssh does it: agent, keys, ~/.ssh/config and known_hosts")
+    way.add_argument("--identity", metavar="FILE", type=Path, help="private key, if not one that ssh finds by itself")
+    way.add_argument("--accept-new-host-key", action="store_true", help="remember the key of a host not seen before")
+    way.add_argument("--known-hosts", metavar="FILE", type=Path, help="instead of ~/.ssh/known_hosts")
+    way.add_argument("--ask-password", action="store_true", help="ask for the login password, once for all recorders")
+    way.add_argument("--ask-sudo-password", action="store_true", help="ask for the password that sudo asks for there")
+    way.add_argument("--no-sudo", action="store_true", help="the login may do everything itself")
+    way.add_argument("--timeout", type=float, default=15.0, metavar="SECONDS", help="to wait for an answer (15)")
+    way.add_argument("--root", default="/", help="folder that takes the place of / on the recorder; for tests")
+
+
+def _devices(options: argparse.Namespace) -> list[Device]:
+    if options.jobs < 1:
+        raise ConfigError(f"--jobs {options.jobs}: at least 1")
+    devices = [parse_device(address) for address in options.device]
+    devices += read_devices(options.devices) if options.devices is not None else []
+    if not devices:
+        raise ConfigError("which recorder? --device user@host, --devices FILE, or --sdcard FOLDER")
+    return devices
+
+
+def _login(options: argparse.Namespace) -> Login:
+    if options.identity is not None and not options.identity.is_file():
+        raise ConfigError(f"{options.identity}: no such file")
+    if (options.ask_password or options.ask_sudo_password) and not sys.stdin.isatty():
+        raise ConfigError("a password is asked for on a terminal, and there is none; use a key")
+    standard = Login()
+    return Login(
+        known_hosts=options.known_hosts or standard.known_hosts,
+        accept_new_host_key=options.accept_new_host_key,
+        identity=options.identity,
+        password=getpass.getpass("login password: ") if options.ask_password else None,
+        sudo_password=getpass.getpass("sudo password: ") if options.ask_sudo_password else None,
+        sudo=not options.no_sudo,
+        connect_s=options.timeout,
+    )

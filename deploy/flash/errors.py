@@ -1,0 +1,13 @@
+"""What goes wrong with one recorder."""
+
+from __future__ import annotations
+
+from ecotf.errors import EcotfError
+
+
+class DeviceError(EcotfError):
+    """A recorder that cannot be reached, or cannot do what it was asked; the others go on."""
+
+
+class ConnectionLost(DeviceError):
+    """The connection broke while a command ran there; the command may go on by itself."""

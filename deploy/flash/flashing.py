@@ -1,0 +1,145 @@
+"""One bundle to one recorder: room is asked for, the files go there, and the recorder does the rest by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ecotf_recorder.releases.bundle import Bundle
+from ecotf_recorder.releases.uploads import manifest_digest
+
+from deploy.flash.connection import Connection
+from deploy.flash.devices import Device
+from deploy.flash.errors import ConnectionLost, DeviceError
+from deploy.flash.login import Login, connect
+from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
+
+Outcome = Literal["done", "unchanged", "refused", "rolled-back", "undone", "failed", "unknown"]
+GOOD: tuple[Outcome, ...] = ("done", "unchanged")
+
+_FIND_AGAIN_S = 300.0
+_BETWEEN_TRIES_S = 3.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended with one recorder.
+
+    ``undone`` is a recorder that lost its power meanwhile and went back; ``unknown`` is one that went out of reach
+    while it changed, and finishes or goes back by itself.
+    """
+
+    device: Device
+    outcome: Outcome
+    reason: str = ""
+    before: str | None = None
+    current: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is going on: a step, what it says, and for an upload how much of it is done (0 to 1)."""
+
+    step: str
+    detail: str = ""
+    fraction: float | None = None
+
+
+Say = Callable[[Progress], None]
+
+
+class Flasher:
+    """Changes the release of recorders.
+
+    Parameters
+    ----------
+    login, place
+        How to get in, and where ecotf lives there.
+    stop
+        When set, it no longer waits for recorders; what they do goes on.
+    """
+
+    def __init__(self, login: Login, place: RecorderPlace, stop: threading.Event) -> None:
+        self.login = login
+        self.place = place
+        self.stop = stop
+
+    def flash(self, device: Device, bundle: Bundle, say: Say) -> Result:
+        """Put ``bundle`` on ``device``; a failure is a result, not an error."""
+
+        def send(connection: Connection) -> tuple[list[str], str | None]:
+            asked = ["prepare", bundle.id, "--size", str(bundle.size), "--digest", manifest_digest(bundle.folder)]
+            room = ask_recorder(connection, self.place, asked)[-1]
+            if room["present"]:
+                return ["apply", bundle.id], room.get("current")
+            part = str(room["part"])
+
+            def moved(done: int) -> None:
+                if self.stop.is_set():
+                    raise ConnectionLost("stopped during the upload")
+                say(Progress("upload", "", done / bundle.size))
+
+            connection.upload({f"{part}/{name}": bundle.folder / name for name in bundle.names}, moved)
+            return ["apply", bundle.id, "--part", part], room.get("current")
+
+        return self._change(device, send, say)
+
+    def roll_back(self, device: Device, release_id: str | None, say: Say) -> Result:
+        """Make the previous or a given release current."""
+
+        def look(connection: Connection) -> tuple[list[str], str | None]:
+            current = ask_recorder(connection, self.place, ["status"])[-1].get("current")
+            return ["rollback", *([release_id] if release_id else [])], current
+
+        return self._change(device, look, say)
+
+    def _change(self, device: Device, begin: Callable[[Connection], tuple[list[str], str | None]], say: Say) -> Result:
+        """Let the recorder change its release, and find out how that ended even if the connection breaks.
+
+        ``begin`` gives the command, and the release that is current before it.
+        """
+        token = uuid.uuid4().hex
+        before: str | None = None
+        begun = False
+
+        def hear(line: Line) -> None:
+            if line["step"] != "end":
+                say(Progress(line["step"], line.get("detail", "")))
+
+        say(Progress("connect"))
+        try:
+            with connect(device, self.login) as connection:
+                words, before = begin(connection)
+                begun = True
+                end = ask_recorder(connection, self.place, [*words, "--token", token], hear, self.stop)[-1]
+            return Result(device, end["status"], end.get("detail", ""), before, end.get("current"))
+        except ConnectionLost as error:
+            if begun:
+                return self._find_out(device, token, say, before, str(error))
+            return Result(device, "failed", str(error), before, before)
+        except DeviceError as error:
+            return Result(device, "failed", str(error), before, before)
+
+    def _find_out(self, device: Device, token: str, say: Say, before: str | None, why: str) -> Result:
+        say(Progress("reconnect", why))
+        deadline = time.monotonic() + _FIND_AGAIN_S
+        status: Line | None = None
+        while not self.stop.is_set() and time.monotonic() < deadline:
+            with contextlib.suppress(DeviceError), connect(device, self.login) as connection:
+                status = ask_recorder(connection, self.place, ["status"])[-1]
+            if status and not status["busy"]:
+                break
+            self.stop.wait(_BETWEEN_TRIES_S)
+        if status and not status["busy"]:
+            last, journal = status.get("last") or {}, status.get("journal") or {}
+            if last.get("token") == token:
+                return Result(device, last["status"], last.get("reason", ""), before, status.get("current"))
+            if journal.get("token") != token:
+                return Result(device, "failed", f"{why} before the recorder began", before, status.get("current"))
+        reason = f"{why}; the recorder finishes or goes back by itself, see flash_device.py status"
+        return Result(device, "unknown", reason, before)

@@ -1,0 +1,115 @@
+"""Many recorders at once: a row for each, one bad one stopping no other, and a table that accounts for all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deploy.flash.devices import Device
+from deploy.flash.flashing import GOOD, Result, Say
+from deploy.flash.flashing import Progress as Now
+from ecotf.commands.console import console, tell
+
+_COLOURS = {"done": "green", "unchanged": "green", "unknown": "yellow"}
+_STEPS = ("connect", "prepare", "upload", "check", "place", "selftest", "switch", "restart", "health", "commit")
+
+
+class FleetProgress:
+    """A progress row for each recorder; where there is no terminal, a line for each step."""
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self._bars = Progress(
+            TextColumn("{task.fields[name]}"), BarColumn(bar_width=20), TextColumn("{task.fields[step]}"),
+            TimeElapsedColumn(), console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._rows: dict[Device, TaskID] = {
+            device: self._bars.add_task("", total=len(_STEPS), name=_plain(device.name), step="waiting")
+            for device in devices
+        }
+        self._last: dict[Device, str] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> FleetProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def say(self, device: Device) -> Say:
+        """What one recorder's worker reports to."""
+
+        def show(now: Now) -> None:
+            with self._lock:
+                at = _STEPS.index(now.step) + (now.fraction or 0.0) if now.step in _STEPS else None
+                text = f"{now.step} {now.fraction:.0%}" if now.fraction is not None else f"{now.step} {now.detail}"
+                self._bars.update(self._rows[device], completed=at, step=_plain(text.strip()))
+                # Each step once; what init and a broken connection have to say besides, too.
+                line = now.step if now.step in _STEPS else f"{now.step}: {now.detail}".rstrip(": ")
+                if self._bars.disable and self._last.get(device) != line:
+                    console.print(f"{device}: {line}", markup=False)
+                self._last[device] = line
+
+        return show
+
+    def end(self, result: Result) -> None:
+        """Fill the row of a recorder that is dealt with."""
+        colour = _COLOURS.get(result.outcome, "red")
+        self._bars.update(self._rows[result.device], completed=len(_STEPS), step=f"[{colour}]{result.outcome}[/]")
+
+
+def run_fleet(
+    devices: Sequence[Device],
+    work: Callable[[Device, Say], Result],
+    jobs: int,
+    stop: threading.Event,
+) -> list[Result]:
+    """Do ``work`` for every recorder, ``jobs`` at a time; the results in the order of ``devices``.
+
+    Ctrl-C ends the waiting, not what recorders do; those it cut short have a result all the same.
+    """
+    results: dict[Device, Result] = {}
+    with FleetProgress(devices) as progress, ThreadPoolExecutor(jobs) as pool:
+
+        def one(device: Device) -> Result:
+            if stop.is_set():
+                return Result(device, "failed", "not begun, because it was stopped")
+            return work(device, progress.say(device))
+
+        tasks = {pool.submit(one, device): device for device in devices}
+        waiting = set(tasks)
+        while waiting:
+            try:
+                for task in as_completed(list(waiting)):
+                    waiting.discard(task)
+                    device = tasks[task]
+                    error = task.exception()
+                    results[device] = task.result() if error is None else Result(device, "failed", f"bug: {error!r}")
+                    progress.end(results[device])
+            except KeyboardInterrupt:
+                stop.set()
+    return [results[device] for device in devices]
+
+
+def summarise(results: Sequence[Result], title: str) -> int:
+    """Print what became of every recorder; the exit status, 0 when all are well and 1 otherwise."""
+    table = Table("device", "before", "now", "outcome", title=title)
+    for result in results:
+        colour = _COLOURS.get(result.outcome, "red")
+        outcome = f"[{colour}]{result.outcome}[/]"
+        table.add_row(_plain(result.device.name), result.before or "-", result.current or "-", outcome)
+    console.print(table)
+    for result in results:
+        if result.reason:
+            tell(f"{result.device}: {result.outcome}: {result.reason}")
+    bad = sum(result.outcome not in GOOD for result in results)
+    tell(f"{len(results) - bad} of {len(results)} recorders well, {bad} not")
+    return int(bad > 0)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,78 @@
+"""The release manager on the recorder, spoken to through a connection: its commands, and its lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from deploy.flash.connection import Connection
+from deploy.flash.errors import ConnectionLost, DeviceError
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RecorderPlace:
+    """Where ecotf lives on the recorder; ``root`` is another folder than ``/`` in tests."""
+
+    root: str = "/"
+
+    @property
+    def python(self) -> str:
+        """The recorder's Python."""
+        return str(PurePosixPath(self.root) / "opt/ecotf/bin/python")
+
+    def releases(self, *arguments: str) -> list[str]:
+        """The words of a command of the release manager; ``-I`` because a home folder is no place for modules."""
+        root = [] if self.root == "/" else ["--root", self.root]
+        return [self.python, "-I", "-m", "ecotf_recorder.releases", *root, *arguments]
+
+
+def ask_recorder(
+    connection: Connection,
+    place: RecorderPlace,
+    arguments: list[str],
+    hear: Callable[[Line], None] = lambda line: None,
+    stop: threading.Event | None = None,
+) -> list[Line]:
+    """Run a command of the release manager and return its lines; ``hear`` gets each as it comes.
+
+    Raises
+    ------
+    DeviceError
+        It cannot be run there, or says that it cannot be done.
+    ConnectionLost
+        The connection broke meanwhile.
+    """
+    lines: list[Line] = []
+
+    def take(text: str) -> None:
+        line = parse_line(text)
+        if line is not None:
+            lines.append(line)
+            hear(line)
+
+    status, complaint = connection.run(place.releases(*arguments), take, stop, root=True)
+    if status < 0:
+        raise ConnectionLost("the connection broke")
+    ended = lines[-1] if lines and lines[-1].get("step") == "end" else None
+    if ended and ended["status"] in ("failed", "busy"):
+        raise DeviceError(str(ended["detail"]))
+    if not lines and status != 0:
+        if status in (126, 127) or "command not found" in complaint or "No such file" in complaint:
+            raise DeviceError(f"{place.python} is not there; set the recorder up with flash_device.py init")
+        raise DeviceError(complaint.splitlines()[-1] if complaint else f"{arguments[0]} ended with status {status}")
+    return lines
+
+
+def parse_line(text: str) -> Line | None:
+    """A line of JSON about a step, or None for anything else that was printed."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "step" in line else None

@@ -1,0 +1,72 @@
+"""A stand-in for systemctl and the recorder, which does what the first word of the model says.
+
+fake_service.py ROOT restart     as systemctl restart: ends the old one, starts the new one
+fake_service.py ROOT boot        the same after ExecStartPre, which recovers
+fake_service.py ROOT stop        the power goes away
+fake_service.py ROOT run         the recorder
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def pid_of(state: Path) -> int | None:
+    try:
+        pid = int((state / "fake.pid").read_text())
+        os.kill(pid, 0)
+        ended = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (OSError, ValueError):
+        return None
+    return None if ended else pid
+
+
+def stop(state: Path) -> None:
+    while (pid := pid_of(state)) is not None:
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def restart(root: Path, state: Path) -> int:
+    stop(state)
+    if not (state / "current" / "model.tflite").exists():
+        return 1
+    with open(os.devnull, "r+b") as nothing:
+        service = subprocess.Popen(
+            [sys.executable, "-S", "-E", __file__, str(root), "run"],
+            start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing,
+        )  # fmt: skip
+    (state / "fake.pid").write_text(str(service.pid))
+    return 0
+
+
+def run(state: Path) -> None:
+    release = os.readlink(state / "current").rsplit("/", 1)[1]
+    word = (state / "current" / "model.tflite").read_text().split()[0]
+    for turn in range(6000):
+        said = {"pid": os.getpid(), "release": release, "state": "listening", "error": None}
+        if word == "failing":
+            said |= {"state": "failed", "error": "no microphone"}
+        if word == "crashing" and turn == 4:
+            os.abort()
+        if word != "mute":
+            partial = state / "health.part"
+            partial.write_text(json.dumps(said))
+            os.replace(partial, state / "health.json")
+        time.sleep(0.05)
+
+
+def main(root: Path, command: str) -> int:
+    state = root / "var/lib/ecotf"
+    if command == "restart":
+        return restart(root, state)
+    run(state)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

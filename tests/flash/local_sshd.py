@@ -1,0 +1,124 @@
+"""OpenSSH's server on the loopback, as the current user and with keys of its own; fetched where it is not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+FETCHED = Path(__file__).parents[2] / "build" / "sshd"
+PACKAGES = ("openssh-server", "libwrap0")
+
+
+@dataclass
+class LocalSshd:
+    """A running server; ``arguments`` are what flash_device.py needs to get in."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def arguments(self) -> list[str]:
+        return [*self.key_arguments, "--known-hosts", str(self.folder / "known_hosts")]
+
+    @property
+    def key_arguments(self) -> list[str]:
+        return ["--identity", str(self.folder / "login_key"), "--no-sudo"]
+
+    def fingerprint(self) -> str:
+        said = subprocess.run(
+            ["ssh-keygen", "-lf", self.folder / "host_key.pub"], capture_output=True, text=True, check=True
+        )
+        return said.stdout.split()[1]
+
+    def sessions(self) -> list[int]:
+        """Process ids of the server's children, one a connection."""
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in found.split()]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=10)
+
+
+def start_sshd(folder: Path, path: str = "/usr/bin:/bin") -> LocalSshd:
+    """Start a server that keeps its keys in ``folder``; skips the test, with the reason, where there can be none.
+
+    Sessions get ``path``, and ``folder`` as their home, so that nobody's own shell settings have a say.
+    """
+    server, libraries = find_sshd()
+    for name in ("host_key", "login_key"):
+        if not (folder / name).exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    port = free_port()
+    host_key = (folder / "host_key.pub").read_text().split()
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key[0]} {host_key[1]}\n")
+    (folder / "config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/login_key.pub\n"
+        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\n"
+        f"Subsystem sftp internal-sftp\nSetEnv HOME={folder} PATH={path}\n"
+    )
+    words = [str(server), "-D", "-f", str(folder / "config"), "-E", str(folder / "sshd.log")]
+    if os.geteuid() == 0:
+        words = with_privilege_separation(words, folder)
+    process = subprocess.Popen(words, env={**os.environ, "LD_LIBRARY_PATH": libraries})
+    deadline = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return LocalSshd(port, folder, process)
+        time.sleep(0.05)
+    process.kill()
+    log = folder / "sshd.log"
+    pytest.skip(f"sshd does not start here: {log.read_text().strip() if log.exists() else 'it said nothing'}")
+
+
+def find_sshd() -> tuple[Path, str]:
+    """The server and the folder of its libraries."""
+    installed = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if installed:
+        return Path(installed), ""
+    server = FETCHED / "root/usr/sbin/sshd"
+    if not server.exists():
+        if not shutil.which("apt-get") or not shutil.which("dpkg"):
+            pytest.skip("there is no sshd, and no apt-get to fetch it with")
+        FETCHED.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            ["apt-get", "download", *PACKAGES], cwd=FETCHED, capture_output=True, text=True, check=False, timeout=120
+        )
+        if done.returncode:
+            pytest.skip(f"there is no sshd, and it cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
+        for package in FETCHED.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", package, FETCHED / "root.part"], check=True)
+        os.replace(FETCHED / "root.part", FETCHED / "root")
+    libraries = sorted({str(path.parent) for path in (FETCHED / "root").rglob("*.so.*")})
+    return server, ":".join(libraries)
+
+
+def with_privilege_separation(words: list[str], folder: Path) -> list[str]:
+    """As root, sshd wants a user of its own and a folder; where the machine has none, in a mount namespace."""
+    users = Path("/etc/passwd").read_text()
+    if "\nsshd:" in users and Path("/run/sshd").is_dir():
+        return words
+    (folder / "passwd").write_text(users + "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n")
+    steps = f'mount --bind {folder}/passwd /etc/passwd && mount -t tmpfs none /run && mkdir /run/sshd && exec "$@"'
+    if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("sshd as root needs a user sshd, or mount namespaces")
+    return ["unshare", "--mount", "sh", "-c", steps, "sh", *words]
+
+
+def free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])

@@ -1,0 +1,130 @@
+"""init against an empty folder behind a real sshd: twice, and then a bundle with what it installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pip
+import pytest
+
+from deploy.flash.wheels import Board, build_recorder_wheel, requirements
+
+
+@pytest.fixture(scope="module")
+def recorder_wheel(tmp_path_factory) -> Path:
+    return build_recorder_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def packages(tmp_path: Path, recorder_wheel: Path, monkeypatch) -> Path:
+    """Stand-ins for the recorder's requirements, and this environment's pip, so that nothing is downloaded."""
+    monkeypatch.setattr("deploy.flash.setting_up.build_recorder_wheel", lambda scratch: recorder_wheel)
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    for name, version in (("numpy", "1.26.4"), ("tflite_runtime", "2.14.0")):
+        info = f"{name}-{version}.dist-info"
+        with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}/__init__.py", "")
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    here = Path(pip.__file__).parent
+    with zipfile.ZipFile(folder / f"pip-{pip.__version__}-py3-none-any.whl", "w") as wheel:
+        for path in here.rglob("*"):
+            if "__pycache__" not in path.parts:
+                wheel.write(path, path.relative_to(here.parent))
+    return folder
+
+
+def test_init_twice_and_a_bundle(sshd, make_recorder, make_bundle, run_flash_device, packages, tmp_path):
+    recorder = make_recorder()
+    (tmp_path / "config.toml").write_text('[source]\nkind = "folder"\nfolder = "/media/card"\n')
+    words = [
+        "init", "--device", sshd.address, "--root", recorder.root, "--wheels", packages, *sshd.arguments,
+        "--config", tmp_path / "config.toml", "--trust", sshd.folder / "login_key.pub",
+    ]  # fmt: skip
+    status, output, complaint = run_flash_device(*words)
+    assert (status, complaint) == (0, ""), output
+    environment = recorder.root / "opt/ecotf"
+    first = environment.resolve()
+    assert environment.is_symlink() and first.parent == environment.parent
+    assert (recorder.root / "etc/ecotf/config.toml").read_text() == (tmp_path / "config.toml").read_text()
+    units = recorder.root / "etc/systemd/system"
+    assert (units / "ecotf-recorder.service").exists() and (units / "ecotf-inbox.service").exists()
+    assert "releases recover" in (units / "ecotf-recorder.service.d/releases.conf").read_text()
+
+    (tmp_path / "config.toml").write_text('[source]\nkind = "stdin"\n')
+    assert run_flash_device(*words)[0] == 0
+    assert environment.resolve() == first, "nothing to install"
+    assert "folder" in (recorder.root / "etc/ecotf/config.toml.old").read_text()
+
+    bundle = make_bundle()
+    arguments = ["--device", sshd.address, "--root", recorder.root, *sshd.arguments]
+    assert run_flash_device(bundle, *arguments)[0] == 1, "not signed"
+    run_flash_device("sign", bundle, "--key", sshd.folder / "login_key")
+    status, output, _ = run_flash_device(bundle, *arguments)
+    assert status == 0, output
+    assert recorder.running() == bundle.name
+
+
+def test_a_wheel_that_is_missing_leaves_what_was_there(sshd, make_recorder, run_flash_device, packages):
+    recorder = make_recorder()
+    next(packages.glob("numpy*")).unlink()
+    words = ["--device", sshd.address, "--root", recorder.root, "--wheels", packages, *sshd.arguments]
+    status, output, _ = run_flash_device("init", *words)
+    assert status == 1 and "No matching distribution found for numpy" in output
+    assert not list((recorder.root / "opt").glob("ecotf*"))
+
+
+def test_a_config_with_a_mistake_is_refused(sshd, make_recorder, run_flash_device, packages, tmp_path):
+    recorder = make_recorder()
+    (tmp_path / "config.toml").write_text('[sauce]\nkind = "folder"\n')
+    words = ["--device", sshd.address, "--root", recorder.root, "--wheels", packages, *sshd.arguments]
+    status, output, _ = run_flash_device("init", *words, "--config", tmp_path / "config.toml")
+    assert status == 1 and "sauce is unknown" in output
+    assert not (recorder.root / "etc/ecotf/config.toml").exists()
+
+
+def test_what_is_given_to_init_is_checked_first(run_flash_device, tmp_path):
+    (tmp_path / "rsa.pub").write_text("ssh-rsa AAAA me\n")
+    for words, reason in (
+        (["--config", tmp_path / "none.toml"], "none.toml: no such file"),
+        (["--wheels", tmp_path / "none"], "none: no such folder"),
+        (["--trust", tmp_path / "rsa.pub"], "ssh-rsa is no ed25519 key"),
+    ):
+        status, _, complaint = run_flash_device("init", "--device", "pi@recorder01.local", *words)
+        assert status == 2 and reason in complaint
+
+
+@pytest.mark.parametrize(
+    ("board", "reason"),
+    [
+        (Board("armv7l", (3, 11), (2, 36)), "a 64-bit system is needed"),
+        (Board("aarch64", (3, 9), (2, 36)), "Python 3.11 or later is needed, and this is 3.9"),
+        (Board("aarch64", (3, 11), (2, 31)), "glibc 2.34 or later is needed (Debian 12), and this is 2.31"),
+    ],
+)
+def test_boards_without_a_runtime(board, reason):
+    with pytest.raises(Exception, match=reason.replace("(", r"\(").replace(")", r"\)")):
+        board.check()
+
+
+def test_the_wheel_is_the_same_every_time_and_asks_for_what_the_board_can_have(recorder_wheel, tmp_path):
+    assert build_recorder_wheel(tmp_path).read_bytes() == recorder_wheel.read_bytes()
+    with zipfile.ZipFile(recorder_wheel) as opened:
+        assert "ecotf_recorder/releases/__main__.py" in opened.namelist()
+    older = requirements(recorder_wheel, Board("aarch64", (3, 11), (2, 36)))
+    newer = requirements(recorder_wheel, Board("aarch64", (3, 13), (2, 41)))
+    assert any(line.startswith("tflite-runtime") for line in older) and not any("litert" in line for line in older)
+    assert any(line.startswith("ai-edge-litert") for line in newer) and not any("tflite" in line for line in newer)
+    assert Board("aarch64", (3, 11), (2, 36)).platforms[0] == "manylinux_2_36_aarch64"
+
+
+def test_the_setup_script_runs_on_bare_python():
+    """It is uploaded by itself, and a board may have an older Python than this one."""
+    script = Path(__file__).parents[2] / "deploy/flash/on_recorder.py"
+    done = subprocess.run([sys.executable, "-I", "-S", script, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "--offline" in done.stdout
