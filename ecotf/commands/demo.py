@@ -1,4 +1,4 @@
-"""``make run``: a detector trained on simulated recordings, tried on a simulated night, and honestly judged."""
+"""``make run``: a detector trained on simulated recordings, tried on a simulated night, judged, and put in one file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pandas as pd
 
 from ecotf.audio.recording import open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
-from ecotf.commands import run_classifier, run_training
+from ecotf.commands import export_model, run_classifier, run_training
 from ecotf.commands.console import console, run_command, tell
+from ecotf.commands.demo_recorder import compare_with_desktop, run_as_recorder
 from ecotf.commands.pictures import draw_stretch, liveliest
 from ecotf.datasets.labels import CALL_LABEL, NOT_CALLS, labels_that_match
 from ecotf.datasets.manifest import Manifest, read_manifest
@@ -39,34 +40,42 @@ _PICTURES = 3
 def main(arguments: Sequence[str]) -> int:
     """Simulate, train, classify, judge, draw."""
     parser = argparse.ArgumentParser(
-        prog="demo", description="Train bats/field on simulated recordings and run it on a simulated night."
+        prog="demo",
+        description="Train bats/field on simulated recordings; run it on a simulated night, and as a recorder.",
     )
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="where everything is put (demo)")
     folder = parser.parse_args(arguments).folder
     training, night, detections = folder / "training", folder / "night", folder / "detections"
 
-    _chapter("1 of 4: simulating recordings to train on, and another night to listen to")
+    _chapter("1 of 5: simulating recordings to train on, and another night to listen to")
     for place, config in ((training, TRAINING), (night, NIGHT)):
         simulate_dataset(place, config)
         tell(f"{config.n_recordings} recordings of {config.duration_s:g} s: {place}")
-    _chapter(f"2 of 4: training {RECIPE}")
+    _chapter(f"2 of 5: training {RECIPE}")
     run_training.main(
         ["--recipe", RECIPE, "--data", str(training / "manifest.csv"), "--runs", str(folder / "runs"), *SETTINGS]
     )
     run = RunFolder.latest(folder / "runs", RECIPE)
-    _chapter("3 of 4: classifying the night")
+    _chapter("3 of 5: classifying the night")
     status = run_classifier.main([str(night), "--model", str(run.path), "--output", str(detections)])
-    _chapter("4 of 4: comparing with what was simulated")
+    _chapter("4 of 5: comparing with what was simulated")
     manifest = read_manifest(night / "manifest.csv")
     found = read_detections(detections / "detections.csv", manifest)
     console.print(judge_night(found, manifest, run.read_table("labels.csv")["label"].tolist()))
     draw_night(found, manifest, folder / "pictures")
+    _chapter("5 of 5: the same model as one file, run as a recorder runs it")
+    bundle, heard = folder / "bundle", folder / "recorder"
+    export_model.main([str(run.path), "--output", str(bundle)])
+    status = max(status, run_as_recorder(bundle / "model.tflite", manifest, heard))
+    tell(compare_with_desktop(found, read_detections(heard / "detections.csv", manifest)))
     console.print()
     tell(f"run:         {run.path}")
     tell(f"report:      {run.path / 'report.txt'}")
     tell(f"detections:  {detections / 'detections.csv'}")
     tell(f"ledger:      {detections / 'ledger.csv'}")
     tell(f"pictures:    {folder / 'pictures'} (the night), {run.path / 'plots'} (the training)")
+    tell(f"recorder:    {bundle / 'model.tflite'} (the model), {heard / 'detections.csv'} (what it found)")
+    tell(f"next:        python scripts/flash_device.py {bundle} --device pi@recorder01.local")
     return status
 
 

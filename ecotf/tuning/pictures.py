@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ecotf.evaluation.detection_plot import save_figure
 from ecotf.tuning.config import TuningConfig
@@ -106,12 +106,18 @@ def _scale(axes: Axes, expression: Choice | Interval | Bell) -> None:
         assert isinstance(expression, Choice)
         words = [str(option) for option in expression.options]
         axes.set_xticks(range(len(words)), [word if len(word) < 14 else f"{word[:12]}…" for word in words])
-    elif isinstance(expression, Choice):
-        options: list[float] = sorted(expression.options)
-        if len(options) > 2 and options[0] > 0 and options[-1] / options[0] >= 20:
-            axes.set_xscale("log")
-    elif "log" in expression.name:
+        return
+    low, high = 0.0, 0.0
+    if isinstance(expression, Choice) and len(expression.options) > 2:
+        low, high = min(expression.options), max(expression.options)
+    elif isinstance(expression, Interval) and "log" in expression.name:
+        low, high = expression.low, expression.high
+    if "log" in expression.name or (low > 0 and high / low >= 20):
         axes.set_xscale("log")
+        # Between decades only where there are few of them, or the numbers run into each other.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if low > 0 and high / low < 200 else (1.0,)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def write_pictures(trials: Sequence[Trial], config: TuningConfig, name: str, folder: Path) -> Mapping[str, Path]:
