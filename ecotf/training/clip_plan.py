@@ -79,12 +79,16 @@ class InferenceConfig(RowsConfig):
 
     Attributes
     ----------
+    parts
+        Into how many parts the network cuts what it sees, where that is shorter than the clips it was trained on; by
+        default as in training.
     report
         ``rows``: the classes of each row that reach their thresholds. ``events``: stretches found in the frames.
     events
         How.
     """
 
+    parts: int | None = Field(None, ge=1)
     report: Literal["rows", "events"] = "rows"
     events: FrameEventsConfig = FrameEventsConfig()
 
@@ -110,6 +114,12 @@ class ClipTrainingPlan(Config):
     def activation(self) -> Literal["sigmoid", "softmax"]:
         """What makes probabilities of the trained network's logits."""
         return self.stages[-1].activation
+
+    @property
+    def inference_network(self) -> ClipNetworkConfig:
+        """The network as it classifies; its weights are those of the trained one."""
+        parts = self.inference.parts or self.network.parts
+        return self.network.model_copy(update={"parts": parts})
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

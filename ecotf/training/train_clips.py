@@ -74,14 +74,17 @@ def train_clips(plan: ClipTrainingPlan, data: ClipData, keeper: Keeper, tell: Te
         if not keeper.step_done(folder):
             _run_stage(plan, data, keeper, tell, threads, number)
     histories = [keeper.read_table(f"{stage_name(i, stage)}/history.csv") for i, stage in enumerate(plan.stages)]
-    model = fresh_model(plan, classes, pretrained=False)
+    model = fresh_model(plan, classes, pretrained=None)
     weights, kept = read_weights(keeper.file(stage_name(len(plan.stages) - 1, plan.stages[-1])) / "weights.npz")
     model.network.carry_rows(weights, kept, classes)
     return TrainedClips(model, pd.concat(histories, ignore_index=True))
 
 
-def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool = True) -> ClipModel:
-    """A model as the plan describes it, its weights drawn with the plan's seed."""
+def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool | None = True) -> ClipModel:
+    """A model as the plan describes it, its weights drawn with the plan's seed.
+
+    ``pretrained`` says whether the backbone gets the weights that its config names; None is a model to classify with.
+    """
     import keras
 
     keras.utils.set_random_seed(plan.seed)
@@ -89,8 +92,8 @@ def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool
     keras.config.set_dtype_policy(plan.precision)
     try:
         return build_clip_model(
-            plan.network, classes, plan.front_end, plan.level, plan.sample_rate, plan.clips.seconds, plan.activation,
-            pretrained,
+            plan.network if pretrained is not None else plan.inference_network, classes, plan.front_end, plan.level,
+            plan.sample_rate, plan.clips.seconds, plan.activation, bool(pretrained),
         )  # fmt: skip
     finally:
         keras.config.set_dtype_policy(before)
