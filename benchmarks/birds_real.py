@@ -25,6 +25,7 @@ from ecotf.audio.recording import open_recording
 from ecotf.commands.console import quieten_libraries, tell
 from ecotf.commands.train_clips import clip_steps, train_clip_run
 from ecotf.datasets.manifest import Manifest, make_manifest, write_manifest
+from ecotf.evaluation import average_precision, match_detections
 from ecotf.evaluation.clip_metrics import wilson_interval
 from ecotf.features import MelSpectrogram
 from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
@@ -34,10 +35,19 @@ FOLDS = 5
 SETS = {"qut_boobook": ("Ninox boobook",), "qut_pitta": ("Pitta versicolor",), "pyha_piha": ("bird",)}
 # Few recordings: an epoch draws several crops of each, so that there are enough steps.
 PHOEBE = ("stages.0.sampler.clips=320", "stages.0.epochs=12")
+TOLERANCE_S = 0.25
+SOUND = ("gain", "pink_noise", "sum_mixup", "time_shift")
+IMAGE = ("time_mask", "frequency_mask")
+# Windows of 5 s, half overlapping, labelled by the boxes in them.
+EVENTS = (
+    "stages.0.windows=true", "stages.0.window_hop_s=2.5", "stages.0.epochs=10", "evaluation.events=true",
+    "stages.0.batch=16", "inference.report=events", "clips.pad=zeros",
+)  # fmt: skip
 PRETRAIN = ("stages.0.epochs=16",)
 
 
 def main() -> None:
+    """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("phoebe", "events", "ablation"))
     parser.add_argument("--data", type=Path, required=True)
@@ -46,7 +56,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="comma-separated: settings, sets or variants")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     quieten_libraries()
     {"phoebe": phoebe, "events": events, "ablation": ablation}[options.what](options)
 
@@ -78,6 +88,7 @@ def tables(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def whole_clips(table: pd.DataFrame, split: Sequence[str]) -> Manifest:
+    """Clips with one label each, and the side that each is on."""
     rows = pd.DataFrame({"recording": table["recording"], "start_s": 0.0, "end_s": np.nan, "label": table["label"]})
     return make_manifest(rows.assign(group=table["recording"], split=list(split)), "/", "benchmark")
 
@@ -106,6 +117,7 @@ def statistics_accuracy(species: pd.DataFrame) -> dict:
 
 
 def small_accuracy(species: pd.DataFrame, options: argparse.Namespace, name: str, overrides: Sequence[str]) -> dict:
+    """Accuracy over the folds."""
     right = n = 0
     for number in range(options.folds):
         split = np.where(species["number"] == number, "test", "train")
@@ -138,18 +150,87 @@ def run_once(manifest: Manifest, options: argparse.Namespace, name: str, overrid
 
 def events(options: argparse.Namespace) -> None:
     """Events of one class in field recordings: F1 and AP, every recording tested once."""
+    results = {}
+    for name in options.only.split(",") if options.only else SETS:
+        table = field_table(options.data, name)
+        recordings = sorted(table["recording"].unique())
+        found, hits, kept = [], 0, 0
+        for fold in range(options.folds):
+            side = {r: fold_side(i, fold, options.folds) for i, r in enumerate(recordings)}
+            manifest = make_manifest(table.assign(split=table["recording"].map(side)), "/", "benchmark")
+            run_once(manifest, options, f"{name}/fold_{fold}", [*EVENTS, *options.overrides])
+            run = sorted((options.runs / name / f"fold_{fold}").glob("*/environment.json"))[0].parent
+            threshold = json.loads((run / "thresholds.json").read_text())["events"]["call"]
+            own = pd.read_parquet(run / "events.parquet")
+            own = own[own["label"] == "call"]
+            above = own[own["score"] >= threshold]
+            kept += len(above)
+            hits += int(
+                (match_detections(above, table[table["recording"].isin(own["recording"])], TOLERANCE_S) >= 0).sum()
+            )
+            found.append(own)
+        candidates = pd.concat(found, ignore_index=True)
+        n_calls = int((table["label"] != "").sum())
+        hit = match_detections(candidates, table, TOLERANCE_S) >= 0
+        results[name] = {
+            "recordings": len(recordings),
+            "events": n_calls,
+            "ap": average_precision(candidates["score"], hit, n_calls),
+            "precision": hits / max(1, kept),
+            "recall": hits / n_calls,
+            "f1": 2 * hits / (kept + n_calls),
+        }
+        row = results[name]
+        tell(
+            f"{name}: AP {row['ap']:.3f}  F1 {row['f1']:.3f}  precision {row['precision']:.3f}  recall {row['recall']:.3f}"
+        )
+    (options.runs / "events.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+def field_table(data: Path, name: str) -> pd.DataFrame:
+    """Annotations of the set's class; what is annotated as anything else, and what is not at all, is no event."""
+    manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
+    paths = [path for path in manifest["path"] if path.startswith(f"soundscapes/{name}/")]
+    own = annotations[annotations["path"].isin(paths) & annotations["label"].isin(SETS[name])]
+    rest = [
+        {"path": path, "start_s": 0.0, "end_s": np.nan, "label": ""} for path in paths if path not in set(own["path"])
+    ]
+    table = pd.concat([own[["path", "start_s", "end_s", "label"]], pd.DataFrame(rest)], ignore_index=True)
+    table["recording"] = [str((data / path).resolve()) for path in table.pop("path")]
+    return table
+
+
+def fold_side(number: int, fold: int, folds: int) -> str:
+    """The side of a recording: one fold is tested, the next chooses thresholds."""
+    return {fold: "test", (fold + 1) % folds: "valid"}.get(number % folds, "train")
 
 
 def ablation(options: argparse.Namespace) -> None:
-    """Each augmentation and the class weighting on and off, some seeds, on the folds of phoebe."""
+    """Each augmentation and the balanced sampler left out, some seeds, on the folds of phoebe: mean and spread."""
+    species, _ = tables(options.data)
+    off = {f"without {name}": [f"stages.0.sound.{name}.probability=0"] for name in SOUND}
+    off |= {f"without {name}": [f"stages.0.image.{name}.probability=0"] for name in IMAGE}
+    variants = {"all": [], **off, "plain sampler": ["stages.0.sampler={name: plain}"], "none": ["stages.0.sound={}",
+                "stages.0.image={}"], "class weights": ["stages.0.class_weights=-0.5"]}  # fmt: skip
+    for name in options.only.split(",") if options.only else variants:
+        found = []
+        for seed in range(options.seeds):
+            folder = f"ablation/{name.replace(' ', '_')}/seed_{seed}"
+            found.append(
+                small_accuracy(species, options, folder, [*variants[name], f"seed={seed}", *options.overrides])
+            )
+        shares = [row["accuracy"] for row in found]
+        tell(f"{name:30s} {np.mean(shares):.3f} (from {min(shares):.3f} to {max(shares):.3f}, {len(shares)} seeds)")
 
 
 def figures(right: int, n: int) -> dict:
+    """Accuracy with its interval."""
     low, high = wilson_interval(right, n)
     return {"right": right, "n": n, "accuracy": right / n, "interval": [low, high]}
 
 
 def show(results: dict, file: Path) -> None:
+    """Print the figures, and add them to ``file``."""
     file.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(file.read_text()) if file.exists() else {}
     file.write_text(json.dumps(known | results, indent=2) + "\n")

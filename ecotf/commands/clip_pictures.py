@@ -67,7 +67,5 @@ def draw_events(
     spectrogram = trained.model.spectrogram
     levels = spectrogram(np.ascontiguousarray(sound, np.float32))
     times = start + np.arange(len(levels)) * spectrogram.hop_s
-    detected, true = (
-        table[(table["end_s"] > start) & (table["start_s"] < end)] for table in (events, truth)
-    )
+    detected, true = (table[(table["end_s"] > start) & (table["start_s"] < end)] for table in (events, truth))
     plot_detections(levels, times, spectrogram.frequencies_hz, detected, true, title, file)

@@ -46,13 +46,19 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("recordings", nargs="+", help="files, folders or patterns")
     parser.add_argument(
-        "--model", metavar="RUN", type=Path, required=True, action="append",
+        "--model",
+        metavar="RUN",
+        type=Path,
+        required=True,
+        action="append",
         help="run folder of a training; given several times, runs of task clips answer together",
     )
     parser.add_argument("--ensemble", metavar="NAME", help="an ensemble's recipe that weighs them, birds/2023_ensemble")
     parser.add_argument("--fit-weights", action="store_true", help="weigh them by their common validation rows")
     parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where detections are written")
-    parser.add_argument("--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)}, {SUBMISSION} (csv)")
+    parser.add_argument(
+        "--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)}, {SUBMISSION} (csv)"
+    )
     parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
@@ -80,7 +86,10 @@ def main(arguments: Sequence[str]) -> int:
     run = load_classifier(options.model, options.ensemble, options.fit_weights)
     if not isinstance(run, LoadedRun) and len(run.runs) > 1:
         shares = np.array(run.weights) / sum(run.weights)
-        tell("ensemble: " + ", ".join(f"{one.recipe.name} {share:.2f}" for one, share in zip(run.runs, shares, strict=True)))
+        tell(
+            "ensemble: "
+            + ", ".join(f"{one.recipe.name} {share:.2f}" for one, share in zip(run.runs, shares, strict=True))
+        )
     stopwatch = Stopwatch()
     with progress_bar() as bar:
         task = bar.add_task("classifying", total=len(recordings))

@@ -101,7 +101,12 @@ def accuracy(targets: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, Any] | 
     if not len(truth) or not (truth.sum(axis=1) == 1).all():
         return None
     right = int((score.argmax(axis=1) == truth.argmax(axis=1)).sum())
-    return {"right": right, "n": len(truth), "accuracy": right / len(truth), "interval": wilson_interval(right, len(truth))}
+    return {
+        "right": right,
+        "n": len(truth),
+        "accuracy": right / len(truth),
+        "interval": wilson_interval(right, len(truth)),
+    }
 
 
 def clip_metrics(targets: npt.ArrayLike, scores: npt.ArrayLike, classes: Sequence[str]) -> dict[str, Any]:
@@ -169,7 +174,9 @@ def _mean(values: Floats) -> float:
 def _checked(targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats]:
     truth, score = np.asarray(targets, np.float64), np.asarray(scores, np.float64)
     if truth.ndim != 2 or truth.shape != score.shape:
-        raise DataError(f"targets of shape {truth.shape} and scores of {score.shape}: expected [clips, classes] of both")
+        raise DataError(
+            f"targets of shape {truth.shape} and scores of {score.shape}: expected [clips, classes] of both"
+        )
     if not np.isfinite(score).all():
         raise DataError(f"{int((~np.isfinite(score)).sum())} of {score.size} scores are not finite numbers")
     return truth, score

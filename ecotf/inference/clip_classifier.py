@@ -115,7 +115,9 @@ class ClipEnsemble:
             for collector in collectors:
                 collector.push(window)
         answers = [collector.finish() for collector in collectors]
-        logits = joined_logits([a.rows for a in answers], [r.model.classes for r in self.runs], self.weights, self.classes)
+        logits = joined_logits(
+            [a.rows for a in answers], [r.model.classes for r in self.runs], self.weights, self.classes
+        )
         return Rows(expit(logits), answers[0]), not lowest < highest
 
     def detections(self, rows: Rows, duration_s: float, threshold: float | None) -> pd.DataFrame:
@@ -251,7 +253,9 @@ def _thresholds(ensemble: ClipEnsemble) -> dict[str, float]:
         return fit_clip_thresholds(truth, scores, classes)[0]
     means = {}
     for name in ensemble.classes:
-        own = [(w, run.thresholds[name]) for w, run in zip(ensemble.weights, runs, strict=True) if name in run.thresholds]
+        own = [
+            (w, run.thresholds[name]) for w, run in zip(ensemble.weights, runs, strict=True) if name in run.thresholds
+        ]
         levels = logit(np.clip([level for _, level in own], 1e-6, 1 - 1e-6))
         shares = [w for w, _ in own] if sum(w for w, _ in own) > 0 else None
         means[name] = float(expit(np.average(levels, weights=shares)))

@@ -11,9 +11,9 @@ import pandas as pd
 from ecotf.config import read_yaml
 from ecotf.detection.gate import FittedGate
 from ecotf.errors import ConfigError
+from ecotf.inference.clip_classifier import ClipEnsemble, fit_weights, join_runs, load_clip_run
 from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights
-from ecotf.inference.clip_classifier import ClipEnsemble, fit_weights, join_runs, load_clip_run
 from ecotf.recipe import EnsembleRecipe, Recipe, load_any_recipe, parse_recipe, task_of
 from ecotf.runs import RunFolder
 

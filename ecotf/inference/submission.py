@@ -58,7 +58,9 @@ class SubmissionWriter:
                     raise ConfigError(f"{path}: has other classes than the model; begin in an empty folder")
                 # The last line may be cut off by a kill; its recording is not among those that are kept.
                 return [row for row in rows if len(row) == len(head) and row[0].rpartition("_")[0] in stems]
-        raise ConfigError(f"{self.folder}: the rows of finished recordings are not there; start again in an empty folder")
+        raise ConfigError(
+            f"{self.folder}: the rows of finished recordings are not there; start again in an empty folder"
+        )
 
 
 def row_end(row: int, row_s: float) -> str:

@@ -61,9 +61,7 @@ class ClipData:
         """What a stage learns from."""
         manifest, config = self.side("train", stage.data), self._clips_config(stage)
         if stage.windows:
-            made = windows_of_recordings(
-                manifest, self.durations, classes, config, stage.window_hop_s, self.plan.seed
-            )
+            made = windows_of_recordings(manifest, self.durations, classes, config, stage.window_hop_s, self.plan.seed)
         else:
             made = clips_of_recordings(manifest, classes, config, self.plan.seed)
         table = with_at_least(made.table, config.min_per_class, self.plan.seed) if config.min_per_class else made.table
@@ -115,7 +113,9 @@ class ClipData:
         return Manifest(table[~is_background(table)].reset_index(drop=True), manifest.root)
 
     def _clips_config(self, stage: FitClipsStage):  # type: ignore[no-untyped-def]
-        return self.plan.clips if stage.seconds is None else self.plan.clips.model_copy(update={"seconds": stage.seconds})
+        return (
+            self.plan.clips if stage.seconds is None else self.plan.clips.model_copy(update={"seconds": stage.seconds})
+        )
 
 
 def prepare_clip_data(manifest: Manifest, plan: ClipTrainingPlan, cache: Path | None, tell: Tell) -> ClipData:
@@ -136,8 +136,9 @@ def prepare_clip_data(manifest: Manifest, plan: ClipTrainingPlan, cache: Path | 
             problems.append({"recording": name, "status": error.status, "reason": str(error)})
             tell(f"left out: {name}: {error}")
     if not durations:
-        raise DataError(f"none of the {len(manifest.recordings)} recordings can be read; the first: "
-                        f"{problems[0]['reason']}")
+        raise DataError(
+            f"none of the {len(manifest.recordings)} recordings can be read; the first: {problems[0]['reason']}"
+        )
     manifest = manifest.subset(durations)
     none = labels_that_match(manifest.labels, plan.data.not_class)
     if none:
@@ -146,9 +147,7 @@ def prepare_clip_data(manifest: Manifest, plan: ClipTrainingPlan, cache: Path | 
     if not (manifest.table["split"] != "").any():
         shares = {"train": plan.data.train, "valid": plan.data.valid, "test": plan.data.test}
         manifest = split_by_group(manifest, {name: share for name, share in shares.items() if share}, plan.seed)
-    data = ClipData(
-        manifest, durations, pd.DataFrame(problems, columns=["recording", "status", "reason"]), plan, cache
-    )
+    data = ClipData(manifest, durations, pd.DataFrame(problems, columns=["recording", "status", "reason"]), plan, cache)
     if not data._heard("train").recordings:
         raise DataError("no recording is in the split 'train'; there is nothing to learn from")
     gaps = describe_gaps(manifest)

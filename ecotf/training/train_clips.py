@@ -99,9 +99,7 @@ def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool
         keras.config.set_dtype_policy(before)
 
 
-def _run_stage(
-    plan: ClipTrainingPlan, data: ClipData, keeper: Keeper, tell: Tell, threads: int, number: int
-) -> None:
+def _run_stage(plan: ClipTrainingPlan, data: ClipData, keeper: Keeper, tell: Tell, threads: int, number: int) -> None:
     stage, folder = plan.stages[number], stage_name(number, plan.stages[number])
     classes = data.classes(stage)
     source = _source_of(plan, number, keeper)
@@ -173,7 +171,9 @@ def score_split(model: ClipModel, data: ClipData, split: str, tell: Tell) -> Sco
         except RecordingError as error:
             tell(f"left out: {name}: {error}")
             continue
-        at = np.minimum(np.rint(table["start_s"].to_numpy()[own] / plan.inference.row_s).astype(int), len(scores.rows) - 1)
+        at = np.minimum(
+            np.rint(table["start_s"].to_numpy()[own] / plan.inference.row_s).astype(int), len(scores.rows) - 1
+        )
         logits[own] = scores.rows[at]
         if plan.evaluation.events and scores.frames is not None:
             band = plan.front_end.low_hz, plan.front_end.high_hz

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecotf.config import validate
 from ecotf.detection.clip_rows import RowsConfig, row_windows
 from ecotf.detection.frame_events import FrameEventsConfig, find_events
 from ecotf.errors import ConfigError
-from ecotf.config import validate
 
 EVENTS = FrameEventsConfig(smooth_s=0.0, floor=0.05, gap_s=0.3)
 
