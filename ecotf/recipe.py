@@ -63,7 +63,7 @@ class EnsembleRecipe(Config):
     members: tuple[Member, ...] = Field(min_length=1)
 
 
-_TASKS: dict[str, type[Config]] = {"calls": Recipe, "clips": ClipRecipe, "ensemble": EnsembleRecipe}
+_TASKS = ("calls", "clips", "ensemble")
 
 
 def recipe_names(task: str = "") -> list[str]:
@@ -88,7 +88,9 @@ def parse_recipe(values: Any, source: str) -> Recipe | ClipRecipe | EnsembleReci
     task = task_of(values, source)
     if task == "calls":
         return validate(Recipe, {key: value for key, value in values.items() if key != "task"}, source)
-    return validate(ClipRecipe if task == "clips" else EnsembleRecipe, values, source)
+    if task == "clips":
+        return validate(ClipRecipe, values, source)
+    return validate(EnsembleRecipe, values, source)
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ecotf.commands.clip_pictures import draw_clip_run
 from ecotf.commands.console import console, tell
@@ -83,19 +84,13 @@ def _evaluate(recipe: ClipRecipe, data: ClipData, trained: TrainedClips, run: Ru
     metrics["cost"] = {"model_bytes": size, "peak_memory_mb": peak, "parameters": model.network.n_parameters}
     counts = data.side("train", recipe.stages[-1].data).annotations["label"].value_counts()
     table = {"label": list(classes), "training_annotations": [int(counts.get(name, 0)) for name in classes]}
-    run.write_table("labels.csv", _table(table))
+    run.write_table("labels.csv", pd.DataFrame(table))
     run.write_json("thresholds.json", {"thresholds": thresholds, "unfitted": unfitted, "events": events})
     run.write_table("history.csv", trained.history)
     run.write_json("metrics.json", metrics)
     run.write_text("report.txt", _report(recipe, data, metrics, unfitted, test is None))
     draw_clip_run(recipe, data, trained, judged, metrics, events, run)
     run.mark_done("evaluation")
-
-
-def _table(columns: dict[str, list]):  # type: ignore[no-untyped-def, type-arg]
-    import pandas as pd
-
-    return pd.DataFrame(columns)
 
 
 def _keep_scores(run: RunFolder, name: str, scored: ScoredRows, classes: tuple[str, ...]) -> None:

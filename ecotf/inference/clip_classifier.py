@@ -13,7 +13,6 @@ from scipy.special import expit, logit
 
 from ecotf.audio.recording import ChannelChoice, Recording
 from ecotf.config import read_yaml
-from ecotf.datasets.text import read_table
 from ecotf.detection.clip_rows import RowCollector, RowScores, margin_of, row_windows
 from ecotf.detection.frame_events import find_events
 from ecotf.errors import ConfigError, RecordingError
@@ -61,7 +60,7 @@ def load_clip_run(path: str | Path) -> ClipRun:
     if not isinstance(recipe, ClipRecipe):
         raise ConfigError(f"{path}: a run of task calls ({recipe.name}); here one of task clips is needed")
     # As text: a class may be called "007".
-    classes = read_table(run.file("labels.csv"))["label"].astype(str).tolist()
+    classes = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()
     model = build_clip_model(
         recipe.inference_network, classes, recipe.front_end, recipe.level, recipe.sample_rate, recipe.clips.seconds,
         recipe.activation, pretrained=False,

@@ -15,7 +15,7 @@ from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps, split_by_group
 from ecotf.errors import DataError, RecordingError
 from ecotf.pipelines.clip_sounds import ClipSounds
-from ecotf.pipelines.clips import Clips
+from ecotf.pipelines.clips import Clips, ClipsConfig
 from ecotf.pipelines.clips_from_manifest import background_recordings, clips_of_recordings, windows_of_recordings
 from ecotf.pipelines.samplers import with_at_least
 from ecotf.training.clip_plan import ClipTrainingPlan
@@ -112,7 +112,7 @@ class ClipData:
         table = manifest.table
         return Manifest(table[~is_background(table)].reset_index(drop=True), manifest.root)
 
-    def _clips_config(self, stage: FitClipsStage):  # type: ignore[no-untyped-def]
+    def _clips_config(self, stage: FitClipsStage) -> ClipsConfig:
         return (
             self.plan.clips if stage.seconds is None else self.plan.clips.model_copy(update={"seconds": stage.seconds})
         )

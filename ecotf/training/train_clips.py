@@ -17,7 +17,7 @@ from ecotf.detection.frame_events import find_events
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.evaluation.clip_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
 from ecotf.evaluation.metrics import evaluate
-from ecotf.evaluation.thresholds import fit_thresholds
+from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
 from ecotf.models.clip_model import ClipModel, build_clip_model, read_weights, save_weights
 from ecotf.training.clip_data import ClipData
 from ecotf.training.clip_plan import ClipTrainingPlan
@@ -204,8 +204,11 @@ def fit_row_thresholds(scored: ScoredRows | None, classes: Sequence[str]) -> tup
     return fit_clip_thresholds(scored.targets, scored.probabilities, classes)
 
 
-def fit_event_thresholds(plan: ClipTrainingPlan, data: ClipData, scored: ScoredRows, classes: Sequence[str]):  # type: ignore[no-untyped-def]
-    """Thresholds of events, from the validation recordings, `FittedThresholds`."""
+def fit_event_thresholds(
+    plan: ClipTrainingPlan, data: ClipData, scored: ScoredRows, classes: Sequence[str]
+) -> FittedThresholds:
+    """Thresholds of events, from the validation recordings; their events have been looked for."""
+    assert scored.candidates is not None
     names, manifest = _judged(data, scored, classes)
     return fit_thresholds(scored.candidates, manifest.table, names, classes, plan.evaluation.tolerance_s)
 
@@ -214,6 +217,7 @@ def judge_events(
     plan: ClipTrainingPlan, data: ClipData, scored: ScoredRows, classes: Sequence[str], thresholds: dict[str, float]
 ) -> dict[str, Any]:
     """Metrics of events as `evaluate` gives them."""
+    assert scored.candidates is not None
     names, manifest = _judged(data, scored, classes)
     return evaluate(
         scored.candidates, manifest.table, names, labels=classes, not_call=(), thresholds=thresholds,
