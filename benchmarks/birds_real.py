@@ -33,7 +33,8 @@ from ecotf.runs import RunFolder
 
 FOLDS = 5
 SETS = {"qut_boobook": ("Ninox boobook",), "qut_pitta": ("Pitta versicolor",), "pyha_piha": ("bird",)}
-# Each clip has one class, so the recipe's first stage, which chooses one, is enough. Few recordings: an epoch draws several crops of each, so that there are enough steps.
+# Each clip has one class, so the recipe's first stage, which chooses one, is enough. There are few recordings: an epoch
+# draws several crops of each, so that there are enough steps.
 PHOEBE = ("stages.0.sampler.clips=384", "stages.0.epochs=10")
 TOLERANCE_S = 0.25
 SOUND = ("gain", "time_shift")
