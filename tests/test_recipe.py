@@ -39,7 +39,7 @@ def built(front_end: BandSpectrogramConfig, windows: WindowsConfig, networks: tu
     return build_detector(front_end, windows, networks, ("a", "b", "c"))
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", recipe_names("calls"))
 def test_every_recipe_can_be_built(name):
     recipe = load_recipe(name)
     assert recipe.name == name
@@ -61,7 +61,7 @@ def test_the_resnet_is_resnet_50():
     assert len(network.model.losses) == 53  # weight decay on every convolution
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", recipe_names("calls"))
 def test_what_is_written_into_a_run_is_the_same_recipe(tmp_path, name):
     recipe = load_recipe(name, ["seed=7"])
     path = tmp_path / "recipe.yaml"
@@ -70,7 +70,7 @@ def test_what_is_written_into_a_run_is_the_same_recipe(tmp_path, name):
     assert list(yaml.safe_load(path.read_text())) == list(Recipe.model_fields)
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if name != FIELD])
+@pytest.mark.parametrize("name", [name for name in recipe_names("calls") if name != FIELD])
 def test_the_published_way_stays_a_setting(name):
     """Training windows on calls and at random, scores on every slice; as the comments in the recipes say."""
     way = ["windows.at=calls", "detection.scoring.at=grid", "front_end.denoise=published"]

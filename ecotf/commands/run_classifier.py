@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from rich.table import Table
 
 from ecotf.audio.discover import find_recordings
@@ -17,7 +18,8 @@ from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
 from ecotf.inference.classifier import ClassifierOptions, classify
 from ecotf.inference.ledger import exit_status
-from ecotf.inference.load import load_run
+from ecotf.inference.load import LoadedRun, load_classifier
+from ecotf.inference.submission import NAME as SUBMISSION
 from ecotf.inference.writers import WRITERS, check_formats
 
 EXAMPLES = """\
@@ -26,6 +28,7 @@ examples:
   python scripts/run_classifier.py --model RUN 'site_*/**/*.wav' --output detections/ --formats csv,raven
   python scripts/run_classifier.py --model RUN slowed/ --output detections/ --time-expansion 10
   python scripts/run_classifier.py --model RUN season/ --output detections/ --gate
+  python scripts/run_classifier.py --model SED_RUN --model CNN_RUN soundscapes/ --output out/ --formats csv,submission
 
 Every file that is given ends up in OUTPUT/ledger.csv as done, short, silent, corrupt, unsupported or failed, with the
 reason. All times are real seconds and all frequencies real hertz, also where a recording is time-expanded.
@@ -37,14 +40,25 @@ def main(arguments: Sequence[str]) -> int:
     """Classify recordings."""
     parser = argparse.ArgumentParser(
         prog="run_classifier.py",
-        description="Find and name calls in recordings.",
+        description="Find and name calls, or rows of some seconds, in recordings.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recordings", nargs="+", help="files, folders or patterns")
-    parser.add_argument("--model", metavar="RUN", type=Path, required=True, help="run folder of a training")
+    parser.add_argument(
+        "--model",
+        metavar="RUN",
+        type=Path,
+        required=True,
+        action="append",
+        help="run folder of a training; given several times, runs of task clips answer together",
+    )
+    parser.add_argument("--ensemble", metavar="NAME", help="an ensemble's recipe that weighs them, birds/2023_ensemble")
+    parser.add_argument("--fit-weights", action="store_true", help="weigh them by their common validation rows")
     parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where detections are written")
-    parser.add_argument("--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)} (csv)")
+    parser.add_argument(
+        "--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)}, {SUBMISSION} (csv)"
+    )
     parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
@@ -55,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(arguments)
 
     formats = tuple(name.strip() for name in options.formats.split(",") if name.strip())
-    check_formats(formats)
+    check_formats([name for name in formats if name != SUBMISSION] or ("csv",) if formats else ())
     chosen = ClassifierOptions(
         formats,
         _expansion(options.time_expansion),
@@ -69,7 +83,13 @@ def main(arguments: Sequence[str]) -> int:
         complaints.print(f"{argument}: {reason}", markup=False)
     if not recordings:
         raise ConfigError("no recording to classify")
-    run = load_run(options.model)
+    run = load_classifier(options.model, options.ensemble, options.fit_weights)
+    if not isinstance(run, LoadedRun) and len(run.runs) > 1:
+        shares = np.array(run.weights) / sum(run.weights)
+        tell(
+            "ensemble: "
+            + ", ".join(f"{one.recipe.name} {share:.2f}" for one, share in zip(run.runs, shares, strict=True))
+        )
     stopwatch = Stopwatch()
     with progress_bar() as bar:
         task = bar.add_task("classifying", total=len(recordings))
@@ -81,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
 
         counts = classify(run, recordings, options.output, chosen, options.resume, report, stopwatch)
     _summarise(counts, options.output, formats)
-    if run.gate is not None and options.gate:
+    if isinstance(run, LoadedRun) and run.gate is not None and options.gate:
         tell(gate_text(run.gate.threshold_db, stopwatch))
     status = exit_status(counts)  # type: ignore[arg-type]
     return max(status, 1) if unmatched else status

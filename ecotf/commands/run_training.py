@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ecotf.commands.console import console, progress_bar, tell
 from ecotf.commands.pictures import draw_run
-from ecotf.config import read_yaml, validate
+from ecotf.commands.train_clips import clip_steps, train_clip_run
+from ecotf.config import read_yaml
 from ecotf.datasets.against_audio import require_files
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from ecotf.detection.gate import FittedGate
@@ -20,7 +21,15 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.evaluation.report import metrics_text
 from ecotf.models.saved import save_detector
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
-from ecotf.recipe import Recipe, load_recipe, recipe_names, recipe_text
+from ecotf.recipe import (
+    ClipRecipe,
+    EnsembleRecipe,
+    Recipe,
+    load_any_recipe,
+    parse_recipe,
+    recipe_names,
+    recipe_text,
+)
 from ecotf.runs import RunFolder, environment_facts
 from ecotf.training.data import TrainingData, prepare_data
 from ecotf.training.gate import fit_gate
@@ -49,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", metavar="FOLDER", type=Path, default=Path("runs"), help="where runs are kept (runs)")
     parser.add_argument("--resume", metavar="RUN", type=Path, help="go on with a training that was interrupted")
     parser.add_argument(
-        "--cache", metavar="FOLDER", type=Path, help="where spectrograms are kept between runs (RUNS/spectrograms)"
+        "--cache", metavar="FOLDER", type=Path, help="where spectrograms or sounds are kept between runs (in RUNS)"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="processor cores to use (all)")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of the recipe to change")
@@ -59,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     """Train, evaluate and write the run folder."""
     parser = argparse.ArgumentParser(
         prog="run_training.py",
-        description="Train a detector on annotated recordings.",
+        description="Train a model on annotated recordings: a detector of calls, or a tagger of clips.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -76,29 +85,46 @@ def main(arguments: Sequence[str]) -> int:
     else:
         if not options.recipe or options.data is None:
             raise ConfigError("--recipe and --data are needed (or --resume RUN); --help shows examples")
-        recipe = load_recipe(options.recipe, options.overrides)
+        recipe = _trainable(load_any_recipe(options.recipe, options.overrides))
         manifest = read_manifest(options.data)
         if not manifest.recordings:
             raise DataError(f"{options.data}: the manifest names no recording")
         require_files(manifest)
-        run = RunFolder.create(options.runs, recipe.name, steps=["rounds/0", "evaluation"])
+        run = RunFolder.create(options.runs, recipe.name, steps=_steps_of(recipe))
     try:
         if options.resume is None:
             run.write_text("recipe.yaml", recipe_text(recipe))
             write_manifest(manifest, run.path / "manifest.csv")
             run.mark_done("manifest", root=os.path.abspath(manifest.root))
         else:
-            recipe = validate(Recipe, read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
+            recipe = _trainable(parse_recipe(read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml"))))
             manifest = _manifest_of(run)
         tell(f"run folder: {run.path}")
-        cache = options.cache or run.path.resolve().parents[len(Path(recipe.name).parts)] / "spectrograms"
-        train_run(recipe, manifest, run, cache, options.threads)
+        runs = run.path.resolve().parents[len(Path(recipe.name).parts)]
+        if isinstance(recipe, ClipRecipe):
+            train_clip_run(recipe, manifest, run, options.cache or runs / "sounds", options.threads)
+        else:
+            train_run(recipe, manifest, run, options.cache or runs / "spectrograms", options.threads)
     except BaseException:
         run.close()
         if run.has("manifest.csv"):
             tell(f"to go on: python scripts/run_training.py --resume {run.path}")
         raise
     return 0
+
+
+def _trainable(recipe: Recipe | ClipRecipe | EnsembleRecipe) -> Recipe | ClipRecipe:
+    if isinstance(recipe, EnsembleRecipe):
+        raise ConfigError(
+            f"{recipe.name} is an ensemble: train its members one by one "
+            f"({', '.join(member.recipe for member in recipe.members)}), then run_classifier.py --model RUN RUN ... "
+            f"--ensemble {recipe.name}"
+        )
+    return recipe
+
+
+def _steps_of(recipe: Recipe | ClipRecipe) -> list[str]:
+    return clip_steps(recipe) if isinstance(recipe, ClipRecipe) else ["rounds/0", "evaluation"]
 
 
 def _manifest_of(run: RunFolder) -> Manifest:

@@ -18,9 +18,12 @@ from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 from ecotf.features.gated import GatedStream, Stretch
 from ecotf.features.spectrogram import BandSpectrogram, Spectrogram
+from ecotf.inference.clip_classifier import ClipEnsemble, check_length
 from ecotf.inference.ledger import Ledger, done_recordings
 from ecotf.inference.load import LoadedRun
 from ecotf.inference.naming import name_calls
+from ecotf.inference.submission import NAME as SUBMISSION
+from ecotf.inference.submission import SubmissionWriter
 from ecotf.inference.writers import DetectionWriter, common_folder
 
 _BLOCK_S = 1.0
@@ -58,7 +61,7 @@ class ClassifierOptions:
 
 
 def classify(
-    run: LoadedRun,
+    run: LoadedRun | ClipEnsemble,
     recordings: Sequence[Path],
     output: Path,
     options: ClassifierOptions,
@@ -86,15 +89,24 @@ def classify(
     ConfigError
         The gate is asked for and the run has none.
     """
-    if options.gate:
-        _require_gate(run)
+    tables = tuple(name for name in options.formats if name != SUBMISSION) or ("csv",)
+    if isinstance(run, LoadedRun):
+        if options.gate:
+            _require_gate(run)
+        if SUBMISSION in options.formats:
+            raise ConfigError("format submission: it holds rows of five seconds; only runs of task clips give them")
+    elif options.gate:
+        raise ConfigError("--gate: a run of task clips has no gate; leave --gate out")
     watch = stopwatch or Stopwatch()
     names = [str(path) for path in recordings]
     settled = done_recordings(output / "ledger.csv") & set(names) if resume else set()
     with (
         Ledger(output / "ledger.csv", resume) as ledger,
-        DetectionWriter(output, options.formats, common_folder(names), names, settled or None) as writer,
+        DetectionWriter(output, tables, common_folder(names), names, settled or None) as writer,
     ):
+        submission = None
+        if SUBMISSION in options.formats and not isinstance(run, LoadedRun):
+            submission = SubmissionWriter(output, run.classes, settled or None)
         for name in names:
             if name in settled:
                 continue
@@ -104,14 +116,39 @@ def classify(
             try:
                 recording = open_recording(name, time_expansion=options.time_expansion)
                 duration_s = recording.duration_s
-                status, reason, detections = _classify_one(run, recording, options, watch)
+                if isinstance(run, LoadedRun):
+                    status, reason, detections = _classify_one(run, recording, options, watch)
+                else:
+                    status, reason, detections = _classify_rows(run, recording, options, submission)
                 writer.add(name, detections, recording.sample_rate)
             except RecordingError as error:
                 status, reason = error.status, str(error)
             ledger.add(name, status, reason, duration_s, len(detections), perf_counter() - began)
             if report is not None:
                 report(name, status, reason, len(detections))
+        if submission is not None:
+            submission.close()
         return {str(status): number for status, number in ledger.summary().items()}
+
+
+def _classify_rows(
+    run: ClipEnsemble, recording: Recording, options: ClassifierOptions, submission: SubmissionWriter | None
+) -> tuple[Literal["done", "silent"], str, pd.DataFrame]:
+    """The same with runs of task clips; of several channels a submission has each row's greatest score."""
+    check_length(recording)
+    tables, silent, scores = [], [], []
+    for channel in channels_to_read(recording, options.channel):
+        rows, is_silent = run.score(recording, channel)
+        found = run.detections(rows, recording.duration_s, options.threshold)
+        tables.append(found.iloc[:0] if is_silent else found)
+        silent.append(is_silent)
+        scores.append(rows.probabilities)
+    if submission is not None:
+        submission.add(str(recording.path), np.max(scores, axis=0), run.row_s)
+    detections = pd.concat(tables).sort_values(["start_s", "label"], ignore_index=True).round(_DECIMALS)
+    if all(silent):
+        return "silent", "every sample is the same; a broken microphone or an empty channel", detections
+    return "done", "", detections
 
 
 def _classify_one(

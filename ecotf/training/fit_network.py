@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,11 +12,11 @@ from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.errors import ConfigError, DataError
-from ecotf.files import atomic_file
 from ecotf.models.network import Network
 from ecotf.pipelines.batches import AugmentationConfig, window_batches
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.pipelines.windows import WindowsConfig, WindowTable
+from ecotf.training.fit_state import FitState
 from ecotf.training.progress import EpochWatch, Tell
 
 _SAVE_EVERY_S = 15.0
@@ -100,7 +98,7 @@ def fit_network(
     losses = {"binary": keras.losses.BinaryCrossentropy, "categorical": keras.losses.CategoricalCrossentropy}
     model.compile(optimizer, losses[stage.loss]())
     optimizer.build(model.trainable_variables)
-    state = _FitState(model, optimizer, checkpoint)
+    state = FitState(model, optimizer, checkpoint, _SAVE_EVERY_S)
     valid_targets = valid.targets(answers)
     valid_weights = balanced_weights(valid_targets) if stage.balanced else np.ones(len(valid), np.float32)
     valid_set = window_batches(valid, valid_targets, valid_weights, spectrograms, windows, batch=stage.batch)
@@ -126,8 +124,10 @@ def fit_network(
                 f"network {network.config.name!r}: after epoch {state.epoch + 1} the loss is not a number; "
                 f"use a smaller learning_rate than {stage.learning_rate:g}"
             )
-        measured = {} if watch is None else {"valid_score": watch.measure(model, valid_set, valid_targets)}
-        better = state.note(network.config.name, loss, valid_loss, stage, measured)
+        row = {"network": network.config.name, "epoch": state.epoch + 1, "loss": loss, "valid_loss": valid_loss}
+        if watch is not None:
+            row["valid_score"] = watch.measure(model, valid_set, valid_targets)
+        better = state.note(row, valid_loss, stage.min_delta)
         tell(
             f"{network.config.name}: epoch {state.epoch}/{stage.epochs}  loss {loss:.4f}  validation {valid_loss:.4f}"
             + ("  best so far" if better else "")
@@ -150,56 +150,3 @@ def balanced_weights(targets: np.ndarray) -> np.ndarray:
     n_labels = targets.sum(axis=1)
     weights = np.where(n_labels > 0, targets @ per_class / np.maximum(n_labels, 1), 1.0)
     return weights.astype(np.float32)
-
-
-class _FitState:
-    """Where a fit stands; on disk now and then, all variables included (Adam's moments, dropout's seeds).
-
-    Every epoch depends on the variables and on its own number alone, so going on from an older state repeats what was
-    lost exactly.
-    """
-
-    def __init__(self, model: Any, optimizer: Any, path: Path) -> None:
-        self.model, self.optimizer, self.path = model, optimizer, path
-        self.epoch = self.waited = 0
-        self.best_loss = float("inf")
-        self.best: list[np.ndarray] = model.get_weights()
-        self.history: list[dict[str, Any]] = []
-        self._saved_at = perf_counter()
-        if path.exists():
-            self._load()
-
-    def note(
-        self, name: str, loss: float, valid_loss: float, stage: FitNetworkStage, measured: dict[str, float]
-    ) -> bool:
-        better = valid_loss < self.best_loss - stage.min_delta
-        self.epoch += 1
-        self.waited = 0 if better else self.waited + 1
-        if better:
-            self.best_loss, self.best = valid_loss, self.model.get_weights()
-        self.history.append({"network": name, "epoch": self.epoch, "loss": loss, "valid_loss": valid_loss, **measured})
-        if perf_counter() - self._saved_at > _SAVE_EVERY_S:
-            self._save()
-            self._saved_at = perf_counter()
-        return better
-
-    def restore_best(self) -> None:
-        self.model.set_weights(self.best)
-
-    def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables]
-
-    def _save(self) -> None:
-        facts = {name: getattr(self, name) for name in ("epoch", "waited", "best_loss", "history")}
-        arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
-        arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best)}
-        with atomic_file(self.path) as partial, partial.open("wb") as stream:
-            np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
-
-    def _load(self) -> None:
-        with np.load(self.path, allow_pickle=False) as kept:
-            for name, value in json.loads(str(kept["facts"])).items():
-                setattr(self, name, value)
-            for i, variable in enumerate(self._variables()):
-                variable.assign(kept[f"variable_{i}"])
-            self.best = [kept[f"best_{i}"] for i in range(len(self.best))]

@@ -1,0 +1,179 @@
+"""Scores of a recording, row by row of some seconds, from models that see more than the row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ecotf.config import Config
+from ecotf.models.clip_model import ClipModel
+
+_LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no row
+
+
+class RowsConfig(Config):
+    """How a recording is scored.
+
+    Attributes
+    ----------
+    row_s
+        Length of a row; there is one after the other from the start.
+    window_s
+        What the model sees of each, the row in its middle; beyond the ends of the recording there is silence. By
+        default as much as it was trained on.
+    score
+        Of a row: the answer for the window (``clip``), or the greatest of the frames in the row (``centre_frames``,
+        of heads that give frames).
+    shift_frames, shift_share
+        Test-time augmentation of ``centre_frames``: the frames are read again so many earlier and later, and each of
+        the two counts ``shift_share``; 0 does without. Published: 3 (or 2) and 0.25.
+    batch
+        Rows that go through the network at once.
+    """
+
+    row_s: float = Field(5.0, gt=0)
+    window_s: float | None = Field(None, gt=0)
+    score: Literal["clip", "centre_frames"] = "clip"
+    shift_frames: int = Field(0, ge=0)
+    shift_share: float = Field(0.25, gt=0, lt=0.5)
+    batch: int = Field(16, ge=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> RowsConfig:
+        if self.window_s is not None and self.window_s < self.row_s:
+            raise ValueError(f"window_s = {self.window_s:g} is shorter than a row, row_s = {self.row_s:g}")
+        if self.shift_frames and self.score != "centre_frames":
+            raise ValueError("shift_frames: frames can be shifted where score is centre_frames")
+        return self
+
+
+class RowScores(NamedTuple):
+    """Logits of a recording.
+
+    Attributes
+    ----------
+    rows
+        float32 ``[rows, classes]``
+    frames
+        float32 ``[frames, classes]``, the frames in the rows one after another; None of heads that give none.
+    frame_times
+        Middle of each frame, seconds.
+    frame_s
+        From one frame to the next.
+    """
+
+    rows: np.ndarray
+    frames: np.ndarray | None
+    frame_times: np.ndarray
+    frame_s: float
+
+
+def row_windows(blocks: Iterable[np.ndarray], row: int, margin: int) -> Iterator[np.ndarray]:
+    """The window of each row, float32 ``[margin + row + margin]``, from sound that comes in blocks.
+
+    There is at least one row; beyond the ends there are zeros. Memory holds a window and a block.
+    """
+    wanted = row + 2 * margin
+    held = np.zeros(margin, np.float32)
+    seen = given = 0
+    for block in blocks:
+        seen += len(block)
+        held = np.concatenate([held, block])
+        while len(held) >= wanted:
+            yield held[:wanted]
+            held, given = held[row:], given + 1
+    rows = max(1, int(np.ceil(seen / row - _LEAST_TAIL)))
+    held = np.concatenate([held, np.zeros(wanted, np.float32)])
+    for _ in range(given, rows):
+        yield held[:wanted]
+        held = np.concatenate([held[row:], np.zeros(row, np.float32)])
+
+
+def margin_of(model: ClipModel, config: RowsConfig) -> int:
+    """Samples on either side of a row."""
+    return round(((config.window_s or model.window_s) - config.row_s) / 2 * model.sample_rate)
+
+
+def score_windows(
+    model: ClipModel, config: RowsConfig, windows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Logits of windows ``[n, samples]``.
+
+    Returns
+    -------
+    Of rows ``[n, classes]``, of the frames in them ``[n, t, classes]``, and the middles of those frames, seconds from
+    the start of the row.
+    """
+    answers = model.logits(model.images(windows))
+    frames = answers.get("frames")
+    if frames is None:
+        return answers["clip"], None, np.empty(0)
+    step = frame_length_s(model, windows.shape[1], frames.shape[1])
+    first, last = frames_in_row(model, config, step, frames.shape[1])
+    times = (np.arange(first, last) + 0.5) * step - margin_of(model, config) / model.sample_rate
+    if config.score == "clip":
+        return answers["clip"], frames[:, first:last], times
+
+    def greatest(shift: int) -> np.ndarray:
+        start = int(np.clip(first + shift, 0, frames.shape[1] - 1))
+        return frames[:, start : max(start + 1, last + shift)].max(axis=1)
+
+    rows = greatest(0)
+    if config.shift_frames:
+        share = config.shift_share
+        rows = (1 - 2 * share) * rows + share * (greatest(-config.shift_frames) + greatest(config.shift_frames))
+    return rows, frames[:, first:last], times
+
+
+def frame_length_s(model: ClipModel, samples: int, frames: int) -> float:
+    """From one frame of the network's answer to the next: backbones halve time again and again."""
+    seen = model.spectrogram.n_frames(samples)
+    return float(2.0 ** np.ceil(np.log2(seen / frames) - 1e-9)) * model.spectrogram.hop_s
+
+
+def frames_in_row(model: ClipModel, config: RowsConfig, step: float, frames: int) -> tuple[int, int]:
+    """The first frame whose middle is in the row, and the first after those; at least one."""
+    margin = margin_of(model, config) / model.sample_rate
+    first = min(frames - 1, max(0, int(np.ceil(margin / step - 0.5))))
+    return first, min(frames, max(first + 1, int(np.ceil((margin + config.row_s) / step - 0.5))))
+
+
+class RowCollector:
+    """Takes the windows of a recording as they come, and gives its scores at the end."""
+
+    def __init__(self, model: ClipModel, config: RowsConfig) -> None:
+        self.model, self.config = model, config
+        self._waiting: list[np.ndarray] = []
+        self._rows: list[np.ndarray] = []
+        self._frames: list[np.ndarray] = []
+        self._inside = np.empty(0)
+
+    def push(self, window: np.ndarray) -> None:
+        """Take a window that is as wide as `margin_of` says, or wider; its middle is used."""
+        wanted = round(self.config.row_s * self.model.sample_rate) + 2 * margin_of(self.model, self.config)
+        spare = (len(window) - wanted) // 2
+        self._waiting.append(window[spare : spare + wanted])
+        if len(self._waiting) == self.config.batch:
+            self._score()
+
+    def finish(self) -> RowScores:
+        """The scores of all that was pushed."""
+        self._score()
+        rows = np.concatenate(self._rows)
+        if not self._frames:
+            return RowScores(rows, None, np.empty(0), 0.0)
+        times = (np.arange(len(rows))[:, None] * self.config.row_s + self._inside).ravel()
+        step = float(np.diff(self._inside).mean()) if len(self._inside) > 1 else self.config.row_s
+        return RowScores(rows, np.concatenate(self._frames).reshape(len(times), -1), times, step)
+
+    def _score(self) -> None:
+        if not self._waiting:
+            return
+        rows, frames, self._inside = score_windows(self.model, self.config, np.stack(self._waiting))
+        self._rows.append(rows)
+        if frames is not None:
+            self._frames.append(frames)
+        self._waiting.clear()

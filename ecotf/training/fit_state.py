@@ -1,0 +1,96 @@
+"""Where a fit stands between two epochs: on disk now and then, so that a killed training goes on exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ecotf.files import atomic_file
+
+
+class FitState:
+    """Where a fit stands; on disk now and then, all variables included (Adam's moments, dropout's seeds).
+
+    Every epoch depends on the variables and on its own number alone, so going on from an older state repeats what was
+    lost exactly.
+
+    Parameters
+    ----------
+    path
+        Where the state is kept; it is read when it is there.
+    save_every_s
+        At most so often it is written.
+
+    Attributes
+    ----------
+    best_loss
+        What the best epoch is chosen by; less is better.
+    best
+        The best epoch's weights.
+    waited
+        Epochs since then.
+    """
+
+    def __init__(self, model: Any, optimizer: Any, path: Path, save_every_s: float) -> None:
+        self.model, self.optimizer, self.path, self.save_every_s = model, optimizer, path, save_every_s
+        self.epoch = self.waited = 0
+        self.best_loss = float("inf")
+        self.best: list[np.ndarray] = model.get_weights()
+        self.history: list[dict[str, Any]] = []
+        self._saved_at = perf_counter()
+        if path.exists():
+            self._load()
+
+    def note(
+        self, row: dict[str, Any], loss: float, min_delta: float, weights: Sequence[np.ndarray] | None = None
+    ) -> bool:
+        """Note an epoch; returns whether it is the best so far.
+
+        Parameters
+        ----------
+        row
+            For the history.
+        loss
+            What epochs are compared by.
+        min_delta
+            How much less it must be.
+        weights
+            The weights that it was measured with, where they are not the model's own.
+        """
+        better = loss < self.best_loss - min_delta
+        self.epoch += 1
+        self.waited = 0 if better else self.waited + 1
+        if better:
+            self.best_loss, self.best = loss, self.model.get_weights() if weights is None else list(weights)
+        self.history.append(row)
+        if perf_counter() - self._saved_at > self.save_every_s:
+            self._save()
+            self._saved_at = perf_counter()
+        return better
+
+    def restore_best(self) -> None:
+        """Give the model the best epoch's weights."""
+        self.model.set_weights(self.best)
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _save(self) -> None:
+        facts = {name: getattr(self, name) for name in ("epoch", "waited", "best_loss", "history")}
+        arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
+        arrays |= {f"best_{i}": weight for i, weight in enumerate(self.best)}
+        with atomic_file(self.path) as partial, partial.open("wb") as stream:
+            np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+
+    def _load(self) -> None:
+        with np.load(self.path, allow_pickle=False) as kept:
+            for name, value in json.loads(str(kept["facts"])).items():
+                setattr(self, name, value)
+            for i, variable in enumerate(self._variables()):
+                variable.assign(kept[f"variable_{i}"])
+            self.best = [kept[f"best_{i}"] for i in range(len(self.best))]

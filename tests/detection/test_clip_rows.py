@@ -1,0 +1,62 @@
+"""Rows of a recording, and events in the scores of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecotf.config import validate
+from ecotf.detection.clip_rows import RowsConfig, row_windows
+from ecotf.detection.frame_events import FrameEventsConfig, find_events
+from ecotf.errors import ConfigError
+
+EVENTS = FrameEventsConfig(smooth_s=0.0, floor=0.05, gap_s=0.3)
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 41, 100, 203])
+@pytest.mark.parametrize("block", [3, 10, 64, 500])
+@pytest.mark.parametrize("margin", [0, 5, 25])
+def test_windows_are_cut_as_from_the_whole(n, block, margin):
+    sound = np.arange(1, n + 1, dtype=np.float32)
+    blocks = [sound[i : i + block] for i in range(0, n, block)]
+    found = list(row_windows(blocks, 10, margin))
+    assert len(found) == max(1, -(-n // 10))
+    whole = np.concatenate([np.zeros(margin), sound, np.zeros(margin + 20)])
+    for i, window in enumerate(found):
+        np.testing.assert_array_equal(window, whole[10 * i : 10 * i + 10 + 2 * margin])
+
+
+def test_what_a_resampler_leaves_over_is_no_row():
+    assert len(list(row_windows([np.ones(1001, np.float32)], 100, 0))) == 10
+    assert len(list(row_windows([np.ones(1010, np.float32)], 100, 0))) == 11
+
+
+def test_an_event_is_where_the_score_is():
+    times = (np.arange(100) + 0.5) * 0.1
+    p = np.full((100, 2), 0.01)
+    p[20:30, 0] = 0.8  # 2.0 to 3.0 s
+    p[60:62, 1] = 0.4
+    p[0:3, 1] = 0.9  # begins with the recording
+    found = find_events(p, times, 0.1, ["a", "b"], (100.0, 200.0), EVENTS, calls=True)
+    rows = {(row.label, round(row.score, 2)): row for row in found.itertuples()}
+    assert set(rows) == {("a", 0.8), ("b", 0.4), ("b", 0.9), ("call", 0.8), ("call", 0.4), ("call", 0.9)}
+    event = rows["a", 0.8]
+    assert event.start_s == pytest.approx(2.0, abs=0.11) and event.end_s == pytest.approx(3.0, abs=0.11)
+    assert rows["b", 0.9].start_s == 0.0 and rows["b", 0.9].end_s == pytest.approx(0.3, abs=0.11)
+    assert (found["low_hz"] == 100).all() and (found["high_hz"] == 200).all()
+
+
+def test_ripples_of_one_event_are_one():
+    p = np.full((60, 1), 0.02)
+    p[10:40, 0] = 0.7
+    p[15, 0] = p[30, 0] = 0.75
+    times = (np.arange(60) + 0.5) * 0.1
+    assert len(find_events(p, times, 0.1, ["a"], (0.0, 1.0), EVENTS)) == 1
+    assert len(find_events(p * 0, times, 0.1, ["a"], (0.0, 1.0), EVENTS)) == 0
+
+
+def test_bad_settings():
+    with pytest.raises(ConfigError, match="shorter than a row"):
+        validate(RowsConfig, {"row_s": 5, "window_s": 4}, "r")
+    with pytest.raises(ConfigError, match="centre_frames"):
+        validate(RowsConfig, {"shift_frames": 3}, "r")
