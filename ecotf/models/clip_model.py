@@ -61,7 +61,9 @@ class ClipModel:
         if "forward" not in self.compiled:
             model = self.network.model
             signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)]
-            self.compiled["forward"] = tf.function(lambda x: model(x, training=False), input_signature=signature)
+            self.compiled["forward"] = tf.function(
+                lambda x: model(x, training=False), input_signature=signature, autograph=False
+            )
         raw = {name: np.asarray(values, np.float64) for name, values in self.compiled["forward"](images).items()}
         if self.activation == "softmax":
             raw = {name: softmax_logits(values) for name, values in raw.items()}

@@ -162,7 +162,11 @@ def _steps(
     if model.input_shape[1] is not None:
         bands = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
     signature = [bands, tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.float32)]
-    return tf.function(train, input_signature=signature), tf.function(judge, input_signature=signature)
+    # Nothing here is for AutoGraph to rewrite, and that would take seconds.
+    return (
+        tf.function(train, input_signature=signature, autograph=False),
+        tf.function(judge, input_signature=signature, autograph=False),
+    )
 
 
 def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tuple[float, float]:

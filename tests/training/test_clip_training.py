@@ -84,7 +84,7 @@ def train(
         run.write_text("recipe.yaml", recipe_text(recipe))
     tf.config.run_functions_eagerly(quick)
     try:
-        train_clip_run(recipe, manifest, run, folder / "sounds", threads=1)
+        train_clip_run(recipe, manifest, run, manifest.root / "sounds", threads=1)
     finally:
         tf.config.run_functions_eagerly(False)
         run.close()
