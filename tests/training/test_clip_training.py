@@ -185,7 +185,7 @@ def test_a_softmax_becomes_logits_of_its_own():
         (["stages.0.weights_from=nothing"], "weights_from = 'nothing'; allowed: previous, fresh"),
         (["network.head={name: gem}"], "gives no frames"),
         (["inference.row_s=9"], "longer than what the model sees"),
-        (["clips.seconds=0.3"], "too small"),
+        (["clips.seconds=0.3", "inference.row_s=0.2"], "too small"),
         (["front_end.high_hz=20000"], "front_end"),
         (["stages.0.data.values=[nowhere]"], ""),
         (["stages.0.patience=3"], "keep = best"),
