@@ -90,7 +90,7 @@ def test_a_flatbuffer_can_be_checked_before_a_runtime_sees_it(bundles):
 
 
 def test_the_fast_kernels_take_every_signature(bundles):
-    """They take subgraph after subgraph until one holds a tensor of unknown size; the default, the first, is longest."""
+    """They take one subgraph after the other, until one holds a tensor of unknown size."""
     interpreter = open_interpreter(bundles / "f32" / "model.tflite")
     assert interpreter.get_signature_list()["serving_default"]["inputs"] == ["sound"]
     assert "DELEGATE" in [operator["op_name"] for operator in interpreter._get_ops_details()]
