@@ -168,10 +168,10 @@ def test_unplugged_at_night_and_plugged_in_again(stage, caplog):
     assert n_samples(events) == RATE
     assert events[-1].gap
     assert "not there: unplugged?" in events[-1].reason
-    time.sleep(0.6)
-    tries = (stage / "calls").read_text().count("-l")
-    assert "no microphone called 'AudioMoth' is plugged in; present: none" in microphone.problem
-    assert 3 <= tries <= 8  # further and further apart
+    began = time.monotonic()
+    collect(microphone, lambda _: (stage / "calls").read_text().count("-l") >= 5)
+    assert time.monotonic() - began > 0.05 + 0.1 + 0.2  # tried further and further apart
+    collect(microphone, lambda _: "no microphone called 'AudioMoth' is plugged in" in microphone.problem)
     (stage / "away").unlink()
     events = collect(microphone, lambda events: n_samples(events) > 0)
     assert isinstance(events[0], Began)
@@ -188,7 +188,7 @@ def test_a_device_of_another_rate_is_refused(stage):
     events = collect(microphone, lambda _: "does not record" in microphone.problem)
     microphone.stop()
     assert microphone.problem == ""
-    assert n_samples(events) < RATE  # at most what came before it said so
+    assert n_samples(events) == 0
 
 
 def test_the_line_about_another_rate(stage):

@@ -9,7 +9,6 @@ import os
 import select
 import subprocess
 import threading
-from collections import deque
 
 import numpy as np
 
@@ -113,12 +112,14 @@ class Microphone:
             command(device, self._rate, self._channels), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=environment(), bufsize=0,
         )  # fmt: skip
-        said: deque[str] = deque(maxlen=20)
-        refused = threading.Event()
-        listener = threading.Thread(target=self._hear_complaints, args=(process, said, refused), daemon=True)
-        listener.start()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        complaints = _Lines(process.stderr.fileno())
         try:
-            self._pump(process, refused)
+            self._pump(process.stdout.fileno(), complaints)
+            if not self._stopping.is_set():
+                complaints.read_to_end()
+                raise SourceError(explain(complaints.last, device, self._rate, self._channels))
         finally:
             process.terminate()
             try:
@@ -126,25 +127,23 @@ class Microphone:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            listener.join(1)
-            for pipe in (process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
-        if not self._stopping.is_set():
-            raise SourceError(explain(list(said), device, self._rate, self._channels))
+            process.stdout.close()
+            process.stderr.close()
 
-    def _pump(self, process: subprocess.Popen[bytes], refused: threading.Event) -> None:
+    def _pump(self, pipe: int, complaints: _Lines) -> None:
         """Carry samples to the ring until arecord ends or shall end."""
-        assert process.stdout is not None
-        pipe = process.stdout.fileno()
         with contextlib.suppress(OSError):  # a pipe of the ordinary size does, too
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         frame = 2 * self._channels
         wanted = max(1, round(_PIECE_S * self._rate)) * frame
         waiting = b""
         frames, began, heard_at = 0, 0.0, steady()
-        while not self._stopping.is_set() and not refused.is_set():
-            if not select.select([pipe], [], [], _LOOK_S)[0]:
+        while not self._stopping.is_set():
+            ready = select.select([pipe, *complaints.open], [], [], _LOOK_S)[0]
+            # What arecord said before it gave sound is read before that sound.
+            if complaints.descriptor in ready and self._is_refused(complaints.read()):
+                return
+            if pipe not in ready:
                 if steady() - heard_at > _STUCK_S:
                     raise SourceError(f"{self._device} gives no sound any more")
                 continue
@@ -166,19 +165,41 @@ class Microphone:
                 measured = frames / (now - began)
                 raise SourceError(f"{self._device} gives {measured:.0f} samples a second instead of {self._rate}")
 
-    def _write(self, content: bytes, now: float) -> None:
-        sound = np.frombuffer(content, "<i2").reshape(-1, self._channels)[:, self._channel - 1]
-        self._ring.write(sound.astype(np.int16, copy=False), now)
-
-    def _hear_complaints(self, process: subprocess.Popen[bytes], said: deque[str], refused: threading.Event) -> None:
-        assert process.stderr is not None
-        for raw in process.stderr:
-            line = raw.decode("utf-8", "replace").rstrip()
-            said.append(line)
+    def _is_refused(self, lines: list[str]) -> bool:
+        """Hear what arecord says while it runs; whether it records at another rate, which it does all the same."""
+        for line in lines:
             lost_s = overrun_s(line)
             if lost_s is not None:
                 self._driver_lost_s += lost_s
                 _log.warning("microphone: the driver lost %.3f s of sound", lost_s)
                 self._ring.end(Ended(f"the driver lost {lost_s:.3f} s", gap=True))
-            elif wrong_rate(line):
-                refused.set()  # it goes on recording at the other rate
+        return any(wrong_rate(line) for line in lines)
+
+    def _write(self, content: bytes, now: float) -> None:
+        sound = np.frombuffer(content, "<i2").reshape(-1, self._channels)[:, self._channel - 1]
+        self._ring.write(sound.astype(np.int16, copy=False), now)
+
+
+class _Lines:
+    """Lines of text from a pipe, as they come; the last ones are remembered."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.open = [descriptor]  # empty once the pipe has ended
+        self.last: list[str] = []
+        self._rest = b""
+
+    def read(self) -> list[str]:
+        """What can be read now, or the end."""
+        piece = os.read(self.descriptor, 4096)
+        *whole, self._rest = (self._rest + piece).split(b"\n")
+        if not piece:
+            self.open, whole, self._rest = [], [self._rest], b""
+        lines = [line.decode("utf-8", "replace").strip() for line in whole if line.strip()]
+        self.last = [*self.last, *lines][-20:]
+        return lines
+
+    def read_to_end(self) -> None:
+        """Wait shortly for the end of the pipe."""
+        while self.open and select.select(self.open, [], [], 1.0)[0]:
+            self.read()
