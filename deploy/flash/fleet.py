@@ -49,7 +49,7 @@ class FleetProgress:
                 text = f"{now.step} {now.fraction:.0%}" if now.fraction is not None else f"{now.step} {now.detail}"
                 self._bars.update(self._rows[device], completed=at, step=_plain(text.strip()))
                 # Each step once; what init and a broken connection have to say besides, too.
-                line = now.step if now.step in _STEPS else f"{now.step}: {now.detail}".rstrip(": ")
+                line = now.step if now.step in (*_STEPS, "undo") else f"{now.step}: {now.detail}".rstrip(": ")
                 if self._bars.disable and self._last.get(device) != line:
                     console.print(f"{device}: {line}", markup=False)
                 self._last[device] = line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -90,20 +91,28 @@ def find_sshd() -> tuple[Path, str]:
     if installed:
         return Path(installed), ""
     server = FETCHED / "root/usr/sbin/sshd"
-    if not server.exists():
-        if not shutil.which("apt-get") or not shutil.which("dpkg"):
-            pytest.skip("there is no sshd, and no apt-get to fetch it with")
-        FETCHED.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["apt-get", "download", *PACKAGES], cwd=FETCHED, capture_output=True, text=True, check=False, timeout=120
-        )
-        if done.returncode:
-            pytest.skip(f"there is no sshd, and it cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
-        for package in FETCHED.glob("*.deb"):
-            subprocess.run(["dpkg", "-x", package, FETCHED / "root.part"], check=True)
-        os.replace(FETCHED / "root.part", FETCHED / "root")
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    with open(FETCHED / "lock", "w") as held:  # tests run in several processes
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not server.exists():
+            fetch_sshd()
     libraries = sorted({str(path.parent) for path in (FETCHED / "root").rglob("*.so.*")})
     return server, ":".join(libraries)
+
+
+def fetch_sshd() -> None:
+    """Download Debian's packages and unpack them, without installing anything."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        pytest.skip("there is no sshd, and no apt-get to fetch it with")
+    done = subprocess.run(
+        ["apt-get", "download", *PACKAGES], cwd=FETCHED, capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it did not say why"]
+        pytest.skip(f"there is no sshd, and it cannot be fetched: {lines[-1]}")
+    for package in FETCHED.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, FETCHED / "root.part"], check=True)
+    os.replace(FETCHED / "root.part", FETCHED / "root")
 
 
 def with_privilege_separation(words: list[str], folder: Path) -> list[str]:

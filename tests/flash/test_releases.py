@@ -82,6 +82,30 @@ def test_a_recorder_that_is_not_well_goes_back(make_recorder, make_bundle, conte
     assert not (recorder.releases / bad.name).exists()
 
 
+@pytest.mark.parametrize(
+    ("says", "reason"), [("", "Job failed."), ('{{"release": "{id}", "error": "out of memory"}}', "out of memory")]
+)
+def test_a_service_that_does_not_start_goes_back(make_recorder, make_bundle, says, reason):
+    """Its restart fails for the new release alone, as systemctl tells it: the reason first, then where to look."""
+    recorder = make_recorder()
+    first, second = make_bundle("good 1"), make_bundle("good 2")
+    recorder.install(first)
+    health = says.format(id=second.name)
+    place = recorder.root / "etc/ecotf/releases.toml"
+    works = " ".join(recorder._service("restart"))
+    script = (
+        f"case $(readlink {recorder.state}/current) in *{second.name}) "
+        f"test -z '{health}' || echo '{health}' > {recorder.state}/health.json; "
+        f"echo 'Job failed.' >&2; echo 'See the journal.' >&2; exit 1;; esac; {works}"
+    )
+    lines = [line for line in place.read_text().splitlines() if not line.startswith("restart")]
+    place.write_text("\n".join([*lines, f"restart = {json.dumps(['sh', '-c', script])}"]))
+    status, end = recorder.flash(second)
+    assert (status, end["status"]) == (1, "rolled-back")
+    assert end["detail"] == f"the recorder's service did not start: {reason}; {first.name} runs again"
+    assert recorder.running() == first.name
+
+
 def test_the_first_release_has_nothing_to_go_back_to(make_recorder, make_bundle):
     recorder = make_recorder(start_s=0.5)
     status, end = recorder.flash(make_bundle("mute 1"))

@@ -15,7 +15,7 @@ _COMMAND_S = 180.0
 
 
 def run_quietly(command: tuple[str, ...]) -> str | None:
-    """Run a command of the service manager; None when it succeeded, else the last line it said."""
+    """Run a command of the service manager; None when it succeeded, else the first line of its complaint."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False
@@ -24,7 +24,8 @@ def run_quietly(command: tuple[str, ...]) -> str | None:
         return str(error)
     if done.returncode == 0:
         return None
-    return _last_line(done.stderr, done.stdout) or f"{command[0]} ended with status {done.returncode}"
+    lines = _lines(done.stderr) or _lines(done.stdout)
+    return lines[0] if lines else f"{command[0]} ended with status {done.returncode}"
 
 
 def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
@@ -51,8 +52,8 @@ def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
     if done.returncode < 0:
         raise ReleaseError(f"the self-test was ended by signal {-done.returncode}")
     if done.returncode > 0:
-        said = _last_line(done.stdout, done.stderr)
-        raise ReleaseError(f"the self-test failed: {said or f'status {done.returncode}'}")
+        lines = _lines(done.stdout) or _lines(done.stderr)
+        raise ReleaseError(f"the self-test failed: {lines[-1] if lines else f'status {done.returncode}'}")
 
 
 def _as_user(name: str) -> dict[str, Any]:
@@ -67,10 +68,5 @@ def _as_user(name: str) -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "env": environment}
 
 
-def _last_line(*texts: str) -> str:
-    """The last line that is not empty, of the first text that has one."""
-    for text in texts:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if lines:
-            return lines[-1]
-    return ""
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ecotf_recorder.releases.bundle import ReleaseError, check_files, check_signature, read_bundle
-from ecotf_recorder.releases.health import HealthWatch
+from ecotf_recorder.releases.bundle import ReleaseError
+from ecotf_recorder.releases.checking import check_release
+from ecotf_recorder.releases.health import HealthWatch, read_health
 from ecotf_recorder.releases.processes import run_quietly, run_selftest
 from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.store import Journal, ReleaseStore
@@ -76,7 +77,7 @@ class ReleaseSteps:
         self._begin("apply", release_id, token, part=part.name if part else None, new=new)
         try:
             with self._step("check"):
-                self._check(part or here, release_id)
+                check_release(self.settings, part or here, release_id)
             if self.store.pointed("current") == release_id and self.store.is_whole(release_id):
                 self._refresh(part, release_id)
                 return "unchanged"
@@ -100,7 +101,7 @@ class ReleaseSteps:
         self._begin("rollback", release_id, token, part=None, new=False)
         try:
             with self._step("check"):
-                self._check(self.store.folder(release_id), release_id)
+                check_release(self.settings, self.store.folder(release_id), release_id)
             with self._step("selftest"):
                 run_selftest(self.settings, self.store.folder(release_id))
         except (ReleaseError, OSError) as error:
@@ -153,15 +154,21 @@ class ReleaseSteps:
             with self._step("switch"):
                 self.store.point("current", release_id)
             with self._step("restart"):
-                trouble = run_quietly(self.settings.restart)
-                if trouble:
-                    raise ReleaseError(f"the recorder's service did not start: {trouble}")
+                self._restart(release_id)
             with self._step("health") as say:
                 HealthWatch(self.settings).wait(release_id, say)
         except (ReleaseError, OSError) as error:
             self._undo(release_id, str(error))
         with self._step("commit"):
             self._commit()
+
+    def _restart(self, release_id: str) -> None:
+        trouble = run_quietly(self.settings.restart)
+        if trouble:
+            # The recorder itself knows better than its service manager why it did not start.
+            said = read_health(self.settings.state / "health.json") or {}
+            own = said.get("error") if said.get("release") == release_id else None
+            raise ReleaseError(f"the recorder's service did not start: {own or trouble}")
 
     def _commit(self) -> None:
         """The release is the recorder's own now; what ran before it is what a rollback goes to."""
@@ -238,26 +245,6 @@ class ReleaseSteps:
             raise
         self.tell(name, "ok", "")
         _kill_point(f"{name}:end")
-
-    def _check(self, folder: Path, release_id: str) -> None:
-        if not folder.is_dir():
-            raise ReleaseError(f"{release_id} is not on the recorder")
-        _own(folder)
-        bundle = read_bundle(folder)
-        if bundle.id != release_id:
-            raise ReleaseError(f"the bundle is {bundle.id}, not {release_id}; refused")
-        check_signature(bundle, self.settings.trusted)
-        check_files(bundle, only_these=True)
-
-
-def _own(folder: Path) -> None:
-    """Take an upload from the user who sent it, so that nobody changes it after the check."""
-    if os.geteuid() != 0:
-        return
-    for path in [folder, *folder.iterdir()]:
-        os.chown(path, 0, 0, follow_symlinks=False)
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _kill_point(name: str) -> None:
