@@ -64,7 +64,7 @@ $(INSTALLED): requirements.txt
 	@$(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(INSTALLED_FOR_TESTS): requirements-dev.txt $(INSTALLED)
+$(INSTALLED_FOR_TESTS): requirements-dev.txt requirements-spark.txt $(INSTALLED)
 	@$(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

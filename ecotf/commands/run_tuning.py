@@ -46,7 +46,7 @@ the validation recordings alone; test recordings are kept for the training of th
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(recipe_names())}, or a YAML file")
+    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(recipe_names('calls'))}, or a YAML file")
     parser.add_argument(
         "--data", metavar="MANIFEST", type=Path, help="manifest of the annotated recordings, CSV or Parquet"
     )

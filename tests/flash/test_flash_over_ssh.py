@@ -156,7 +156,7 @@ def test_a_dropped_connection_changes_nothing(sshd, make_device, make_bundle):
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_flash(sshd, make_device, make_bundle):
-    recorder, bundle = make_device(hold_s=2.0), make_bundle()
+    recorder, bundle = make_device(hold_s=8.0), make_bundle()
     words = [sys.executable, SCRIPT, bundle, *at(sshd, recorder)]
     with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_flash(sshd, make_device, make_bundl
         output = process.stdout.read()
     assert process.returncode == 1
     assert "unknown" in output and "the recorder finishes or goes back by itself" in output
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while recorder.run("status")[1][-1]["busy"] and time.monotonic() < deadline:
         time.sleep(0.2)
     assert json.loads((recorder.releases / "last.json").read_text())["status"] == "done"
