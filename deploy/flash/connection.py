@@ -116,7 +116,8 @@ class Connection:
         """
         before = 0
         with self._explained(), self._client.open_sftp() as sftp:
-            sftp.get_channel().settimeout(60.0)
+            channel = sftp.get_channel()
+            channel.settimeout(60.0)
             for there, here in files.items():
                 done = before
                 try:
@@ -124,9 +125,11 @@ class Connection:
                 except PermissionError:
                     raise DeviceError(f"{there}: may not be written by {self.user}") from None
                 except OSError as error:
-                    # sftp has one word, "Failure", for a full disk and for all else.
-                    if isinstance(error, (EOFError, ConnectionError, TimeoutError)) or not self._is_alive():
-                        raise
+                    # sftp has one word, "Failure", for a full disk and for all else; a channel that closed while
+                    # something was being sent is a plain OSError too, a moment before the transport is seen to end.
+                    lost = isinstance(error, (ConnectionError, TimeoutError)) or channel.closed
+                    if lost or not self._is_alive():
+                        raise ConnectionLost(f"the connection broke ({str(error) or type(error).__name__})") from None
                     raise DeviceError(f"{there}: could not be written ({error}); is the disk full?") from None
                 before += here.stat().st_size
 
@@ -169,5 +172,5 @@ class Connection:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (paramiko.SSHException, EOFError, ConnectionError, TimeoutError) as error:
+        except (paramiko.SSHException, EOFError, OSError) as error:
             raise ConnectionLost(f"the connection broke ({str(error) or type(error).__name__})") from None
