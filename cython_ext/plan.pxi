@@ -34,8 +34,9 @@ cdef class SpectrogramPlan:
     cdef int[:, ::1] pairs
     cdef int[::1] group_ends
     cdef float[::1] turns
-    # row i: the powers of bins row_bins[i] on, times weights[row_starts[i]:row_starts[i + 1]]
-    cdef int[::1] row_bins, row_starts
+    # Rows are summed four at a time, over as many bins as the widest of them has: row i from bin row_bins[i] on; the four
+    # weights of every bin stand together, those of rows 4 i on in weights[four_starts[i]:four_starts[i + 1]].
+    cdef int[::1] row_bins, four_starts
     cdef float[::1] weights
 
     def __init__(self, window, Py_ssize_t first_bin, Py_ssize_t n_bins, filters=None):
@@ -70,11 +71,25 @@ cdef class SpectrogramPlan:
         if any(first < first_bin or first + len(weights) > first_bin + n_bins for first, weights in filters):
             raise ValueError(f"a filter reaches beyond the {n_bins} bins from {first_bin} on")
         self.n_rows = len(filters)
-        self.row_bins = np.array([first for first, _ in filters], np.int32) - first_bin
-        # bands of a multiple of four bins, which are summed four at a time
-        padded = [np.pad(weights, (0, (4 - len(weights) % 4) % 4)) for _, weights in filters]
-        self.row_starts = np.cumsum([0, *map(len, padded)]).astype(np.int32)
-        self.weights = np.concatenate(padded).astype(np.float32)
+        if self.filtered:
+            self._plan_rows([first - first_bin for first, _ in filters], [weights for _, weights in filters])
+
+    def _plan_rows(self, firsts, filters):
+        """Weights in the order in which they are used; bins that the widest of four rows has beyond another weigh nothing."""
+        parts = []
+        self.row_bins = np.zeros((len(filters) + 3) // 4 * 4, np.int32)
+        for row in range(0, len(filters), 4):
+            four = filters[row : row + 4]
+            width = (max(map(len, four)) + 1) // 2 * 2
+            part = np.zeros((width, 4), np.float32)
+            for i, weights in enumerate(four):
+                # a row at the upper end begins below its first bin, so that nothing behind the last bin is read
+                first = max(0, min(firsts[row + i], self.n_bins - width))
+                part[firsts[row + i] - first :][: len(weights), i] = weights
+                self.row_bins[row + i] = first
+            parts.append(part.ravel())
+        self.four_starts = np.cumsum([0, *map(len, parts)]).astype(np.int32)
+        self.weights = np.concatenate(parts)
 
     def _sample_order(self, Py_ssize_t radix):
         """The samples of a frame in the order in which the first pass wants them."""
@@ -223,8 +238,13 @@ cdef class SpectrogramPlan:
             width = min(<Py_ssize_t>LANES, self.n_rows - row)
             for i in range(width, LANES):
                 tile[i] = splat(0)
+            if self.filtered:
+                for i from 0 <= i < width by 4:
+                    self.four_bands(power, row + i, tile + i)
+            else:
+                for i in range(width):
+                    tile[i] = power[row + i]
             for i in range(width):
-                tile[i] = self.band(power, row + i) if self.filtered else power[row + i]
                 check = check + zero * tile[i]
             level(tile, scale, floor)
             transpose(tile)
@@ -239,15 +259,31 @@ cdef class SpectrogramPlan:
                 return first + i
         return -1
 
-    cdef inline vf band(self, const vf* power, Py_ssize_t row) noexcept nogil:
-        """One filter, as four sums so that none waits for the others."""
-        cdef const float* weights = &self.weights[0]
+    cdef inline void four_bands(self, const vf* power, Py_ssize_t row, vf* to) noexcept nogil:
+        """Four filters, each as two sums, so that none waits for the others."""
+        cdef const float* w = &self.weights[0]
+        cdef const int* bins = &self.row_bins[row]
+        cdef const vf* p = power + bins[0]
+        cdef const vf* q = power + bins[1]
+        cdef const vf* r = power + bins[2]
+        cdef const vf* s = power + bins[3]
         cdef Py_ssize_t i
         cdef vf a = splat(0), b = splat(0), c = splat(0), d = splat(0)
-        power += self.row_bins[row] - self.row_starts[row]
-        for i from self.row_starts[row] <= i < self.row_starts[row + 1] by 4:
-            a = a + weights[i] * power[i]
-            b = b + weights[i + 1] * power[i + 1]
-            c = c + weights[i + 2] * power[i + 2]
-            d = d + weights[i + 3] * power[i + 3]
-        return (a + b) + (c + d)
+        cdef vf e = splat(0), f = splat(0), g = splat(0), h = splat(0)
+        for i from self.four_starts[row // 4] <= i < self.four_starts[row // 4 + 1] by 8:
+            a = a + w[i] * p[0]
+            b = b + w[i + 1] * q[0]
+            c = c + w[i + 2] * r[0]
+            d = d + w[i + 3] * s[0]
+            e = e + w[i + 4] * p[1]
+            f = f + w[i + 5] * q[1]
+            g = g + w[i + 6] * r[1]
+            h = h + w[i + 7] * s[1]
+            p += 2
+            q += 2
+            r += 2
+            s += 2
+        to[0] = a + e
+        to[1] = b + f
+        to[2] = c + g
+        to[3] = d + h
