@@ -219,7 +219,7 @@ def _of_grid(
         peaks.append((label, track, at[_may_be_named(detector, smooth, index)[at]]))
     rows = []
     for label, track, at in peaks:
-        exact = np.rint((at + np.asarray(refine_peaks(track, at))) * stride).astype(int) if len(at) else at
+        exact = at * stride + np.rint(np.asarray(refine_peaks(track, at)) * stride).astype(int) if len(at) else at
         slices = np.clip(exact + (centres[0] if len(centres) else 0), 0, max(0, len(values) - 1))
         boxes = measure_boxes(values, slices, hop_s, config.box)
         keep = drop_overlapping(boxes, track[at]) & (slices >= start) & (slices < stop)

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from ecotf.config import Config
+from ecotf.models.heads.split_points import with_splits_halfway
 
 # A batch is a few hundred rows: waking a second thread costs more than it gives, most of all on a busy machine.
 _PREDICT = {"nthread": 1}
@@ -194,8 +195,10 @@ class _BoostedTrees:
             # Positives count for more only where there are two classes; XGBoost warns of it elsewhere.
             **({"scale_pos_weight": self.config.scale_pos_weight} if binary else {"num_class": n_classes}),
         }
-        data = xgboost.DMatrix(np.ascontiguousarray(features, np.float32), codes, weight=weights)
-        self.booster = xgboost.train(parameters, data, num_boost_round=self.config.n_estimators)
+        features = np.ascontiguousarray(features, np.float32)
+        data = xgboost.DMatrix(features, codes, weight=weights)
+        fitted = xgboost.train(parameters, data, num_boost_round=self.config.n_estimators)
+        self.booster = with_splits_halfway(fitted, features)
         self.booster.set_param(_PREDICT)
         return self
 

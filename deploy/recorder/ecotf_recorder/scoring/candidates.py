@@ -133,7 +133,7 @@ class CandidateStream:
             peaks.append((label, track, at[self._may_be_named(scores, i)[at]]))
         found = []
         for label, track, at in peaks:
-            exact = np.rint((at + refine_peaks(track, at)) * stride).astype(np.intp)
+            exact = at * stride + np.rint(refine_peaks(track, at) * stride).astype(np.intp)
             slices = np.clip(exact + centres[0], 0, len(values) - 1)
             boxes = measure_boxes(values, slices, hop_s, detection.box, separate=False)
             keep = drop_overlapping(boxes, track[at]) & (slices >= start) & (slices < stop)
