@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -158,7 +159,9 @@ def test_a_dropped_connection_changes_nothing(sshd, make_device, make_bundle):
 def test_ctrl_c_ends_the_waiting_and_not_the_flash(sshd, make_device, make_bundle):
     recorder, bundle = make_device(hold_s=8.0), make_bundle()
     words = [sys.executable, SCRIPT, bundle, *at(sshd, recorder)]
-    with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True) as process:
+    # A job in the background is born deaf to Ctrl-C, and so are its children.
+    hears = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True, preexec_fn=hears) as process:
         for line in process.stdout:
             if line.rstrip().endswith(": health"):
                 process.send_signal(signal.SIGINT)
