@@ -48,7 +48,7 @@ def published(tmp_path):
         ("bats/cnn8", {}),
         ("bats/resnet8", {}),
         ("bats/resnet2", {}),
-        ("bats/cnn2", {"stages.0.patience": 15}),
+        ("bats/cnn2", {}),
         (
             "bats/hybrid_cnn_xgboost",
             {"trees.max_depth": 15, "trees.eta": 0.19684057798124177, "trees.n_estimators": 2000, "trees.gamma": 0.001,
