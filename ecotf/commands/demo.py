@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def main(arguments: Sequence[str]) -> int:
 def read_detections(path: Path, manifest: Manifest) -> pd.DataFrame:
     """Read detections, their recordings named as the manifest names them."""
     table = pd.read_csv(path, keep_default_na=False, na_values={"low_hz": "", "high_hz": ""})
-    names = {str(manifest.path_of(recording)): recording for recording in manifest.recordings}
-    return table.assign(recording=table["recording"].map(names))
+    names = {os.path.abspath(manifest.path_of(recording)): recording for recording in manifest.recordings}
+    return table.assign(recording=[names[os.path.abspath(recording)] for recording in table["recording"]])
 
 
 def judge_night(detections: pd.DataFrame, manifest: Manifest, species: Sequence[str]) -> str:

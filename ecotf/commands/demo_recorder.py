@@ -21,7 +21,7 @@ def run_as_recorder(model: Path, manifest: Manifest, output: Path) -> int:
     """Classify the manifest's recordings with ``ecotf_recorder``; returns its exit status."""
     if not (_RECORDER / "ecotf_recorder").is_dir():
         raise ConfigError(f"{_RECORDER}: the recorder's program is not there; run this from a clone of the repository")
-    recordings = [os.path.abspath(manifest.path_of(recording)) for recording in manifest.recordings]
+    recordings = [str(manifest.path_of(recording)) for recording in manifest.recordings]
     command = [sys.executable, "-m", "ecotf_recorder", "classify", str(model), *recordings, "--output", str(output)]
     ended = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(_RECORDER)}, capture_output=True, text=True, check=False
@@ -33,8 +33,7 @@ def run_as_recorder(model: Path, manifest: Manifest, output: Path) -> int:
 def compare_with_desktop(desktop: pd.DataFrame, recorder: pd.DataFrame) -> str:
     """Say how many detections, box and label, both have, and how far apart their scores are."""
     both = desktop.merge(recorder, on=_BOX, suffixes=("", "_recorder"))
-    apart = float((both["score"] - both["score_recorder"]).abs().max()) if len(both) else 0.0
-    return (
-        f"the desktop has {len(desktop)} detections, the recorder {len(recorder)}; {len(both)} are the same, "
-        f"their scores within {apart:.4f}"
-    )
+    said = f"the desktop has {len(desktop)} detections, the recorder {len(recorder)}; {len(both)} are the same"
+    if not len(both):
+        return said
+    return f"{said}, their scores within {(both['score'] - both['score_recorder']).abs().max():.4f}"
