@@ -12,11 +12,12 @@ from ecotf.errors import ConfigError
 from ecotf.export.boards import board_named, boards
 from ecotf.export.container import read_model_file
 from ecotf.export.export import TARGETS, ExportJob, ParityError, export_run
+from ecotf.export.kinds import AnyRun, load_exportable
 from ecotf.export.recordings import RunRecordings
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages import PRECISIONS
 from ecotf.export.tflm import NETWORK_NAME
-from ecotf.inference.load import LoadedRun, load_run
+from ecotf.inference.clip_classifier import ClipRun
 
 _RATES = (384_000, 256_000, 48_000)  # what an AudioMoth and most other recorders offer, the best first
 
@@ -43,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", choices=TARGETS, default="pi", help="what it will run on; c (source) and tflm are experimental (pi)"
     )
     parser.add_argument(
-        "--rate", type=int, metavar="HZ", help="sample rate of the recorder (the highest of the training recordings)"
+        "--rate",
+        type=int,
+        metavar="HZ",
+        help="sample rate of the recorder (clips: the recipe's; else the training recordings' highest)",
     )
     parser.add_argument("--input", choices=("int16", "float32"), help="type of the samples (int16; float32 for host)")
     parser.add_argument("--embedding", action="store_true", help="give the network's embedding, too")
@@ -51,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", choices=("ecotf", "birdnet-go"), default="ecotf", help="who will run it (ecotf)")
     parser.add_argument("--data", metavar="MANIFEST", type=Path, help="compare on these recordings, not on the run's")
     parser.add_argument("--recordings", metavar="FOLDER", type=Path, help="where the recordings lie now")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of sound to compare on, at most (60)")
+    parser.add_argument("--seconds", type=float, help="of sound to compare on, at most (60; 300 for clips)")
     parser.add_argument("--licence", metavar="TEXT", help="licence note of the model, or a .txt or .md file with it")
     parser.add_argument("--inspect", metavar="FILE", type=Path, help="show what a model file is, and end")
 
@@ -73,12 +77,12 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if options.run is None or options.output is None:
         raise ConfigError("RUN and --output FOLDER are needed (or --inspect FILE); --help shows examples")
-    if not options.seconds > 0:
+    if options.seconds is not None and not options.seconds > 0:
         raise ConfigError(f"--seconds {options.seconds:g}: must be above 0")
     board = None if options.board is None else board_named(options.board)
     if options.target == "c" and options.input is not None:
         raise ConfigError("--input: --target c takes no sound; the board must make the spectrogram itself")
-    run = load_run(options.run)
+    run = load_exportable(options.run)
     settings = ExportSettings(
         precision=options.precision,
         rate=_rate(options.rate, run, options.recordings),
@@ -86,7 +90,8 @@ def main(arguments: Sequence[str]) -> int:
         embedding=options.embedding,
         profile=options.profile,
     )
-    job = ExportJob(options.target, board, options.data, options.recordings, options.seconds, options.licence)
+    seconds = options.seconds or (300.0 if isinstance(run, ClipRun) else 60.0)
+    job = ExportJob(options.target, board, options.data, options.recordings, seconds, options.licence)
     try:
         exported = export_run(run, options.output, settings, job, tell)
     except ParityError as error:
@@ -111,13 +116,15 @@ def _usual_sound(target: str, profile: str) -> str:
     return "int16" if target == "pi" and profile == "ecotf" else "float32"
 
 
-def _rate(stated: int | None, run: LoadedRun, elsewhere: Path | None) -> int:
-    """The stated rate; else the highest of the training recordings; else the best usual one that carries the band."""
+def _rate(stated: int | None, run: AnyRun, elsewhere: Path | None) -> int:
+    """The stated rate; else that of most training recordings; else the best usual one that carries the band."""
     if stated is not None:
         if stated < 1:
             raise ConfigError(f"--rate {stated}: a sample rate in hertz is above 0, as 384000")
         return stated
-    found = RunRecordings(run.path, run.recipe, elsewhere=elsewhere).highest_rate()
+    if isinstance(run, ClipRun):
+        return run.recipe.sample_rate
+    found = RunRecordings(run.path, run.recipe, elsewhere=elsewhere).usual_rate()
     if found is not None:
         return found
     high_hz = run.recipe.front_end.high_hz

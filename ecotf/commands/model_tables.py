@@ -19,7 +19,12 @@ def show_parity(parity: dict[str, Any]) -> None:
     table = _table("part", "of", "max error", "rms error", "agreement", title=_title(parity))
     front_end, trees, whole = parity["front_end"], parity["trees"], parity["serving_default"]
     if front_end is not None:
-        table.add_row(f"front end, {front_end['unit']}", f"{front_end['n']} chunks", *_errors(front_end), "")
+        table.add_row(
+            f"front end, {front_end['unit']}",
+            f"{front_end['n']} {front_end.get('of', 'chunks')}",
+            *_errors(front_end),
+            "",
+        )
         table.add_row("  within 40 dB", "", f"{front_end['max_within_40_db']:.1e}", "", "")
     network = parity["network"]
     table.add_row("network", f"{network['n']} windows", *_errors(network), _share(network["agreement"]))
@@ -39,6 +44,10 @@ def _show_detections(detections: dict[str, Any]) -> None:
         if row["recall"][0] is not None:
             table.add_row(label, *(_change(row[key]) for key in ("ap", "precision", "recall", "n_detections")))
     console.print(table)
+    if "cmap" in detections:
+        rows = f"{detections['rows_with_truth']} rows with labels"
+        same = f"{100 * detections['same_decisions']:.2f} % of all decisions are the same"
+        tell(f"mean AP over classes, {rows}: {_change(detections['cmap'])}; {same}")
     desktop, device = detections["n_detections"]
     tell(
         f"detections above their thresholds: {desktop} by the run, {device} by the file; "
@@ -108,8 +117,13 @@ def _show_description(file: ModelFile) -> None:
         f"{file.path}: {values['name']}, run {values['run']} ({values['run_checksum'][:12]}), made {values['created']}"
     )
     tell(f"sound:      {values['input']} at {values['sample_rate_hz']} Hz; networks {values['precision']}")
+    if values["kind"] == "clips":
+        window = values["window"]
+        seen = window["samples"] / values["sample_rate_hz"]
+        tell(f"rows:       of {window['row_s']:g} s, each from {seen:g} s of sound; it reports {values['report']}")
     species = (f"{name} {values['thresholds'][name]:.2f}" for name in values["species"])
-    tell(f"thresholds: call {values['thresholds']['call']:.2f}, {', '.join(species)}")
+    call = f"call {values['thresholds']['call']:.2f}, " if "call" in values["thresholds"] else ""
+    tell(f"thresholds: {call}{', '.join(species)}")
     tell(f"licence:    {values['licence'].strip()}")
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ecotf.config import Config
 from ecotf.models.clip_model import ClipModel
 
+Ends = Literal["silence", "repeat"]
 _LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no row
 
 
@@ -22,8 +23,10 @@ class RowsConfig(Config):
     row_s
         Length of a row; there is one after the other from the start.
     window_s
-        What the model sees of each, the row in its middle; beyond the ends of the recording there is silence. By
-        default as much as it was trained on.
+        What the model sees of each, the row in its middle. By default as much as it was trained on.
+    ends
+        What is beyond the ends of the recording: ``silence``, or the sound next to that end again (``repeat``), as
+        clips are filled up with ``clips.pad: repeat``. A background that is taken away needs the latter.
     score
         Of a row: the answer for the window (``clip``), or the greatest of the frames in the row (``centre_frames``,
         of heads that give frames).
@@ -36,6 +39,7 @@ class RowsConfig(Config):
 
     row_s: float = Field(5.0, gt=0)
     window_s: float | None = Field(None, gt=0)
+    ends: Ends = "silence"
     score: Literal["clip", "centre_frames"] = "clip"
     shift_frames: int = Field(0, ge=0)
     shift_share: float = Field(0.25, gt=0, lt=0.5)
@@ -70,26 +74,47 @@ class RowScores(NamedTuple):
     frame_times: np.ndarray
     frame_s: float
 
+    def until(self, end_s: float) -> RowScores:
+        """The same without frames beyond ``end_s``, where the recording ends; the first one stays."""
+        if self.frames is None:
+            return self
+        n = max(1, int((self.frame_times < end_s).sum()))
+        return self._replace(frames=self.frames[:n], frame_times=self.frame_times[:n])
 
-def row_windows(blocks: Iterable[np.ndarray], row: int, margin: int) -> Iterator[np.ndarray]:
+
+def row_windows(blocks: Iterable[np.ndarray], row: int, margin: int, ends: Ends = "silence") -> Iterator[np.ndarray]:
     """The window of each row, float32 ``[margin + row + margin]``, from sound that comes in blocks.
 
-    There is at least one row; beyond the ends there are zeros. Memory holds a window and a block.
+    There is at least one row. Memory holds two windows and a block.
     """
     wanted = row + 2 * margin
-    held = np.zeros(margin, np.float32)
+    held, latest = np.empty(0, np.float32), np.empty(0, np.float32)
     seen = given = 0
+    begun = False
     for block in blocks:
         seen += len(block)
         held = np.concatenate([held, block])
-        while len(held) >= wanted:
+        latest = np.concatenate([latest, block])[-wanted:]
+        if not begun and len(held) >= margin + row:
+            held, begun = np.concatenate([_before(held[: margin + row], margin, ends), held]), True
+        while begun and len(held) >= wanted:
             yield held[:wanted]
             held, given = held[row:], given + 1
+    if not begun:
+        held = np.concatenate([_before(held, margin, ends), held])
     rows = max(1, int(np.ceil(seen / row - _LEAST_TAIL)))
-    held = np.concatenate([held, np.zeros(wanted, np.float32)])
+    missing = max(0, (rows - given - 1) * row + wanted - len(held))
+    held = np.concatenate([held, _before(latest[::-1], missing, ends)[::-1]])
     for _ in range(given, rows):
         yield held[:wanted]
-        held = np.concatenate([held[row:], np.zeros(row, np.float32)])
+        held = held[row:]
+
+
+def _before(sound: np.ndarray, n: int, ends: Ends) -> np.ndarray:
+    """What comes in the ``n`` samples before ``sound``."""
+    if ends == "silence" or not len(sound):
+        return np.zeros(n, np.float32)
+    return np.resize(sound[::-1], n)[::-1]
 
 
 def margin_of(model: ClipModel, config: RowsConfig) -> int:
@@ -107,11 +132,18 @@ def score_windows(
     Of rows ``[n, classes]``, of the frames in them ``[n, t, classes]``, and the middles of those frames, seconds from
     the start of the row.
     """
-    answers = model.logits(model.images(windows))
+    return score_images(model, config, model.images(windows), windows.shape[1])
+
+
+def score_images(
+    model: ClipModel, config: RowsConfig, images: np.ndarray, samples: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The same of the images of windows of ``samples``."""
+    answers = model.logits(images)
     frames = answers.get("frames")
     if frames is None:
         return answers["clip"], None, np.empty(0)
-    step = frame_length_s(model, windows.shape[1], frames.shape[1])
+    step = frame_length_s(model, samples, frames.shape[1])
     first, last = frames_in_row(model, config, step, frames.shape[1])
     times = (np.arange(first, last) + 0.5) * step - margin_of(model, config) / model.sample_rate
     if config.score == "clip":

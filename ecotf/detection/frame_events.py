@@ -86,10 +86,13 @@ def _events(track: np.ndarray, times: np.ndarray, frame_s: float, name: str, con
             kept.append(int(i))
     left, right, heights = left[kept], right[kept], heights[kept]
     begin, end = times[0] - frame_s / 2, times[-1] + frame_s / 2
+    # By each frame's own time: rows are no whole number of frames long, so the step from row to row is another one.
+    moments = np.concatenate([[times[0] - frame_s], times, [times[-1] + frame_s]])
+    left, right = (np.interp(place, np.arange(len(moments)), moments) for place in (left, right))
     return pd.DataFrame(
         {
-            "start_s": np.clip(times[0] + (left - 1) * frame_s, begin, end),
-            "end_s": np.clip(times[0] + (right - 1) * frame_s, begin, end),
+            "start_s": np.clip(left, begin, end),
+            "end_s": np.clip(right, begin, end),
             "label": name,
             "score": heights,
         }

@@ -32,7 +32,7 @@ def birdnet_go(plan: ExportPlan, settings: ExportSettings) -> ExportPlan:
         The model does not listen to three seconds at 48 kHz.
     """
     sound = next((stage.inputs["sound"] for stage in plan.stages if "sound" in stage.inputs), None)
-    if plan.kind != "windows" or settings.rate != RATE_HZ or sound is None or sound.shape != (1, SAMPLES):
+    if plan.kind == "pulses" or settings.rate != RATE_HZ or sound is None or sound.shape != (1, SAMPLES):
         raise ConfigError(
             f"--profile birdnet-go: BirdNET-Go gives a model 3 s of sound at 48 kHz; this one takes "
             f"{'single pulses' if plan.kind == 'pulses' else 'windows'} at {settings.rate} Hz, so it cannot run there"
@@ -41,17 +41,18 @@ def birdnet_go(plan: ExportPlan, settings: ExportSettings) -> ExportPlan:
         raise ConfigError(
             "--profile birdnet-go: BirdNET-Go gives float32 samples; leave --input out or set it to float32"
         )
-    n_scores = 1 + len(plan.facts["species"])
-    stage = Stage("logits", _logits, {"scores": TensorKind((1, n_scores))})
+    first = 0 if plan.kind == "clips" else 1  # "not a call" is no label there
+    n_scores = first + len(plan.facts["species"])
+    stage = Stage("logits", lambda scores: _logits(scores[:, first:]), {"scores": TensorKind((1, n_scores))})
     signature = Signature((*plan.signatures[DEFAULT].stages, "logits"), ("logits",))
     return replace(plan, stages=(*plan.stages, stage), signatures={DEFAULT: signature})
 
 
 def _logits(scores: Any) -> dict[str, Any]:
-    """Logits of the species; "not a call" is no label there."""
+    """Logits of probabilities."""
     import tensorflow as tf
 
-    likely = tf.clip_by_value(scores[:, 1:], _LEAST, 1 - _LEAST)
+    likely = tf.clip_by_value(scores, _LEAST, 1 - _LEAST)
     return {"logits": tf.math.log(likely / (1 - likely))}
 
 

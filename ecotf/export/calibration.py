@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,21 @@ _WINDOWS = 300
 
 @dataclass(frozen=True)
 class Calibration:
-    """Windows, float32 [n, columns, bands, 1], and the recordings that they are from."""
+    """What int8 is calibrated with.
 
-    windows: np.ndarray
+    Attributes
+    ----------
+    inputs
+        Examples of the quantised stages' inputs by their names, float32 ``[n, ...]`` each.
+    recordings
+        What they are from.
+    """
+
+    inputs: Mapping[str, np.ndarray]
     recordings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
 
 
 def calibration_windows(run: LoadedRun, recordings: RunRecordings) -> Calibration:
@@ -60,4 +72,4 @@ def calibration_windows(run: LoadedRun, recordings: RunRecordings) -> Calibratio
         )
     windows = np.concatenate(found)
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(_WINDOWS, len(windows))).astype(int))
-    return Calibration(windows[chosen], tuple(names))
+    return Calibration({"window": windows[chosen]}, tuple(names))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecotf.errors import ConfigError
-from ecotf.export.schema import model_bytes, name_of, operator_number, read_model, schema
+from ecotf.export.schema import model_bytes, name_of, operator_number, read_model, schema, tensor_map
 from ecotf.export.stages import Signature
 
 
@@ -74,8 +74,8 @@ class _Joined:
         definition = schema().SignatureDefT()
         definition.signatureKey = name.encode()
         definition.subgraphIndex = number
-        definition.inputs = [_map(end, index) for end, index in inputs.items()]
-        definition.outputs = [_map(output, known[output]) for output in signature.outputs]
+        definition.inputs = [tensor_map(end, index) for end, index in inputs.items()]
+        definition.outputs = [tensor_map(output, known[output]) for output in signature.outputs]
         return definition
 
     def _add(self, graph: Any, model: Any, stage: str, joined: dict[int, int]) -> list[int]:
@@ -150,12 +150,6 @@ def _ends(model: Any, stage: str) -> tuple[dict[str, int], dict[str, int]]:
         {_text(end.name): end.tensorIndex for end in ends} for ends in (definition.inputs, definition.outputs)
     )
     return taken, given
-
-
-def _map(name: str, index: int) -> Any:
-    entry = schema().TensorMapT()
-    entry.name, entry.tensorIndex = name.encode(), index
-    return entry
 
 
 def _text(name: Any) -> str:

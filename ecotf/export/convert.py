@@ -62,17 +62,17 @@ def main(request_path: Path) -> None:
 
     import tensorflow as tf
 
+    from ecotf.export.kinds import kind_of, load_exportable
     from ecotf.export.plans import make_plan
-    from ecotf.inference.load import load_run
 
     tf.config.set_visible_devices([], "GPU")
     folder = Path(request["folder"])
-    run = load_run(request["run"])
+    run = load_exportable(request["run"])
     examples = None
     if request["calibration"] is not None:
         with np.load(request["calibration"]) as arrays:
             examples = {name: arrays[name] for name in arrays.files}
-    for stage in make_plan(run.detector, run.recipe, settings).stages:
+    for stage in make_plan(kind_of(run).model, run.recipe, settings).stages:
         # The last of these lines says what the converter died of.
         print(stage.name, flush=True)
         (folder / f"{stage.name}.tflite").write_bytes(convert_stage(stage, settings.precision, examples))

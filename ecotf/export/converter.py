@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ _OUTSIDE = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "HASH
 
 
 def convert_run(
-    run: Path, plan: ExportPlan, settings: ExportSettings, folder: Path, windows: np.ndarray | None
+    run: Path, plan: ExportPlan, settings: ExportSettings, folder: Path, examples: Mapping[str, np.ndarray] | None
 ) -> dict[str, bytes]:
     """Convert every stage of a run's plan; returns each one's flatbuffer.
 
@@ -35,8 +35,8 @@ def convert_run(
     ----------
     folder
         An existing, empty folder for what passes between the processes.
-    windows
-        To calibrate int8 with.
+    examples
+        Of the quantised stages' inputs, to calibrate int8 with.
 
     Raises
     ------
@@ -44,9 +44,9 @@ def convert_run(
         The converter refused a stage or died of it, or what it made cannot run on a device.
     """
     calibration = None
-    if windows is not None:
+    if examples is not None:
         calibration = folder / "calibration.npz"
-        np.savez(calibration, window=windows)
+        np.savez(calibration, **examples)
     request = folder / "request.json"
     values = {
         "run": str(run.resolve()),
@@ -116,7 +116,7 @@ def _require_weights(model: Any, stage: Stage) -> None:
     for keras_model in stage.models:
         for weight in keras_model.trainable_weights:
             size = int(np.prod(weight.shape))
-            if len(weight.shape) < 2:
+            if len(weight.shape) < 2 or weight.path.endswith("/bias"):
                 continue  # biases and scales are folded into their neighbours
             if size not in constants:
                 raise ConfigError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ecotf.export.calibration import Calibration
 from ecotf.export.costs import operators, signature_costs
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages import DEFAULT, ExportPlan
+from ecotf.inference.clip_classifier import ClipRun
 from ecotf.inference.load import LoadedRun
 
 FORMAT = 1
@@ -37,7 +37,8 @@ def run_checksum(folder: Path) -> str:
 
 
 def describe(
-    run: LoadedRun,
+    run: LoadedRun | ClipRun,
+    run_facts: Mapping[str, Any],
     plan: ExportPlan,
     settings: ExportSettings,
     target: str,
@@ -59,14 +60,12 @@ def describe(
         "licence": licence,
         "sample_rate_hz": settings.rate,
         "input": settings.sound,
-        "thresholds": run.thresholds,
-        "unnamed": True,
-        "gate": None if run.gate is None else asdict(run.gate),
+        **run_facts,
         "kind": plan.kind,
         **plan.facts,
         "calibration": None
         if calibration is None
-        else {"windows": len(calibration.windows), "recordings": list(calibration.recordings)},
+        else {"windows": len(calibration), "recordings": list(calibration.recordings)},
         "size_bytes": len(flatbuffer),
         "flatbuffer": {"bytes": len(flatbuffer), "sha256": hashlib.sha256(flatbuffer).hexdigest()},
         "signatures": {name: list(signature.outputs) for name, signature in plan.signatures.items()},
@@ -87,7 +86,8 @@ def with_trial(
         each_second = chunks * costs["spectrogram"].instructions + pulses_per_s * costs["score"].instructions
     else:
         sound = next(stage.inputs["sound"].shape[1] for stage in plan.stages if "sound" in stage.inputs)
-        each_second = costs[DEFAULT].instructions * rate / sound
+        step = values["window"]["row_samples"] if plan.kind == "clips" else sound
+        each_second = costs[DEFAULT].instructions * rate / step
     return {
         **values,
         "cost": {

@@ -30,12 +30,18 @@ class Examples:
         What the desktop finds in the sounds, with a column ``recording`` first.
     pulses
         Pulses in a second of sound.
+    rows
+        How many each sound has; of runs of clips.
+    frame_times
+        Middles of the frames of a row, seconds from its start; of heads that give frames.
     """
 
     inputs: dict[str, np.ndarray] = field(default_factory=dict)
     expected: dict[str, np.ndarray] = field(default_factory=dict)
     candidates: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["recording", *COLUMNS]))
     pulses: float = 0.0
+    rows: tuple[int, ...] = ()
+    frame_times: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def make_examples(run: LoadedRun, settings: ExportSettings, heard: Heard) -> Examples:

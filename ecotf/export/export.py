@@ -8,25 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ecotf.errors import ConfigError, EcotfError
+from ecotf.errors import EcotfError
 from ecotf.export.birdnet_go import LABELS_NAME
 from ecotf.export.boards import Board, require_fit
 from ecotf.export.bundle import write_bundle, write_files
-from ecotf.export.calibration import calibration_windows
 from ecotf.export.chain import chain_stages
 from ecotf.export.container import MODEL_JSON, json_text, with_members
 from ecotf.export.converter import convert_run, refuse_recurrent
 from ecotf.export.description import describe, labels_of, licence_of, with_trial
-from ecotf.export.examples import make_examples
 from ecotf.export.golden import SECONDS, golden_bytes
+from ecotf.export.kinds import AnyRun, Kind, kind_of
 from ecotf.export.microcontroller import require_target, target_files
-from ecotf.export.parity import compare
 from ecotf.export.plans import make_plan
 from ecotf.export.recordings import RunRecordings, simulated
 from ecotf.export.settings import ExportSettings
 from ecotf.export.trials import check_loads, try_file
-from ecotf.features.spectrogram import build_spectrogram
-from ecotf.inference.load import LoadedRun
 
 Target = Literal["pi", "host", "c", "tflm"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -71,7 +67,7 @@ class Exported:
 
 
 def export_run(
-    run: LoadedRun, output: Path, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]
+    run: AnyRun, output: Path, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]
 ) -> Exported:
     """Write the bundle ``output`` for ``run``; nothing is written unless the file proved itself.
 
@@ -82,7 +78,7 @@ def export_run(
     ParityError
         The file is too far from the run.
     """
-    require_target(job.target, settings, None if job.board is None else job.board.title)
+    require_target(job.target, run, settings, None if job.board is None else job.board.title)
     exported = make_model(run, settings, job, tell)
     files = target_files(job.target, run, exported.model, exported.values, exported.parity, settings, tell)
     if job.target == "c":
@@ -94,16 +90,16 @@ def export_run(
     return exported
 
 
-def make_model(run: LoadedRun, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]) -> Exported:
+def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]) -> Exported:
     """Make and prove a model file in memory."""
-    _check_run(run)
-    build_spectrogram(run.recipe.front_end, settings.rate)  # says it when the rate cannot carry the band
+    kind = kind_of(run)
+    kind.check(settings)
     licence = licence_of(job.licence)
-    plan = make_plan(run.detector, run.recipe, settings)
+    plan = make_plan(kind.model, run.recipe, settings)
     refuse_recurrent(plan.stages, settings.precision)
     calibration = None
     if settings.precision == "int8":
-        calibration = calibration_windows(run, RunRecordings(run.path, run.recipe, elsewhere=job.recordings))
+        calibration = kind.calibrate(RunRecordings(run.path, run.recipe, elsewhere=job.recordings))
     recordings = RunRecordings(run.path, run.recipe, job.data, job.recordings)
     heard = recordings.to_compare(settings.rate, job.seconds)
     if heard is None:
@@ -112,14 +108,13 @@ def make_model(run: LoadedRun, settings: ExportSettings, job: ExportJob, tell: C
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tell(f"converting {', '.join(stage.name for stage in plan.stages)}")
-        windows = None if calibration is None else calibration.windows
-        converted = convert_run(run.path, plan, settings, folder, windows)
+        converted = convert_run(run.path, plan, settings, folder, None if calibration is None else calibration.inputs)
         flatbuffer = chain_stages(converted, plan.signatures)
-        values = describe(run, plan, settings, job.target, licence, flatbuffer, calibration)
+        values = describe(run, kind.facts(), plan, settings, job.target, licence, flatbuffer, calibration)
         tell(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
-        examples = make_examples(run, settings, heard)
-        trial = try_file(run, flatbuffer, values, settings, heard, examples, folder)
-        parity = compare(run, settings.precision, heard, examples, trial.outputs, trial.candidates)
+        examples = kind.examples(settings, heard)
+        trial = try_file(kind.trial_values(), flatbuffer, values, settings, heard, examples, folder)
+        parity = kind.compare(settings.precision, heard, examples, trial)
         values = with_trial(values, flatbuffer, plan, trial.facts, examples.pulses)
         parity["runtime"] = trial.facts["runtime"]
         parity["tensorflow_loaded"] = bool(trial.facts["loaded"])
@@ -129,7 +124,7 @@ def make_model(run: LoadedRun, settings: ExportSettings, job: ExportJob, tell: C
             )
         if job.board is not None:
             require_fit(values, job.board)
-        golden = _golden(run, flatbuffer, values, settings, folder)
+        golden = _golden(kind, flatbuffer, values, settings, folder)
         members: dict[str, str | bytes] = {
             MODEL_JSON: json_text(values),
             LABELS_NAME: labels_of(values),
@@ -143,18 +138,11 @@ def make_model(run: LoadedRun, settings: ExportSettings, job: ExportJob, tell: C
     return Exported(model, values, parity)
 
 
-def _golden(run: LoadedRun, flatbuffer: bytes, values: dict[str, Any], settings: ExportSettings, folder: Path) -> bytes:
+def _golden(kind: Kind, flatbuffer: bytes, values: dict[str, Any], settings: ExportSettings, folder: Path) -> bytes:
     """The golden outputs on a simulated sound; a device may keep that and pass it on."""
     heard = simulated(settings.rate, n=1, seconds=SECONDS, seed=7)
-    examples = make_examples(run, settings, heard)
-    trial = try_file(run, flatbuffer, values, settings, heard, examples, folder)
-    found = {} if trial.candidates is None else {"detections": trial.candidates, "desktop": examples.candidates}
+    examples = kind.examples(settings, heard)
+    trial = try_file(kind.trial_values(), flatbuffer, values, settings, heard, examples, folder)
     inputs = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}
     outputs = {name: array for name, array in trial.outputs.items() if not name.startswith("between.")}
-    return golden_bytes(heard.sounds[0], inputs, outputs, found, run.thresholds)
-
-
-def _check_run(run: LoadedRun) -> None:
-    absent = [label for label in ("call", *run.detector.species) if label not in run.thresholds]
-    if absent:
-        raise ConfigError(f"{run.path}: thresholds.json has no threshold for {absent[0]!r}; train again to fit it")
+    return golden_bytes(heard.sounds[0], inputs, outputs, kind.found(heard, examples, trial))

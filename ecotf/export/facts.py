@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from ecotf.detection.clip_rows import frame_length_s, frames_in_row, margin_of
+from ecotf.export.clip_stages import window_samples
 from ecotf.export.settings import ExportSettings
 from ecotf.export.sound import CHUNK_FRAMES, samples_of
+from ecotf.export.stages import Stage
 from ecotf.features.spectrogram import BandSpectrogram
+from ecotf.inference.clip_classifier import SHORTEST_S
+from ecotf.models.clip_model import ClipModel
 from ecotf.models.detector import Detector
-from ecotf.recipe import Recipe
+from ecotf.recipe import ClipRecipe, Recipe
 
 
 def detector_facts(detector: Detector, recipe: Recipe, settings: ExportSettings) -> dict[str, Any]:
@@ -45,4 +53,36 @@ def detector_facts(detector: Detector, recipe: Recipe, settings: ExportSettings)
         "detection": recipe.detection.model_dump(mode="json"),
         "cascade": detector.is_cascade,
         "measures": detector.needs_measures,
+    }
+
+
+def clip_facts(model: ClipModel, recipe: ClipRecipe, stages: Sequence[Stage]) -> dict[str, Any]:
+    """Rows, the window around each, and what becomes of the frames in it."""
+    rows, samples = recipe.inference, window_samples(model, recipe.inference)
+    logits = next(stage for stage in stages if stage.name == "rows").inputs
+    frames: list[float] = []
+    step = 0.0
+    if "frame_logits" in logits:
+        n_frames = logits["frame_logits"].shape[1]
+        length = frame_length_s(model, samples, n_frames)
+        first, last = frames_in_row(model, rows, length, n_frames)
+        frames = ((np.arange(first, last) + 0.5) * length - margin_of(model, rows) / model.sample_rate).tolist()
+        step = float(np.diff(frames).mean()) if len(frames) > 1 else rows.row_s
+    return {
+        "species": list(model.classes),
+        "shortest_s": SHORTEST_S,
+        "band_hz": [model.front_end.low_hz, model.front_end.high_hz],
+        "window": {
+            "samples": samples,
+            "row_samples": round(rows.row_s * model.sample_rate),
+            "margin_samples": margin_of(model, rows),
+            "row_s": rows.row_s,
+            "frames": len(frames),
+            "frame_times_s": frames,
+            "frame_s": step,
+            "score": rows.score,
+            "ends": rows.ends,
+        },
+        "report": rows.report,
+        "events": rows.events.model_dump(mode="json"),
     }

@@ -11,7 +11,6 @@ import pandas as pd
 
 from ecotf.export.recordings import Sound
 from ecotf.export.stages import DEFAULT
-from ecotf.inference.naming import name_calls
 
 SECONDS = 2.0
 _WINDOWS = 8
@@ -22,7 +21,6 @@ def golden_bytes(
     inputs: Mapping[str, np.ndarray],
     outputs: Mapping[str, np.ndarray],
     found: Mapping[str, pd.DataFrame],
-    thresholds: Mapping[str, float],
 ) -> bytes:
     """``golden.npz``.
 
@@ -31,7 +29,7 @@ def golden_bytes(
     inputs, outputs
         Of the file's signatures in tflite-runtime on the machine that exported it, by ``signature.name``.
     found
-        Candidates in the sound: ``detections`` with the networks of the file, ``desktop`` with those of the run.
+        Detections in the sound: ``detections`` with the networks of the file, ``desktop`` with those of the run.
     """
     arrays: dict[str, Any] = {"sound": sound.pcm, "sample_rate_hz": np.array(sound.rate)}
     for name, values in {**inputs, **outputs}.items():
@@ -40,8 +38,7 @@ def golden_bytes(
             arrays[name] = values[:_WINDOWS]
         elif signature in ("spectrogram", DEFAULT):
             arrays[name] = values[:1]
-    for source, candidates in found.items():
-        table = name_calls(candidates, thresholds)
+    for source, table in found.items():
         for column in ("start_s", "end_s", "low_hz", "high_hz", "score"):
             arrays[f"{source}.{column}"] = table[column].to_numpy(np.float64)
         arrays[f"{source}.label"] = np.array(table["label"].tolist(), dtype="U")

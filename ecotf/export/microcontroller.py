@@ -13,12 +13,13 @@ from ecotf.export.c99.folder import c_files, example_windows
 from ecotf.export.network_file import network_file, network_outputs
 from ecotf.export.settings import ExportSettings
 from ecotf.export.tflm import NETWORK_NAME, require_tflm, try_tflm
+from ecotf.inference.clip_classifier import ClipRun
 from ecotf.inference.load import LoadedRun
 
 MICROCONTROLLERS = ("c", "tflm")
 
 
-def require_target(target: str, settings: ExportSettings, board: str | None) -> None:
+def require_target(target: str, run: LoadedRun | ClipRun, settings: ExportSettings, board: str | None) -> None:
     """Refuse settings that a microcontroller cannot have.
 
     Raises
@@ -28,6 +29,10 @@ def require_target(target: str, settings: ExportSettings, board: str | None) -> 
     """
     if target not in MICROCONTROLLERS:
         return
+    if isinstance(run, ClipRun):
+        raise ConfigError(
+            f"--target {target}: a run of task clips has no form on a microcontroller yet; export it with --target pi"
+        )
     if settings.precision != "int8":
         raise ConfigError(f"--target {target} is int8 arithmetic, not {settings.precision}; add --precision int8")
     if settings.profile != "ecotf":
@@ -38,7 +43,7 @@ def require_target(target: str, settings: ExportSettings, board: str | None) -> 
 
 
 def target_files(
-    target: str, run: LoadedRun, flatbuffer: bytes, values: Mapping[str, Any], parity: Mapping[str, Any],
+    target: str, run: LoadedRun | ClipRun, flatbuffer: bytes, values: Mapping[str, Any], parity: Mapping[str, Any],
     settings: ExportSettings, tell: Callable[[str], None],
 ) -> dict[str, bytes]:  # fmt: skip
     """Files by name: all of the folder of C; what lies beside the model in a bundle for tflite-micro; else none.
@@ -48,7 +53,7 @@ def target_files(
     ConfigError
         The network has no form there, or computes something else.
     """
-    if target not in MICROCONTROLLERS:
+    if target not in MICROCONTROLLERS or isinstance(run, ClipRun):
         return {}
     network = network_file(flatbuffer, values["name"], network_outputs(run.detector, settings.embedding))
     windows, measures = example_windows(run, settings)

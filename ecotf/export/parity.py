@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL, labels_that_match
 from ecotf.evaluation.metrics import evaluate
+from ecotf.export.birdnet_go import scores_of
 from ecotf.export.examples import Examples
 from ecotf.export.recordings import Heard
 from ecotf.export.stages import DEFAULT, Precision
@@ -20,7 +21,7 @@ from ecotf.models.heads.trees import Trees
 
 # Two detections more or less are within what one rounding can do, however few there are.
 _DETECTIONS = 2
-_LOUD_DB = 40.0
+LOUD_DB = 40.0
 _TO_DB = {"db": 1.0, "ln": 10 / np.log(10), "log1p": 10 / np.log(10)}
 
 
@@ -90,7 +91,7 @@ def compare(
         "front_end": None,
         "network": _network(run, examples, outputs),
         "trees": None,
-        DEFAULT: _scores(examples.expected[f"{DEFAULT}.scores"], outputs[f"{DEFAULT}.scores"]),
+        DEFAULT: _whole(examples, outputs),
         "detections": None,
         "tolerances": tolerances.model_dump(),
     }
@@ -101,11 +102,12 @@ def compare(
         report["trees"] = _trees(run.detector.trees, run.detector.needs_measures, examples, outputs)
     if candidates is not None:
         report["detections"] = _detections(run, heard, examples.candidates, candidates)
-    report["failures"] = _failures(report, tolerances)
+    report["failures"] = failures(report, tolerances, _fallen)
     return report
 
 
-def _difference(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
+def difference(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
+    """How many, and how far apart at the most and as a rule."""
     apart = np.abs(np.asarray(expected, np.float64) - np.asarray(given, np.float64))
     return {"n": len(expected), "max": float(apart.max(initial=0)), "rms": float(np.sqrt(np.mean(apart**2)))}
 
@@ -114,19 +116,27 @@ def _front_end(expected: NDArray[Any], given: NDArray[Any], scale: str) -> dict[
     loud = np.ones(expected.shape, bool)
     if scale in _TO_DB:
         levels = expected * _TO_DB[scale]
-        loud = levels >= levels.max(axis=-1, keepdims=True) - _LOUD_DB
+        loud = levels >= levels.max(axis=-1, keepdims=True) - LOUD_DB
     else:  # powers have no natural unit: as a share of the greatest
         greatest = max(float(np.abs(expected).max(initial=0)), 1e-30)
         expected, given = expected / greatest, given / greatest
     within = float(np.abs(expected - given)[loud].max(initial=0))
     unit = "dB" if scale == "db" else scale
-    return {**_difference(expected, given), "max_within_40_db": within, "unit": unit}
+    return {**difference(expected, given), "max_within_40_db": within, "unit": unit}
 
 
 def _scores(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
-    result = _difference(expected, given)
+    result = difference(expected, given)
     result["agreement"] = float(np.mean(expected.argmax(axis=1) == given.argmax(axis=1))) if len(expected) else 1.0
     return result
+
+
+def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """From sound to scores; of BirdNET-Go's profile, which has no score of "not a call", those of the species."""
+    expected, logits = examples.expected[f"{DEFAULT}.scores"], outputs.get(f"{DEFAULT}.logits")
+    if logits is not None:
+        return _scores(expected[:, 1:], scores_of(logits))
+    return _scores(expected, outputs[f"{DEFAULT}.scores"])
 
 
 def _network(run: LoadedRun, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def _network(run: LoadedRun, examples: Examples, outputs: Mapping[str, NDArray[A
     result = _scores(examples.expected["between.answers"][: len(given)], given)
     embedding = examples.expected["between.embedding"][: len(given)]
     size = max(float(np.sqrt(np.mean(np.square(embedding)))), 1e-12)
-    result["embedding_rms"] = _difference(embedding, outputs["between.embedding"])["rms"] / size
+    result["embedding_rms"] = difference(embedding, outputs["between.embedding"])["rms"] / size
     return result
 
 
@@ -201,7 +211,7 @@ def _detections(run: LoadedRun, heard: Heard, desktop: pd.DataFrame, device: pd.
     return {
         "n_candidates": [len(desktop), len(device)],
         "n_detections": [len(table) for table in kept],
-        "same_detections": _shared(*kept),
+        "same_detections": shared(*kept),
         "labels": {label: {key: [row.get(key) for row in pair] for key in keys} for label, pair in rows.items()},
     }
 
@@ -210,7 +220,7 @@ def _above(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame
     return table[table["score"].to_numpy(float) >= table["label"].map(dict(thresholds)).to_numpy(float)]
 
 
-def _shared(desktop: pd.DataFrame, device: pd.DataFrame) -> float:
+def shared(desktop: pd.DataFrame, device: pd.DataFrame) -> float:
     """The share of all detections that both have, with the same label and box."""
     keys: list[set[Any]] = []
     for table in (desktop, device):
@@ -220,7 +230,10 @@ def _shared(desktop: pd.DataFrame, device: pd.DataFrame) -> float:
     return len(keys[0] & keys[1]) / len(either) if either else 1.0
 
 
-def _failures(report: Mapping[str, Any], tolerances: Tolerances) -> list[str]:
+def failures(
+    report: Mapping[str, Any], tolerances: Tolerances, fallen: Callable[[str, Mapping[str, Any], Tolerances], list[str]]
+) -> list[str]:
+    """Every tolerance that a report exceeds; ``fallen`` says it of one label's figures."""
     found = []
 
     def least(name: str, value: float, bound: float) -> None:
@@ -238,11 +251,17 @@ def _failures(report: Mapping[str, Any], tolerances: Tolerances) -> list[str]:
     most("the network's greatest error", network["max"], tolerances.network_max)
     most("the network's rms error", network["rms"], tolerances.network_rms)
     least("the network's agreement", network["agreement"], tolerances.agreement)
+    if "frames" in report[DEFAULT]:
+        most("the frames' rms error", report[DEFAULT]["frames"]["rms"], tolerances.network_rms)
     if report["trees"] is not None:
         least("the share of exact margins", report["trees"]["exact_margins"], 1.0)
         most("the trees' greatest error", report["trees"]["max"], tolerances.trees)
+    means = (report["detections"] or {}).get("cmap", [None, None])
+    if None not in means:
+        few = sum(row["n"] for row in report["detections"]["labels"].values())
+        least("the mean AP over classes", means[1], means[0] - max(tolerances.ap, _DETECTIONS / max(few, 1)))
     for label, row in (report["detections"] or {"labels": {}})["labels"].items():
-        found += _fallen(label, row, tolerances)
+        found += fallen(label, row, tolerances)
     return found
 
 

@@ -7,23 +7,25 @@ from typing import Any
 
 from ecotf.errors import ConfigError
 from ecotf.export.birdnet_go import birdnet_go
-from ecotf.export.facts import detector_facts
+from ecotf.export.clip_stages import clip_stages
+from ecotf.export.facts import clip_facts, detector_facts
 from ecotf.export.scores import score_stages
 from ecotf.export.settings import ExportSettings
 from ecotf.export.sound import middle_stage, spectrogram_stage, strongest_stage
 from ecotf.export.stages import DEFAULT, ExportPlan, Signature
+from ecotf.models.clip_model import ClipModel
 from ecotf.models.detector import Detector
-from ecotf.recipe import Recipe
+from ecotf.recipe import ClipRecipe, Recipe
 
 
-def make_plan(model: Any, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+def make_plan(model: Any, recipe: Recipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
     """The plan of a run's model, in the profile that is asked for."""
     plan = plan_of(model, recipe, settings)
     return birdnet_go(plan, settings) if settings.profile == "birdnet-go" else plan
 
 
 @singledispatch
-def plan_of(model: Any, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+def plan_of(model: Any, recipe: Recipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
     """The stages of a run's model."""
     raise ConfigError(f"a {type(model).__name__} has no form on a device yet")
 
@@ -55,3 +57,14 @@ def _(model: Detector, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
         "score": Signature(names, outputs),
     }
     return ExportPlan("pulses", (frames, strongest, *scoring), signatures, facts)
+
+
+@plan_of.register
+def _(model: ClipModel, recipe: ClipRecipe, settings: ExportSettings) -> ExportPlan:
+    """Rows of some seconds: the recorder gives the window around each, and asks for its scores."""
+    stages = clip_stages(model, recipe.inference_network, recipe.inference, settings)
+    facts = clip_facts(model, recipe, stages)
+    wanted = {"scores": True, "frames": facts["window"]["frames"] > 0, "embedding": settings.embedding}
+    outputs = tuple(name for name, is_wanted in wanted.items() if is_wanted)
+    signature = Signature(tuple(stage.name for stage in stages), outputs)
+    return ExportPlan("clips", stages, {DEFAULT: signature}, facts)

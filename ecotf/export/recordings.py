@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ecotf.audio.recording import ChannelChoice, channels_to_read, open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_recording
@@ -17,7 +21,7 @@ from ecotf.config import validate
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
-from ecotf.recipe import Recipe
+from ecotf.recipe import ClipRecipe, Recipe
 
 _SIMULATED = 6
 _SIMULATED_S = 4.0
@@ -84,7 +88,9 @@ class RunRecordings:
         A folder to look in for files that are not where the manifest says.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, data: Path | None = None, elsewhere: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, recipe: Recipe | ClipRecipe, data: Path | None = None, elsewhere: Path | None = None
+    ) -> None:
         self._channel: ChannelChoice = recipe.data.channel  # type: ignore[assignment]
         self._high_hz = recipe.front_end.high_hz
         self._places = _places(elsewhere)
@@ -104,7 +110,13 @@ class RunRecordings:
         return found
 
     def sounds(
-        self, paths: dict[str, Path], seconds: float, *, only: int | None = None, as_rate: int | None = None
+        self,
+        paths: dict[str, Path],
+        seconds: float,
+        *,
+        only: int | None = None,
+        as_rate: int | None = None,
+        each: float = math.inf,
     ) -> Iterator[Sound]:
         """Read recordings until they are ``seconds`` long together.
 
@@ -114,6 +126,8 @@ class RunRecordings:
             Leave out those at another rate.
         as_rate
             Resample to this rate; what carries less than the front end's band is left out.
+        each
+            At most so many seconds of a recording.
         """
         for name, path in paths.items():
             if seconds <= 0:
@@ -124,22 +138,23 @@ class RunRecordings:
                 if (only is not None and rate != only) or rate < 2 * self._high_hz:
                     continue
                 channel = channels_to_read(recording, self._channel)[0]
-                until = min(seconds, recording.duration_s)
+                until = min(seconds, each, recording.duration_s)
                 samples = recording.read(0.0, until, channel=channel, sample_rate=as_rate)
+                if as_rate is not None and as_rate != rate:
+                    samples = _as_recorded(samples)
             except RecordingError:
                 continue
             seconds -= until
             yield Sound(name, as_rate or rate, samples)
 
-    def highest_rate(self) -> int | None:
-        """The highest rate among the training recordings; None where none is found."""
-        rates = []
+    def usual_rate(self) -> int | None:
+        """The rate of most training recordings, of several the highest; None where no recording is found."""
+        rates: Counter[int] = Counter()
         for name, path in self.paths("train").items():
-            try:
-                rates.append(open_recording(path, time_expansion=self.manifest.time_expansion_of(name)).sample_rate)
-            except RecordingError:
-                continue
-        return max(rates, default=None)
+            with contextlib.suppress(RecordingError):
+                recording = open_recording(path, time_expansion=self.manifest.time_expansion_of(name))
+                rates[recording.sample_rate] += 1
+        return max(rates, key=lambda rate: (rates[rate], rate), default=None)
 
     def to_compare(self, rate: int, seconds: float) -> Heard | None:
         """Test recordings at ``rate``, or else validation ones, or else such resampled; None where there are none."""
@@ -156,6 +171,11 @@ class RunRecordings:
         ends = {sound.name: sound.duration_s for sound in sounds}
         table = self.manifest.table
         return table[table["start_s"] < table["recording"].map(ends)].reset_index(drop=True)
+
+
+def _as_recorded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Resampled sound as a recorder would have it: in steps of 16 bits."""
+    return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.float32) / np.float32(32768)
 
 
 def simulated(rate: int, n: int = _SIMULATED, seconds: float = _SIMULATED_S, seed: int = 20) -> Heard:
@@ -194,7 +214,7 @@ def _manifest(folder: Path) -> Manifest:
     return read_manifest(path)
 
 
-def _split_as_trained(manifest: Manifest, folder: Path, recipe: Recipe) -> Manifest:
+def _split_as_trained(manifest: Manifest, folder: Path, recipe: Recipe | ClipRecipe) -> Manifest:
     """The same split as in training, which leaves out what could not be read and draws with the recipe's seed."""
     problems = folder / "problems.csv"
     if problems.is_file():

@@ -73,6 +73,13 @@ def name_of(tensor: Any) -> str:
     return tensor.name.decode() if isinstance(tensor.name, bytes) else str(tensor.name)
 
 
+def tensor_map(name: str, index: int) -> Any:
+    """An input or output of a signature."""
+    entry = schema().TensorMapT()
+    entry.name, entry.tensorIndex = name.encode(), index
+    return entry
+
+
 _ITEM_BYTES = {"FLOAT32": 4, "FLOAT16": 2, "INT32": 4, "UINT8": 1, "INT64": 8, "BOOL": 1, "INT16": 2, "COMPLEX64": 8,
                "INT8": 1, "FLOAT64": 8, "COMPLEX128": 16, "UINT64": 8, "UINT32": 4, "UINT16": 2}  # fmt: skip
 

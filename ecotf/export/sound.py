@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from ecotf.export.pulse_graph import strongest_function, window_function
 from ecotf.export.stages import Stage, TensorKind
+from ecotf.features.configs import MelSpectrogramConfig
 from ecotf.features.pulses import PulseConfig
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
 from ecotf.pipelines.windows import WindowsConfig
 
 SoundType = Literal["int16", "float32"]
+AnyConfig = TypeVar("AnyConfig", BandSpectrogramConfig, MelSpectrogramConfig)
 
 # 128 ms at 384 kHz: long enough that calling the runtime costs little, short enough for a small board's caches.
 CHUNK_FRAMES = 256
 
 
-def raw_config(config: BandSpectrogramConfig) -> BandSpectrogramConfig:
+def raw_config(config: AnyConfig) -> AnyConfig:
     """The same spectrogram, scaled, but neither denoised nor smoothed: what depends on nothing around a frame."""
     return config.model_copy(update={"denoise": "none", "smooth_sigma": 0.0})
 
@@ -79,7 +81,7 @@ def middle_samples(made: BandSpectrogram, windows: WindowsConfig) -> int:
     return max(round(windows.width_s * made.sample_rate), samples_of(made, made.block_frames))
 
 
-def spectrogram_function(config: BandSpectrogramConfig, rate: int) -> Callable[[Any], Any]:
+def spectrogram_function(config: BandSpectrogramConfig | MelSpectrogramConfig, rate: int) -> Callable[[Any], Any]:
     """Sound [1, n] of either type to a spectrogram [1, frames, rows]."""
     import tensorflow as tf
 

@@ -56,14 +56,15 @@ class ExportPlan:
     Attributes
     ----------
     kind
-        ``pulses``: the recorder finds pulses itself. ``windows``: scores of a window of sound.
+        ``pulses``: the recorder finds pulses itself. ``clips``: it goes from row to row. ``windows``: scores of a
+        window of sound, and no recorder of ecotf's runs it.
     signatures
         The first is what programs run that know of none.
     facts
         What ``model.json`` says of it, resolved for the sample rate.
     """
 
-    kind: Literal["pulses", "windows"]
+    kind: Literal["pulses", "windows", "clips"]
     stages: tuple[Stage, ...]
     signatures: Mapping[str, Signature]
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -75,18 +75,17 @@ def _run(interpreter: Any, signature: str, given: dict[str, np.ndarray], ms: dic
 
 
 def _intermediate(request: dict[str, Any], given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What passes between the stages, by the name of the tensors; the runtime keeps it when it is asked to."""
+    """What passes between the stages, by the name of the tensors: outputs of a copy of the file."""
     from ecotf.export.runtime import open_interpreter
 
     wanted = request["intermediate"]
-    interpreter = open_interpreter(request["model"], experimental_preserve_all_tensors=True)
-    runner = interpreter.get_signature_runner(wanted["signature"])
+    runner = open_interpreter(wanted["model"]).get_signature_runner(wanted["signature"])
     names = list(runner.get_input_details())
     results: dict[str, list[np.ndarray]] = {}
     for at in range(wanted["n"]):
-        runner(**{name: given[f"{wanted['signature']}.{name}"][at : at + 1] for name in names})
-        for name, index in wanted["tensors"].items():
-            results.setdefault(f"between.{name}", []).append(interpreter.get_tensor(index, wanted["subgraph"]))
+        outputs = runner(**{name: given[f"{wanted['signature']}.{name}"][at : at + 1] for name in names})
+        for name in wanted["tensors"]:
+            results.setdefault(f"between.{name}", []).append(outputs[name])
     return {name: np.concatenate(values) for name, values in results.items()}
 
 

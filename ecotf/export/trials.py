@@ -15,12 +15,11 @@ from ecotf.errors import ConfigError
 from ecotf.export.converter import run_module
 from ecotf.export.examples import Examples, samples_for
 from ecotf.export.recordings import Heard
-from ecotf.export.schema import name_of, read_model
+from ecotf.export.schema import model_bytes, name_of, read_model, tensor_map
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages import DEFAULT
-from ecotf.inference.load import LoadedRun
 
-_BETWEEN = ("embedding", "answers", "margins", "scores")
+_BETWEEN = ("embedding", "answers", "margins", "scores", "image")
 _BETWEEN_WINDOWS = 96
 
 
@@ -40,7 +39,7 @@ class Trial:
 
 
 def try_file(
-    run: LoadedRun,
+    run_values: Mapping[str, Any],
     flatbuffer: bytes,
     values: Mapping[str, Any],
     settings: ExportSettings,
@@ -52,6 +51,10 @@ def try_file(
 
     Parameters
     ----------
+    run_values
+        What the trial has to know of the run.
+    values
+        What ``model.json`` will say.
     folder
         An existing folder for what passes between the processes.
 
@@ -63,17 +66,17 @@ def try_file(
     model = folder / "model.tflite"
     model.write_bytes(flatbuffer)
     arrays = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}
-    arrays |= {f"recording.{number}": samples_for(settings, sound) for number, sound in enumerate(heard.sounds)}
+    if values["kind"] == "pulses":
+        arrays |= {f"recording.{number}": samples_for(settings, sound) for number, sound in enumerate(heard.sounds)}
     np.savez(folder / "inputs.npz", **arrays)
     request = {
         "model": str(model),
         "folder": str(folder),
         "inputs": str(folder / "inputs.npz"),
         "values": dict(values),
-        "front_end": run.recipe.front_end.model_dump(),
-        "windows": run.recipe.windows.model_dump(),
+        **run_values,
         "recordings": [sound.name for sound in heard.sounds],
-        "intermediate": _intermediate(flatbuffer, examples),
+        "intermediate": _intermediate(flatbuffer, examples, folder),
     }
     (folder / "trial_request.json").write_text(json.dumps(request), encoding="utf-8")
     run_module("ecotf.export.trial", folder / "trial_request.json")
@@ -103,20 +106,23 @@ def _facts(folder: Path) -> dict[str, Any]:
     return dict(facts)
 
 
-def _intermediate(flatbuffer: bytes, examples: Examples) -> dict[str, Any]:
-    """Where the tensors are that pass between stages."""
+def _intermediate(flatbuffer: bytes, examples: Examples, folder: Path) -> dict[str, Any]:
+    """A copy of the file whose signature also gives what passes between stages, which the runtime else overwrites."""
     model = read_model(flatbuffer, "model")
-    subgraphs = {entry.signatureKey.decode(): entry.subgraphIndex for entry in model.signatureDefs}
-    signature = "score" if "score" in subgraphs else DEFAULT
-    tensors = model.subgraphs[subgraphs[signature]].tensors
-    places = {name_of(tensor): index for index, tensor in enumerate(tensors)}
-    first = next(array for name, array in examples.inputs.items() if name.startswith(f"{signature}."))
-    return {
-        "signature": signature,
-        "subgraph": subgraphs[signature],
-        "n": min(_BETWEEN_WINDOWS, len(first)),
-        "tensors": {name: places[name] for name in _BETWEEN if name in places},
-    }
+    signatures = {entry.signatureKey.decode(): entry for entry in model.signatureDefs}
+    name = "score" if "score" in signatures else DEFAULT
+    graph = model.subgraphs[signatures[name].subgraphIndex]
+    places = {name_of(tensor): index for index, tensor in enumerate(graph.tensors)}
+    names = [between for between in _BETWEEN if between in places]
+    there = {end.name.decode() for end in signatures[name].outputs}
+    for between in names:
+        if between not in there:
+            graph.outputs = [*graph.outputs, places[between]]
+            signatures[name].outputs.append(tensor_map(between, places[between]))
+    (folder / "between.tflite").write_bytes(model_bytes(model))
+    first = next(array for key, array in examples.inputs.items() if key.startswith(f"{name}."))
+    n = min(_BETWEEN_WINDOWS, len(first))
+    return {"model": str(folder / "between.tflite"), "signature": name, "n": n, "tensors": names}
 
 
 def _one_line(message: str) -> str:

@@ -81,13 +81,18 @@ class SpectrogramLayer(keras.layers.Layer):
     def _frames(self, sound: Any, n_samples: int, n_frames: int) -> Any:
         """[batch, n_frames, n_window]: rows of a hop each, as many side by side as a window needs."""
         made = self._made
-        if made.edge and self.spectrogram_config.padding == "reflect":
+        if 0 < made.edge < n_samples and self.spectrogram_config.padding == "reflect":
+            edge = made.edge
+            before, after = tf.reverse(sound[:, 1 : edge + 1], [1]), tf.reverse(sound[:, -edge - 1 : -1], [1])
+            sound = tf.concat([before, sound, after], axis=1)
+        elif made.edge and self.spectrogram_config.padding == "reflect":  # mirrored more than once
             sound = tf.gather(sound, _mirrored(n_samples, made.edge), axis=1)
         elif made.edge:
             sound = tf.pad(sound, [[0, 0], [made.edge, made.edge]])
         hops = -(-made.n_window // made.hop)
         n_rows = n_frames + hops - 1
-        sound = sound[:, : n_rows * made.hop]
+        if sound.shape[1] > n_rows * made.hop:  # TFLite's fast kernels take no graph that slices beyond the end
+            sound = sound[:, : n_rows * made.hop]
         if sound.shape[1] < n_rows * made.hop:
             sound = tf.pad(sound, [[0, 0], [0, n_rows * made.hop - sound.shape[1]]])
         rows = tf.reshape(sound, [-1, n_rows, made.hop])

@@ -23,7 +23,7 @@ from ecotf.recipe import ClipRecipe, parse_recipe
 from ecotf.runs import RunFolder
 
 _BLOCK_S = 10.0
-_SHORTEST_S = 0.1
+SHORTEST_S = 0.1
 _STEP = 0.05
 
 
@@ -110,7 +110,8 @@ class ClipEnsemble:
                 lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
                 yield block
 
-        for window in row_windows(sound(), round(self.row_s * rate), margin):
+        ends = self.runs[0].recipe.inference.ends
+        for window in row_windows(sound(), round(self.row_s * rate), margin, ends):
             for collector in collectors:
                 collector.push(window)
         answers = [collector.finish() for collector in collectors]
@@ -123,9 +124,10 @@ class ClipEnsemble:
         """What reaches its threshold: rows, or events."""
         first = self.runs[0]
         band = first.recipe.front_end.low_hz, first.recipe.front_end.high_hz
-        if self.reports_events and rows.scores.frames is not None:
+        scores = rows.scores.until(duration_s)
+        if self.reports_events and scores.frames is not None:
             found = find_events(
-                expit(rows.scores.frames.astype(np.float64)), rows.scores.frame_times, rows.scores.frame_s,
+                expit(scores.frames.astype(np.float64)), scores.frame_times, scores.frame_s,
                 first.model.classes, band, first.recipe.inference.events,
             )  # fmt: skip
             found = found.assign(end_s=np.minimum(found["end_s"], duration_s))
@@ -147,9 +149,9 @@ class ClipEnsemble:
 
 def check_length(recording: Recording) -> None:
     """Refuse a recording in which nothing could be heard; raises `RecordingError`."""
-    if recording.duration_s < _SHORTEST_S:
+    if recording.duration_s < SHORTEST_S:
         raise RecordingError(
-            f"{recording.duration_s * 1000:.1f} ms long; at least {_SHORTEST_S * 1000:.0f} ms are needed", "short"
+            f"{recording.duration_s * 1000:.1f} ms long; at least {SHORTEST_S * 1000:.0f} ms are needed", "short"
         )
 
 
@@ -168,13 +170,15 @@ def join_runs(runs: Sequence[ClipRun], weights: Sequence[float] | None = None) -
     """
     first = runs[0].recipe
     for run in runs[1:]:
+        own = run.recipe
         for name, mine, theirs in (
-            ("inference.row_s", first.inference.row_s, run.recipe.inference.row_s),
-            ("sample_rate", first.sample_rate, run.recipe.sample_rate),
+            ("inference.row_s", f"{first.inference.row_s:g}", f"{own.inference.row_s:g}"),
+            ("sample_rate", f"{first.sample_rate:g}", f"{own.sample_rate:g}"),
+            ("inference.ends", first.inference.ends, own.inference.ends),
         ):
             if mine != theirs:
                 raise ConfigError(
-                    f"{run.path}: {name} is {theirs:g}, and {mine:g} in {runs[0].path}; runs that answer together "
+                    f"{run.path}: {name} is {theirs}, and {mine} in {runs[0].path}; runs that answer together "
                     "have the same"
                 )
     chosen = [1.0] * len(runs) if weights is None else list(weights)

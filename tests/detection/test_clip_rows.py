@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecotf.config import validate
-from ecotf.detection.clip_rows import RowsConfig, row_windows
+from ecotf.detection.clip_rows import RowsConfig, RowScores, row_windows
 from ecotf.detection.frame_events import FrameEventsConfig, find_events
 from ecotf.errors import ConfigError
 
@@ -24,6 +24,28 @@ def test_windows_are_cut_as_from_the_whole(n, block, margin):
     whole = np.concatenate([np.zeros(margin), sound, np.zeros(margin + 20)])
     for i, window in enumerate(found):
         np.testing.assert_array_equal(window, whole[10 * i : 10 * i + 10 + 2 * margin])
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 41, 100, 203])
+@pytest.mark.parametrize("block", [3, 64, 500])
+@pytest.mark.parametrize("margin", [0, 5, 25])
+def test_sound_is_repeated_beyond_the_ends(n, block, margin):
+    sound = np.arange(1, n + 1, dtype=np.float32)
+    found = list(row_windows([sound[i : i + block] for i in range(0, n, block)], 10, margin, "repeat"))
+    near = min(n, margin + 10), min(n, 2 * margin + 10)
+    before = np.tile(sound[: near[0]], 60)[-margin:] if margin else []
+    whole = np.concatenate([before, sound, np.tile(sound[-near[1] :], 100)])
+    assert len(found) == max(1, -(-n // 10))
+    for i, window in enumerate(found):
+        np.testing.assert_array_equal(window, whole[10 * i : 10 * i + 10 + 2 * margin])
+
+
+def test_frames_beyond_the_end_are_dropped():
+    frames, times = np.arange(6, dtype=np.float32)[:, None], np.arange(6) + 0.5
+    scores = RowScores(np.zeros((2, 1), np.float32), frames, times, 1.0)
+    assert scores.until(3.2).frames.ravel().tolist() == [0, 1, 2] and len(scores.until(3.2).rows) == 2
+    assert len(scores.until(0.1).frame_times) == 1 and len(scores.until(9.0).frame_times) == 6
+    assert RowScores(np.zeros((1, 1), np.float32), None, np.empty(0), 0.0).until(1.0).frames is None
 
 
 def test_what_a_resampler_leaves_over_is_no_row():
@@ -44,6 +66,14 @@ def test_an_event_is_where_the_score_is():
     assert event.start_s == pytest.approx(2.0, abs=0.11) and event.end_s == pytest.approx(3.0, abs=0.11)
     assert rows["b", 0.9].start_s == 0.0 and rows["b", 0.9].end_s == pytest.approx(0.3, abs=0.11)
     assert (found["low_hz"] == 100).all() and (found["high_hz"] == 200).all()
+
+
+def test_events_keep_their_time_where_rows_are_no_whole_number_of_frames():
+    times = np.concatenate([row * 2.0 + 0.06 + 0.16 * np.arange(13) for row in range(20)])  # 13 frames in 2 s
+    p = np.where(np.abs(times - 35.0) < 0.3, 0.9, 0.01)[:, None]
+    found = find_events(p, times, 0.16, ["a"], (0.0, 1.0), EVENTS)
+    best = found.loc[found["score"].idxmax()]
+    assert (best["start_s"] + best["end_s"]) / 2 == pytest.approx(35.0, abs=0.1)
 
 
 def test_ripples_of_one_event_are_one():

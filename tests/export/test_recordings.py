@@ -45,14 +45,27 @@ def test_another_rate_is_resampled_and_said(field):
     heard = RunRecordings(field.path, field.recipe).to_compare(384_000, 1.0)
     assert heard.source == "test recordings of the run resampled to 384000 Hz"
     assert heard.sounds[0].rate == 384_000 and heard.sounds[0].duration_s == pytest.approx(0.9, abs=1e-4)
+    np.testing.assert_array_equal(heard.sounds[0].samples, heard.sounds[0].pcm / np.float32(32768))
+
+
+def test_the_rate_of_most_training_recordings(field, moved, sounds, tmp_path):
+    folder = Path(shutil.copytree(sounds.parent, tmp_path / "mixed"))
+    manifest = read_manifest(folder / sounds.name)
+    splits = dict.fromkeys(manifest.recordings, "train")
+    write_manifest(manifest.with_splits(splits), moved / "manifest.csv")
+    recordings = RunRecordings(moved, field.recipe)
+    for number, usual in ((0, RATE), (1, RATE), (2, 500_000)):  # three of six at either rate: the higher one
+        path = folder / f"night_{number:03d}.wav"
+        soundfile.write(path, soundfile.read(path, dtype="int16")[0], 500_000)
+        assert recordings.usual_rate() == usual
 
 
 def test_recordings_that_have_moved(field, moved, sounds):
     assert RunRecordings(moved, field.recipe).to_compare(RATE, 5.0) is None
-    assert RunRecordings(moved, field.recipe).highest_rate() is None
+    assert RunRecordings(moved, field.recipe).usual_rate() is None
     found = RunRecordings(moved, field.recipe, elsewhere=sounds.parent)
     assert len(found.to_compare(RATE, 5.0).sounds) == 2
-    assert found.highest_rate() == RATE
+    assert found.usual_rate() == RATE
     with pytest.raises(DataError, match="no such folder; --recordings takes the folder"):
         RunRecordings(moved, field.recipe, elsewhere=sounds)
 
@@ -80,7 +93,7 @@ def test_another_manifest_is_compared_on_as_a_whole(field, sounds, tmp_path):
 def test_calibration_names_the_training_recordings(field, moved):
     calibration = calibration_windows(field, RunRecordings(field.path, field.recipe))
     assert sorted(Path(name).name for name in calibration.recordings) == ["night_000.wav", "night_001.wav"]
-    assert calibration.windows.shape[1:] == field.detector.networks[0].model.input_shape[1:]
+    assert calibration.inputs["window"].shape[1:] == field.detector.networks[0].model.input_shape[1:]
     with pytest.raises(ConfigError, match=r"calibrated with the run's training recordings.*--recordings FOLDER"):
         calibration_windows(field, RunRecordings(moved, field.recipe))
 

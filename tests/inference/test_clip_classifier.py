@@ -117,6 +117,9 @@ def test_runs_that_do_not_go_together(runs, night, tmp_path):
     one, two, rows, _ = (load_clip_run(path) for path in runs)
     with pytest.raises(ConfigError, match=r"inference.row_s is 2, and 1"):
         join_runs([one, rows])
+    silent = load_clip_run(make_run(tmp_path, ["owl"], "inference.ends=silence"))
+    with pytest.raises(ConfigError, match=r"inference.ends is silence, and repeat"):
+        join_runs([one, silent])
     with pytest.raises(ConfigError, match="none below 0"):
         join_runs([one, two], [1.0, -1.0])
     with pytest.raises(ConfigError, match="no validation rows"):

@@ -114,7 +114,7 @@ def change(facts: dict, place: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "reason"),
     [("format", 2, "of format 2; this recorder reads format 1"),
-     ("kind", "windows", "of kind 'windows'; this recorder runs kind 'pulses'"),
+     ("kind", "windows", "of kind 'windows'; this recorder runs kinds 'pulses' and 'clips'"),
      ("front_end.hop", None, "lacks 'hop'"), ("front_end.denoise", "magic", "denoise = 'magic'; allowed: none, mean"),
      ("front_end.chunk_samples", 5, "chunk_samples is not"), ("input", "int8", "input = 'int8'; allowed: int16"),
      ("front_end.frequencies_hz", [1.0], "228 rows and 1 frequencies_hz"),

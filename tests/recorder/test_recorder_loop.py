@@ -84,7 +84,7 @@ def assembled(tmp_path, field_model):
         wishes = wishes_of(config, field_model.facts)
         times = times or ListeningTimes([], math.nan, math.nan)
         source = source(journal) if callable(source) else source
-        parts = Parts(field_model, source, journal, times, wishes, room_for(wishes, RATE), room, clips)
+        parts = Parts(field_model, source, journal, times, wishes, room_for(wishes, RATE, 3.0), room, clips)
         return Recorder(config, parts, clock, Health(config.state / "health.json"), ServiceManager())
 
     return make

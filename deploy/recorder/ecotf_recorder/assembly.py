@@ -10,6 +10,7 @@ from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.facts import ModelFacts
 from ecotf_recorder.files import disk_is_full
 from ecotf_recorder.model import DeviceModel
+from ecotf_recorder.scoring.opening import latency_s
 from ecotf_recorder.sources.events import Source
 from ecotf_recorder.sources.microphone import Microphone
 from ecotf_recorder.sources.standard_input import StandardInput
@@ -52,7 +53,7 @@ def assemble(config: Config, clock: Clock) -> Parts:
         clips = ClipKeeper(room, journal.database, clock, facts.sample_rate_hz, _notes(config, model))
     site, schedule = config.site, config.schedule
     times = ListeningTimes(schedule.windows, site.latitude, site.longitude, schedule.record_s, schedule.every_s)
-    recent = room_for(wishes, facts.sample_rate_hz if clips is not None else 0)
+    recent = room_for(wishes, facts.sample_rate_hz if clips is not None else 0, latency_s(facts))
     return Parts(model, _source(config, model, journal), journal, times, wishes, recent, room, clips)
 
 

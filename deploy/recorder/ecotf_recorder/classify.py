@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
 
 from ecotf_recorder.audio.wav import open_wav
 from ecotf_recorder.errors import RecorderError, SoundError
+from ecotf_recorder.facts import ClipFacts
 from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full
-from ecotf_recorder.scoring.front_end import Model
-from ecotf_recorder.scoring.stream import Detection, DetectionStream
+from ecotf_recorder.scoring.opening import open_stream
+from ecotf_recorder.scoring.stream import Detection
 
 COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
 LEDGER_COLUMNS = ("recording", "status", "reason", "duration_s", "n_detections", "seconds_used")
@@ -33,7 +36,7 @@ class Outcome:
 
 
 def classify(
-    model: Model,
+    model: Any,
     recordings: Sequence[str],
     output: Path,
     channel: int | None = None,
@@ -85,7 +88,7 @@ def _table(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def classify_one(model: Model, path: Path, channel: int | None = None, time_expansion: float | None = None) -> Outcome:
+def classify_one(model: Any, path: Path, channel: int | None = None, time_expansion: float | None = None) -> Outcome:
     """The detections of one WAV file, or the reason why there are none. Memory does not grow with the recording."""
     duration_s = 0.0
     try:
@@ -93,9 +96,12 @@ def classify_one(model: Model, path: Path, channel: int | None = None, time_expa
         duration_s = wav.duration_s
         check_rate(wav.sample_rate, model.facts.sample_rate_hz)
         if duration_s < model.facts.window_s:
-            reason = f"{duration_s * 1000:.1f} ms long; one window of the model is {model.facts.window_s * 1000:.1f} ms"
-            raise SoundError(reason, "short")
-        stream = DetectionStream(model)
+            least_ms = model.facts.window_s * 1000
+            why = f"one window of the model is {least_ms:.1f} ms"
+            if isinstance(model.facts, ClipFacts):
+                why = f"at least {least_ms:.0f} ms are needed"
+            raise SoundError(f"{duration_s * 1000:.1f} ms long; {why}", "short")
+        stream = open_stream(model)
         found = [one for block in wav.blocks(channel) for one in stream.push(block)] + stream.finish()
     except SoundError as error:
         return Outcome(error.status, str(error), duration_s, [])
@@ -115,7 +121,7 @@ def check_rate(sample_rate: int, wanted: int) -> None:
 
 def cells(one: Detection) -> list[object]:
     """A detection as the desktop writes it: microseconds, tenths of a hertz, four decimals of score."""
-    return [
-        round(one.start_s, 6), round(one.end_s, 6), round(one.low_hz, 1), round(one.high_hz, 1), one.label,
-        round(one.score, 4),
-    ]  # fmt: skip
+    numbers = ((one.start_s, 6), (one.end_s, 6), (one.low_hz, 1), (one.high_hz, 1), (one.score, 4))
+    # numpy's way of rounding what lies half way, which is the desktop's, and not Python's
+    start_s, end_s, low_hz, high_hz, score = (float(np.round(number, decimals)) for number, decimals in numbers)
+    return [start_s, end_s, low_hz, high_hz, one.label, score]

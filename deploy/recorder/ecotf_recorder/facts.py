@@ -63,7 +63,7 @@ class DetectionFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Everything that a recorder needs to know of a model.
+    """What a recorder needs to know of every model.
 
     Attributes
     ----------
@@ -82,16 +82,72 @@ class ModelFacts:
     species: tuple[str, ...]
     thresholds: dict[str, float]
     unnamed: bool
+    window_s: float
+
+
+@dataclass(frozen=True)
+class PulseFacts(ModelFacts):
+    """A model that is asked about pulses (kind ``pulses``)."""
+
     cascade: bool
     measures: bool
-    window_s: float
     front_end: FrontEndFacts
     pulses: PulseSettings
     windows: WindowSettings
     detection: DetectionFacts
 
+    @property
+    def block_s(self) -> float:
+        """What is denoised at once."""
+        return self.front_end.block_frames * self.front_end.hop_s
 
-def read_facts(text: str | bytes) -> ModelFacts:
+
+@dataclass(frozen=True)
+class EventFacts:
+    """How events are found in the scores of frames, as on the desktop."""
+
+    smooth_s: float
+    floor: float
+    gap_s: float
+    edge: float
+
+
+@dataclass(frozen=True)
+class ClipFacts(ModelFacts):
+    """A model that scores rows of some seconds (kind ``clips``).
+
+    Attributes
+    ----------
+    samples, row_samples, margin_samples
+        What the signature takes; a row; and what it sees on either side of the row.
+    repeats
+        Whether beyond the ends of a recording its sound is heard again, in place of silence.
+    frame_times_s
+        Middles of a row's frames, from its start; empty where the model gives none.
+    frame_s
+        From one frame to the next.
+    reports_events
+        Whether detections are events in place of rows.
+    """
+
+    samples: int
+    row_samples: int
+    margin_samples: int
+    row_s: float
+    repeats: bool
+    frame_times_s: NDArray[np.float64]
+    frame_s: float
+    band_hz: tuple[float, float]
+    reports_events: bool
+    events: EventFacts
+
+    @property
+    def block_s(self) -> float:
+        """What is scored at once."""
+        return self.row_s
+
+
+def read_facts(text: str | bytes) -> PulseFacts | ClipFacts:
     """Read ``model.json``.
 
     Raises
@@ -106,17 +162,18 @@ def read_facts(text: str | bytes) -> ModelFacts:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         found = facts.get("format") if isinstance(facts, dict) else None
         raise ModelError(f"its model.json is of format {found}; this recorder reads format {FORMAT}")
-    if facts.get("kind") != "pulses":
-        raise ModelError(f"it is a model of kind {facts.get('kind')!r}; this recorder runs kind 'pulses'")
+    kind = facts.get("kind")
+    if kind not in ("pulses", "clips"):
+        raise ModelError(f"it is a model of kind {kind!r}; this recorder runs kinds 'pulses' and 'clips'")
     try:
-        return _facts(facts)
+        return _pulse_facts(facts) if kind == "pulses" else _clip_facts(facts)
     except KeyError as error:
         raise ModelError(f"its model.json lacks {error}") from None
     except (TypeError, ValueError) as error:
         raise ModelError(f"its model.json cannot be used ({error})") from None
 
 
-def _facts(facts: Mapping[str, Any]) -> ModelFacts:
+def _pulse_facts(facts: Mapping[str, Any]) -> PulseFacts:
     front_end, windows = _front_end(facts["front_end"]), facts["windows"]
     at = facts["detection"]["scoring"]
     detection = DetectionFacts(
@@ -129,24 +186,60 @@ def _facts(facts: Mapping[str, Any]) -> ModelFacts:
     )
     made = WindowSettings.read(windows)
     _one_of(made.resize, RESIZE, "windows.resize")
-    return ModelFacts(
-        str(facts["name"]),
-        str(facts["run"]),
-        str(facts["precision"]),
-        str(facts["kind"]),
-        int(facts["sample_rate_hz"]),
-        _one_of(facts["input"], ("int16", "float32"), "input"),
-        tuple(map(str, facts["species"])),
-        {str(label): float(level) for label, level in facts["thresholds"].items()},
-        bool(facts["unnamed"]),
-        bool(facts["cascade"]),
-        bool(facts["measures"]),
-        float(windows.get("width_s", made.slices * front_end.hop_s)),
-        front_end,
-        PulseSettings.read(facts["pulses"]),
-        made,
-        detection,
+    return PulseFacts(
+        **_common(facts),
+        window_s=float(windows.get("width_s", made.slices * front_end.hop_s)),
+        cascade=bool(facts["cascade"]),
+        measures=bool(facts["measures"]),
+        front_end=front_end,
+        pulses=PulseSettings.read(facts["pulses"]),
+        windows=made,
+        detection=detection,
     )
+
+
+def _clip_facts(facts: Mapping[str, Any]) -> ClipFacts:
+    window, events = facts["window"], facts["events"]
+    samples, row, margin = (int(window[name]) for name in ("samples", "row_samples", "margin_samples"))
+    if row < 1 or margin < 0 or samples != row + 2 * margin:
+        raise ValueError("window.samples is not row_samples + 2 * margin_samples")
+    report = _one_of(facts["report"], ("rows", "events"), "report")
+    frame_times = np.asarray(window["frame_times_s"], np.float64)
+    if report == "events" and not len(frame_times):
+        raise ValueError("report = 'events' of a model that gives no frames")
+    low_hz, high_hz = facts["band_hz"]
+    made = ClipFacts(
+        **_common(facts),
+        samples=samples,
+        row_samples=row,
+        margin_samples=margin,
+        window_s=float(facts["shortest_s"]),
+        row_s=float(window["row_s"]),
+        repeats=_one_of(window["ends"], ("silence", "repeat"), "window.ends") == "repeat",
+        frame_times_s=frame_times,
+        frame_s=float(window["frame_s"]),
+        band_hz=(float(low_hz), float(high_hz)),
+        reports_events=report == "events",
+        events=EventFacts(*(float(events[name]) for name in EventFacts.__dataclass_fields__)),
+    )
+    absent = [name for name in made.species if name not in made.thresholds]
+    if absent:
+        raise ValueError(f"there is no threshold for {absent[0]!r}")
+    return made
+
+
+def _common(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": str(facts["name"]),
+        "run": str(facts["run"]),
+        "precision": str(facts["precision"]),
+        "kind": str(facts["kind"]),
+        "sample_rate_hz": int(facts["sample_rate_hz"]),
+        "takes": _one_of(facts["input"], ("int16", "float32"), "input"),
+        "species": tuple(map(str, facts["species"])),
+        "thresholds": {str(label): float(level) for label, level in facts["thresholds"].items()},
+        "unnamed": bool(facts["unnamed"]),
+    }
 
 
 def _front_end(facts: Mapping[str, Any]) -> FrontEndFacts:

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import ModelFacts, read_facts
+from ecotf_recorder.facts import ClipFacts, PulseFacts, read_facts
 from ecotf_recorder.runtime import open_interpreter
 
-_NEEDED = {"spectrogram": "sound", "score": "window"}
+_NEEDED = {
+    "pulses": {"spectrogram": ("sound", "frames"), "score": ("window", "scores")},
+    "clips": {"serving_default": ("sound", "scores")},
+}
 
 
 class DeviceModel:
@@ -31,7 +34,7 @@ class DeviceModel:
     Attributes
     ----------
     facts
-        What the file says about itself.
+        What the file says about itself: `PulseFacts` or `ClipFacts`.
     id
         The first 12 hexadecimal digits of the file's SHA-256, which is also the name of its release.
 
@@ -43,33 +46,42 @@ class DeviceModel:
 
     def __init__(self, path: str | Path, threads: int = 1) -> None:
         self.path = Path(path)
-        self.facts = describe(self.path)
+        self.facts: Any = describe(self.path)
         self.id = digest(self.path)[:12]
         interpreter, self.runtime = open_interpreter(self.path, threads)
         signatures = interpreter.get_signature_list()
-        for name, takes in _NEEDED.items():
-            if takes not in signatures.get(name, {}).get("inputs", ()):
-                raise ModelError(f"{self.path}: has no signature {name}({takes}); export it again")
+        needed = _NEEDED[self.facts.kind]
+        for name, (takes, gives) in needed.items():
+            signature = signatures.get(name, {})
+            if takes not in signature.get("inputs", ()) or gives not in signature.get("outputs", ()):
+                raise ModelError(f"{self.path}: has no signature {name}({takes}) -> {gives}; export it again")
         self._interpreter = interpreter  # the runners hold no reference that keeps it alive in every runtime
-        self._spectrogram = interpreter.get_signature_runner("spectrogram")
-        self._score = interpreter.get_signature_runner("score")
+        self._runners = {name: interpreter.get_signature_runner(name) for name in needed}
 
     def spectrogram(self, sound: NDArray[Any]) -> NDArray[np.float32]:
         """Scaled frames, float32 ``[chunk_frames, rows]``, of ``[chunk_samples]`` samples of type ``facts.takes``."""
-        return np.asarray(self._spectrogram(sound=sound[None])["frames"][0])
+        return np.asarray(self._runners["spectrogram"](sound=sound[None])["frames"][0])
 
     def score(self, window: NDArray[np.float32], measures: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Scores ``[1 + species]``, "not a call" first, of a window ``[1, columns, bands, 1]``."""
         if self.facts.measures:
-            return np.asarray(self._score(window=window, measures=measures)["scores"][0])
-        return np.asarray(self._score(window=window)["scores"][0])
+            return np.asarray(self._runners["score"](window=window, measures=measures)["scores"][0])
+        return np.asarray(self._runners["score"](window=window)["scores"][0])
+
+    def row(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """``scores`` ``[classes]`` of a row, and ``frames`` ``[t, classes]`` where the model gives them.
+
+        ``sound`` is the window around it, ``[samples]`` of type ``facts.takes``.
+        """
+        outputs = self._runners["serving_default"](sound=sound[None])
+        return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
     def run(self, signature: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Any signature of the file, as it is."""
         return dict(self._interpreter.get_signature_runner(signature)(**inputs))
 
 
-def describe(path: Path) -> ModelFacts:
+def describe(path: Path) -> PulseFacts | ClipFacts:
     """What a device model says about itself, without loading it into a runtime."""
     try:
         text = member(path, "model.json")

@@ -205,7 +205,6 @@ class Recorder:
     def _write_health(self, state: str, stopped: bool = False) -> None:
         parts, model = self._parts, self._parts.model.facts
         clips = parts.clips
-        block_s = model.front_end.block_frames * model.front_end.hop_s
         problems = [self._journal.problem, self._source.problem if self._on or not self._source.live else ""]
         problems += [clips.problem] if clips is not None else []
         if self._source.live and self._source.backlog_s > self._behind_s:
@@ -224,7 +223,7 @@ class Recorder:
             "gaps": self._gaps,
             "refused": self._refused,
             "last_refused": self._last_refused,
-            "blocks": int(self._seconds / block_s),
+            "blocks": int(self._seconds / model.block_s),
             "seconds": round(self._seconds, 1),
             "detections": self._journal.detections,
             "clips": clips.written if clips is not None else 0,

@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ecotf_recorder.scoring.front_end import Model
-from ecotf_recorder.scoring.stream import Detection, DetectionStream
+from ecotf_recorder.scoring.opening import open_stream
+from ecotf_recorder.scoring.stream import Detection
 from ecotf_recorder.sources.events import Began
 from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.journal import Journal
@@ -17,7 +17,6 @@ from ecotf_recorder.store.spans import RecentSound, SpanPlanner, SpanSettings
 from ecotf_recorder.times.clock import Clock
 
 _SEGMENT_S = 1.0
-_LATENCY_S = 3.0  # from a sample until its detections are settled: segment, margin, one and a half blocks
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Stretch:
     """
 
     def __init__(
-        self, began: Began, model: Model, wishes: Wishes, journal: Journal, clips: ClipKeeper | None,
+        self, began: Began, model: Any, wishes: Wishes, journal: Journal, clips: ClipKeeper | None,
         recent: RecentSound, clock: Clock, release: str,
     ) -> None:  # fmt: skip
         self.began, self._clock, self._journal, self._clips, self._wishes = began, clock, journal, clips, wishes
@@ -66,7 +65,8 @@ class Stretch:
         wall = began.wall if began.steady is None else clock.at(began.steady)
         name = began.name or clock.name(began.steady or 0.0)
         self.origin = Origin(name, wall, began.steady)
-        self._stream = DetectionStream(model, wishes.thresholds, wishes.unnamed, _SEGMENT_S)
+        live = began.key is None and not began.name
+        self._stream = open_stream(model, wishes.thresholds, wishes.unnamed, _SEGMENT_S, live)
         self._planner = SpanPlanner(wishes.spans, self._rate)
         self._recent = recent
         recent.end = 0
@@ -121,9 +121,9 @@ class Stretch:
                 self._clips.write(self.origin, span, start, samples)
 
 
-def room_for(wishes: Wishes, sample_rate: int) -> RecentSound:
+def room_for(wishes: Wishes, sample_rate: int, latency_s: float) -> RecentSound:
     """As much of the latest sound as clips can ask for."""
     spans = wishes.spans
     return RecentSound(
-        round((spans.longest_s + spans.before_s + spans.merge_s + spans.after_s + _LATENCY_S) * sample_rate)
+        round((spans.longest_s + spans.before_s + spans.merge_s + spans.after_s + latency_s) * sample_rate)
     )
