@@ -41,6 +41,7 @@ class ClipRecipe(ClipTrainingPlan):
 
     name: str
     description: str
+    tuning: TuningConfig | None = None
 
 
 class Member(Config):

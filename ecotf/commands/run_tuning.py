@@ -8,26 +8,23 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ecotf.commands.console import progress_bar, quieten_libraries, tell
-from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of, known_figures
+from ecotf.commands.console import quieten_libraries, tell
+from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of
 from ecotf.commands.tuning_results import write_results
+from ecotf.commands.tuning_tasks import cache_name, known_figures, load_searchable, objective_of, read_recordings
 from ecotf.datasets.against_audio import require_files
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError, DataError
-from ecotf.pipelines.spectrogram_store import SpectrogramStore
-from ecotf.recipe import Recipe, load_recipe, recipe_names
-from ecotf.runs import RunFolder
-from ecotf.training.data import TrainingData, prepare_data
+from ecotf.recipe import ClipRecipe, Recipe, recipe_names
 from ecotf.tuning.clock import Clock
-from ecotf.tuning.config import seconds_in
+from ecotf.tuning.config import TuningConfig, seconds_in
 from ecotf.tuning.journal import NAME, Journal
 from ecotf.tuning.keys import check_keys, settings_of, with_settings
-from ecotf.tuning.objective import TrainingObjective
 from ecotf.tuning.published import read_start
 from ecotf.tuning.report import write_table
 from ecotf.tuning.search import Search, Start, require_metric
 from ecotf.tuning.spark import require_spark, run_with_spark
-from ecotf.tuning.trees_objective import TreesObjective, trees_alone
+from ecotf.tuning.trial import Objective
 from ecotf.tuning.workers import run_with_workers
 
 PROCESSES = "processes"
@@ -36,6 +33,7 @@ examples:
   python scripts/run_tuning.py --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv --budget 2h
   python scripts/run_tuning.py --resume --output tuning/bats/hybrid_cnn_xgboost --budget 8h
   python scripts/run_tuning.py --recipe bats/field --data calls/manifest.csv --trials 50 --jobs 4 stages.0.epochs=10
+  python scripts/run_tuning.py --recipe birds/small --data clips/manifest.csv --budget 8h
   python scripts/run_tuning.py --recipe bats/cnn8 --data calls/manifest.csv --start-from published/cnn_params.csv
   python scripts/run_tuning.py --recipe bats/field --data calls/manifest.csv --engine spark://head:7077 --jobs 16
 
@@ -46,7 +44,7 @@ the validation recordings alone; test recordings are kept for the training of th
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(recipe_names('calls'))}, or a YAML file")
+    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(_searchable())}, or a YAML file")
     parser.add_argument(
         "--data", metavar="MANIFEST", type=Path, help="manifest of the annotated recordings, CSV or Parquet"
     )
@@ -66,10 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, help="processor cores for each trial (all, divided by --jobs)")
     parser.add_argument(
-        "--cache", metavar="FOLDER", type=Path, help="where spectrograms are kept (spectrograms/ in --output)"
+        "--cache", metavar="FOLDER", type=Path, help="where spectrograms or sounds are kept (in --output)"
     )
     parser.add_argument("--set", dest="more", action="append", default=[], metavar="key=value", help="as key=value")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of the recipe to change")
+
+
+def _searchable() -> list[str]:
+    return [*recipe_names("calls"), *recipe_names("clips")]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -95,22 +97,24 @@ def main(arguments: Sequence[str]) -> int:
         recipe, manifest, starts = _what_to_search(options, place, begun)
         jobs = options.jobs or (begun.jobs if begun else 1)
         threads = options.threads or max(1, (os.cpu_count() or 1) // jobs)
-        cache = options.cache or folder / "spectrograms"
-        data = _read_recordings(recipe, manifest, cache, threads)
-        search, objective = _set_up(recipe, data, starts, place, jobs, threads, cache)
+        cache = options.cache or folder / cache_name(recipe)
+        data = read_recordings(recipe, manifest, cache, threads)
+        require_metric(_tuning_of(recipe).metric, known_figures(recipe, data))
+        search = _open_search(recipe, data.manifest, starts, place, jobs)
+        objective = objective_of(recipe, place, threads, cache)
         try:
             _run(search, objective, options.engine, place, None if jobs == 1 and not options.threads else threads)
         except BaseException:
             tell(f"to go on: python scripts/run_tuning.py --resume --output {folder}")
             raise
-        return write_results(search, recipe, data, place)
+        return write_results(search, recipe, place)
 
 
 def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
     """The folder of the search, and what was begun there, if it is to go on."""
     if options.output is None and options.recipe is None:
         raise ConfigError("--recipe and --data are needed (or --resume with --output FOLDER); --help shows examples")
-    name = None if options.recipe is None else load_recipe(options.recipe).name
+    name = None if options.recipe is None else load_searchable(options.recipe, []).name
     folder = options.output or Path("tuning", *str(name).split("/"))
     begun = Begun.read(folder)
     if begun is not None and not options.resume:
@@ -123,23 +127,22 @@ def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
 
 def _what_to_search(
     options: argparse.Namespace, place: SearchFolder, begun: Begun | None
-) -> tuple[Recipe, Manifest, list[Start]]:
+) -> tuple[Recipe | ClipRecipe, Manifest, list[Start]]:
     overrides = [*options.overrides, *options.more]
     if begun is not None and options.recipe is None:
         if overrides or options.start_from:
             raise ConfigError("--resume takes the settings from the search; leave --set and --start-from out")
         recipe = begun.recipe
     else:
-        recipe = load_recipe(options.recipe, overrides)
-    if recipe.tuning is None:
-        raise ConfigError(
-            f"{options.recipe}: the recipe has no tuning: block that says what to search (docs/tuning.md)"
-        )
-    check_keys(recipe, recipe.tuning.space)
+        recipe = load_searchable(options.recipe, overrides)
+    config = _tuning_of(recipe)
+    check_keys(recipe, config.space)
     known = settings_of(recipe)
-    own = {key: known[key] for key in recipe.tuning.space}
+    own = {key: known[key] for key in config.space}
     starts = [Start("recipe", own)]
     if options.start_from:
+        if isinstance(recipe, ClipRecipe):
+            raise ConfigError(f"--start-from: the published tables are of bats; {recipe.name} is a recipe of clips")
         given = read_start(options.start_from, recipe)
         with_settings(recipe, given)
         starts.append(Start("start", {**own, **given}))
@@ -147,7 +150,7 @@ def _what_to_search(
         starts = begun.starts
     if options.budget is not None or options.trials is not None:
         budget = {"time": options.budget, "trials": options.trials}
-        recipe = recipe.model_copy(update={"tuning": recipe.tuning.model_copy(update=budget)})
+        recipe = recipe.model_copy(update={"tuning": config.model_copy(update=budget)})
     manifest = read_manifest(options.data if options.data is not None else place.path / "manifest.csv")
     if not manifest.recordings:
         raise DataError(f"{options.data}: the manifest names no recording")
@@ -155,46 +158,24 @@ def _what_to_search(
     return recipe, manifest, starts
 
 
-def _read_recordings(recipe: Recipe, manifest: Manifest, cache: Path, threads: int) -> TrainingData:
-    """Compute what trials share, and find out now what is wrong with the data."""
-    store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)  # type: ignore[arg-type]
-    with progress_bar() as bar:
-        task = bar.add_task("reading recordings", total=len(manifest.recordings))
-        return prepare_data(
-            manifest, recipe.data, store, recipe.seed, tell, threads, lambda done, of: bar.update(task, completed=done)
-        )
+def _tuning_of(recipe: Recipe | ClipRecipe) -> TuningConfig:
+    if recipe.tuning is None:
+        raise ConfigError(f"{recipe.name}: the recipe has no tuning: block that says what to search (docs/tuning.md)")
+    return recipe.tuning
 
 
-def _set_up(
-    recipe: Recipe,
-    data: TrainingData,
-    starts: list[Start],
-    place: SearchFolder,
-    jobs: int,
-    threads: int,
-    cache: Path,
-) -> tuple[Search, TrainingObjective]:
-    config = recipe.tuning
-    assert config is not None
-    searched = tuple(config.space)
-    only_trees = trees_alone(searched)
-    require_metric(config.metric, known_figures(recipe, data, valid_loss=not only_trees))
-    journal = Journal.open(place.path / NAME, identity_of(recipe, starts, data.manifest), tell)
-    place.begin(Begun(recipe, starts, jobs), data.manifest)
-    clock = Clock(place.path / "clock.json", config.time_s)
-    kind = TreesObjective if only_trees else TrainingObjective
-    objective = kind(
-        recipe, place.path.resolve() / "manifest.csv", place.path.resolve(), cache.resolve(), threads,
-        None if only_trees else config.stopping, searched, trial_keeper,
-    )  # fmt: skip
-    search = Search(config, starts, journal, clock, jobs, tell)
+def _open_search(
+    recipe: Recipe | ClipRecipe, manifest: Manifest, starts: list[Start], place: SearchFolder, jobs: int
+) -> Search:
+    config = _tuning_of(recipe)
+    journal = Journal.open(place.path / NAME, identity_of(recipe, starts, manifest), tell)
+    place.begin(Begun(recipe, starts, jobs), manifest)
+    search = Search(config, starts, journal, Clock(place.path / "clock.json", config.time_s), jobs, tell)
     place.drop_leftovers([trial.number for trial in search.trials])
-    if only_trees and recipe.mining.rounds:
-        tell("mining rounds are left out of the trials: what they mine depends on the trees that are searched")
-    return search, objective
+    return search
 
 
-def _run(search: Search, objective: TrainingObjective, engine: str, place: SearchFolder, threads: int | None) -> None:
+def _run(search: Search, objective: Objective, engine: str, place: SearchFolder, threads: int | None) -> None:
     config = search.config
     ends = [f"{config.trials} trials"] if config.trials else []
     ends += [f"{config.time} of wall-clock time"] if config.time else []
@@ -210,14 +191,6 @@ def _run(search: Search, objective: TrainingObjective, engine: str, place: Searc
         run_with_workers(search, objective, tell, ended, partial(set_up_worker, threads))
     else:
         run_with_spark(search, objective, engine, tell, ended)
-
-
-def trial_keeper(place: Path) -> RunFolder:
-    """The run folder of a trial: the one that was interrupted, or a new one."""
-    try:
-        return RunFolder.latest(place, "training", unfinished=True)
-    except ConfigError:
-        return RunFolder.create(place, "training")
 
 
 def set_up_worker(threads: int | None) -> None:

@@ -11,30 +11,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
-
-from ecotf.config import read_yaml, validate
-from ecotf.datasets.labels import CALL_LABEL
+from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest, write_manifest
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file, explain_write_errors, lock, unlock
-from ecotf.recipe import Recipe, recipe_text
-from ecotf.training.data import TrainingData
-from ecotf.training.train import judge
-from ecotf.tuning.figures import figures_of
+from ecotf.recipe import ClipRecipe, EnsembleRecipe, Recipe, parse_recipe, recipe_text
 from ecotf.tuning.journal import NAME, Identity
 from ecotf.tuning.objective import RUNNING
 from ecotf.tuning.search import Start
 from ecotf.tuning.trees_objective import SHARED
-
-_COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
 
 
 @dataclass(frozen=True)
 class Begun:
     """What a search was begun with: ``recipe.yaml`` and ``search.json``."""
 
-    recipe: Recipe
+    recipe: Recipe | ClipRecipe
     starts: list[Start]
     jobs: int
 
@@ -52,7 +44,10 @@ class Begun:
             jobs = int(values["jobs"])
         except (ValueError, LookupError, TypeError):
             raise ConfigError(f"{facts}: damaged; copy it again, or begin in another --output") from None
-        return cls(validate(Recipe, read_yaml(recipe), str(recipe)), starts, jobs)
+        found = parse_recipe(read_yaml(recipe), str(recipe))
+        if isinstance(found, EnsembleRecipe):
+            raise ConfigError(f"{recipe}: damaged; copy it again, or begin in another --output")
+        return cls(found, starts, jobs)
 
 
 class SearchFolder:
@@ -91,7 +86,7 @@ class SearchFolder:
             shutil.rmtree(self.path / RUNNING / f"{number:05d}", ignore_errors=True)
 
 
-def identity_of(recipe: Recipe, starts: Sequence[Start], manifest: Manifest) -> Identity:
+def identity_of(recipe: Recipe | ClipRecipe, starts: Sequence[Start], manifest: Manifest) -> Identity:
     """What makes two searches the same, part by part; the budget and the number of jobs may change."""
     config = recipe.tuning
     assert config is not None
@@ -103,14 +98,19 @@ def identity_of(recipe: Recipe, starts: Sequence[Start], manifest: Manifest) -> 
         "startup": _digest(config.startup),
         "early stopping": _digest(None if config.stopping is None else config.stopping.model_dump()),
         "starting points": _digest([asdict(start) for start in starts]),
-        "data": _digest(_facts_of(manifest)),
+        "data": _digest(_facts_of(manifest, isinstance(recipe, ClipRecipe))),
     }
 
 
-def _facts_of(manifest: Manifest) -> list[Any]:
-    """The annotations and the splits, and of each recording the name and size of its file, wherever it lies."""
+def _facts_of(manifest: Manifest, every_column: bool) -> list[Any]:
+    """The annotations and the splits, and of each recording the name and size of its file, wherever it lies.
+
+    Stages of clips choose by columns of the user's own.
+    """
     columns = ["start_s", "end_s", "low_hz", "high_hz", "label", "weight", "split"]
     table = manifest.table
+    if every_column:
+        columns += sorted(set(table.columns) - {*columns, "recording", "group"})
     facts = []
     for recording, rows in table.groupby("recording", sort=False):
         path = manifest.path_of(str(recording))
@@ -120,13 +120,3 @@ def _facts_of(manifest: Manifest) -> list[Any]:
 
 def _digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=12).hexdigest()
-
-
-def known_figures(recipe: Recipe, data: TrainingData, valid_loss: bool) -> list[str]:
-    """The figures that a trial on these recordings reports, found out by judging a detector that finds nothing."""
-    nothing = pd.DataFrame({column: pd.Series(dtype=object if column in ("recording", "label") else float)
-                            for column in _COLUMNS})  # fmt: skip
-    plan = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"bootstrap": 1})})
-    thresholds = dict.fromkeys([CALL_LABEL, *data.species], 0.5)
-    metrics = judge(plan, data, nothing, data.recordings_of("valid"), thresholds)
-    return [*figures_of({"quality": 0.0, "metrics": metrics}), *(["valid_loss"] if valid_loss else [])]

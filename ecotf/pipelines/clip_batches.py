@@ -19,6 +19,7 @@ from ecotf.pipelines.augment_image import AugmentImageConfig, augment_clip_image
 from ecotf.pipelines.augment_sound import AugmentSoundConfig, augment_clips
 from ecotf.pipelines.clip_sounds import ClipSounds, SkippedRecordings
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
+from ecotf.pipelines.keras_cv_mixing import allow_in_graphs
 from ecotf.pipelines.samplers import SamplerConfig, draw_order
 
 _BACKGROUND_SHARE = 4  # one background is read for so many clips; each clip gets one of them, drawn
@@ -142,6 +143,8 @@ def clip_batches(
             made, targets, weight = augment_clip_images(made, targets, weight, image_augmentation, seed_here)
         return (made, targets, weight, tf.gather(tf.constant(order), places)) if numbered else (made, targets, weight)
 
+    if image_augmentation is not None:
+        allow_in_graphs()
     return (
         tf.data.Dataset.range(len(order))
         .map(read_in_graph, num_parallel_calls=threads, deterministic=True)

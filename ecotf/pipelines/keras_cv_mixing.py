@@ -11,6 +11,17 @@ from __future__ import annotations
 from typing import Any
 
 
+def allow_in_graphs() -> None:
+    """To be called outside of a graph, before one that mixes is made.
+
+    The layers ask for TensorFlow's global generator, though nothing is drawn from it; a deterministic TensorFlow has
+    none, and it is a variable, which a graph cannot make.
+    """
+    import tensorflow as tf
+
+    tf.random.set_global_generator(tf.random.Generator.from_seed(0))
+
+
 def mix_up(image: Any, labels: Any, other: Any, share: Any) -> tuple[Any, Any]:
     """Image and labels, ``share`` of their own and the rest of the ``other``'s.
 

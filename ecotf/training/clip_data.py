@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -46,7 +46,11 @@ class ClipData:
     problems: pd.DataFrame
     plan: ClipTrainingPlan
     cache: Path | None
-    _sounds: dict[tuple[str, ...], ClipSounds] = field(default_factory=dict, repr=False, compare=False)
+    _sounds: dict[tuple[object, ...], ClipSounds] = field(default_factory=dict, repr=False, compare=False)
+
+    def for_plan(self, plan: ClipTrainingPlan) -> ClipData:
+        """The same recordings with the same splits, for another plan; what was decoded alike is shared."""
+        return replace(self, plan=plan)
 
     def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
         """The labels that a stage learns, sorted."""
@@ -83,7 +87,7 @@ class ClipData:
 
     def sounds(self, recordings: Sequence[str]) -> ClipSounds:
         """Reads crops of these recordings; the same object for the same recordings."""
-        key = tuple(recordings)
+        key = self.plan.sample_rate, self.plan.data.channel, *recordings
         if key not in self._sounds:
             self._sounds[key] = ClipSounds(
                 [self.manifest.path_of(recording) for recording in recordings],

@@ -21,7 +21,7 @@ from ecotf.training.clip_data import ClipData
 from ecotf.training.clip_stages import FitClipsStage
 from ecotf.training.fit_state import FitState
 from ecotf.training.losses import clip_loss
-from ecotf.training.progress import Tell
+from ecotf.training.progress import ScoreWatch, Tell
 
 _SAVE_EVERY_S = 15.0
 _TOLD_RECORDINGS = 5
@@ -38,6 +38,7 @@ def fit_clips(
     tell: Tell,
     threads: int = 2,
     logs: Path | None = None,
+    watch: ScoreWatch | None = None,
 ) -> pd.DataFrame:
     """Fit ``network`` in place.
 
@@ -51,6 +52,8 @@ def fit_clips(
         Written now and then, read when it is there: the same seed gives the same weights with or without a kill.
     logs
         Folder for TensorBoard.
+    watch
+        Looks at the padded cmAP between epochs.
 
     Returns
     -------
@@ -71,10 +74,14 @@ def fit_clips(
     weights = None if stage.class_weights is None else class_weights(train.table, stage.class_weights)
     step, judge = _steps(model, optimizer, stage, weights)
     state = FitState(model, optimizer, checkpoint, _SAVE_EVERY_S)
+    if state.epoch:
+        tell(f"{stage.title}: goes on after epoch {state.epoch}/{stage.epochs}")
     writer = _log_writer(logs)
     skipped = SkippedRecordings()
     valid_set = None if valid is None else _batches(data, valid, stage, threads, skipped)
     while state.epoch < stage.epochs and (stage.patience is None or state.waited < stage.patience):
+        if watch is not None and state.history:
+            watch.check_scores(stage.title, [row["padded_cmap"] for row in state.history])
         began = perf_counter()
         rate = stage.schedule.rate(stage.learning_rate, state.epoch, stage.epochs)
         optimizer.learning_rate.assign(rate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,16 @@ class EpochWatch(Protocol):
 
     def check(self, history: list[dict[str, Any]]) -> None:
         """Called before every epoch but the first, with one row for each that is done."""
+
+
+class ScoreWatch(Protocol):
+    """Looks at the scores that a fit measures itself, and may end it by raising."""
+
+    def check_scores(self, name: str, scores: Sequence[float]) -> None:
+        """Called before every epoch but the first with the validation score of each that is done.
+
+        ``name`` is what is fitted: the title of a stage.
+        """
 
 
 class Keeper(Protocol):

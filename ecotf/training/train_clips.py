@@ -23,7 +23,7 @@ from ecotf.training.clip_data import ClipData
 from ecotf.training.clip_plan import ClipTrainingPlan
 from ecotf.training.clip_stages import FitClipsStage
 from ecotf.training.fit_clips import fit_clips
-from ecotf.training.progress import Keeper, Tell
+from ecotf.training.progress import Keeper, ScoreWatch, Tell
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,25 @@ def stage_name(number: int, stage: FitClipsStage) -> str:
     return f"stages/{number}_{stage.title}"
 
 
-def train_clips(plan: ClipTrainingPlan, data: ClipData, keeper: Keeper, tell: Tell, threads: int = 2) -> TrainedClips:
-    """Run the stages; those that were finished before an interruption are not repeated."""
+def train_clips(
+    plan: ClipTrainingPlan,
+    data: ClipData,
+    keeper: Keeper,
+    tell: Tell,
+    threads: int = 2,
+    watch: ScoreWatch | None = None,
+) -> TrainedClips:
+    """Run the stages; those that were finished before an interruption are not repeated.
+
+    ``watch`` looks at the epochs of every stage.
+    """
     classes = data.classes(plan.stages[-1])
     for number, stage in enumerate(plan.stages):
         folder = stage_name(number, stage)
-        if not keeper.step_done(folder):
-            _run_stage(plan, data, keeper, tell, threads, number)
+        if keeper.step_done(folder):
+            tell(f"stage {number + 1}/{len(plan.stages)} {stage.title}: was finished before")
+        else:
+            _run_stage(plan, data, keeper, tell, threads, number, watch)
     histories = [keeper.read_table(f"{stage_name(i, stage)}/history.csv") for i, stage in enumerate(plan.stages)]
     model = fresh_model(plan, classes, pretrained=None)
     weights, kept = read_weights(keeper.file(stage_name(len(plan.stages) - 1, plan.stages[-1])) / "weights.npz")
@@ -99,7 +111,15 @@ def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool
         keras.config.set_dtype_policy(before)
 
 
-def _run_stage(plan: ClipTrainingPlan, data: ClipData, keeper: Keeper, tell: Tell, threads: int, number: int) -> None:
+def _run_stage(
+    plan: ClipTrainingPlan,
+    data: ClipData,
+    keeper: Keeper,
+    tell: Tell,
+    threads: int,
+    number: int,
+    watch: ScoreWatch | None,
+) -> None:
     stage, folder = plan.stages[number], stage_name(number, plan.stages[number])
     classes = data.classes(stage)
     source = _source_of(plan, number, keeper)
@@ -114,7 +134,7 @@ def _run_stage(plan: ClipTrainingPlan, data: ClipData, keeper: Keeper, tell: Tel
     logs = keeper.path / "tensorboard" / stage.title if plan.tensorboard else None
     # Each stage has its own random numbers; the run's seed and the stage's number give them.
     seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1)[0] >> 1)
-    history = fit_clips(network, stage, data, classes, seed, checkpoint, tell, threads, logs)
+    history = fit_clips(network, stage, data, classes, seed, checkpoint, tell, threads, logs, watch)
     with keeper.writing(folder, folder=True) as partial:
         save_weights(partial / "weights.npz", network.model.get_weights(), classes)
         history.to_csv(partial / "history.csv", index=False)
@@ -145,9 +165,10 @@ def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expans
     recording = open_recording(path, time_expansion=expansion)
     rate, rows = plan.sample_rate, RowCollector(model, plan.inference)
     blocks = recording.blocks(10 * rate, channel=plan.data.channel, sample_rate=rate)
-    for window in row_windows(blocks, round(plan.inference.row_s * rate), margin_of(model, plan.inference)):
+    row, margin = round(plan.inference.row_s * rate), margin_of(model, plan.inference)
+    for window in row_windows(blocks, row, margin, plan.inference.ends):
         rows.push(window)
-    return rows.finish()
+    return rows.finish().until(recording.duration_s)
 
 
 def score_split(model: ClipModel, data: ClipData, split: str, tell: Tell) -> ScoredRows | None:
@@ -226,9 +247,13 @@ def judge_events(
 
 
 def _judged(data: ClipData, scored: ScoredRows, classes: Sequence[str]) -> tuple[list[str], Manifest]:
-    """The recordings that were scored, and their annotations of the classes that have a start and an end."""
+    """The recordings that were scored, and their annotations of the classes that have a start and an end.
+
+    Recordings without such an annotation keep one row without a label: nothing is to be found in them.
+    """
     names = list(dict.fromkeys(scored.table["recording"]))
     table = data.manifest.table
     table = table[table["recording"].isin(names)]
-    usable = table["label"].isin(list(classes)) & table["end_s"].notna()
-    return names, Manifest(table[usable].reset_index(drop=True), data.manifest.root)
+    usable = table[table["label"].isin(list(classes)) & table["end_s"].notna()]
+    empty = table[~table["recording"].isin(usable["recording"])].drop_duplicates("recording").assign(label="")
+    return names, Manifest(pd.concat([usable, empty], ignore_index=True), data.manifest.root)

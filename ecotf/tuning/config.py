@@ -19,7 +19,8 @@ class StoppingConfig(Config):
     """A trial is stopped when its network is worse than the median of earlier trials at the same epoch.
 
     What is compared is the best mean average precision on validation windows so far, which does not depend on the loss,
-    its weights or its threshold. A stopped trial has no metric; it counts as a bad one.
+    its weights or its threshold; of clips the padded cmAP, stage by stage. A stopped trial has no metric; it counts as
+    a bad one.
 
     Attributes
     ----------
@@ -42,7 +43,7 @@ class TuningConfig(Config):
         For each dotted key of the recipe (``stages.0.batch``) what may be drawn; see `ecotf.tuning.space`.
     metric
         A figure of the validation recordings, as ``quality`` (the mean of detection F1 and macro F1, as thresholds are
-        fitted), ``detection.ap``, ``species.macro_f1``, ``valid_loss``.
+        fitted), ``detection.ap``, ``species.macro_f1``, ``valid_loss``; of clips ``cmap``, ``padded_cmap_5``, ...
     trials, time
         The search ends with whichever comes first: so many trials, or this much wall-clock time (``90m``, ``1d12h``).
         Time decides how many trials there are, never what one of them gives.

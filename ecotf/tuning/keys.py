@@ -6,18 +6,19 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from ecotf.config import validate
+from ecotf.config import Config, validate
 from ecotf.errors import ConfigError
-from ecotf.training.plan import TrainingPlan
+from ecotf.training.clip_plan import ClipTrainingPlan
 
-P = TypeVar("P", bound=TrainingPlan)
+P = TypeVar("P", bound=Config)
 
-_NAMES = ("name", "description", "tuning")
+_NAMES = ("task", "name", "description", "tuning")
 # Trials are compared on the same recordings by the same rule.
 _JUDGES = ("evaluation", "data.not_call", "data.train", "data.valid", "data.test")
+_JUDGES_OF_CLIPS = ("data.not_class", "inference.row_s", "clips.secondary_value", "clips.least_overlap")
 
 
-def settings_of(plan: TrainingPlan) -> dict[str, Any]:
+def settings_of(plan: Config) -> dict[str, Any]:
     """Every key of the recipe, the inner ones too, with its value as YAML would hold it."""
     found: dict[str, Any] = {}
 
@@ -32,7 +33,7 @@ def settings_of(plan: TrainingPlan) -> dict[str, Any]:
     return found
 
 
-def check_keys(plan: TrainingPlan, keys: Iterable[str], source: str = "tuning.space") -> None:
+def check_keys(plan: Config, keys: Iterable[str], source: str = "tuning.space") -> None:
     """Refuse a key that the recipe does not have, or that would change what trials are compared on.
 
     Raises
@@ -42,9 +43,10 @@ def check_keys(plan: TrainingPlan, keys: Iterable[str], source: str = "tuning.sp
     """
     known = settings_of(plan)
     keys = list(keys)
+    judges = _judges(plan)
     for key in keys:
         top = key.partition(".")[0]
-        if top in _NAMES or key == "data" or any(f"{key}.".startswith(f"{judge}.") for judge in _JUDGES):
+        if top in _NAMES or any(f"{key}.".startswith(f"{j}.") or j.startswith(f"{key}.") for j in judges):
             raise ConfigError(f"{source}: {key} cannot be searched: it decides what trials are compared on, not how")
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
@@ -52,6 +54,14 @@ def check_keys(plan: TrainingPlan, keys: Iterable[str], source: str = "tuning.sp
         outer = next((other for other in keys if key.startswith(f"{other}.")), None)
         if outer is not None:
             raise ConfigError(f"{source}: {key} lies inside of {outer}, which is searched too; leave one out")
+
+
+def _judges(plan: Config) -> tuple[str, ...]:
+    if isinstance(plan, ClipTrainingPlan):
+        # The last stage's data are the classes; a stage is known by its title from trial to trial.
+        titles = tuple(f"stages.{number}.title" for number in range(len(plan.stages)))
+        return (*_JUDGES, *_JUDGES_OF_CLIPS, *titles, f"stages.{len(plan.stages) - 1}.data")
+    return _JUDGES
 
 
 def with_settings(plan: P, values: Mapping[str, Any]) -> P:

@@ -84,7 +84,7 @@ class TrainingObjective:
     def __call__(self, task: Task, tell: Tell) -> Outcome:
         """Train, and say how it did on the validation recordings."""
         recipe = self._recipe_of(task)
-        place = self._place_of(task)
+        place = trial_place(self.folder, task)
         data = self.data_for(recipe, place)
         start_afresh(recipe.seed)
         watch = None if self.stopping is None else MedianWatch(task.limits)
@@ -119,16 +119,17 @@ class TrainingObjective:
         recipe = with_settings(self.recipe, task.values)
         return recipe.model_copy(update={"evaluation": _without_intervals(recipe.evaluation)})
 
-    def _place_of(self, task: Task) -> Path:
-        """The trial's folder; what another trial of the same number left there goes."""
-        place = self.folder / RUNNING / f"{task.number:05d}"
-        facts, told = place / "trial.json", {"values": task.values, "limits": task.limits}
-        if place.exists() and (not facts.exists() or json.loads(facts.read_text()) != json.loads(json.dumps(told))):
-            shutil.rmtree(place)
-        if not place.exists():
-            place.mkdir(parents=True)
-            facts.write_text(json.dumps(told))
-        return place
+
+def trial_place(folder: Path, task: Task) -> Path:
+    """The trial's own folder in that of the search; what another trial of the same number left there goes."""
+    place = folder / RUNNING / f"{task.number:05d}"
+    facts, told = place / "trial.json", {"values": task.values, "limits": task.limits}
+    if place.exists() and (not facts.exists() or json.loads(facts.read_text()) != json.loads(json.dumps(told))):
+        shutil.rmtree(place)
+    if not place.exists():
+        place.mkdir(parents=True)
+        facts.write_text(json.dumps(told))
+    return place
 
 
 def start_afresh(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Early stopping: a trial whose network stays below the median of earlier ones is not worth ending."""
+"""Early stopping: a trial whose network, or stage, stays below the median of earlier ones is not worth ending."""
 
 from __future__ import annotations
 
@@ -80,10 +80,12 @@ class MedianWatch:
 
     def check(self, history: list[dict[str, Any]]) -> None:
         """Raise `StoppedEarly` where the best score so far is below the median."""
-        epochs, network = len(history), history[-1]["network"]
-        medians = self.limits.get(network)
+        self.check_scores(history[-1]["network"], [float(row["valid_score"]) for row in history])
+
+    def check_scores(self, name: str, scores: Sequence[float]) -> None:
+        """As `check`, of the network, or of the stage, called ``name``."""
+        medians = self.limits.get(name)
         if medians:
-            limit = medians[min(epochs, len(medians)) - 1]
-            scores = [float(row["valid_score"]) for row in history]
+            limit = medians[min(len(scores), len(medians)) - 1]
             if max(scores) < limit:
-                raise StoppedEarly(network, scores, limit)
+                raise StoppedEarly(name, list(scores), limit)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ecotf.errors import EcotfError
 from ecotf.training.progress import Tell
+from ecotf.training.threads import wait_patiently
 from ecotf.tuning.search import Search
 from ecotf.tuning.stopping import StoppedEarly
 from ecotf.tuning.trial import Objective, Outcome, Task
@@ -19,9 +20,6 @@ from ecotf.tuning.trial import Objective, Outcome, Task
 # TensorFlow does not survive a fork.
 _CONTEXT = multiprocessing.get_context("spawn")
 _LOOK_EVERY_S = 0.5
-# Threads that spin while they wait for each other keep those that they wait for off the cores of a shared machine: with
-# two threads on two cores and a load of ten, a trial of XGBoost took 155 s, and 2 to 5 s without the spinning.
-PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def run_with_workers(
@@ -120,8 +118,7 @@ class _Worker:
     def start(self, task: Task | None) -> None:
         """Run a trial, or, for None, prepare."""
         if self._process is None:
-            for name, value in PATIENT_THREADS.items():
-                os.environ.setdefault(name, value)  # read when the library is loaded, so before the process begins
+            wait_patiently()  # before the process begins, whoever runs the search
             self.connection, theirs = _CONTEXT.Pipe()
             self._process = _CONTEXT.Process(target=_work, args=(theirs, self._objective, self._begin), daemon=True)
             self._process.start()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -11,15 +14,29 @@ from ecotf.config import validate
 from ecotf.errors import ConfigError
 from ecotf.models.clip_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 from ecotf.models.image_heads import build_head
+from ecotf.recipe import load_any_recipe, recipe_names
 from ecotf.training.losses import LossConfig, clip_loss
 
 FRAMES, BANDS, CLASSES = 96, 32, 3
+REAL = "ECOTF_REAL_BACKBONES"
+# Numbers that learn with 834 classes, the pre-training of 2023.
+PARAMETERS = {
+    "birds/2023_cnn_b0ns": 5_075_327,
+    "birds/2023_cnn_b3ns": 11_978_091,
+    "birds/2023_cnn_resnet34d": 21_731_747,
+    "birds/2023_cnn_v2s": 21_245_843,
+    "birds/2023_sed_b3ns": 15_621_036,
+    "birds/2023_sed_seresnext26t": 22_371_884,
+    "birds/2023_sed_v2s": 23_954_132,  # published: 24.0 M
+    "birds/2024_attention": 23_953_876,
+    "birds/2024_chrononet": 21_271_378,
+}
 SED = {"name": "sed", "hidden": 8}
 CHRONONET = {"name": "chrononet", "units": 6}
 INCEPTION = {"name": "chrononet_inception", "filters": 4, "units": 5, "hidden": 6}
 SMALL = {"name": "small", "stem": 4, "filters": (4, 6, 8), "blocks": (1, 2, 1), "features": 10}
-# backbone, head, parts, band_norm, channels. The greatest, efficientnet_v2_s and _b3, are the same code as the ones
-# here; test_image_backbones builds and runs them.
+# backbone, head, parts, band_norm, channels. The other ones of keras.applications are the same code as those here;
+# test_image_backbones builds and runs them, and test_every_recipe_with_its_own_backbone below is for all of them.
 COMBINATIONS = [
     ({"name": "small"}, {"name": "sed"}, 1, True, 1),
     ({"name": "small", "squeeze": 4, "activation": "hard_swish"}, {"name": "gem"}, 2, False, 3),
@@ -28,7 +45,6 @@ COMBINATIONS = [
     (SMALL, {**CHRONONET, "normalise": "features", "sequence": "bands_together"}, 1, False, 3),
     (SMALL, INCEPTION, 1, False, 3),
     ({"name": "mobilenet_v3_small"}, SED, 1, True, 1),
-    ({"name": "efficientnet_b0"}, {"name": "gem"}, 1, False, 1),
     ({"name": "efficientnet_v2_b0"}, SED, 1, True, 3),
     ({"name": "resnet34d"}, {"name": "gem"}, 2, False, 3),
     ({"name": "seresnext26t"}, SED, 1, True, 1),
@@ -40,9 +56,14 @@ def config_of(backbone: dict, head: dict, parts: int = 1, band_norm: bool = Fals
     return validate(ClipNetworkConfig, values, "test")
 
 
+def frames_of(config: ClipNetworkConfig) -> int:
+    """Enough for the least image that a part may be."""
+    return max(FRAMES, 32 * config.parts)
+
+
 def built(config: ClipNetworkConfig, channels: int, seed: int = 1, classes: int = CLASSES, **options) -> ClipNetwork:
     keras.utils.set_random_seed(seed)
-    return build_clip_network(config, classes, (FRAMES, BANDS, channels), **options)
+    return build_clip_network(config, classes, (frames_of(config), BANDS, channels), **options)
 
 
 def images_of(channels: int, n: int = 3, frames: int = FRAMES) -> np.ndarray:
@@ -76,11 +97,28 @@ def settle(network: ClipNetwork, images: np.ndarray) -> dict:
 
 @pytest.mark.parametrize(("backbone", "head", "parts", "band_norm", "channels"), COMBINATIONS)
 def test_every_clip_network(tmp_path, backbone, head, parts, band_norm, channels):
-    config = config_of(backbone, head, parts, band_norm)
+    check_network(config_of(backbone, head, parts, band_norm), channels, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get(REAL), reason=f"minutes of a core; {REAL}=1 runs it")
+@pytest.mark.parametrize("name", recipe_names("clips"))
+def test_every_recipe_with_its_own_backbone(tmp_path, name):
+    """The same of the networks that recipes train, and how many numbers they learn with 834 classes."""
+    recipe = load_any_recipe(name)
+    check_network(recipe.network, recipe.level.channels, tmp_path)
+    network = build_clip_network(recipe.network, 834, recipe.image_shape)
+    print(f"\n{name}: {network.n_parameters:,} parameters with 834 classes, image {recipe.image_shape}")
+    assert network.n_parameters == PARAMETERS[name] if name in PARAMETERS else network.n_parameters < 5_000_000
+
+
+def check_network(config: ClipNetworkConfig, channels: int, folder: Path) -> None:
+    """Shapes, mixed precision, what learns, and that what is saved comes back."""
     network = built(config, channels)
-    images = images_of(channels)
+    length = frames_of(config)
+    images = images_of(channels, frames=length)
     wake(network)
-    has_frames = head["name"] in ("sed", "attention")
+    has_frames = config.head.name in ("sed", "attention")
 
     # mixed precision gives about the same, in float32
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -96,8 +134,8 @@ def test_every_clip_network(tmp_path, backbone, head, parts, band_norm, channels
 
     # shapes, also of clips of another length
     assert set(network.model.output) == ({"clip", "frames"} if has_frames else {"clip"})
-    for frames in (FRAMES,) if config.head.fixed_length else (FRAMES, FRAMES + 37):
-        answer = expected if frames == FRAMES else network.model(images_of(channels, 1, frames))
+    for frames in (length,) if config.head.fixed_length else (length, length + 37):
+        answer = expected if frames == length else network.model(images_of(channels, 1, frames))
         assert answer["clip"].shape == (len(answer["clip"]), CLASSES)
         if has_frames:
             assert answer["frames"].shape[0::2] == (len(answer["clip"]), CLASSES)
@@ -121,8 +159,8 @@ def test_every_clip_network(tmp_path, backbone, head, parts, band_norm, channels
     assert np.ptp(answer["clip"], axis=0).max() > 1e-4  # clips are told apart
 
     # what is saved comes back in another build, running averages too
-    network.save(tmp_path / "clips.weights.h5")
-    mixed.load(tmp_path / "clips.weights.h5")
+    network.save(folder / "clips.weights.h5")
+    mixed.load(folder / "clips.weights.h5")
     for there, here in zip(network.model.get_weights(), mixed.model.get_weights(), strict=True):
         np.testing.assert_array_equal(here, there)
 
@@ -212,7 +250,7 @@ def test_a_network_becomes_tflite(backbone, head):
 
 
 def test_frozen_parts_neither_learn_nor_drop_nor_average():
-    network = built(config_of({"name": "small", "drop_path": 0.9}, SED, band_norm=True), 1)
+    network = built(config_of({**SMALL, "drop_path": 0.9}, SED, band_norm=True), 1)
     assert list(network.freezable) == ["backbone", "band_norm", "hidden"]
     every = len(network.model.trainable_weights)
     network.freeze(["backbone", "band_norm"])

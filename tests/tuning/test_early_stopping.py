@@ -71,7 +71,7 @@ STAGE = FitNetworkStage(network="calls", batch=20, epochs=4, learning_rate=0.01,
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deterministic():
+def deterministic(uncompiled):
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()

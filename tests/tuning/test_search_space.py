@@ -11,7 +11,7 @@ from hyperopt.base import STATUS_OK, Trials
 from hyperopt.fmin import fmin
 
 from ecotf.errors import ConfigError
-from ecotf.recipe import load_recipe, recipe_names
+from ecotf.recipe import load_any_recipe, load_recipe, recipe_names
 from ecotf.tuning.config import TuningConfig, seconds_in
 from ecotf.tuning.keys import check_keys, settings_of, with_settings
 from ecotf.tuning.space import read_space
@@ -237,10 +237,18 @@ def test_any_other_key_can():
         with_settings(recipe, {"stages.0.learning_rate": -1})
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("bats/")])
+def with_a_space() -> list[str]:
+    return [name for name in recipe_names() if getattr(load_any_recipe(name), "tuning", None) is not None]
+
+
+def test_which_recipes_come_with_a_space():
+    assert set(with_a_space()) >= {*recipe_names("calls"), "birds/small"}
+
+
+@pytest.mark.parametrize("name", with_a_space())
 def test_the_spaces_that_come_with_ecotf(name):
-    """Every bat recipe has one; its keys are there, and twenty points drawn from it make recipes."""
-    recipe = load_recipe(name)
+    """Their keys are there, the recipe lies in its own space, and twenty points drawn from it make recipes."""
+    recipe = load_any_recipe(name)
     check_keys(recipe, recipe.tuning.space)
     suggester = Suggester(recipe.tuning.space, 0, startup=100)
     own = {key: settings_of(recipe)[key] for key in recipe.tuning.space}

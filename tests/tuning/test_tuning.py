@@ -14,7 +14,7 @@ import yaml
 
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.commands import run_training, run_tuning
-from ecotf.commands.run_tuning import trial_keeper
+from ecotf.commands.tuning_tasks import trial_keeper
 from ecotf.datasets.manifest import read_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.pipelines import spectrogram_store
@@ -26,7 +26,7 @@ from ecotf.training.data import prepare_data
 from ecotf.training.train import train_detector
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.keys import with_settings
-from ecotf.tuning.objective import TrainingObjective
+from ecotf.tuning.objective import TrainingObjective, trial_place
 from ecotf.tuning.trees_objective import TreesObjective, trees_alone
 from ecotf.tuning.trial import Outcome, Task
 
@@ -151,14 +151,13 @@ def test_a_killed_trial_goes_on_and_test_recordings_have_no_say(networks, calls,
     assert len([line for line in said if ": epoch " in line]) == 1
 
 
-def test_what_another_trial_of_that_number_left_is_of_no_use(networks, tmp_path):
-    tried = objective(networks[0].manifest, tmp_path, networks[0].recipe)
-    place = tried._place_of(Task(3, {"trees.eta": 0.5}, {"calls": [0.5]}))
+def test_what_another_trial_of_that_number_left_is_of_no_use(tmp_path):
+    place = trial_place(tmp_path, Task(3, {"trees.eta": 0.5}, {"calls": [0.5]}))
     (place / "work").touch()
-    assert (tried._place_of(Task(3, {"trees.eta": 0.5}, {"calls": [0.5]})) / "work").exists()
+    assert (trial_place(tmp_path, Task(3, {"trees.eta": 0.5}, {"calls": [0.5]})) / "work").exists()
     for other in (Task(3, {"trees.eta": 0.6}, {"calls": [0.5]}), Task(3, {"trees.eta": 0.5}, {"calls": [0.4]})):
         (place / "work").touch()
-        assert tried._place_of(other) == place and not (place / "work").exists()
+        assert trial_place(tmp_path, other) == place and not (place / "work").exists()
 
 
 def test_settings_that_make_no_recipe_fail(networks):

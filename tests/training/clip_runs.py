@@ -1,0 +1,53 @@
+"""What tests of trainings on clips share: recordings that beep, a tiny backbone, and a run of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from ecotf.commands.train_clips import clip_steps, train_clip_run
+from ecotf.datasets.manifest import Manifest, make_manifest
+from ecotf.recipe import ClipRecipe, recipe_text
+from ecotf.runs import RunFolder
+
+RATE = 32000
+PITCH = {"robin": 2000.0, "wren": 4000.0, "crow": 1000.0, "owl": 500.0}
+TINY = "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}"
+
+
+def beeps(folder: Path, splits: Sequence[str], species: Sequence[str] = tuple(PITCH), seconds: float = 2.0) -> Manifest:
+    """Of each species one recording a split, at its own pitch; the owl is there to pre-train on."""
+    rows, rng = [], np.random.default_rng(0)
+    times = np.arange(round(seconds * RATE)) / RATE
+    for name in species:
+        for number, split in enumerate(splits):
+            sound = 0.3 * np.sin(2 * np.pi * PITCH[name] * times) * (times % 0.4 < 0.2)
+            sound += 0.01 * rng.normal(size=len(times))
+            soundfile.write(folder / f"{name}_{number}.wav", sound.astype(np.float32), RATE)
+            rows.append({
+                "recording": f"{name}_{number}.wav", "start_s": 0.0, "end_s": np.nan, "label": name, "split": split,
+                "role": "pretrain" if name == "owl" else "",
+            })  # fmt: skip
+    return make_manifest(pd.DataFrame(rows), folder, "beeps")
+
+
+def train(
+    recipe: ClipRecipe, manifest: Manifest, folder: Path, run: RunFolder | None = None, quick: bool = False
+) -> Path:
+    """Train and judge; ``quick`` does not compile the steps, which takes longer than a few of them."""
+    import tensorflow as tf
+
+    if run is None:
+        run = RunFolder.create(folder / "runs", recipe.name, steps=clip_steps(recipe))
+        run.write_text("recipe.yaml", recipe_text(recipe))
+    tf.config.run_functions_eagerly(quick)
+    try:
+        train_clip_run(recipe, manifest, run, manifest.root / "sounds", threads=1)
+    finally:
+        tf.config.run_functions_eagerly(False)
+        run.close()
+    return run.path

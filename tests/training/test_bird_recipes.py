@@ -1,0 +1,87 @@
+"""Every bird recipe trains two steps per stage: always with a tiny backbone, and, when asked for, with its own.
+
+    ECOTF_REAL_BACKBONES=1 pytest tests/training/test_bird_recipes.py -s
+
+trains the networks as they are, in the recipes' own images and clips, and takes some ten minutes of a core.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from clip_runs import TINY, beeps, train
+
+from ecotf.datasets.manifest import Manifest
+from ecotf.errors import ConfigError
+from ecotf.recipe import ClipRecipe, EnsembleRecipe, load_any_recipe, recipe_names
+
+REAL = "ECOTF_REAL_BACKBONES"
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory) -> Manifest:
+    """Two batches of each stage: six recordings to train on, four of them of the classes of the later stages."""
+    return beeps(tmp_path_factory.mktemp("beeps"), ("train", "train", "valid", "test"), ("robin", "wren", "owl"), 1.2)
+
+
+def two_steps(name: str, *overrides: str) -> ClipRecipe:
+    """The recipe with one epoch a stage; of the published augmentation what needs no long sound."""
+    stages = load_any_recipe(name).stages  # type: ignore[union-attr]
+    each = [f"stages.{number}.{key}" for number in range(len(stages)) for key in ("epochs=1", "batch=3")]
+    recipe = load_any_recipe(name, [*each, *overrides])
+    assert isinstance(recipe, ClipRecipe)
+    return recipe
+
+
+def check_run(recipe: ClipRecipe, path: Path) -> None:
+    """It was trained in all stages, judged, and what was saved is a model that answers."""
+    history = pd.read_csv(path / "history.csv")
+    assert history["stage"].tolist() == [stage.title for stage in recipe.stages]
+    assert np.isfinite(history["loss"]).all() and set(history["clips"]) <= {4, 6}
+    assert (path / "model" / "network.weights.h5").is_file()
+
+
+@pytest.mark.parametrize("name", recipe_names("clips"))
+def test_every_recipe_trains_two_steps_per_stage(name, manifest, tmp_path):
+    """With a tiny backbone; the backbones themselves are tested in tests/models. Stages share their augmentation."""
+    stages = load_any_recipe(name).stages  # type: ignore[union-attr]
+    overrides = [TINY, "clips.seconds=1.2", "inference.row_s=1.0"]
+    overrides += [f"stages.{number}.sound={{}}" for number in range(len(stages))]
+    overrides += [f"stages.{number}.image={{}}" for number in range(1, len(stages))]
+    if "cnn" in name:
+        overrides += ["inference.window_s=1.0", "network.parts=1"]
+    recipe = two_steps(name, *overrides)
+    check_run(recipe, train(recipe, manifest, tmp_path, quick=True))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get(REAL), reason=f"minutes of a core; {REAL}=1 runs it")
+@pytest.mark.parametrize("name", recipe_names("clips"))
+def test_every_recipe_trains_with_its_own_backbone(name, manifest, tmp_path):
+    recipe, began = two_steps(name), time.perf_counter()
+    path = train(recipe, manifest, tmp_path, quick=True)
+    check_run(recipe, path)
+    parameters = pd.read_json(path / "metrics.json", typ="series")["cost"]["parameters"]
+    print(
+        f"\n{name}: {recipe.network.backbone.name}, {recipe.network.head.name}, image {recipe.image_shape}, "
+        f"{len(recipe.stages)} stages, {parameters:,} parameters, {time.perf_counter() - began:.0f} s"
+    )
+
+
+def test_the_ensemble_is_of_recipes_that_are_there():
+    ensemble = load_any_recipe("birds/2023_ensemble")
+    assert isinstance(ensemble, EnsembleRecipe)
+    assert {member.recipe for member in ensemble.members} <= set(recipe_names("clips"))
+    assert sum(member.weight for member in ensemble.members) == pytest.approx(1)
+
+
+def test_an_ensemble_is_not_trained(capsys):
+    from ecotf.commands.run_training import main
+
+    with pytest.raises(ConfigError, match=r"is an ensemble: train its members one by one \(birds/2023_sed_v2s"):
+        main(["--recipe", "birds/2023_ensemble", "--data", "nowhere.csv"])
