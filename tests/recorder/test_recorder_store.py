@@ -61,7 +61,7 @@ def written(folder, n: int = 5) -> None:
 
 def test_table_and_database_hold_the_same(tmp_path):
     written(tmp_path)
-    assert rows(tmp_path)[2] == ["night", "2", "2.004", "30000.0", "60000.0", "Myotis myotis", "0.9",
+    assert rows(tmp_path)[2] == ["night", "2.0", "2.004", "30000.0", "60000.0", "Myotis myotis", "0.9",
                                  "2026-06-21T12:00:02.000+00:00"]  # fmt: skip
     database = sqlite3.connect(tmp_path / "detections.sqlite")
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -155,7 +155,7 @@ def test_detections_wait_for_a_full_disk(tmp_path, monkeypatch):
     journal.add(stretch, "night", NOON, [call(2)])
     assert journal.commit()
     assert journal.problem == ""
-    assert [row[1] for row in rows(tmp_path)] == ["1", "2"]
+    assert [row[1] for row in rows(tmp_path)] == ["1.0", "2.0"]
     assert journal.database.execute("SELECT COUNT(*) FROM detections").fetchone() == (2,)
 
 
