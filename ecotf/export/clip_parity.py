@@ -25,6 +25,7 @@ from ecotf.inference.clip_classifier import ClipRun
 from ecotf.pipelines.clips_from_manifest import windows_of_recordings
 
 _ROWS = 2  # more or less are within what one rounding can do, however few there are
+_EDGE_S = 0.01  # an event is the same when its edges, which are interpolated between frames, are as near as that
 
 
 def compare_clips(
@@ -114,7 +115,7 @@ def _detections(
         "same_decisions": float(np.mean((both[0] >= level) == (both[1] >= level))),
         "n_candidates": [both[0].size, both[1].size],
         "n_detections": [len(examples.candidates), len(found)],
-        "same_detections": shared(examples.candidates, found),
+        "same_detections": shared(examples.candidates, found, _EDGE_S),
         "labels": labels,
     }
 

@@ -211,7 +211,7 @@ def _detections(run: LoadedRun, heard: Heard, desktop: pd.DataFrame, device: pd.
     return {
         "n_candidates": [len(desktop), len(device)],
         "n_detections": [len(table) for table in kept],
-        "same_detections": shared(*kept),
+        "same_detections": shared(kept[0], kept[1]),
         "labels": {label: {key: [row.get(key) for row in pair] for key in keys} for label, pair in rows.items()},
     }
 
@@ -220,14 +220,23 @@ def _above(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame
     return table[table["score"].to_numpy(float) >= table["label"].map(dict(thresholds)).to_numpy(float)]
 
 
-def shared(desktop: pd.DataFrame, device: pd.DataFrame) -> float:
-    """The share of all detections that both have, with the same label and box."""
-    keys: list[set[Any]] = []
-    for table in (desktop, device):
-        boxes = table[["start_s", "end_s", "low_hz", "high_hz"]].astype(float).round(6)
-        keys.append(set(zip(table["recording"], table["label"], *(boxes[name] for name in boxes), strict=True)))
-    either = keys[0] | keys[1]
-    return len(keys[0] & keys[1]) / len(either) if either else 1.0
+def shared(desktop: pd.DataFrame, device: pd.DataFrame, within_s: float = 1e-5) -> float:
+    """The share of all detections that both have: the same label, times within ``within_s``, edges within 0.1 Hz.
+
+    Times of events are interpolated from scores, which are the same to float precision, not bit for bit.
+    """
+    within = (within_s, within_s, 0.1, 0.1)
+    boxes = ["start_s", "end_s", "low_hz", "high_hz"]
+    others = {key: table[boxes].to_numpy(float) for key, table in device.groupby(["recording", "label"])}
+    same = 0
+    for key, table in desktop.groupby(["recording", "label"]):
+        left = others.get(key, np.empty((0, len(boxes))))
+        for box in table[boxes].to_numpy(float):
+            near = np.flatnonzero((np.abs(left - box) <= within).all(axis=1))
+            same += len(near) > 0
+            left = np.delete(left, near[:1], axis=0)
+    either = len(desktop) + len(device) - same
+    return same / either if either else 1.0
 
 
 def failures(
