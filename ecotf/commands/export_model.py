@@ -9,6 +9,7 @@ from pathlib import Path
 from ecotf.commands.console import complaints, tell
 from ecotf.commands.model_tables import show_model, show_parity
 from ecotf.errors import ConfigError
+from ecotf.export.birdnet_go import LABELS_NAME
 from ecotf.export.boards import board_named, boards
 from ecotf.export.container import read_model_file
 from ecotf.export.export import TARGETS, ExportJob, ParityError, export_run
@@ -107,6 +108,10 @@ def main(arguments: Sequence[str]) -> int:
     tell(f"inspect: python scripts/export_model.py --inspect {model}")
     if options.target == "tflm":
         tell(f"network: {options.output / NETWORK_NAME} (experimental), for tflite-micro on a microcontroller")
+        return 0
+    if options.profile == "birdnet-go":
+        tell(f"next:    in BirdNET-Go's settings, birdnet.modelpath: {model}")
+        tell(f"         and birdnet.labelpath: {options.output / LABELS_NAME}")
         return 0
     tell(f"next:    python scripts/flash_device.py {options.output} --device pi@recorder01.local")
     return 0
