@@ -14,7 +14,6 @@ One thread each, medians of interleaved runs: every round times all, one after t
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -29,6 +28,22 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from spectrogram_peers import (
+    BANDS,
+    BAT_HOP,
+    BAT_LOW,
+    BAT_RATE,
+    BAT_ROWS,
+    BIRD_HOP,
+    BIRD_RATE,
+    BLOCK,
+    GAIN,
+    PICTURE,
+    N,
+    bat_peers,
+    bird_peers,
+)  # fmt: skip
 
 GOALS = {  # times faster than each, with AVX-512 and with AVX2
     "birds": {
@@ -45,9 +60,6 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-BIRD_RATE, BAT_RATE, N, BIRD_HOP, BAT_HOP, BANDS = 32_000, 384_000, 1024, 320, 256, 64
-BAT_LOW, BAT_ROWS, BLOCK, PICTURE = 12, 298, 1000, (256, 128)
-GAIN = 1000.0
 
 
 def noise(seconds: float, rate: int) -> np.ndarray:
@@ -84,66 +96,6 @@ def bird_tasks(sound: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
         "ecotf, pcen": lambda: normalised(sound),
     }
     return tasks | bird_peers(sound, mel, get_window("hann", N).astype(np.float32))
-
-
-def bird_peers(sound: np.ndarray, mel: np.ndarray, window: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
-    """The same by others."""
-    import scipy.fft
-    import scipy.signal
-    import scipy.sparse
-
-    sparse = scipy.sparse.csr_matrix(mel.T)
-
-    def by_stft() -> np.ndarray:
-        numbers = scipy.signal.stft(
-            sound, window=window, nperseg=N, noverlap=N - BIRD_HOP, boundary=None, padded=False, return_onesided=True
-        )[2]
-        power = (numbers.real**2 + numbers.imag**2) * np.float32(window.sum() ** 2)
-        return 10 * np.log10(np.maximum(sparse @ power, 1e-10)).T
-
-    def by_fft() -> np.ndarray:
-        frames = np.lib.stride_tricks.sliding_window_view(sound, N)[::BIRD_HOP]
-        out = np.empty((len(frames), BANDS), np.float32)
-        for at in range(0, len(frames), 128):  # blocks that stay in the cache
-            numbers = scipy.fft.rfft(frames[at : at + 128] * window, axis=1)
-            power = numbers.real**2 + numbers.imag**2
-            out[at : at + 128] = (sparse @ power.T).T
-        return 10 * np.log10(np.maximum(out, 1e-10, out=out), out=out)
-
-    peers: dict[str, Callable[[], np.ndarray]] = {"scipy.signal.stft": by_stft, "scipy.fft": by_fft}
-    if there("librosa"):
-        import librosa
-
-        def by_librosa() -> np.ndarray:
-            power = np.abs(librosa.stft(sound, n_fft=N, hop_length=BIRD_HOP, center=False)) ** 2
-            return librosa.power_to_db(mel.T @ power, top_db=None).T
-
-        peers["librosa"] = by_librosa
-    if there("tensorflow"):
-        import tensorflow as tf
-
-        weights, constant = tf.constant(mel), tf.constant(sound)
-
-        @tf.function
-        def in_graph(x: Any) -> Any:
-            numbers = tf.signal.stft(x, N, BIRD_HOP, window_fn=tf.signal.hann_window)
-            power = tf.math.real(numbers) ** 2 + tf.math.imag(numbers) ** 2
-            return tf.math.log(tf.maximum(power @ weights, 1e-10)) * np.float32(10 / np.log(10))
-
-        peers["tf.signal"] = lambda: in_graph(constant).numpy()
-    if there("torch"):
-        import torch
-
-        torch.set_num_threads(1)
-        hann, torch_mel, samples = torch.from_numpy(window), torch.from_numpy(mel), torch.from_numpy(sound)
-
-        def by_torch() -> np.ndarray:
-            numbers = torch.stft(samples, N, BIRD_HOP, window=hann, center=False, return_complex=True)
-            power = numbers.real**2 + numbers.imag**2
-            return (10 * torch.log10(torch.clamp(power.T @ torch_mel, min=1e-10))).numpy()
-
-        peers["torch.stft"] = by_torch
-    return peers
 
 
 def bat_tasks(sound: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
@@ -192,70 +144,6 @@ def bat_tasks(sound: np.ndarray) -> dict[str, Callable[[], np.ndarray]]:
     return tasks | bat_peers(sound, n_blocks)
 
 
-def bat_peers(sound: np.ndarray, n_blocks: int) -> dict[str, Callable[[], np.ndarray]]:
-    """The same by others."""
-    import scipy.signal
-
-    rows = slice(BAT_LOW, BAT_LOW + BAT_ROWS)
-    window = scipy.signal.get_window("hann", N).astype(np.float32)
-    peers: dict[str, Callable[[], np.ndarray]] = {}
-
-    def blocks_of(numbers: np.ndarray, factor: float) -> np.ndarray:
-        """Power, logarithm and denoising, from [bins, n_frames]."""
-        levels = np.log1p((numbers[rows].real ** 2 + numbers[rows].imag ** 2) * np.float32(factor**2)).T
-        blocks = levels.reshape(n_blocks, BLOCK, BAT_ROWS)
-        return np.maximum(blocks - blocks.mean(axis=1, keepdims=True), 0)
-
-    if there("skimage"):
-        from skimage.transform import resize as resize_picture
-
-        def pictures_of(blocks: np.ndarray) -> np.ndarray:
-            return np.stack([resize_picture(block, PICTURE, order=1, anti_aliasing=False) for block in blocks])
-
-        def by_stft() -> np.ndarray:
-            numbers = scipy.signal.stft(
-                sound, window=window, nperseg=N, noverlap=N - BAT_HOP, boundary=None, padded=False
-            )[2]
-            return pictures_of(blocks_of(numbers, GAIN * window.sum()))
-
-        peers["scipy.signal.stft"] = by_stft
-        if there("librosa"):
-            import librosa
-
-            peers["librosa"] = lambda: pictures_of(
-                blocks_of(librosa.stft(sound, n_fft=N, hop_length=BAT_HOP, center=False), GAIN)
-            )
-    if there("tensorflow"):
-        import tensorflow as tf
-
-        constant = tf.constant(sound)
-
-        @tf.function
-        def in_graph(x: Any) -> Any:
-            numbers = tf.signal.stft(x, N, BAT_HOP, window_fn=tf.signal.hann_window)[:, rows]
-            levels = tf.math.log1p((tf.math.real(numbers) ** 2 + tf.math.imag(numbers) ** 2) * GAIN**2)
-            blocks = tf.reshape(levels, [n_blocks, BLOCK, BAT_ROWS])
-            blocks = tf.nn.relu(blocks - tf.reduce_mean(blocks, axis=1, keepdims=True))
-            return tf.image.resize(blocks[..., None], PICTURE)[..., 0]
-
-        peers["tf.signal"] = lambda: in_graph(constant).numpy()
-    if there("torch"):
-        import torch
-
-        torch.set_num_threads(1)
-        hann, samples = torch.from_numpy(window), torch.from_numpy(sound)
-
-        def by_torch() -> np.ndarray:
-            numbers = torch.stft(samples, N, BAT_HOP, window=hann, center=False, return_complex=True)[rows]
-            levels = torch.log1p((numbers.real**2 + numbers.imag**2) * GAIN**2).T
-            blocks = levels.reshape(n_blocks, 1, BLOCK, BAT_ROWS)
-            blocks = torch.relu(blocks - blocks.mean(dim=2, keepdim=True))
-            return torch.nn.functional.interpolate(blocks, PICTURE, mode="bilinear")[:, 0].numpy()
-
-        peers["torch.stft"] = by_torch
-    return peers
-
-
 def thread_tasks() -> dict[str, Callable[[], np.ndarray]]:
     """Ours in one and in two threads, on ten minutes of birds and one of bats, into memory that is there already."""
     from ecotf.features import BandSpectrogramConfig, MelSpectrogramConfig, build_spectrogram
@@ -277,11 +165,6 @@ def thread_tasks() -> dict[str, Callable[[], np.ndarray]]:
                 a[1], threads=a[2], out=a[3]
             )
     return tasks
-
-
-def there(module: str) -> bool:
-    """Whether a peer is installed."""
-    return importlib.util.find_spec(module) is not None
 
 
 def interleaved(tasks: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[str, dict[str, float]]:
