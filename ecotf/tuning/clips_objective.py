@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,26 +23,13 @@ from ecotf.training.train_clips import (
 )
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.figures import OF_DETECTION, Figures, clip_figures_of
+from ecotf.tuning.folder_objective import FolderObjective, OpenKeeper, trial_place
 from ecotf.tuning.keys import with_settings
-from ecotf.tuning.objective import OpenKeeper, start_afresh, trial_place
-from ecotf.tuning.stopping import MedianWatch
 from ecotf.tuning.trial import Outcome, Task
 
 
-class ClipsObjective:
-    """Trains all stages with a trial's settings. Decoded sounds are kept once and shared by all trials.
-
-    Parameters
-    ----------
-    recipe
-        The recipe that the trials are variations of.
-    manifest
-        With splits, and only recordings that can be read. Nothing is measured on the test recordings.
-    folder
-        Of the search; a trial works in ``running/<number>`` and can go on from there after a kill.
-    cache
-        Where decoded sounds are.
-    """
+class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
+    """Trains all stages with a trial's settings. Decoded sounds are kept once and shared by all trials."""
 
     def __init__(
         self,
@@ -57,32 +43,15 @@ class ClipsObjective:
     ) -> None:
         # Trials are compared by their figures; intervals would only cost time.
         evaluation = recipe.evaluation.model_copy(update={"bootstrap": 1})
-        self.recipe = recipe.model_copy(update={"evaluation": evaluation, "tensorboard": False})
-        self.manifest = manifest
-        self.folder = folder
-        self.cache = cache
-        self.threads = threads
-        self.stopping = stopping
-        self.open_keeper = open_keeper
-        self._data: ClipData | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_data": None}
-
-    def prepare(self, tell: Tell) -> None:
-        """Nothing to do: the first trial decodes what the others read."""
+        recipe = recipe.model_copy(update={"evaluation": evaluation, "tensorboard": False})
+        super().__init__(recipe, manifest, folder, cache, threads, stopping, open_keeper)
 
     def __call__(self, task: Task, tell: Tell) -> Outcome:
         """Train, and say how it did on the validation recordings."""
         recipe = with_settings(self.recipe, task.values)
         data = self.data_for(recipe)
-        start_afresh(recipe.seed)
-        watch = None if self.stopping is None else MedianWatch(task.limits)
-        keeper = self.open_keeper(trial_place(self.folder, task))
-        try:
+        with self.training(trial_place(self.folder, task), task, recipe.seed) as (keeper, watch):
             trained = train_clips(recipe, data, keeper, tell, self.threads, watch)
-        finally:
-            keeper.close()
         scored = score_split(trained.model, data, "valid", tell)
         if scored is None:
             raise DataError("no validation recording has a class of the recipe; trials cannot be compared")

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 from ecotf.datasets.manifest import read_manifest
 from ecotf.errors import DataError
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.training.data import TrainingData, prepare_data
 from ecotf.training.plan import EvaluationConfig, TrainingPlan
-from ecotf.training.progress import Keeper, Tell
+from ecotf.training.progress import Tell
 from ecotf.training.train import train_detector
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.figures import figures_of
+from ecotf.tuning.folder_objective import FolderObjective, OpenKeeper, trial_place
 from ecotf.tuning.keys import with_settings
-from ecotf.tuning.stopping import MedianWatch
 from ecotf.tuning.trial import Outcome, Task
 
-RUNNING = "running"
 _FEATURES = ("front_end", "data.channel")
 
 
-class TrialKeeper(Keeper, Protocol):
-    """A run folder that a trial trains in."""
-
-    def close(self) -> None:
-        """Give the folder back."""
-
-
-OpenKeeper = Callable[[Path], TrialKeeper]
-"""Opens the run folder of a trial in a folder of its own: a new one, or the one that a kill left there."""
-
-
-class TrainingObjective:
+class TrainingObjective(FolderObjective[TrainingPlan, TrainingData]):
     """Trains the recipe with a trial's settings.
 
     Spectrograms are computed once and shared by all trials, unless the front end is searched: then each trial has its
@@ -44,14 +28,8 @@ class TrainingObjective:
 
     Parameters
     ----------
-    recipe
-        The recipe that the trials are variations of.
-    manifest
-        With splits, and only recordings that can be read. Nothing is measured on the test recordings.
-    folder
-        Of the search; a trial works in ``running/<number>`` and can go on from there after a kill.
-    cache
-        Where shared spectrograms are.
+    searched
+        The keys of the space.
     """
 
     def __init__(
@@ -65,34 +43,16 @@ class TrainingObjective:
         searched: tuple[str, ...],
         open_keeper: OpenKeeper,
     ) -> None:
-        self.recipe = recipe
-        self.manifest = manifest
-        self.folder = folder
-        self.cache = cache
-        self.threads = threads
-        self.stopping = stopping
+        super().__init__(recipe, manifest, folder, cache, threads, stopping, open_keeper)
         self.searched = searched
-        self.open_keeper = open_keeper
-        self._data: TrainingData | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_data": None}
-
-    def prepare(self, tell: Tell) -> None:
-        """Nothing to do: the spectrograms are in the store when the search begins."""
 
     def __call__(self, task: Task, tell: Tell) -> Outcome:
         """Train, and say how it did on the validation recordings."""
         recipe = self._recipe_of(task)
         place = trial_place(self.folder, task)
         data = self.data_for(recipe, place)
-        start_afresh(recipe.seed)
-        watch = None if self.stopping is None else MedianWatch(task.limits)
-        keeper = self.open_keeper(place)
-        try:
+        with self.training(place, task, recipe.seed) as (keeper, watch):
             trained = train_detector(recipe, data, keeper, tell, self.threads, watch=watch)
-        finally:
-            keeper.close()
         history = trained.history
         figures = {**figures_of(trained.validation), "valid_loss": float(history["valid_loss"].min())}
         scores: dict[str, list[float]] = {}
@@ -118,28 +78,6 @@ class TrainingObjective:
     def _recipe_of(self, task: Task) -> TrainingPlan:
         recipe = with_settings(self.recipe, task.values)
         return recipe.model_copy(update={"evaluation": _without_intervals(recipe.evaluation)})
-
-
-def trial_place(folder: Path, task: Task) -> Path:
-    """The trial's own folder in that of the search; what another trial of the same number left there goes."""
-    place = folder / RUNNING / f"{task.number:05d}"
-    facts, told = place / "trial.json", {"values": task.values, "limits": task.limits}
-    if place.exists() and (not facts.exists() or json.loads(facts.read_text()) != json.loads(json.dumps(told))):
-        shutil.rmtree(place)
-    if not place.exists():
-        place.mkdir(parents=True)
-        facts.write_text(json.dumps(told))
-    return place
-
-
-def start_afresh(seed: int) -> None:
-    """Make a trial independent of what the process did before, and of its memory."""
-    import keras
-    import tensorflow as tf
-
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
 
 
 def _without_intervals(config: EvaluationConfig) -> EvaluationConfig:

@@ -20,7 +20,8 @@ from ecotf.training.plan import TrainingPlan
 from ecotf.training.progress import Tell
 from ecotf.training.train import fresh_detector, judge_validation, train_detector
 from ecotf.tuning.figures import figures_of
-from ecotf.tuning.objective import TrainingObjective, start_afresh
+from ecotf.tuning.folder_objective import start_afresh
+from ecotf.tuning.objective import TrainingObjective
 from ecotf.tuning.trial import Outcome, Task
 
 SHARED = "shared"

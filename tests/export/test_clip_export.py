@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,7 @@ from ecotf.export.runtime import open_interpreter
 from ecotf.export.schema import is_constant, model_bytes, read_model, type_of
 from ecotf.export.settings import ExportSettings
 from ecotf.inference.clip_classifier import ClipRun, load_clip_run
-from ecotf.models.clip_model import WEIGHTS
-from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
-from ecotf.runs import RunFolder
-from ecotf.training.train_clips import fresh_model
+from ecotf.recipe import ClipRecipe
 
 RATE = 32_000
 CLASSES = ("007", "owl", "wren")
@@ -47,28 +45,14 @@ HEADS = {
 }  # fmt: skip
 
 
-def make_clip_run(folder: Path, *overrides: str, manifest: Path | None = None) -> ClipRun:
-    """A run that was never trained; its weights are great enough that its answers differ."""
-    recipe = load_any_recipe("birds/small", [*TINY, *overrides])
-    assert isinstance(recipe, ClipRecipe)
-    run = RunFolder.create(folder, recipe.name)
-    run.write_text("recipe.yaml", recipe_text(recipe))
-    if manifest is not None:
-        table = pd.read_csv(manifest)
-        table["recording"] = [str(manifest.parent / name) for name in table["recording"]]
-        run.write_table("manifest.csv", table)
-    run.write_table("labels.csv", pd.DataFrame({"label": CLASSES}))
-    model = fresh_model(recipe, CLASSES).network.model
-    rng = np.random.default_rng(3)
-    for weight in model.weights:
-        if "kernel" in weight.path:
-            weight.assign(3 * rng.standard_normal(weight.shape) if "class" in weight.path else 2 * weight.numpy())
-    with run.writing("model", folder=True) as partial:
-        model.save_weights(partial / WEIGHTS)
-    levels = dict.fromkeys(CLASSES, 0.5)
-    run.write_json("thresholds.json", {"thresholds": levels, "unfitted": [], "events": None})
-    run.finish()
-    return load_clip_run(run.path)
+@pytest.fixture(scope="session")
+def make_clip_run(untrained_clip_run) -> Callable[..., ClipRun]:
+    """An untrained run in a folder."""
+
+    def make(folder: Path, *overrides: str, manifest: Path | None = None) -> ClipRun:
+        return load_clip_run(untrained_clip_run(folder, CLASSES, [*TINY, *overrides], manifest=manifest))
+
+    return make
 
 
 def sound_of(seed: int, seconds: float, rate: int = RATE) -> np.ndarray:
@@ -94,7 +78,7 @@ def clip_sounds(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clip_run(clip_sounds, tmp_path_factory) -> ClipRun:
+def clip_run(make_clip_run, clip_sounds, tmp_path_factory) -> ClipRun:
     return make_clip_run(tmp_path_factory.mktemp("clip_runs"), *HEADS["sed"], manifest=clip_sounds)
 
 
@@ -169,7 +153,7 @@ def test_every_precision(precision, clip_run, here, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gem", "softmax", "chrononet"])
-def test_every_head_gives_what_the_desktop_gives(name, tmp_path, monkeypatch):
+def test_every_head_gives_what_the_desktop_gives(name, make_clip_run, tmp_path, monkeypatch):
     if name == "softmax":
         monkeypatch.setattr(ClipRecipe, "activation", property(lambda _: "softmax"))
     run = make_clip_run(tmp_path, *HEADS[name])
@@ -190,7 +174,7 @@ def test_every_head_gives_what_the_desktop_gives(name, tmp_path, monkeypatch):
         refuse_recurrent(stages, "int8")
 
 
-def test_three_seconds_at_48_khz_run_in_birdnet_go(tmp_path):
+def test_three_seconds_at_48_khz_run_in_birdnet_go(make_clip_run, tmp_path):
     overrides = ("sample_rate=48000", "clips.seconds=3.0", "inference.row_s=3.0")
     run = make_clip_run(tmp_path, *overrides)
     settings = ExportSettings(rate=48_000, sound="float32", profile="birdnet-go")
@@ -241,7 +225,7 @@ def test_what_a_run_of_clips_cannot_be(clip_run, tmp_path, capsys, arguments, sa
     assert not (tmp_path / "bundle").exists()
 
 
-def test_int8_needs_training_recordings(tmp_path):
+def test_int8_needs_training_recordings(make_clip_run, tmp_path):
     run = make_clip_run(tmp_path)
     with pytest.raises(ConfigError, match="calibrated with the run's training recordings"):
         make_model(run, ExportSettings(rate=RATE, precision="int8"), ExportJob(), lambda _: None)

@@ -48,32 +48,14 @@ def bird_sound(seed: int, seconds: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def clip_device(tmp_path_factory) -> tuple[Path, Path]:
+def clip_device(untrained_clip_run, tmp_path_factory) -> tuple[Path, Path]:
     """A run that was never trained, and its model file; it reports events."""
     from ecotf.export import convert, export
     from ecotf.export.settings import ExportSettings
     from ecotf.inference.clip_classifier import load_clip_run
-    from ecotf.models.clip_model import WEIGHTS
-    from ecotf.recipe import load_any_recipe, recipe_text
-    from ecotf.runs import RunFolder
-    from ecotf.training.train_clips import fresh_model
 
     folder = tmp_path_factory.mktemp("clip_device")
-    recipe = load_any_recipe("birds/small", RECIPE)
-    run = RunFolder.create(folder, recipe.name)
-    run.write_text("recipe.yaml", recipe_text(recipe))
-    run.write_table("labels.csv", pd.DataFrame({"label": CLASSES}))
-    model = fresh_model(recipe, CLASSES).network.model
-    rng = np.random.default_rng(3)
-    for weight in model.weights:
-        if "kernel" in weight.path:
-            weight.assign(3 * rng.standard_normal(weight.shape) if "class" in weight.path else 2 * weight.numpy())
-    with run.writing("model", folder=True) as partial:
-        model.save_weights(partial / WEIGHTS)
-    levels = dict.fromkeys(CLASSES, 0.02)
-    run.write_json("thresholds.json", {"thresholds": levels, "unfitted": [], "events": None})
-    run.finish()
-
+    run = untrained_clip_run(folder, CLASSES, RECIPE, level=0.02)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             export,
@@ -81,10 +63,10 @@ def clip_device(tmp_path_factory) -> tuple[Path, Path]:
             lambda _run, plan, settings, *_: {s.name: convert.convert_stage(s, "f32") for s in plan.stages},
         )
         made = export.make_model(
-            load_clip_run(run.path), ExportSettings(rate=RATE), export.ExportJob(seconds=6), lambda _: None
+            load_clip_run(run), ExportSettings(rate=RATE), export.ExportJob(seconds=6), lambda _: None
         )
     (folder / "model.tflite").write_bytes(made.model)
-    return run.path, folder / "model.tflite"
+    return run, folder / "model.tflite"
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,9 @@ from ecotf.training import fit_network as fitting
 from ecotf.training.data import prepare_data
 from ecotf.training.train import train_detector
 from ecotf.tuning.config import StoppingConfig
+from ecotf.tuning.folder_objective import trial_place
 from ecotf.tuning.keys import with_settings
-from ecotf.tuning.objective import TrainingObjective, trial_place
+from ecotf.tuning.objective import TrainingObjective
 from ecotf.tuning.trees_objective import TreesObjective, trees_alone
 from ecotf.tuning.trial import Outcome, Task
 

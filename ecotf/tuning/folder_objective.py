@@ -1,0 +1,104 @@
+"""What trials that train have in common: a folder of their own, a fresh start, and an end when they are bad."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from ecotf.training.progress import Keeper, Tell
+from ecotf.tuning.config import StoppingConfig
+from ecotf.tuning.stopping import MedianWatch
+from ecotf.tuning.trial import Task
+
+RUNNING = "running"
+Plan = TypeVar("Plan")
+Data = TypeVar("Data")
+
+
+class TrialKeeper(Keeper, Protocol):
+    """A run folder that a trial trains in."""
+
+    def close(self) -> None:
+        """Give the folder back."""
+
+
+OpenKeeper = Callable[[Path], TrialKeeper]
+"""Opens the run folder of a trial in a folder of its own: a new one, or the one that a kill left there."""
+
+
+class FolderObjective(Generic[Plan, Data]):
+    """Trials that train in a folder of the search's.
+
+    Parameters
+    ----------
+    recipe
+        The recipe that the trials are variations of.
+    manifest
+        With splits, and only recordings that can be read. Nothing is measured on the test recordings.
+    folder
+        Of the search; a trial works in ``running/<number>`` and can go on from there after a kill.
+    cache
+        Where what all trials read is kept.
+    """
+
+    def __init__(
+        self,
+        recipe: Plan,
+        manifest: Path,
+        folder: Path,
+        cache: Path,
+        threads: int,
+        stopping: StoppingConfig | None,
+        open_keeper: OpenKeeper,
+    ) -> None:
+        self.recipe = recipe
+        self.manifest = manifest
+        self.folder = folder
+        self.cache = cache
+        self.threads = threads
+        self.stopping = stopping
+        self.open_keeper = open_keeper
+        self._data: Data | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_data": None}
+
+    def prepare(self, tell: Tell) -> None:
+        """Nothing to do: what the trials share is there, or the first of them makes it."""
+
+    @contextmanager
+    def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[TrialKeeper, MedianWatch | None]]:
+        """A run folder to train in, and what ends a bad trial early, where the search does that."""
+        start_afresh(seed)
+        watch = None if self.stopping is None else MedianWatch(task.limits)
+        keeper = self.open_keeper(place)
+        try:
+            yield keeper, watch
+        finally:
+            keeper.close()
+
+
+def trial_place(folder: Path, task: Task) -> Path:
+    """The trial's own folder in that of the search; what another trial of the same number left there goes."""
+    place = folder / RUNNING / f"{task.number:05d}"
+    facts, told = place / "trial.json", {"values": task.values, "limits": task.limits}
+    if place.exists() and (not facts.exists() or json.loads(facts.read_text()) != json.loads(json.dumps(told))):
+        shutil.rmtree(place)
+    if not place.exists():
+        place.mkdir(parents=True)
+        facts.write_text(json.dumps(told))
+    return place
+
+
+def start_afresh(seed: int) -> None:
+    """Make a trial independent of what the process did before, and of its memory."""
+    import keras
+    import tensorflow as tf
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,46 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+def _make_clip_run(
+    folder: Path, classes: Sequence[str], overrides: Sequence[str], level: float = 0.5, manifest: Path | None = None
+) -> Path:
+    from ecotf.models.clip_model import WEIGHTS
+    from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
+    from ecotf.runs import RunFolder
+    from ecotf.training.train_clips import fresh_model
+
+    recipe = load_any_recipe("birds/small", list(overrides))
+    assert isinstance(recipe, ClipRecipe)
+    run = RunFolder.create(folder, recipe.name)
+    run.write_text("recipe.yaml", recipe_text(recipe))
+    if manifest is not None:
+        table = pd.read_csv(manifest)
+        table["recording"] = [str(manifest.parent / name) for name in table["recording"]]
+        run.write_table("manifest.csv", table)
+    run.write_table("labels.csv", pd.DataFrame({"label": classes}))
+    model = fresh_model(recipe, classes).network.model
+    rng = np.random.default_rng(3)
+    for weight in model.weights:
+        if "kernel" in weight.path:
+            weight.assign(3 * rng.standard_normal(weight.shape) if "class" in weight.path else 2 * weight.numpy())
+    with run.writing("model", folder=True) as partial:
+        model.save_weights(partial / WEIGHTS)
+    levels = dict.fromkeys(classes, level)
+    run.write_json("thresholds.json", {"thresholds": levels, "unfitted": [], "events": None})
+    run.finish()
+    return run.path
+
+
+@pytest.fixture(scope="session")
+def untrained_clip_run() -> Callable[..., Path]:
+    """Makes runs of clips that were never trained; their weights are great enough that their answers differ."""
+    return _make_clip_run
