@@ -139,9 +139,8 @@ def measure(name: str, path: Path, emulated: Emulated | None) -> Figures:
         million = None
         if emulated is not None:
             million = sum(rate * emulated.instructions(bare, signature) for signature, rate in rates.items()) / 1e6
-    ms = sum(
-        rate * found["ms"].get(signature, found["ms"].get("serving_default", 0.0)) for signature, rate in rates.items()
-    )
+    ms_of = found["ms"]  # a file without signatures is timed by the name of the usual one
+    ms = sum(rate * ms_of[name if name in ms_of else "serving_default"] for name, rate in rates.items())
     adds = sum(rate * costs[signature].multiply_adds for signature, rate in rates.items()) / 1e6
     return Figures(name, ms, million, adds, found["peak_mb"], path.stat().st_size / 1e6, rates)
 
@@ -171,7 +170,7 @@ def exports_of(run: Path, folder: Path) -> list[tuple[str, Path]]:
     rate = loaded.recipe.sample_rate if isinstance(loaded, ClipRun) else 384_000
     made = []
     for precision in PRECISIONS[kind]:
-        output = folder / f"{run.name}_{precision}"
+        output = folder / f"{run.parent.name}_{run.name}_{precision}"
         settings = ExportSettings(precision=precision, rate=rate)
         try:
             export_run(loaded, output, settings, ExportJob(), lambda line: print(line, file=sys.stderr))

@@ -43,20 +43,30 @@ def draw_clip_run(
         found = judged.candidates[judged.candidates["recording"] == name].drop(columns="recording")
         events = name_calls(found, thresholds, unnamed=False)
         own = truth[truth["recording"] == name]
-        draw_events(recipe, trained, manifest.path_of(name), events, own, name, folder / f"events_{number}.png")
+        draw_events(
+            recipe,
+            trained,
+            manifest.path_of(name),
+            manifest.time_expansion_of(name),
+            events,
+            own,
+            name,
+            folder / f"events_{number}.png",
+        )
 
 
 def draw_events(
     recipe: ClipRecipe,
     trained: TrainedClips,
     path: Path,
+    time_expansion: float | None,
     events: pd.DataFrame,
     truth: pd.DataFrame,
     title: str,
     file: Path,
 ) -> None:
     """Draw the stretch of a recording in which most happens."""
-    recording = open_recording(path)
+    recording = open_recording(path, time_expansion=time_expansion)
     starts = np.sort(np.concatenate([truth["start_s"], events["start_s"]]))
     start = 0.0
     if len(starts):

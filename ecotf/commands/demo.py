@@ -66,9 +66,12 @@ def main(arguments: Sequence[str]) -> int:
     draw_night(found, manifest, folder / "pictures")
     _chapter("5 of 5: the same model as one file, run as a recorder runs it")
     bundle, heard = folder / "bundle", folder / "recorder"
-    export_model.main([str(run.path), "--output", str(bundle)])
-    status = max(status, run_as_recorder(bundle / "model.tflite", manifest, heard))
-    tell(compare_with_desktop(found, read_detections(heard / "detections.csv", manifest)))
+    failed = export_model.main([str(run.path), "--output", str(bundle)])
+    if not failed:
+        failed = run_as_recorder(bundle / "model.tflite", manifest, heard)
+    if not failed:
+        tell(compare_with_desktop(found, read_detections(heard / "detections.csv", manifest)))
+    status = max(status, failed)
     console.print()
     tell(f"run:         {run.path}")
     tell(f"report:      {run.path / 'report.txt'}")

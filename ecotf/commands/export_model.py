@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=int,
         metavar="HZ",
-        help="sample rate of the recorder (clips: the recipe's; else the training recordings' highest)",
+        help="sample rate of the recorder (clips: the recipe's; else the rate of most training recordings)",
     )
     parser.add_argument("--input", choices=("int16", "float32"), help="type of the samples (int16; float32 for host)")
     parser.add_argument("--embedding", action="store_true", help="give the network's embedding, too")

@@ -93,7 +93,10 @@ def show_model(file: ModelFile) -> None:
     if not file.values and model.description in (b"ecotf", "ecotf"):
         raise ConfigError(f"{source}: cut off, its description is missing; copy it again")
     if file.values:
-        _show_description(file)
+        try:
+            _show_description(file)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{source}: its description is not one of ecotf's ({error}); export it again") from None
     else:
         tell(f"{source}: a TFLite model without a description; ecotf did not make it")
     tell(f"size:       {file.path.stat().st_size / 1e6:.2f} MB, the model itself {len(file.flatbuffer) / 1e6:.2f} MB")

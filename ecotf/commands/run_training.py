@@ -117,8 +117,8 @@ def _trainable(recipe: Recipe | ClipRecipe | EnsembleRecipe) -> Recipe | ClipRec
     if isinstance(recipe, EnsembleRecipe):
         raise ConfigError(
             f"{recipe.name} is an ensemble: train its members one by one "
-            f"({', '.join(member.recipe for member in recipe.members)}), then run_classifier.py --model RUN RUN ... "
-            f"--ensemble {recipe.name}"
+            f"({', '.join(member.recipe for member in recipe.members)}), then run_classifier.py --model RUN "
+            f"--model RUN ... --ensemble {recipe.name}"
         )
     return recipe
 

@@ -151,9 +151,10 @@ def _what_to_search(
     if options.budget is not None or options.trials is not None:
         budget = {"time": options.budget, "trials": options.trials}
         recipe = recipe.model_copy(update={"tuning": config.model_copy(update=budget)})
-    manifest = read_manifest(options.data if options.data is not None else place.path / "manifest.csv")
+    data = options.data if options.data is not None else place.path / "manifest.csv"
+    manifest = read_manifest(data)
     if not manifest.recordings:
-        raise DataError(f"{options.data}: the manifest names no recording")
+        raise DataError(f"{data}: the manifest names no recording")
     require_files(manifest)
     return recipe, manifest, starts
 
@@ -168,8 +169,11 @@ def _open_search(
     recipe: Recipe | ClipRecipe, manifest: Manifest, starts: list[Start], place: SearchFolder, jobs: int
 ) -> Search:
     config = _tuning_of(recipe)
+    begun = Begun(recipe, starts, jobs)
+    if not place.is_begun:  # before the journal, which alone would be no search that could go on
+        place.begin(begun, manifest)
     journal = Journal.open(place.path / NAME, identity_of(recipe, starts, manifest), tell)
-    place.begin(Begun(recipe, starts, jobs), manifest)
+    place.begin(begun, manifest)
     search = Search(config, starts, journal, Clock(place.path / "clock.json", config.time_s), jobs, tell)
     place.drop_leftovers([trial.number for trial in search.trials])
     return search

@@ -72,13 +72,19 @@ class SearchFolder:
             unlock(self._held)
 
     def begin(self, begun: Begun, manifest: Manifest) -> None:
-        """Write down what is searched, so that ``--resume`` needs nothing else."""
-        if not (self.path / "manifest.csv").exists():
-            write_manifest(manifest, self.path / "manifest.csv")
+        """Write down what is searched, so that ``--resume`` needs nothing else; raises `ConfigError`."""
+        if not self.is_begun and (self.path / "manifest.csv").exists():
+            raise ConfigError(f"{self.path}: holds a manifest.csv and no search; give --output a folder of its own")
         with atomic_file(self.path / "recipe.yaml") as partial:
             partial.write_text(recipe_text(begun.recipe), encoding="utf-8")
         with atomic_file(self.path / "search.json") as partial:
             partial.write_text(json.dumps({"jobs": begun.jobs, "starts": [asdict(start) for start in begun.starts]}))
+        write_manifest(manifest, self.path / "manifest.csv")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it says what is searched."""
+        return (self.path / "search.json").exists()
 
     def drop_leftovers(self, finished: Sequence[int]) -> None:
         """Remove the working folders of trials that are recorded."""

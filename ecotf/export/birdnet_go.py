@@ -41,6 +41,8 @@ def birdnet_go(plan: ExportPlan, settings: ExportSettings) -> ExportPlan:
         raise ConfigError(
             "--profile birdnet-go: BirdNET-Go gives float32 samples; leave --input out or set it to float32"
         )
+    if settings.embedding:
+        raise ConfigError("--profile birdnet-go: BirdNET-Go takes scores alone; leave --embedding out")
     first = 0 if plan.kind == "clips" else 1  # "not a call" is no label there
     n_scores = first + len(plan.facts["species"])
     stage = Stage("logits", lambda scores: _logits(scores[:, first:]), {"scores": TensorKind((1, n_scores))})

@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ecotf.errors import ConfigError
 from ecotf.export.container import json_text
 from ecotf.files import atomic_folder
 
 MODEL_NAME = "model.tflite"
 RUNTIME = "tflite-runtime>=2.14"
+
+
+def refuse_foreign(output: Path) -> None:
+    """Refuse a place where something else than an earlier export is; raises `ConfigError`."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    exported = (("bundle.json", MODEL_NAME), ("model.h", "REPORT.txt"))
+    if not any(all((output / name).is_file() for name in names) for names in exported):
+        raise ConfigError(f"--output {output}: is there already and no earlier export; name a new folder")
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,8 @@ def read_model_file(path: str | Path) -> ModelFile:
             members = {name: archive.read(name) for name in archive.namelist()}
             start = min((info.header_offset for info in archive.infolist()), default=len(content))
         values = json.loads(members[MODEL_JSON]) if MODEL_JSON in members else {}
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        if not isinstance(values, dict):
+            raise ValueError(f"{MODEL_JSON} is no mapping")
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError, OSError) as error:
         raise ConfigError(f"{path}: its description is damaged ({error}); copy it again") from None
     return ModelFile(path, content[:start], values, members)

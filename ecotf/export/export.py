@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ecotf.errors import EcotfError
+from ecotf.errors import ConfigError, EcotfError
 from ecotf.export.birdnet_go import LABELS_NAME
 from ecotf.export.boards import Board, require_fit
-from ecotf.export.bundle import write_bundle, write_files
+from ecotf.export.bundle import refuse_foreign, write_bundle, write_files
 from ecotf.export.chain import chain_stages
 from ecotf.export.container import MODEL_JSON, json_text, with_members
 from ecotf.export.converter import convert_run, refuse_recurrent
@@ -78,15 +78,16 @@ def export_run(
     ParityError
         The file is too far from the run.
     """
+    refuse_foreign(output)
     require_target(job.target, run, settings, None if job.board is None else job.board.title)
     exported = make_model(run, settings, job, tell)
     files = target_files(job.target, run, exported.model, exported.values, exported.parity, settings, tell)
     if job.target == "c":
         write_files(output, files)
         return exported
-    write_bundle(output, exported.model, exported.values, files)
     if settings.profile == "birdnet-go":
-        (output / LABELS_NAME).write_text(labels_of(exported.values), encoding="utf-8")
+        files = {**files, LABELS_NAME: labels_of(exported.values).encode()}
+    write_bundle(output, exported.model, exported.values, files)
     return exported
 
 
@@ -102,6 +103,8 @@ def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, tell: Call
         calibration = kind.calibrate(RunRecordings(run.path, run.recipe, elsewhere=job.recordings))
     recordings = RunRecordings(run.path, run.recipe, job.data, job.recordings)
     heard = recordings.to_compare(settings.rate, job.seconds)
+    if heard is None and job.data is not None:
+        raise ConfigError(f"--data {job.data}: none of its recordings can be compared on at {settings.rate} Hz")
     if heard is None:
         heard = simulated(settings.rate, seconds=min(4.0, job.seconds / 6))
         tell(f"no test or validation recording at {settings.rate} Hz is there; compared on {heard.source} instead")
@@ -113,6 +116,11 @@ def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, tell: Call
         values = describe(run, kind.facts(), plan, settings, job.target, licence, flatbuffer, calibration)
         tell(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
         examples = kind.examples(settings, heard)
+        if not all(map(len, examples.inputs.values())):
+            raise ConfigError(
+                f"{heard.source}: nothing in them that the model is asked about; compare on more of them (--seconds) "
+                "or on others (--data)"
+            )
         trial = try_file(kind.trial_values(), flatbuffer, values, settings, heard, examples, folder)
         parity = kind.compare(settings.precision, heard, examples, trial)
         values = with_trial(values, flatbuffer, plan, trial.facts, examples.pulses)

@@ -21,6 +21,7 @@ from ecotf.models.heads.trees import Trees
 
 # Two detections more or less are within what one rounding can do, however few there are.
 _DETECTIONS = 2
+_SOUNDS = 2  # as many may have their strongest pulse taken for another one, where two are as strong
 LOUD_DB = 40.0
 _TO_DB = {"db": 1.0, "ln": 10 / np.log(10), "log1p": 10 / np.log(10)}
 
@@ -91,7 +92,7 @@ def compare(
         "front_end": None,
         "network": _network(run, examples, outputs),
         "trees": None,
-        DEFAULT: _whole(examples, outputs),
+        DEFAULT: _whole(examples, outputs, tolerances),
         "detections": None,
         "tolerances": tolerances.model_dump(),
     }
@@ -131,12 +132,17 @@ def _scores(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
     return result
 
 
-def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def apart(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances) -> int:
+    """Of how many sounds a score is further from the run's than the network's may be."""
+    return int((~(np.abs(expected - given) <= tolerances.network_max)).any(axis=1).sum())
+
+
+def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]], tolerances: Tolerances) -> dict[str, Any]:
     """From sound to scores; of BirdNET-Go's profile, which has no score of "not a call", those of the species."""
     expected, logits = examples.expected[f"{DEFAULT}.scores"], outputs.get(f"{DEFAULT}.logits")
-    if logits is not None:
-        return _scores(expected[:, 1:], scores_of(logits))
-    return _scores(expected, outputs[f"{DEFAULT}.scores"])
+    given = outputs[f"{DEFAULT}.scores"] if logits is None else scores_of(logits)
+    expected = expected if logits is None else expected[:, 1:]
+    return {**_scores(expected, given), "apart": apart(expected, given, tolerances)}
 
 
 def _network(run: LoadedRun, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -260,6 +266,13 @@ def failures(
     most("the network's greatest error", network["max"], tolerances.network_max)
     most("the network's rms error", network["rms"], tolerances.network_rms)
     least("the network's agreement", network["agreement"], tolerances.agreement)
+    whole = report[DEFAULT]
+    if "apart" in whole:
+        most(
+            "the number of sounds with a wrong score",
+            whole["apart"],
+            max(_SOUNDS, (1 - tolerances.agreement) * whole["n"]),
+        )
     if "frames" in report[DEFAULT]:
         most("the frames' rms error", report[DEFAULT]["frames"]["rms"], tolerances.network_rms)
     if report["trees"] is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +94,7 @@ class RunRecordings:
     ) -> None:
         self._channel: ChannelChoice = recipe.data.channel  # type: ignore[assignment]
         self._high_hz = recipe.front_end.high_hz
+        self._data = data
         self._places = _places(elsewhere)
         self.manifest = _split_as_trained(_manifest(folder), folder, recipe) if data is None else _to_test(data)
 
@@ -104,7 +106,7 @@ class RunRecordings:
             for name in names:
                 path = self.manifest.path_of(name)
                 if not path.is_file():
-                    path = self._places.get(path.name, path)
+                    path = _nearest(path, self._places.get(path.name, []))
                 if path.is_file():
                     found[name] = path
         return found
@@ -163,7 +165,8 @@ class RunRecordings:
             for split, name in splits:
                 sounds = tuple(self.sounds(self.paths(split), seconds, **choice))
                 if sounds:
-                    return Heard(f"{name} recordings of the run{words}", sounds, self._annotated(sounds))
+                    source = f"{name} recordings of the run" if self._data is None else f"recordings of {self._data}"
+                    return Heard(f"{source}{words}", sounds, self._annotated(sounds))
         return None
 
     def _annotated(self, sounds: tuple[Sound, ...]) -> pd.DataFrame:
@@ -226,12 +229,30 @@ def _split_as_trained(manifest: Manifest, folder: Path, recipe: Recipe | ClipRec
     return split_by_group(manifest, {name: share for name, share in shares.items() if share}, recipe.seed)
 
 
-def _places(folder: Path | None) -> dict[str, Path]:
+def _nearest(path: Path, found: Sequence[Path]) -> Path:
+    """Of files with the path's name, the one whose path ends most like it; the path itself where there is none."""
+
+    def same(other: Path) -> int:
+        pairs = zip(reversed(path.parts), reversed(other.parts), strict=False)
+        return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+    most = max(map(same, found), default=0)
+    best = [other for other in found if same(other) == most]
+    if len(best) > 1:
+        raise DataError(f"{path}: may be {best[0]} or {best[1]}; let --recordings name a folder with one of them")
+    return best[0] if best else path
+
+
+def _places(folder: Path | None) -> dict[str, list[Path]]:
     if folder is None:
         return {}
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; --recordings takes the folder that the run's recordings lie in")
-    return {path.name: path for path in sorted(folder.rglob("*")) if path.is_file()}
+    places: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            places.setdefault(path.name, []).append(path)
+    return places
 
 
 def _shuffled(name: str) -> bytes:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from ecotf.files import atomic_file
 from ecotf.training.progress import Keeper, Tell
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.stopping import MedianWatch
@@ -86,12 +87,21 @@ def trial_place(folder: Path, task: Task) -> Path:
     """The trial's own folder in that of the search; what another trial of the same number left there goes."""
     place = folder / RUNNING / f"{task.number:05d}"
     facts, told = place / "trial.json", {"values": task.values, "limits": task.limits}
-    if place.exists() and (not facts.exists() or json.loads(facts.read_text()) != json.loads(json.dumps(told))):
+    if place.exists() and _told(facts) != json.loads(json.dumps(told)):
         shutil.rmtree(place)
     if not place.exists():
         place.mkdir(parents=True)
-        facts.write_text(json.dumps(told))
+        with atomic_file(facts) as partial:
+            partial.write_text(json.dumps(told))
     return place
+
+
+def _told(facts: Path) -> Any:
+    """What an earlier trial was told; None where a kill left nothing, or half of it."""
+    try:
+        return json.loads(facts.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def start_afresh(seed: int) -> None:

@@ -97,7 +97,8 @@ def _is_words(expression: Choice | Interval | Bell) -> bool:
 
 def _place(expression: Choice | Interval | Bell, value: Any, jitter: np.ndarray | None, index: int) -> float:
     if jitter is None:
-        return float(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number else math.nan  # the recipe's own may be none; it has no place on the axis
     return expression.nearest(value) + float(jitter[index])
 
 

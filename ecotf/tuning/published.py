@@ -90,9 +90,6 @@ def read_start(paths: Sequence[Path], plan: TrainingPlan) -> dict[str, Any]:
     for file in files:
         table = _read(file)
         of_kind = [row for row in rows if set(row.columns) <= set(table.columns)]
-        if not of_kind and len(files) == 1:
-            allowed = ", ".join(f"{row.file} ({row.model})" for row in rows) or "none: nothing of it is in such files"
-            raise ConfigError(f"{file}: its columns are of no part of this recipe; it can start from {allowed}")
         for row in of_kind:
             mine = table[table["model"] == row.model]
             if mine.empty:
@@ -100,6 +97,9 @@ def read_start(paths: Sequence[Path], plan: TrainingPlan) -> dict[str, Any]:
                 raise ConfigError(f"{file}: it has no row for the model {row.model!r}; there are {models}")
             for column, key in row.columns.items():
                 found[key] = _number(mine.iloc[0][column], column, file)
+    if not found:
+        allowed = ", ".join(f"{row.file} ({row.model})" for row in rows) or "none: nothing of it is in such files"
+        raise ConfigError(f"{files[0]}: its columns are of no part of this recipe; it can start from {allowed}")
     return found
 
 

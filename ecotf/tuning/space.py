@@ -162,7 +162,7 @@ def read_space(space: Any) -> dict[str, Choice | Interval | Bell]:
         if isinstance(values, Config):
             values = values.model_dump()
         name = values.get("name") if isinstance(values, Mapping) else None
-        if name not in _KINDS:
+        if not isinstance(name, str) or name not in _KINDS:
             raise ConfigError(f"{key}: expression {name!r} is unknown; allowed: name, one of {', '.join(_KINDS)}")
         found[str(key)] = validate(_KINDS[name], dict(values), str(key))
     return found

@@ -39,9 +39,12 @@ def limits_from(trials: Sequence[Trial], config: StoppingConfig | None) -> Limit
         return {}
     stopped = [trial.outcome.scores for trial in trials if trial.outcome.status == "stopped"]
     found: Limits = {}
-    for network in done[0]:
-        longest = max(len(scores[network]) for scores in done)
-        reached = [_best_so_far(scores[network], longest, at_end=True) for scores in done]
+    for network in dict.fromkeys(name for scores in done for name in scores):
+        ended = [scores[network] for scores in done if network in scores]
+        if len(ended) < config.after_trials:
+            continue
+        longest = max(map(len, ended))
+        reached = [_best_so_far(scores, longest, at_end=True) for scores in ended]
         reached += [_best_so_far(scores[network], longest, at_end=False) for scores in stopped if network in scores]
         medians = np.nanmedian(reached, axis=0)
         medians[: config.after_epochs - 1] = -1.0  # scores are from 0 to 1: nothing is below

@@ -117,6 +117,8 @@ class _Worker:
 
     def start(self, task: Task | None) -> None:
         """Run a trial, or, for None, prepare."""
+        if self._process is not None and not self._process.is_alive():
+            self._process = None  # it died while it had nothing to do
         if self._process is None:
             wait_patiently()  # before the process begins, whoever runs the search
             self.connection, theirs = _CONTEXT.Pipe()

@@ -132,7 +132,7 @@ def compared(
 
 def require_equal(found: Comparison) -> None:
     """Refuse a translation that is further than a rounding from its model; ConfigError."""
-    if found.steps > 1.01:
+    if not found.steps <= 1.01:
         raise ConfigError(f"nothing is written: the C code is {found.steps:.0f} steps of int8 from tflite-runtime")
     if found.exact_margins not in (None, 1.0):
         raise ConfigError(f"nothing is written: {100 * found.exact_margins:.2f} % of the trees' margins are XGBoost's")
