@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ecotf.commands.train_clips import clip_steps, train_clip_run
+from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest, make_manifest, write_manifest
-from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
+from ecotf.errors import ConfigError
+from ecotf.recipe import ClipRecipe, load_any_recipe, parse_recipe, recipe_text
 from ecotf.runs import RunFolder
 
 FOLDS = 5
@@ -20,13 +22,19 @@ PRETRAIN = ("stages.0.title=pretrain", "stages.0.batch=32", "stages.0.epochs=55"
 
 
 def run_once(manifest: Manifest, options: argparse.Namespace, name: str, overrides: Sequence[str]) -> RunFolder:
-    """Train and judge the recipe's first stage as ``run_training.py`` does; once, whatever was changed since."""
-    done = sorted((options.runs / name).glob("*/environment.json"))
-    if done:
-        return RunFolder.open(done[0].parent)
+    """Train and judge the recipe's first stage as ``run_training.py`` does; once.
+
+    Raises `ConfigError` where the run that is kept has another recipe.
+    """
     recipe = load_any_recipe("birds/small", overrides)
     assert isinstance(recipe, ClipRecipe)
     recipe = recipe.model_copy(update={"stages": recipe.stages[:1]})
+    done = sorted((options.runs / name).glob("*/environment.json"))
+    if done:
+        kept = RunFolder.open(done[0].parent)
+        if parse_recipe(read_yaml(kept.file("recipe.yaml")), str(kept.path)) != recipe:
+            raise ConfigError(f"{kept.path}: was trained with another recipe than is asked for; move it away")
+        return kept
     run = RunFolder.create(options.runs, name, steps=clip_steps(recipe))
     run.write_text("recipe.yaml", recipe_text(recipe))
     write_manifest(manifest, run.path / "manifest.csv")

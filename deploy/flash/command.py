@@ -107,6 +107,8 @@ def _status(arguments: Sequence[str]) -> int:
     _add_devices(parser)
     options = parser.parse_args(arguments)
     if options.sdcard is not None:
+        if options.device or options.devices:
+            raise ConfigError("either --sdcard or --device, --devices")
         return show_notes(options.sdcard)
     return show_status(_devices(options), _login(options), RecorderPlace(options.root), options.jobs)
 
@@ -156,6 +158,12 @@ def _devices(options: argparse.Namespace) -> list[Device]:
         raise ConfigError(f"--jobs {options.jobs}: at least 1")
     devices = [parse_device(address) for address in options.device]
     devices += read_devices(options.devices) if options.devices is not None else []
+    seen: set[tuple[str, int | None]] = set()
+    for device in devices:
+        place = (device.host.lower(), device.port)
+        if place in seen:
+            raise ConfigError(f"{device.host} is there twice")
+        seen.add(place)
     if not devices:
         raise ConfigError("which recorder? --device user@host, --devices FILE, or --sdcard FOLDER")
     return devices

@@ -139,10 +139,6 @@ class Connection:
         transport = self._client.get_transport()
         return (transport.get_username() if transport else None) or "?"
 
-    def close(self) -> None:
-        """Close it; a second time does nothing."""
-        self._client.close()
-
     def _open_session(self) -> paramiko.Channel:
         transport = self._client.get_transport()
         if transport is None:

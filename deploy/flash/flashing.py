@@ -117,6 +117,8 @@ class Flasher:
                 words, before = begin(connection)
                 begun = True
                 end = ask_recorder(connection, self.place, [*words, "--token", token], hear, self.stop)[-1]
+            if end.get("step") != "end":
+                raise DeviceError(f"the recorder did not say how it ended; its last step was {end['step']}")
             return Result(device, end["status"], end.get("detail", ""), before, end.get("current"))
         except ConnectionLost as error:
             if begun:

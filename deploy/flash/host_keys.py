@@ -43,7 +43,7 @@ def load_host_keys(client: paramiko.SSHClient, known_hosts: Path) -> None:
         if path.is_file():
             try:
                 client.load_system_host_keys(str(path))
-            except (OSError, paramiko.SSHException) as error:
+            except (OSError, paramiko.SSHException, paramiko.hostkeys.InvalidHostKey) as error:
                 raise DeviceError(f"{path}: cannot be read ({error})") from None
 
 

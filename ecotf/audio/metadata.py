@@ -16,6 +16,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -174,9 +175,10 @@ def _parse_comment(content: bytes) -> dict[str, str]:
             fields["Comment"] = content[position + 8 : position + 8 + size].decode("utf-8", "replace").strip(_BLANK)
         position += 8 + size + size % 2
     if found := _AUDIOMOTH.search(fields.get("Comment", "")):
-        offset = f"{found['sign'] or '+'}{int(found['hours'] or 0):02d}:{found['minutes'] or '00'}"
-        when = datetime.strptime(f"{found['date']} {found['time']} {offset}", "%d/%m/%Y %H:%M:%S %z")
-        fields["Timestamp"] = when.isoformat()
+        with suppress(ValueError):  # a date that cannot be is none
+            offset = f"{found['sign'] or '+'}{int(found['hours'] or 0):02d}:{found['minutes'] or '00'}"
+            when = datetime.strptime(f"{found['date']} {found['time']} {offset}", "%d/%m/%Y %H:%M:%S %z")
+            fields["Timestamp"] = when.isoformat()
     return fields
 
 

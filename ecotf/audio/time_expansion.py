@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ecotf.errors import RecordingError
@@ -28,7 +29,7 @@ def settle_time_expansion(metadata: Mapping[str, str], file_rate: int, stated: f
     Raises
     ------
     RecordingError
-        ``unsupported``, naming both values, when two statements disagree.
+        ``unsupported``, naming both values, when two statements disagree; ``corrupt`` when one cannot be.
     """
     claims = {key: _number(key, metadata[key]) for key in ("TE", "WA|TE") if metadata.get(key)}
     factors = {key: factor for key, factor in claims.items() if factor > 0}  # some firmware writes 0 for "not used"
@@ -48,11 +49,19 @@ def settle_time_expansion(metadata: Mapping[str, str], file_rate: int, stated: f
                 f"time expansion {stated:g} was stated, but its metadata say {said}; correct the wrong one",
                 "unsupported",
             )
-        return stated
+        return _possible(stated, file_rate)
     factor = factors.get("TE", factors.get("WA|TE", 1.0))
     if not all(_agree(factor, other) for other in factors.values()):
         said = " and ".join(text[key] for key in factors) if len(factors) > 1 else f"{text['Samplerate']} and no TE"
         raise RecordingError(f"its metadata contradict themselves: {said}; state the time expansion", "unsupported")
+    return _possible(factor, file_rate)
+
+
+def _possible(factor: float, file_rate: int) -> float:
+    if not 0.5 < factor * file_rate < math.inf:
+        raise RecordingError(
+            f"a time expansion of {factor:g} for a file of {file_rate} Hz leaves no sample rate", "corrupt"
+        )
     return factor
 
 
@@ -62,6 +71,9 @@ def _agree(one: float, other: float) -> bool:
 
 def _number(key: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise RecordingError(f"its metadata say {key} {text!r}, which is not a number", "unsupported") from None
+    if not math.isfinite(number):
+        raise RecordingError(f"its metadata say {key} {text!r}", "corrupt")
+    return number

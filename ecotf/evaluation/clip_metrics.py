@@ -36,11 +36,6 @@ def class_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Fl
     )
 
 
-def mean_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """The mean of average precision over the classes that a clip has (cmAP); NaN where there are none."""
-    return _mean(class_average_precision(targets, scores))
-
-
 def padded_cmap(targets: npt.ArrayLike, scores: npt.ArrayLike, pad: int = 5) -> float:
     """The mean of average precision over all classes after ``pad`` clips that have and score 1 in every class.
 
@@ -62,11 +57,6 @@ def class_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Floats:
     no = len(truth) - yes
     above = (ranks * present).sum(axis=0) - yes * (yes + 1) / 2
     return np.divide(above, yes * no, out=np.full(truth.shape[1], np.nan), where=yes * no > 0)
-
-
-def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """The mean over the classes that are present (BirdCLEF 2024); NaN where there are none."""
-    return _mean(class_roc_auc(targets, scores))
 
 
 def label_ranking_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float:

@@ -23,7 +23,7 @@ from ecotf.inference.ledger import Ledger, done_recordings
 from ecotf.inference.load import LoadedRun
 from ecotf.inference.naming import name_calls
 from ecotf.inference.submission import NAME as SUBMISSION
-from ecotf.inference.submission import SubmissionWriter
+from ecotf.inference.submission import SubmissionWriter, check_stems
 from ecotf.inference.writers import DetectionWriter, common_folder
 
 _BLOCK_S = 1.0
@@ -99,6 +99,8 @@ def classify(
         raise ConfigError("--gate: a run of task clips has no gate; leave --gate out")
     watch = stopwatch or Stopwatch()
     names = [str(path) for path in recordings]
+    if SUBMISSION in options.formats:
+        check_stems(names)
     settled = done_recordings(output / "ledger.csv") & set(names) if resume else set()
     with (
         Ledger(output / "ledger.csv", resume) as ledger,

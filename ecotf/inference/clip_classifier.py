@@ -18,7 +18,7 @@ from ecotf.detection.frame_events import find_events
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.evaluation.clip_metrics import fit_clip_thresholds, padded_cmap
 from ecotf.inference.naming import name_calls
-from ecotf.models.clip_model import WEIGHTS, ClipModel, build_clip_model
+from ecotf.models.clip_model import WEIGHTS, ClipModel, build_clip_model, reading_arrays
 from ecotf.recipe import ClipRecipe, parse_recipe
 from ecotf.runs import RunFolder
 
@@ -196,7 +196,6 @@ def joined_logits(
     total = np.zeros((len(logits[0]), len(classes)))
     weight = np.zeros(len(classes))
     place = {name: k for k, name in enumerate(classes)}
-    known = np.zeros(len(classes), bool)
     plain, count = np.zeros_like(total), np.zeros(len(classes))
     for values, own, share in zip(logits, names, weights, strict=True):
         at = [place[name] for name in own]
@@ -204,7 +203,6 @@ def joined_logits(
         plain[:, at] += values
         weight[at] += share
         count[at] += 1
-        known[at] = True
     # A class that only runs of weight 0 know is answered by those alike.
     return np.where(weight > 0, total / np.where(weight > 0, weight, 1), plain / np.maximum(count, 1))
 
@@ -273,8 +271,8 @@ def _validation(
         return None
     kept = []
     for run in runs:
-        with np.load(run.path / "validation.npz", allow_pickle=False) as file:
-            kept.append({name: file[name] for name in file.files})
+        with reading_arrays(run.path / "validation.npz", "the validation rows of a run") as arrays:
+            kept.append({name: arrays[name] for name in ("recording", "start_s", "classes", "targets", "logits")})
     first = kept[0]
     classes = tuple(sorted({name for run in runs for name in run.model.classes}))
     truth = np.zeros((len(first["start_s"]), len(classes)))

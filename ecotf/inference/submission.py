@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,10 @@ class SubmissionWriter:
         for path in (self._journal, self.folder / _FILE):
             if path.exists():
                 with path.open(newline="", encoding="utf-8") as stream:
-                    head, *rows = [row for row in csv.reader(stream) if row]
+                    rows = [row for row in csv.reader(stream) if row]
+                if not rows:
+                    continue
+                head = rows.pop(0)
                 if head != ["row_id", *self.classes]:
                     raise ConfigError(f"{path}: has other classes than the model; begin in an empty folder")
                 # The last line may be cut off by a kill; its recording is not among those that are kept.
@@ -66,3 +69,12 @@ class SubmissionWriter:
 def row_end(row: int, row_s: float) -> str:
     """The end of a row in seconds, as it stands in ``row_id``."""
     return f"{(row + 1) * row_s:g}"
+
+
+def check_stems(recordings: Iterable[str]) -> None:
+    """Refuse recordings whose rows could not be told apart; raises `ConfigError`."""
+    seen: dict[str, str] = {}
+    for name in recordings:
+        other = seen.setdefault(Path(name).stem, name)
+        if other != name:
+            raise ConfigError(f"format submission: {other} and {name} would have the same row_id; rename one of them")

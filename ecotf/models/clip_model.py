@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -118,10 +121,18 @@ def save_weights(path: Path, weights: Sequence[np.ndarray], classes: Sequence[st
 
 def read_weights(path: Path) -> tuple[list[np.ndarray], list[str]]:
     """Read what `save_weights` wrote; raises `ConfigError`."""
+    if not path.exists():
+        raise ConfigError(f"{path}: there are no weights; a stage of a run keeps them, RUN/stages/0_train")
+    with reading_arrays(path, "the weights of a stage") as kept:
+        return [kept[f"w{i}"] for i in range(len(kept) - 1)], [str(name) for name in kept["classes"]]
+
+
+@contextmanager
+def reading_arrays(path: Path, what: str) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of an ``.npz`` file; `ConfigError` where it is damaged, or the block finds that it is not ``what``."""
     try:
         with np.load(path, allow_pickle=False) as kept:
-            return [kept[f"w{i}"] for i in range(len(kept.files) - 1)], [str(name) for name in kept["classes"]]
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there are no weights; a stage of a run keeps them, RUN/stages/0_train") from None
-    except (OSError, ValueError, KeyError):
-        raise ConfigError(f"{path}: damaged, or not the weights of a stage") from None
+            arrays = {name: kept[name] for name in kept.files}
+        yield arrays
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        raise ConfigError(f"{path}: damaged, or not {what}") from None

@@ -14,6 +14,7 @@ from ecotf.features import MelSpectrogramConfig
 from ecotf.features.image import ImageConfig
 from ecotf.models.clip_model import clip_image_shape
 from ecotf.models.clip_network import ClipNetworkConfig
+from ecotf.models.image_backbones import SMALLEST
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.training.clip_stages import FitClipsStage, check_sources
 
@@ -159,12 +160,18 @@ class ClipTrainingPlan(Config):
                 f"{self.clips.seconds:g} only"
             )
         try:
-            frames, bands, _ = self.image_shape
+            _ = self.image_shape
         except ConfigError as error:
             raise ValueError(f"front_end: {error}") from None
-        if bands < 32 or frames // self.network.parts < 32:
-            raise ValueError(
-                f"front_end: an image of {frames} frames in {self.network.parts} parts by {bands} bands is too small; "
-                "each part needs at least 32 by 32"
-            )
+        parts = self.network.parts
+        seen = [("front_end", self.clips.seconds, parts)]
+        seen += [(f"stage {s.title!r}: seconds = {s.seconds:g}", s.seconds, parts) for s in self.stages if s.seconds]
+        seen.append((f"inference: a window of {window:g} s", window, self.inference_network.parts))
+        for where, seconds, parts in seen:
+            frames, bands, _ = clip_image_shape(self.front_end, self.level, self.sample_rate, seconds)
+            if bands < SMALLEST or frames // parts < SMALLEST:
+                raise ValueError(
+                    f"{where}: an image of {frames} frames in {parts} parts by {bands} bands is too small; each part "
+                    f"needs at least {SMALLEST} by {SMALLEST}"
+                )
         return self

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
 from ecotf.errors import ConfigError
@@ -16,6 +16,8 @@ from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.augment_sound import AugmentSoundConfig
 from ecotf.pipelines.samplers import SamplerConfig
 from ecotf.training.losses import LossConfig
+
+_PARTS = ("backbone", "band_norm", "pool", "hidden")
 
 
 class StageData(Config):
@@ -139,6 +141,14 @@ class FitClipsStage(Config):
     def activation(self) -> Literal["sigmoid", "softmax"]:
         """What makes probabilities of the logits that this stage trains."""
         return "softmax" if self.loss.name in ("cross_entropy", "focal_softmax") else "sigmoid"
+
+    @field_validator("frozen")
+    @classmethod
+    def _known_parts(cls, frozen: tuple[str, ...]) -> tuple[str, ...]:
+        for name in frozen:
+            if name not in _PARTS:
+                raise ValueError(f"cannot freeze {name!r}; allowed: {', '.join(_PARTS)}")
+        return frozen
 
     @model_validator(mode="after")
     def _known_patience(self) -> FitClipsStage:

@@ -77,8 +77,13 @@ def fit_clips(
     if state.epoch:
         tell(f"{stage.title}: goes on after epoch {state.epoch}/{stage.epochs}")
     writer = _log_writer(logs)
-    skipped = SkippedRecordings()
-    valid_set = None if valid is None else _batches(data, valid, stage, threads, skipped)
+    skipped, unjudged = SkippedRecordings(), SkippedRecordings()
+    valid_set = None if valid is None else _batches(data, valid, stage, threads, unjudged)
+    wanted = stage.sound.backgrounds
+    if any(one.probability for one in wanted) and not data.backgrounds(len(wanted)):
+        tell(f"{stage.title}: no recording of the manifest is background, so none is mixed in")
+    if stage.patience is not None and valid is None:
+        tell(f"{stage.title}: nothing to validate on, so patience = {stage.patience} does not stop it")
     while state.epoch < stage.epochs and (stage.patience is None or state.waited < stage.patience):
         if watch is not None and state.history:
             watch.check_scores(stage.title, [row["padded_cmap"] for row in state.history])
@@ -118,6 +123,8 @@ def fit_clips(
             _log(writer, number, row)
     for line in skipped.lines()[:_TOLD_RECORDINGS]:
         tell(f"{stage.title}: left out: {line}")
+    for line in unjudged.lines()[:_TOLD_RECORDINGS]:
+        tell(f"{stage.title}: left out of validation: {line}")
     state.restore_best()
     network.freeze(())
     return pd.DataFrame(state.history, columns=HISTORY)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecotf.files import atomic_file
+from ecotf.models.clip_model import reading_arrays
 
 
 class FitState:
@@ -88,7 +89,7 @@ class FitState:
             np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
 
     def _load(self) -> None:
-        with np.load(self.path, allow_pickle=False) as kept:
+        with reading_arrays(self.path, "the state of this training; remove it to begin the stage anew") as kept:
             for name, value in json.loads(str(kept["facts"])).items():
                 setattr(self, name, value)
             for i, variable in enumerate(self._variables()):

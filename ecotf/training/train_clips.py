@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ecotf.detection.clip_rows import RowCollector, RowScores, margin_of, row_wi
 from ecotf.detection.frame_events import find_events
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.evaluation.clip_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
+from ecotf.evaluation.matching import CALL_LABEL
 from ecotf.evaluation.metrics import evaluate
 from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
 from ecotf.models.clip_model import ClipModel, build_clip_model, read_weights, save_weights
@@ -172,7 +173,7 @@ def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expans
 
 
 def score_split(model: ClipModel, data: ClipData, split: str, tell: Tell) -> ScoredRows | None:
-    """Score the recordings of a split as recordings are classified; None where it has none of the classes."""
+    """Score the recordings of a split as recordings are classified; None where it has none of the classes to read."""
     from scipy.special import expit
 
     plan = data.plan
@@ -182,7 +183,8 @@ def score_split(model: ClipModel, data: ClipData, split: str, tell: Tell) -> Sco
     table = pd.DataFrame(
         {"recording": np.array(truth.recordings, object)[truth.table.recording], "start_s": truth.table.start_s}
     )
-    logits = np.full(truth.table.targets.shape, np.nan, np.float32)
+    logits = np.zeros(truth.table.targets.shape, np.float32)
+    there = np.zeros(len(table), bool)
     events = []
     for number, name in enumerate(truth.recordings):
         own = np.flatnonzero(truth.table.recording == number)
@@ -195,7 +197,7 @@ def score_split(model: ClipModel, data: ClipData, split: str, tell: Tell) -> Sco
         at = np.minimum(
             np.rint(table["start_s"].to_numpy()[own] / plan.inference.row_s).astype(int), len(scores.rows) - 1
         )
-        logits[own] = scores.rows[at]
+        logits[own], there[own] = scores.rows[at], True
         if plan.evaluation.events and scores.frames is not None:
             band = plan.front_end.low_hz, plan.front_end.high_hz
             found = find_events(
@@ -203,8 +205,12 @@ def score_split(model: ClipModel, data: ClipData, split: str, tell: Tell) -> Sco
                 plan.inference.events, calls=True,
             )  # fmt: skip
             events.append(found.assign(recording=name))
-    there = np.isfinite(logits).all(axis=1)
+    if not there.any():
+        return None
     candidates = pd.concat(events, ignore_index=True) if events else None
+    if candidates is not None and not _with_ends(data, table["recording"][there], model.classes):
+        tell(f"events are not judged: in each recording of split {split} a class has no end_s")
+        candidates = None
     return ScoredRows(table[there].reset_index(drop=True), logits[there], truth.table.targets[there], candidates)
 
 
@@ -228,10 +234,12 @@ def fit_row_thresholds(scored: ScoredRows | None, classes: Sequence[str]) -> tup
 def fit_event_thresholds(
     plan: ClipTrainingPlan, data: ClipData, scored: ScoredRows, classes: Sequence[str]
 ) -> FittedThresholds:
-    """Thresholds of events, from the validation recordings; their events have been looked for."""
-    assert scored.candidates is not None
+    """Thresholds of events, from the validation recordings; guesses of 0.5 where none can be judged."""
+    if scored.candidates is None:
+        return FittedThresholds(dict.fromkeys([*classes, CALL_LABEL], 0.5), [*classes, CALL_LABEL])
     names, manifest = _judged(data, scored, classes)
-    return fit_thresholds(scored.candidates, manifest.table, names, classes, plan.evaluation.tolerance_s)
+    found = scored.candidates[scored.candidates["recording"].isin(names)]
+    return fit_thresholds(found, manifest.table, names, classes, plan.evaluation.tolerance_s)
 
 
 def judge_events(
@@ -240,8 +248,9 @@ def judge_events(
     """Metrics of events as `evaluate` gives them."""
     assert scored.candidates is not None
     names, manifest = _judged(data, scored, classes)
+    found = scored.candidates[scored.candidates["recording"].isin(names)]
     return evaluate(
-        scored.candidates, manifest.table, names, labels=classes, not_call=(), thresholds=thresholds,
+        found, manifest.table, names, labels=classes, not_call=(), thresholds=thresholds,
         tolerance_s=plan.evaluation.tolerance_s, seed=plan.seed, n_bootstrap=plan.evaluation.bootstrap,
     )  # fmt: skip
 
@@ -249,11 +258,19 @@ def judge_events(
 def _judged(data: ClipData, scored: ScoredRows, classes: Sequence[str]) -> tuple[list[str], Manifest]:
     """The recordings that were scored, and their annotations of the classes that have a start and an end.
 
-    Recordings without such an annotation keep one row without a label: nothing is to be found in them.
+    Recordings that have a class without an end are left out: where it is in them, nobody has written down. Those
+    without a class keep one row without a label: nothing is to be found in them.
     """
-    names = list(dict.fromkeys(scored.table["recording"]))
+    names = _with_ends(data, scored.table["recording"], classes)
     table = data.manifest.table
     table = table[table["recording"].isin(names)]
-    usable = table[table["label"].isin(list(classes)) & table["end_s"].notna()]
+    usable = table[table["label"].isin(list(classes))]
     empty = table[~table["recording"].isin(usable["recording"])].drop_duplicates("recording").assign(label="")
     return names, Manifest(pd.concat([usable, empty], ignore_index=True), data.manifest.root)
+
+
+def _with_ends(data: ClipData, recordings: Iterable[str], classes: Sequence[str]) -> list[str]:
+    """Those of ``recordings`` in which every annotation of a class has an end."""
+    table = data.manifest.table
+    unknown = set(table.loc[table["label"].isin(list(classes)) & table["end_s"].isna(), "recording"])
+    return [name for name in dict.fromkeys(recordings) if name not in unknown]

@@ -166,3 +166,10 @@ def test_true_rate_without_a_factor() -> None:
     assert settle_time_expansion({"Samplerate": "384"}, 384_000, 1) == 1
     with pytest.raises(RecordingError, match="its metadata say TE 'ten', which is not a number"):
         settle_time_expansion({"TE": "ten"}, 38_400)
+
+
+@pytest.mark.parametrize("te", ["nan", "inf", "1e-9", "1e308"])
+def test_a_time_expansion_that_cannot_be(te: str) -> None:
+    with pytest.raises(RecordingError) as caught:
+        settle_time_expansion({"TE": te}, 38_400)
+    assert caught.value.status == "corrupt"

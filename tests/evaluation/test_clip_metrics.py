@@ -48,8 +48,8 @@ def test_they_are_those_of_scikit_learn(case):
 def test_nothing_at_all():
     nothing = np.zeros((0, 3))
     assert m.padded_cmap(nothing, nothing) == 1.0
-    assert np.isnan(m.mean_average_precision(nothing, nothing))
-    assert np.isnan(m.macro_roc_auc(nothing, nothing))
+    assert np.isnan(m.class_average_precision(nothing, nothing)).all()
+    assert np.isnan(m.class_roc_auc(nothing, nothing)).all()
     assert np.isnan(m.label_ranking_average_precision(nothing, nothing))
     assert m.accuracy(nothing, nothing) is None
 
@@ -87,4 +87,4 @@ def test_bad_input():
     with pytest.raises(DataError, match=r"expected \[clips, classes\]"):
         m.padded_cmap(np.zeros((2, 3)), np.zeros((2, 2)))
     with pytest.raises(DataError, match="not finite"):
-        m.macro_roc_auc(np.zeros((1, 2)), np.array([[np.nan, 1.0]]))
+        m.class_roc_auc(np.zeros((1, 2)), np.array([[np.nan, 1.0]]))

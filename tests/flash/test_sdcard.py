@@ -45,7 +45,7 @@ def test_one_card_carries_one_bundle(card, make_bundle, run_flash_device):
     ("content", "reason"),
     [
         ("wrong 1", "refused: the self-test failed: golden outputs differ"),
-        ("failing 1", "refused: the recorder did not"),
+        ("failing 1", "rolled-back: the recorder did not"),
     ],
 )
 def test_a_bad_bundle_is_noted_on_the_card(make_recorder, make_bundle, run_flash_device, content, reason):
@@ -128,3 +128,19 @@ def test_a_card_that_is_full(make_bundle, run_flash_device, tmp_path, monkeypatc
     status, _, complaint = run_flash_device(make_bundle(), "--sdcard", tmp_path)
     assert status == 2 and "disk full while writing" in complaint
     assert list((tmp_path / "ecotf/inbox").iterdir()) == []
+
+
+def test_a_manifest_that_cannot_be_read_stops_no_other(recorder, card, make_bundle, run_flash_device):
+    bundle = make_bundle("good 1")
+    run_flash_device(bundle, "--sdcard", card)
+    deep = card / "ecotf/inbox" / "deep"
+    deep.mkdir()
+    (deep / "bundle.json").write_text("[" * 200_000)
+    assert recorder.run("inbox")[0] == 1
+    assert recorder.pointed("current") == bundle.name
+    assert "not JSON" in (card / "ecotf/inbox" / "deep.refused/result.txt").read_text()
+
+
+def test_the_card_or_recorders_are_asked_and_not_both(card, run_flash_device):
+    assert run_flash_device("status", "--sdcard", card, "--device", "pi@oak")[0] != 0
+    assert run_flash_device("status", "--device", "pi@oak", "--device", "pi@oak")[0] != 0

@@ -15,7 +15,7 @@ from ecotf.commands import run_classifier
 from ecotf.errors import ConfigError
 from ecotf.inference.clip_classifier import fit_weights, join_runs, joined_logits, load_clip_run
 from ecotf.inference.load import load_classifier, load_run
-from ecotf.inference.submission import SubmissionWriter
+from ecotf.inference.submission import SubmissionWriter, check_stems
 from ecotf.models.clip_model import WEIGHTS
 from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
 from ecotf.runs import RunFolder
@@ -111,6 +111,16 @@ def test_an_interrupted_submission_goes_on(tmp_path):
     assert again.close().read_text().split() == ["row_id,a", "one_5,0.5", "two_5,0.75"]
     with pytest.raises(ConfigError, match="other classes"):
         SubmissionWriter(tmp_path, ["b"], keep={"x/one.wav"})
+    (tmp_path / "submission.csv").write_text("")
+    (tmp_path / "submission.csv.partial").unlink(missing_ok=True)
+    with pytest.raises(ConfigError, match="are not there"):
+        SubmissionWriter(tmp_path, ["a"], keep={"x/one.wav"})
+
+
+def test_rows_of_a_submission_can_be_told_apart():
+    check_stems(["x/one.wav", "x/two.wav"])
+    with pytest.raises(ConfigError, match=r"x/one.wav and y/one.flac would have the same row_id"):
+        check_stems(["x/one.wav", "x/two.wav", "y/one.flac"])
 
 
 def test_runs_that_do_not_go_together(runs, night, tmp_path):

@@ -68,6 +68,21 @@ def test_what_an_audiomoth_notes(tmp_path):
     assert read_fields(path)["Timestamp"] == read_metadata(path)["Timestamp"] == "2026-06-21T22:05:00+02:00"
 
 
+def test_a_date_that_cannot_be_is_none(tmp_path):
+    path = write(tmp_path / "a.wav")
+    note = b"Recorded at 22:05:00 31/02/2026 (UTC+2) by AudioMoth 24F3190361CBE9 at medium gain\0\0"
+    note = note[: len(note) // 2 * 2]
+    chunk = b"LIST" + struct.pack("<I", 12 + len(note)) + b"INFOICMT" + struct.pack("<I", len(note)) + note
+    path.write_bytes(path.read_bytes() + chunk)
+    assert "Timestamp" not in read_fields(path) | read_metadata(path)
+
+
+def test_a_negative_time_expansion_is_none(tmp_path):
+    path = write(tmp_path / "a.wav")
+    write_guano(path, {"TE": "-10"})
+    assert open_wav(path).sample_rate == open_recording(path).sample_rate == RATE
+
+
 def test_time_expansion_is_what_is_stated(tmp_path):
     path = write(tmp_path / "slow.wav")
     assert open_wav(path).sample_rate == RATE
@@ -99,6 +114,12 @@ DAMAGE = {
     "does not say how": (lambda path: path.write_bytes(path.read_bytes()[:12]
                          + b"data" + struct.pack("<I", 4) + b"1234"), "corrupt"),
     "cannot be read": (lambda path: path.unlink(), "failed"),
+    "its header does not say how the sound": (lambda path: path.write_bytes(
+        path.read_bytes()[:16] + struct.pack("<I", 4) + path.read_bytes()[20:]), "corrupt"),
+    "a TE of nan": (lambda path: write_guano(path, {"TE": "nan"}), "corrupt"),
+    "a TE of inf": (lambda path: write_guano(path, {"TE": "inf"}), "corrupt"),
+    "a time expansion of 1e-09": (lambda path: write_guano(path, {"TE": "1e-9"}), "corrupt"),
+    "a time expansion of 1e.308": (lambda path: write_guano(path, {"TE": "1e308"}), "corrupt"),
     "format 6, 8 bits": (lambda path: write(path, "ALAW"), "unsupported"),
 }  # fmt: skip
 

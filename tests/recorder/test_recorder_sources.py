@@ -122,7 +122,7 @@ def test_an_overrun_is_one_long_gap():
     ring.write(np.zeros(100, np.int16), steady=5.0)
     events = [ring.read(0) for _ in range(3)]
     assert events[0] == Ended("the scoring fell behind", gap=True)
-    assert events[1] == Began(4.9, sample_rate=1000)
+    assert events[1] == Began(4.9)
     assert not ring.overruns
 
 
@@ -144,7 +144,6 @@ def test_a_microphone_is_found_by_its_name_and_heard(stage):
     microphone.start()
     events = collect(microphone, lambda events: n_samples(events) == 2 * RATE)
     assert isinstance(events[0], Began)
-    assert events[0].sample_rate == RATE
     np.testing.assert_array_equal(events[1], np.arange(2 * RATE, dtype=np.int64).astype(np.int16))
     microphone.stop()
     assert collect(microphone, lambda events: len(events) > 0) == [Ended()]

@@ -200,6 +200,7 @@ def test_what_was_heard_before_the_clock_was_set_gets_its_time(tmp_path):
     times = journal.database.execute("SELECT time FROM detections ORDER BY id").fetchall()
     assert times == [(NOON + 0.5,), (NOON + 1.5,), (None,)]
     assert journal.database.execute("SELECT began FROM gaps").fetchone() == (NOON + 3,)
+    assert (tmp_path / "gaps.csv").read_text().splitlines()[1:] == ["2026-06-21T12:00:03.000+00:00,4.0,unplugged"]
     journal.close()
     assert Journal(tmp_path, clock).detections == 3
     assert len(rows(tmp_path)) == 3
@@ -293,6 +294,20 @@ def test_a_clip_says_what_it_is(keeper):
     assert rate == RATE
     np.testing.assert_array_equal(sound, np.arange(RATE))
     assert room.used == path.stat().st_size
+
+
+def test_a_locked_database_costs_the_clip_and_nothing_else(keeper):
+    room, clips, _ = keeper()
+    keep(clips, 0, 0.5)
+    room._database.commit()
+    other = sqlite3.connect(room._database.path)
+    other.execute("BEGIN IMMEDIATE")
+    keep(clips, 10, 0.9)
+    assert (clips.written, clips.skipped, clips.problem) == (1, 1, "clips: database is locked")
+    assert len(list(room.folder.rglob("*.wav"))) == 1
+    other.close()
+    keep(clips, 20, 0.9)
+    assert (clips.written, clips.problem) == (2, "")
 
 
 def names(room) -> list[str]:

@@ -16,10 +16,15 @@ from ecotf.training.train_clips import ScoredRows, fit_event_thresholds, judge_e
 
 @pytest.fixture
 def judged() -> tuple[Any, Any, ScoredRows]:
-    """A call that is found, a false alarm in a recording that has none, and one labelled as a whole only."""
+    """A call that is found, a false alarm in a recording that has none, and one labelled as a whole: not judged."""
     rows = [("a.wav", 1.0, 2.0, "owl"), ("none.wav", 0.0, np.nan, ""), ("whole.wav", 0.0, np.nan, "owl")]
     manifest = make_manifest(pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]), "/", "test")
-    found = [("a.wav", 1.1, 1.9, 0.8), ("none.wav", 3.0, 4.0, 0.4), ("a.wav", 7.0, 8.0, 0.1)]
+    found = [
+        ("a.wav", 1.1, 1.9, 0.8),
+        ("none.wav", 3.0, 4.0, 0.4),
+        ("a.wav", 7.0, 8.0, 0.1),
+        ("whole.wav", 2.0, 3.0, 0.9),
+    ]
     one = pd.DataFrame(found, columns=["recording", "start_s", "end_s", "score"])
     candidates = pd.concat([one.assign(label="owl"), one.assign(label="call")], ignore_index=True)
     candidates = candidates.assign(low_hz=100.0, high_hz=1000.0)

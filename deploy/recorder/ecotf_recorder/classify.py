@@ -56,6 +56,10 @@ def classify(
     """
     counts: dict[str, int] = {}
     try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecorderError(f"{output}: cannot be written to ({error.strerror})") from None
+    try:
         with _table(output / "detections.csv") as found, _table(output / "ledger.csv") as done:
             table, book = csv.writer(found, lineterminator="\n"), csv.writer(done, lineterminator="\n")
             table.writerow(COLUMNS)

@@ -76,10 +76,6 @@ class DeviceModel:
         outputs = self._runners["serving_default"](sound=sound[None])
         return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
-    def run(self, signature: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Any signature of the file, as it is."""
-        return dict(self._interpreter.get_signature_runner(signature)(**inputs))
-
 
 def describe(path: Path) -> PulseFacts | ClipFacts:
     """What a device model says about itself, without loading it into a runtime."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from contextlib import suppress
 
 from ecotf_recorder import __version__
 from ecotf_recorder.assembly import Parts
@@ -50,6 +51,8 @@ class Recorder:
         )
         self._beat(force=True)
         self._manager.tell("READY=1")
+        if self._clock_was_set:  # since the process before this one, of the same boot, ended
+            self._date()
         while not self._stopping and not self._over:
             self._look_at_clocks()
             if self._source.live and not self._on:
@@ -159,12 +162,19 @@ class Recorder:
         self._on = on
 
     def _date(self) -> None:
-        """The clock has just been set."""
-        clips = self._parts.clips.date() if self._parts.clips is not None else 0
-        stretches = self._journal.date()
+        """The clock is set: what was heard before gets its time."""
+        try:
+            clips = self._parts.clips.date() if self._parts.clips is not None else 0
+            stretches = self._journal.date()
+        except (OSError, ValueError, sqlite3.Error) as error:
+            _log.error("what was heard before the clock was set gets no time (%s)", error)
+            with suppress(sqlite3.Error):
+                self._journal.database.rollback()
+            clips = stretches = 0
         if self._stretch is not None:
             self._stretch.redate()
-        _log.info("the clock is set; %d stretches and %d clips got their time", stretches, clips)
+        if stretches or clips:
+            _log.info("the clock is set; %d stretches and %d clips got their time", stretches, clips)
 
     def _drain(self) -> None:
         """What has come already is still scored, as long as there is time."""

@@ -9,6 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -34,9 +35,10 @@ def read_fields(path: Path) -> dict[str, str]:
                 if chunk.name == b"guan":
                     guano |= _parse(content)
                 elif found := _AUDIOMOTH.search(content.decode("utf-8", "replace")):
-                    offset = f"{found['sign'] or '+'}{int(found['hours'] or 0):02d}:{found['minutes'] or '00'}"
-                    when = datetime.strptime(f"{found['date']} {found['time']} {offset}", "%d/%m/%Y %H:%M:%S %z")
-                    comment["Timestamp"] = when.isoformat()
+                    with suppress(ValueError):  # a date that cannot be is none
+                        offset = f"{found['sign'] or '+'}{int(found['hours'] or 0):02d}:{found['minutes'] or '00'}"
+                        when = datetime.strptime(f"{found['date']} {found['time']} {offset}", "%d/%m/%Y %H:%M:%S %z")
+                        comment["Timestamp"] = when.isoformat()
     return comment | guano
 
 

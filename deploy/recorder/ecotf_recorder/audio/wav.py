@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -122,6 +123,8 @@ def open_wav(path: str | Path, time_expansion: float | None = None) -> WavFile:
     if n_frames == 0:
         raise SoundError("holds a header, but no sound (0 samples)", "corrupt")
     expansion = _expansion(fields, rate, time_expansion)
+    if not 0.5 < rate * expansion < math.inf:
+        raise SoundError(f"a time expansion of {expansion:g} for a file of {rate} Hz leaves no sample rate", "corrupt")
     return WavFile(path, round(rate * expansion), n_channels, n_frames, fields, kind, data.offset)
 
 
@@ -136,7 +139,7 @@ def write_wav(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:
 
 
 def _format(file: BinaryIO, chunk: Chunk | None) -> tuple[int, int, str]:
-    if chunk is None or chunk.available < 16:
+    if chunk is None or min(chunk.available, 16 if chunk.size is None else chunk.size) < 16:
         raise SoundError("damaged: its header does not say how the sound is stored", "corrupt")
     file.seek(chunk.offset)
     header = file.read(min(chunk.size or 16, 40))
@@ -182,12 +185,15 @@ def _check_whole(data: Chunk, promised: int) -> None:
 def _expansion(fields: dict[str, str], rate: int, stated: float | None) -> float:
     """The time expansion, from what is stated alone, never by a guess."""
     try:
-        noted = float(fields.get("TE") or 1) or 1.0  # some firmware writes 0 for "not used"
+        noted = float(fields.get("TE") or 1)
         true_rate = float(fields.get("Samplerate") or 0)
     except ValueError:
         raise SoundError("its metadata give a TE or Samplerate that is not a number", "unsupported") from None
+    if not math.isfinite(noted) or not math.isfinite(true_rate):
+        raise SoundError(f"its metadata give a TE of {noted:g} and a Samplerate of {true_rate:g}", "corrupt")
     if stated is not None:
         return stated
+    noted = noted if noted > 0 else 1.0  # some firmware writes 0 for "not used"
     if true_rate > 0 and abs(true_rate / rate - noted) > 0.01 * max(true_rate / rate, noted):
         raise SoundError(
             f"its metadata contradict themselves: TE {noted:g} and Samplerate {true_rate:g} Hz, file of {rate} Hz; "

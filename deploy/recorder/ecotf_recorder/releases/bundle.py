@@ -81,10 +81,12 @@ def read_bundle(folder: Path) -> Bundle:
         There is no manifest, or it says something that cannot be.
     """
     path = folder / MANIFEST
-    content = _read_regular(path, _MANIFEST_BYTES)
     try:
+        content = _read_regular(path, _MANIFEST_BYTES)
         said = json.loads(content)
-    except ValueError:
+    except OSError as error:
+        raise ReleaseError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
         raise ReleaseError(f"{path}: not JSON; the bundle was cut off or is none") from None
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         found = said.get("format") if isinstance(said, dict) else None

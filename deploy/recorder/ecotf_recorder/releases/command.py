@@ -161,6 +161,8 @@ class Releases:
             status, detail, code = "rolled-back", str(error), REFUSED
         except (ReleaseError, OSError) as error:
             status, detail, code = "refused", str(error), REFUSED
+        except Exception as error:  # the process ends without a trace otherwise
+            status, detail, code = "failed", f"{type(error).__name__}: {error}", CANNOT
         links = {link: self.store.pointed(link) for link in ("current", "previous")}
         self.tell("end", status, detail, token=self.options.token, **links)
         return code

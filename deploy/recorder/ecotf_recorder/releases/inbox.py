@@ -12,7 +12,7 @@ from typing import Any
 from ecotf_recorder.files import atomic_file
 from ecotf_recorder.releases.bundle import Bundle, ReleaseError, read_bundle
 from ecotf_recorder.releases.settings import ReleaseSettings
-from ecotf_recorder.releases.steps import ReleaseSteps
+from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
 from ecotf_recorder.releases.store import PART, ReleaseStore
 from ecotf_recorder.releases.uploads import manifest_digest, new_part
 
@@ -59,7 +59,7 @@ class Inbox:
         try:
             bundle = read_bundle(folder)
             key = f"{bundle.id} {manifest_digest(folder)}"
-        except ReleaseError as error:
+        except (ReleaseError, OSError) as error:
             bundle, key, unread = None, f"{folder.name} {_size(folder)}", str(error)
         known = self._memory().get(key, {})
         if known.get("status"):
@@ -85,6 +85,8 @@ class Inbox:
                     raise ReleaseError(f"{name}: missing on the card")
                 shutil.copyfile(bundle.folder / name, part / name)
             return self.steps.apply(bundle.id, part), ""
+        except RolledBack as error:
+            return "rolled-back", str(error)
         except (ReleaseError, OSError) as error:
             return "refused", str(error)
 
@@ -123,4 +125,7 @@ def _created(folder: Path) -> str:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.iterdir())
+    try:
+        return sum(path.lstat().st_size for path in folder.iterdir())
+    except OSError:
+        return 0

@@ -18,7 +18,13 @@ def run_quietly(command: tuple[str, ...]) -> str | None:
     """Run a command of the service manager; None when it succeeded, else the first line of its complaint."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMMAND_S, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_COMMAND_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
@@ -42,6 +48,7 @@ def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             cwd="/",
             timeout=settings.selftest_s,
             check=False,

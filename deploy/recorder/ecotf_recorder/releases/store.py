@@ -124,8 +124,12 @@ class ReleaseStore:
         sync_folder(part)
         folder = self.folder(release_id)
         if folder.exists():
-            for path in sorted(part.iterdir()):
-                os.replace(path, folder / path.name)
+            names = sorted(path.name for path in part.iterdir())
+            for name in names:
+                os.replace(part / name, folder / name)
+            for path in folder.iterdir():
+                if path.name not in names and path.is_file():  # of the bundle before, such as its signature
+                    path.unlink()
             sync(folder)
             part.rmdir()
         else:
@@ -151,11 +155,11 @@ class ReleaseStore:
             self.discard(self.folder(release_id))
         return removed
 
-    def discard_parts(self, all_of_them: bool = False) -> None:
-        """Remove uploads that nobody finished: those untouched for hours, or all of them."""
+    def discard_parts(self) -> None:
+        """Remove uploads that nobody finished: those untouched for hours."""
         for part in self.releases.glob(f"*{PART}"):
             # A clock may have jumped either way since.
-            if all_of_them or abs(time.time() - part.stat().st_mtime) > _STALE_PART_S:
+            if abs(time.time() - part.stat().st_mtime) > _STALE_PART_S:
                 self.discard(part)
 
     def read_journal(self) -> Journal | None:

@@ -35,7 +35,6 @@ class Began:
     name: str = ""
     wall: float | None = None
     key: FileKey | None = None
-    sample_rate: int = 0
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class RingBuffer:
                 self._overran = True
             else:
                 if not self._open:
-                    self._events.append(Began(steady - len(samples) / self._rate, sample_rate=self._rate))
+                    self._events.append(Began(steady - len(samples) / self._rate))
                     self._open, self._overran = True, False
                 self._put(samples)
             self._changed.notify_all()

@@ -42,7 +42,7 @@ class Recordings:
         """The events of one file; one that cannot be used begins and ends, with the reason."""
         try:
             wav = open_wav(path, self._time_expansion)
-            yield Began(name=name, wall=start_of(wav), key=key, sample_rate=wav.sample_rate)
+            yield Began(name=name, wall=start_of(wav), key=key)
         except SoundError as error:
             yield Began(name=name, key=key)
             yield Ended(str(error), status=error.status)

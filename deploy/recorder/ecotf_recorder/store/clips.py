@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +71,12 @@ class ClipKeeper:
         name = file_time(wall) if wall is not None else self._clock.name(steady or 0.0)
         place = file_time(wall)[:8] if wall is not None else _UNSET_FOLDER
         path = Path(place, f"{name}_{_plain(best.label)}_{best.score:.3f}.wav")
-        if not self._room.make(samples.nbytes + _HEADER_AND_NOTES, best.score):
-            self._skip("no room for clips: they are at their quota, or the disk at its reserve")
-            return
         fields = self._fields(origin, span, offset_s, len(samples), wall)
+        target = self._room.folder / path
         try:
-            target = self._room.folder / path
+            if not self._room.make(samples.nbytes + _HEADER_AND_NOTES, best.score):
+                self._skip("no room for clips: they are at their quota, or the disk at its reserve")
+                return
             if target.exists():  # of a file that is read again
                 self._room.used -= target.stat().st_size
             with atomic_file(target) as partial:
@@ -87,8 +88,16 @@ class ClipKeeper:
                 "disk full: detections go on without clips" if disk_is_full(error) else f"clips: {error.strerror}"
             )
             return
+        except sqlite3.Error as error:
+            self._skip(f"clips: {error}")
+            return
         row = (path.as_posix(), size, wall, steady, self._clock.boot, len(samples) / self._rate, best.label, best.score)
-        self._database.execute(_ADD, row)
+        try:
+            self._database.execute(_ADD, row)
+        except sqlite3.Error as error:
+            target.unlink(missing_ok=True)
+            self._skip(f"clips: {error}")
+            return
         self._room.used += size
         self.written += 1
         if self.problem:
@@ -112,8 +121,14 @@ class ClipKeeper:
             with atomic_file(target) as partial:
                 partial.write_bytes(old.read_bytes())
                 write_fields(partial, fields)
+            try:
+                change = "UPDATE clips SET path = ?, began = ? WHERE id = ?"
+                self._database.execute(change, (new.as_posix(), wall, clip))
+            except sqlite3.Error as error:
+                target.unlink(missing_ok=True)
+                _log.warning("clip %s keeps its name (%s)", path, error)
+                continue
             old.unlink()
-            self._database.execute("UPDATE clips SET path = ?, began = ? WHERE id = ?", (new.as_posix(), wall, clip))
         return len(rows)
 
     def _fields(self, origin: Origin, span: Span, offset_s: float, n: int, wall: float | None) -> dict[str, str]:

@@ -141,10 +141,13 @@ class Journal:
             self.database.execute(change, (file_time(wall), wall, stretch))
             change = "UPDATE detections SET recording = ?, time = ? + start_s WHERE stretch = ?"
             self.database.execute(change, (file_time(wall), wall, stretch))
-        for gap, steady in self.database.execute(
-            "SELECT id, steady FROM gaps WHERE began IS NULL AND boot = ?", (self._clock.boot,)
+        gaps: dict[tuple[str, str], list[str]] = {}  # the times of gaps that are written alike, in their order
+        for gap, steady, boot, seconds, reason in self.database.execute(
+            "SELECT id, steady, boot, seconds, reason FROM gaps WHERE began IS NULL ORDER BY id"
         ).fetchall():
-            self.database.execute("UPDATE gaps SET began = ? WHERE id = ?", (self._clock.at(steady), gap))
+            wall = self._clock.at(steady) if boot == self._clock.boot else None
+            gaps.setdefault((str(round(seconds, 3)), reason), []).append("" if wall is None else iso_time(wall))
+            self.database.execute("UPDATE gaps SET began = ? WHERE id = ?", (wall, gap))
 
         def renamed(row: list[str]) -> list[str]:
             if row and row[0] in named:
@@ -152,8 +155,14 @@ class Journal:
                 return [file_time(wall), *row[1:-1], iso_time(wall + float(row[1]))]
             return row
 
+        def dated(row: list[str]) -> list[str]:
+            times = gaps.get((row[1], row[2])) if len(row) == len(GAP_COLUMNS) and not row[0] else None
+            return [times.pop(0), *row[1:]] if times else row
+
         if named:
             self._table.rewrite(renamed)
+        if gaps:
+            self._gaps.rewrite(dated)
         self.database.remember("csv_bytes", self._table.size)
         self.database.commit()
         return len(named)

@@ -41,7 +41,7 @@ class ClipRoom:
         self.folder, self._database = folder, database
         self._quota, self._reserve = quota, reserve
         folder.mkdir(parents=True, exist_ok=True)
-        self.used = self.removed = 0
+        self.used = 0
         self.reconcile()
 
     def make(self, size: int, score: float) -> bool:
@@ -62,10 +62,9 @@ class ClipRoom:
 
     def remove(self, clip: int, path: str, size: int) -> None:
         """Remove a clip."""
-        (self.folder / path).unlink(missing_ok=True)
         self._database.execute("DELETE FROM clips WHERE id = ?", (clip,))
+        (self.folder / path).unlink(missing_ok=True)
         self.used -= size
-        self.removed += 1
         _log.debug("clip %s gave way", path)
 
     def reconcile(self) -> None:
