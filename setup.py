@@ -88,7 +88,7 @@ setup(
     install_requires=requirements("requirements.txt"),
     extras_require={"spark": requirements("requirements-spark.txt")},
     packages=find_packages(include=["ecotf", "ecotf.*"]),
-    package_data={"ecotf": ["recipes/**/*.yaml", "export/*.yaml", "export/c99/*/*.c"]},
+    package_data={"ecotf": ["recipes/**/*.yaml", "export/*/*.yaml", "export/c99/*/*.c"]},
     ext_modules=cythonized(),
     cmdclass={"build_ext": BuildKernels},
 )

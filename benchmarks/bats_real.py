@@ -68,10 +68,10 @@ def cross_validate(model: str, folds, output: Path, overrides: list[str], thread
     from ecotf.detection.scoring import EXACT, Stopwatch
     from ecotf.models.saved import load_weights
     from ecotf.pipelines.spectrogram_store import SpectrogramStore
-    from ecotf.recipe import load_recipe
     from ecotf.runs import RunFolder
-    from ecotf.training.data import prepare_data
-    from ecotf.training.train import fresh_detector, score_recordings, train_detector
+    from ecotf.tasks.calls.data import prepare_data
+    from ecotf.tasks.calls.train import fresh_detector, score_recordings, train_detector
+    from ecotf.tasks.recipes import load_recipe
 
     recipe = load_recipe(f"bats/{model}", overrides)
     pooled, kept, cost = (
@@ -82,9 +82,9 @@ def cross_validate(model: str, folds, output: Path, overrides: list[str], thread
     for number, manifest in enumerate(folds):
         keras.utils.set_random_seed(recipe.seed)
         tf.config.experimental.enable_op_determinism()
-        tell = lambda line, number=number: print(f"[{model} fold {number}] {line}", flush=True)  # noqa: E731
+        log = lambda line, number=number: print(f"[{model} fold {number}] {line}", flush=True)  # noqa: E731
         store = SpectrogramStore(output / "spectrograms", recipe.front_end)
-        data = prepare_data(manifest, recipe.data, store, recipe.seed, tell, threads)
+        data = prepare_data(manifest, recipe.data, store, recipe.seed, log, threads)
         place = output / model / f"fold_{number}"
         began = time.time()
         if (place / "trained.json").exists():
@@ -95,7 +95,7 @@ def cross_validate(model: str, folds, output: Path, overrides: list[str], thread
 
             run = RunFolder.create(output / "runs", f"{model}/fold_{number}")
             twin = output / TWINS.get(model, "none") / f"fold_{number}" / "model"
-            trained = train_detector(recipe, data, run, tell, threads, twin if twin.exists() else None)
+            trained = train_detector(recipe, data, run, log, threads, twin if twin.exists() else None)
             detector = trained.detector
             (place / "model").mkdir(parents=True, exist_ok=True)
             save_detector(detector, place / "model")
@@ -105,7 +105,7 @@ def cross_validate(model: str, folds, output: Path, overrides: list[str], thread
         watch = Stopwatch()
         plan = recipe
         if exact:
-            detector = detector.with_trees(None)  # trees that see measures of pulses cannot look at other slices
+            detector = detector.with_trees(None)  # trees that see measures of peaks cannot look at other slices
             plan = recipe.model_copy(
                 update={"detection": DetectionConfig(**{**dict(recipe.detection), "scoring": EXACT})}
             )
@@ -128,15 +128,15 @@ def cross_validate(model: str, folds, output: Path, overrides: list[str], thread
 def score_with(run_folder: Path, manifest, output: Path):
     """Score every real recording with a run that was trained on something else; its own thresholds keep detections."""
     from ecotf.detection.recordings import candidates_of
-    from ecotf.inference.load import load_run
     from ecotf.pipelines.spectrogram_store import SpectrogramStore
+    from ecotf.tasks.calls.run import load_run
 
     run = load_run(run_folder)
     store = SpectrogramStore(output / "spectrograms", run.recipe.front_end)
     tables = []
     for name in manifest.recordings:
         spectrogram = store.get(manifest.path_of(name))
-        table = candidates_of(spectrogram, run.detector, run.recipe.detection, run.recipe.pulses)
+        table = candidates_of(spectrogram, run.detector, run.recipe.detection, run.recipe.peaks)
         tables.append(table.assign(recording=name))
     pooled = pd.concat(tables, ignore_index=True)
     return pooled, pooled[pooled["score"].to_numpy(float) >= pooled["label"].map(run.thresholds).to_numpy(float)]
@@ -173,11 +173,11 @@ def print_figures(model: str, figures: dict) -> None:
 
 def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
     """Figures for each set: AP from all candidates, the rest from what each fold's own thresholds kept."""
-    from ecotf.datasets.labels import NOT_CALLS, labels_that_match
+    from ecotf.datasets.labels import IGNORED_LABELS, labels_that_match
     from ecotf.evaluation.metrics import evaluate
 
-    not_call = labels_that_match(manifest.labels, NOT_CALLS)
-    labels = [label for label in manifest.labels if label not in not_call]
+    ignored_labels = labels_that_match(manifest.labels, IGNORED_LABELS)
+    labels = [label for label in manifest.labels if label not in ignored_labels]
     # A model may know species that nobody annotated here: their detections are calls, under no name that can be judged.
     pooled, kept = (table[table["label"].isin(["call", *labels])] for table in (pooled, kept))
     result = {}
@@ -186,7 +186,7 @@ def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
         inside = [table[table["recording"].isin(recordings)] for table in (pooled, kept)]
         settings = {
             "labels": labels,
-            "not_call": not_call,
+            "ignored_labels": ignored_labels,
             "thresholds": dict.fromkeys(["call", *labels], 0.0),
             "seed": SEED,
         }
@@ -219,7 +219,7 @@ def report_gate(models: list[str], data: Path, output: Path) -> None:
             row |= {"ap": without[name]["ap"], "ap_gated": gated[name]["ap"]}
             low, high = row["calls_lost_interval"]
             console.print(
-                f"  {name:12s} skips {row['windows_skipped']:.1%} of {row['windows']} windows, loses "
+                f"  {name:12s} skips {row['patches_skipped']:.1%} of {row['patches']} patches, loses "
                 f"{row['calls_lost']:.2%} [{low:.2%}, {high:.2%}] of {row['calls']} calls; band energy AP "
                 f"{row['ap']:.3f}, with the gate {row['ap_gated']:.3f}",
                 markup=False,

@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ecotf.audio.recording import open_recording
-from ecotf.commands.console import tell
+from ecotf.commands.console import log
 from ecotf.datasets.manifest import make_manifest
 from ecotf.evaluation import average_precision, match_detections
 from ecotf.features import MelSpectrogram
-from ecotf.recipe import ClipRecipe, load_any_recipe
+from ecotf.tasks.recipes import ClipRecipe, load_any_recipe
 
 SETS = {"qut_boobook": ("Ninox boobook",), "qut_pitta": ("Pitta versicolor",), "pyha_piha": ("bird",)}
 TOLERANCE_S = 0.25
@@ -26,8 +26,8 @@ TOLERANCE_S = 0.25
 # ones would hardly ever have none. Rows of 1 s are read with a quarter of a second on either side. Few recordings have
 # the call, and would be known by their background: windows are added up, and so are their labels.
 EVENTS = (
-    "clips.seconds=1.5", "inference.row_s=1.0", "inference.report=events", "evaluation.events=true",
-    "stages.0.windows=true", "stages.0.window_hop_s=0.5", "stages.0.epochs=4", "stages.0.sampler.clips=560",
+    "clips.seconds=1.5", "inference.segment_s=1.0", "inference.report=events", "evaluation.events=true",
+    "stages.0.windows=true", "stages.0.segment_hop_s=0.5", "stages.0.epochs=4", "stages.0.sampler.clips=560",
     "stages.0.loss={name: binary, frames_share: 0.5, average: clips}",
     "stages.0.sound.sum_mixup={probability: 0.6, double: 1.0}",
     "stages.0.image={time_mask: {probability: 0.5, width: 20}}",
@@ -49,11 +49,11 @@ def events(options: argparse.Namespace) -> None:
         results[name] = judged(found.reset_index(drop=True), own)
         file.write_text(json.dumps(results, indent=2) + "\n")
         row = results[name]
-        tell(
+        log(
             f"{name}: {row['recordings']} recordings, {row['events']} events: AP {row['ap']:.3f}  F1 {row['f1']:.3f}  "
             f"precision {row['precision']:.3f}  recall {row['recall']:.3f}"
         )
-        tell(f"pictures: {draw(found.reset_index(drop=True), own, options.runs / f'{name}.png', name)}")
+        log(f"pictures: {draw(found.reset_index(drop=True), own, options.runs / f'{name}.png', name)}")
 
 
 def one_fold(table: pd.DataFrame, options: argparse.Namespace, name: str, fold: int, start: str) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecotf.commands.train_clips import clip_steps, train_clip_run
 from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest, make_manifest, write_manifest
 from ecotf.errors import ConfigError
-from ecotf.recipe import ClipRecipe, load_any_recipe, parse_recipe, recipe_text
 from ecotf.runs import RunFolder
+from ecotf.tasks.clips.evaluate import clip_steps, train_clip_run
+from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, parse_recipe, recipe_text
 
 FOLDS = 5
 # Which classes there are in other sounds: one stage, of which only the backbone is kept.

@@ -15,8 +15,8 @@ from scipy.special import expit
 from scipy.stats import binomtest
 
 from ecotf.audio.recording import open_recording
-from ecotf.commands.console import tell
-from ecotf.evaluation.clip_metrics import wilson_interval
+from ecotf.commands.console import log
+from ecotf.evaluation.segment_metrics import wilson_interval
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig
 
 BASELINE = "statistics"
@@ -26,7 +26,7 @@ RATE = 32000
 SHORTER = ("stages.0.sampler.clips=336", "stages.0.epochs=15")
 # Ablation: from the pre-trained weights, three seconds and 76 steps, so that there is time for all of it.
 SHORT = (
-    "clips.seconds=3.0", "inference.row_s=3.0", "stages.0.image.time_mask.width=36", "stages.0.sampler.clips=300",
+    "clips.seconds=3.0", "inference.segment_s=3.0", "stages.0.image.time_mask.width=36", "stages.0.sampler.clips=300",
     "stages.0.epochs=4", "stages.0.schedule.warmup_epochs=1",
 )  # fmt: skip
 PLAIN = "stages.0.sampler.power=0"  # every recording is as likely
@@ -95,7 +95,7 @@ def small(table: pd.DataFrame, options: argparse.Namespace, name: str, overrides
         run = run_once(whole_clips(table, split), options, f"{name}/fold_{number}", overrides)
         found.append(named_right(run.path / "predictions.npz")[0])
         known = pd.concat(found)
-        tell(f"{name}: fold {number}: {int(known.sum())} of {len(known)} right so far")
+        log(f"{name}: fold {number}: {int(known.sum())} of {len(known)} right so far")
     return pd.concat(found)
 
 
@@ -124,7 +124,7 @@ def show(right: dict[str, pd.Series], file: Path) -> None:
             gained, lost = discordant(hits, base)
             chance = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
             line += f"  against {BASELINE}: {gained} gained, {lost} lost, McNemar p = {chance:.4f}"
-        tell(line)
+        log(line)
 
 
 def discordant(hits: pd.Series, base: pd.Series) -> tuple[int, int]:
@@ -151,11 +151,11 @@ def ablation(options: argparse.Namespace) -> None:
             run = run_once(whole_clips(own, split), options, folder, changed)
             right, loss = named_right(run.path / "predictions.npz")
             results.setdefault(name, []).append([float(right.mean()), loss])
-            tell(f"seed {seed}: {name}: {int(right.sum())} of {len(right)}, log loss {loss:.3f}")
+            log(f"seed {seed}: {name}: {int(right.sum())} of {len(right)}, log loss {loss:.3f}")
         file.write_text(json.dumps(results, indent=2) + "\n")
     for name, values in results.items():
         share, loss = np.array(values).T
-        tell(
+        log(
             f"{name:26s} accuracy {share.mean():.3f} +- {share.std(ddof=1):.3f}  log loss {loss.mean():.3f} +- "
             f"{loss.std(ddof=1):.3f}  ({', '.join(f'{x:.3f}' for x in share)})"
         )

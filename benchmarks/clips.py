@@ -122,12 +122,12 @@ def main() -> None:
     from ecotf.config import validate
     from ecotf.features import MelSpectrogramConfig, build_spectrogram
     from ecotf.features.image import ImageConfig
-    from ecotf.models.clip_network import ClipNetworkConfig, build_clip_network
+    from ecotf.models.image_network import ClipNetworkConfig, build_clip_network
     from ecotf.pipelines.augment_image import AugmentImageConfig
     from ecotf.pipelines.augment_sound import AugmentSoundConfig
-    from ecotf.pipelines.clip_batches import clip_batches
-    from ecotf.pipelines.clip_sounds import ClipSounds
     from ecotf.pipelines.clips import ClipsConfig, ClipTable
+    from ecotf.pipelines.crops import ClipSounds
+    from ecotf.pipelines.image_batches import clip_batches
     from ecotf.pipelines.samplers import SamplerConfig
 
     front_end = MelSpectrogramConfig(

@@ -5,8 +5,8 @@
 
 For each file, for one second of sound: milliseconds on this processor (tflite-runtime, one thread, its fast kernels as
 on a board), instructions of an emulated Cortex-A53, multiply-adds; and the peak of resident memory of a process that
-has Python, numpy, the runtime and the model, and nothing else. A model of pulses takes its spectrogram all the time and
-its score as often as pulses were heard when it was exported; YAMNet takes one window of 0.975 s after the other.
+has Python, numpy, the runtime and the model, and nothing else. A model of peaks takes its spectrogram all the time and
+its score as often as peaks were heard when it was exported; YAMNet takes one window of 0.975 s after the other.
 
 Instructions are counted in the runtime's own code (its kernels are inside it) by qemu-user, which writes down every
 block of code that it runs; three runs less one, so that loading does not count. tests/recorder/test_aarch64.py puts the
@@ -29,12 +29,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ecotf.export.container import read_model_file  # noqa: E402
-from ecotf.export.costs import signature_costs  # noqa: E402
+from ecotf.export.describe.container import read_model_file  # noqa: E402
+from ecotf.export.describe.costs import signature_costs  # noqa: E402
 
 CHILD = ROOT / "benchmarks" / "device_child.py"
 YAMNET_WINDOW_S = 0.975
-PRECISIONS = {"pulses": ("f32", "int8"), "clips": ("f32", "f16", "int8")}
+PRECISIONS = {"peaks": ("f32", "int8"), "clips": ("f32", "f16", "int8")}
 
 
 @dataclass(frozen=True)
@@ -150,23 +150,23 @@ def runs_per_second(values: dict[str, Any], signatures: list[str]) -> dict[str, 
     if not values:
         return {signatures[0]: 1 / YAMNET_WINDOW_S}
     if values["kind"] == "clips":
-        return {"serving_default": 1 / values["window"]["row_s"]}
-    if values["kind"] != "pulses":
+        return {"serving_default": 1 / values["window"]["segment_s"]}
+    if values["kind"] != "peaks":
         raise SystemExit(f"{values['name']}: a model of kind {values['kind']}; no recorder runs it")
     front_end = values["front_end"]
     chunks = 1 / (front_end["chunk_frames"] * front_end["hop_s"])
-    return {"spectrogram": chunks, "score": values["cost"]["pulses_per_s"]}
+    return {"spectrogram": chunks, "score": values["cost"]["peaks_per_s"]}
 
 
 def exports_of(run: Path, folder: Path) -> list[tuple[str, Path]]:
     """A run's files at the usual precisions, made now."""
     from ecotf.export.export import ExportJob, ParityError, export_run
-    from ecotf.export.kinds import load_exportable
     from ecotf.export.settings import ExportSettings
-    from ecotf.inference.clip_classifier import ClipRun
+    from ecotf.tasks.calls.export import load_exportable
+    from ecotf.tasks.clips.run import ClipRun
 
     loaded = load_exportable(run)
-    kind = "clips" if isinstance(loaded, ClipRun) else "pulses"
+    kind = "clips" if isinstance(loaded, ClipRun) else "peaks"
     rate = loaded.recipe.sample_rate if isinstance(loaded, ClipRun) else 384_000
     made = []
     for precision in PRECISIONS[kind]:

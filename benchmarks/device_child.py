@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
             run()
         return
     signatures = list(interpreter.get_signature_list())
-    # A recorder that looks for pulses itself runs all but the whole chain.
+    # A recorder that looks for peaks itself runs all but the whole chain.
     used = [name for name in signatures if name != _EVERYTHING] or [_EVERYTHING]
     ms = {name: _best_ms(_runner(interpreter, name)) for name in used}
     print(json.dumps({"ms": ms, "peak_mb": _status("VmHWM") / 1024}))

@@ -7,7 +7,7 @@ without which its stage is left out; with a run that has a gate, the table has l
 features.
 
 Bats come in two kinds, simulated: `dense`, a dozen bats at once and all the time, as in short recordings that a bat set
-off, and `night`, one bat passing in a minute, as in a recorder that runs on. The table says how many windows a second
+off, and `night`, one bat passing in a minute, as in a recorder that runs on. The table says how many patches a second
 the model saw.
 
     python benchmarks/pipeline.py --run runs/bats/hybrid_cnn_xgboost/2026-06-21_22-15-00 --output pipeline.json
@@ -92,9 +92,9 @@ def timed_pieces(pieces: Iterable[Any], spent: dict[str, float]) -> Iterator[Any
 
 
 def bats(path: Path, run: Any, gated: bool) -> tuple[dict[str, float], float]:
-    """Seconds of every stage, and windows scored; without a run the features are those of the published hybrid."""
+    """Seconds of every stage, and patches scored; without a run the features are those of the published hybrid."""
     from ecotf.features import BandSpectrogramConfig, build_spectrogram
-    from ecotf.inference.classifier import gated_pieces, plain_pieces
+    from ecotf.inference.job import gated_pieces, plain_pieces
 
     spent = dict.fromkeys(STAGES, 0.0)
     config = BandSpectrogramConfig(
@@ -112,21 +112,21 @@ def bats(path: Path, run: Any, gated: bool) -> tuple[dict[str, float], float]:
     watch, began = Stopwatch(), time.process_time()
     pieces = timed_pieces(gated_pieces(run, made, sound, watch) if gated else plain_pieces(made, sound), spent)
     found = find_candidates(
-        pieces, run.detector, run.recipe.detection, run.recipe.pulses, made.hop_s, made.offset_s,
+        pieces, run.detector, run.recipe.detection, run.recipe.peaks, made.hop_s, made.offset_s,
         made.frequencies_hz, stopwatch=watch,
     )  # fmt: skip
     for _ in found:
         pass
     spent["model"] = watch.networks_s + watch.trees_s
     spent["events"] = time.process_time() - began - spent["model"] - spent["decode"] - spent["features"]
-    return spent, watch.windows
+    return spent, watch.patches
 
 
 def birds(path: Path) -> dict[str, float]:
     """Seconds of decoding, of log-mel features, and of smoothing and picking peaks in a band's levels."""
     from ecotf._kernels.events import local_maxima, smooth_gaussian
     from ecotf.features import MelSpectrogramConfig, build_spectrogram
-    from ecotf.inference.classifier import plain_pieces
+    from ecotf.inference.job import plain_pieces
 
     spent = dict.fromkeys(STAGES, 0.0)
     config = MelSpectrogramConfig(window_s=0.032, hop_s=0.01, low_hz=50, high_hz=14_000, bands=64)
@@ -146,10 +146,10 @@ def peak_mib() -> float:
 
 
 def measure(kind: str, path: Path, run_path: Path | None, gated: bool) -> dict[str, Any]:
-    """Seconds, windows and memory of one file; the best of some times, the first of which compiles the graph."""
+    """Seconds, patches and memory of one file; the best of some times, the first of which compiles the graph."""
     import ecotf.audio.recording
     import ecotf.features
-    import ecotf.inference.classifier  # noqa: F401
+    import ecotf.inference.job  # noqa: F401
     from ecotf.detection import scoring
 
     scoring.perf_counter = time.process_time  # type: ignore[attr-defined]
@@ -158,7 +158,7 @@ def measure(kind: str, path: Path, run_path: Path | None, gated: bool) -> dict[s
         import keras
         import xgboost  # noqa: F401
 
-        from ecotf.inference.load import load_run
+        from ecotf.tasks.calls.run import load_run
 
         keras.backend.clear_session()  # what comes with the import counts as import
         before = peak_mib()
@@ -169,21 +169,21 @@ def measure(kind: str, path: Path, run_path: Path | None, gated: bool) -> dict[s
     else:
         before = peak_mib()
     times = [bats(path, run, gated) if kind != "birds" else (birds(path), 0.0) for _ in range(REPEATS)]
-    spent, windows = min(times, key=lambda one: sum(one[0].values()))
-    return {"seconds": spent, "windows": windows, "peak_mib": peak_mib() - before}
+    spent, patches = min(times, key=lambda one: sum(one[0].values()))
+    return {"seconds": spent, "patches": patches, "peak_mib": peak_mib() - before}
 
 
 def report(results: list[dict[str, Any]], console: Console) -> None:
     """A table of all files."""
     table = Table(title="hours of sound per minute of one core")
-    for column in ("", *STAGES, "all", "windows/s", "memory, MiB"):
+    for column in ("", *STAGES, "all", "patches/s", "memory, MiB"):
         table.add_column(column, justify="left" if not column else "right")
     for result in results:
         hours = [result["duration_s"] / (60 * s) if s > 0 else None for s in result["seconds"].values()]
         total = result["duration_s"] / (60 * sum(result["seconds"].values()))
         cells = ["-" if value is None else f"{value:.2f}" for value in (*hours, total)]
-        windows = f"{result['windows'] / result['duration_s']:.1f}" if result["windows"] else "-"
-        table.add_row(result["name"], *cells, windows, f"{result['peak_mib']:.0f}")
+        patches = f"{result['patches'] / result['duration_s']:.1f}" if result["patches"] else "-"
+        table.add_row(result["name"], *cells, patches, f"{result['peak_mib']:.0f}")
     console.print(table)
 
 

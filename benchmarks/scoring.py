@@ -1,8 +1,8 @@
-"""What scoring a recording costs: windows on pulses against the published way, a window on every slice.
+"""What scoring a recording costs: patches on peaks against the published way, a window on every slice.
 
     taskset -c 0 python benchmarks/scoring.py --data ../shared/data --trained runs/real --models field cnn8
 
-For each model of `bats_real.py` (fold 0): windows and multiply-adds for a second of sound, real-time factor on one core
+For each model of `bats_real.py` (fold 0): patches and multiply-adds for a second of sound, real-time factor on one core
 and peak memory. The sound is real: the annotated bat recordings one after the other, 60 s of it. The published way is
 measured on `--exact-seconds` of it. `bats_real.py --exact` gives the AP of both.
 """
@@ -55,9 +55,9 @@ def measure(options: argparse.Namespace) -> dict:
     from ecotf.features.spectrogram import BandSpectrogram
     from ecotf.models.saved import load_weights
     from ecotf.pipelines.spectrogram_store import SpectrogramStore
-    from ecotf.recipe import load_recipe
-    from ecotf.training.data import prepare_data
-    from ecotf.training.train import fresh_detector
+    from ecotf.tasks.calls.data import prepare_data
+    from ecotf.tasks.calls.train import fresh_detector
+    from ecotf.tasks.recipes import load_recipe
 
     (model,) = options.models
     recipe = load_recipe(f"bats/{model}", options.set)
@@ -86,7 +86,7 @@ def measure(options: argparse.Namespace) -> dict:
             [spectrogram(sound)],
             detector,
             detection,
-            recipe.pulses,
+            recipe.peaks,
             spectrogram.hop_s,
             spectrogram.offset_s,
             spectrogram.frequencies_hz,
@@ -99,11 +99,11 @@ def measure(options: argparse.Namespace) -> dict:
     per_window = multiply_adds(detector)
     return {
         "model": model,
-        "way": "every slice" if options.exact else "pulses",
+        "way": "every slice" if options.exact else "peaks",
         "seconds_of_sound": done,
-        "windows_per_s": watch.windows / done,
-        "mmac_per_window": per_window / 1e6,
-        "gmac_per_s": per_window * watch.windows / done / 1e9,
+        "patches_per_s": watch.patches / done,
+        "mmac_per_patch": per_window / 1e6,
+        "gmac_per_s": per_window * watch.patches / done / 1e9,
         "real_time_factor": spent / done,
         "trees_share": watch.trees_s / spent,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -135,12 +135,12 @@ def main() -> None:
             command += ["--set", *options.set]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             rows.append(json.loads(done.stdout.strip().splitlines()[-1]))
-    table = Table("model", "way", "windows/s", "GMAC/s", "real-time factor", "of it trees", "peak MB")
+    table = Table("model", "way", "patches/s", "GMAC/s", "real-time factor", "of it trees", "peak MB")
     for row in rows:
         table.add_row(
             row["model"],
             row["way"],
-            f"{row['windows_per_s']:.0f}",
+            f"{row['patches_per_s']:.0f}",
             f"{row['gmac_per_s']:.3f}",
             f"{row['real_time_factor']:.3f}",
             f"{row['trees_share']:.0%}",

@@ -1,13 +1,13 @@
-"""From scores over time to events: smoothing, peaks, boxes, merging and matching; the windows and the gate before them."""
+"""From scores over time to events: smoothing, peaks, boxes, merging and matching; the patches and the gate before them."""
 
 import numpy as np
 
 from libc.math cimport INFINITY, isfinite
 
 include "smoothing.pxi"
-include "peaks.pxi"
+include "maxima.pxi"
 include "matching.pxi"
-include "pulses.pxi"
+include "strongest.pxi"
 include "boxes.pxi"
-include "windows.pxi"
+include "patches.pxi"
 include "gate.pxi"

@@ -13,10 +13,10 @@ import pytest
 def _make_clip_run(
     folder: Path, classes: Sequence[str], overrides: Sequence[str], level: float = 0.5, manifest: Path | None = None
 ) -> Path:
-    from ecotf.models.clip_model import WEIGHTS
-    from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
+    from ecotf.models.tagger import WEIGHTS
     from ecotf.runs import RunFolder
-    from ecotf.training.train_clips import fresh_model
+    from ecotf.tasks.clips.train import fresh_model
+    from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, recipe_text
 
     recipe = load_any_recipe("birds/small", list(overrides))
     assert isinstance(recipe, ClipRecipe)

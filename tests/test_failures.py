@@ -72,8 +72,8 @@ def sound(seconds: float = 0.4, rate: int = RATE, seed: int = 0) -> np.ndarray:
 def model(tmp_path_factory):
     """A complete run folder whose network has learned nothing."""
     from ecotf.models.saved import build_detector, save_detector
-    from ecotf.recipe import load_recipe, recipe_text
     from ecotf.runs import RunFolder
+    from ecotf.tasks.recipes import load_recipe, recipe_text
 
     recipe = load_recipe("bats/cnn8", TINY)
     run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/tiny")

@@ -11,12 +11,12 @@ import pytest
 from ecotf.audio.recording import open_recording
 from ecotf.datasets.against_audio import check_against_audio
 from ecotf.datasets.importers import import_annotations
-from ecotf.datasets.labels import NOT_CALLS, labels_that_match
+from ecotf.datasets.labels import IGNORED_LABELS, labels_that_match
 from ecotf.datasets.manifest import Manifest
 from ecotf.evaluation import match_detections
-from ecotf.features.pulses import find_pulses
+from ecotf.features.peaks import find_peaks
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
-from ecotf.recipe import load_recipe
+from ecotf.tasks.recipes import load_recipe
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 pytestmark = [
@@ -49,8 +49,8 @@ def test_every_bat_recording_streams_to_its_full_length() -> None:
 
 
 @pytest.mark.parametrize("recipe", ["bats/field", "bats/cnn8"])
-def test_pulses_are_where_the_calls_are(manifest: Manifest, recipe: str) -> None:
-    """Detection looks at pulses alone, so nearly every annotated call must have one, and pulses must be few."""
+def test_peaks_are_where_the_calls_are(manifest: Manifest, recipe: str) -> None:
+    """Detection looks at peaks alone, so nearly every annotated call must have one, and peaks must be few."""
     plan = load_recipe(recipe)
     store = SpectrogramStore(None, plan.front_end)
     found, seconds = [], 0.0
@@ -58,14 +58,14 @@ def test_pulses_are_where_the_calls_are(manifest: Manifest, recipe: str) -> None
         spectrogram = store.get(manifest.path_of(name))
         assert np.isfinite(spectrogram.values).all()
         seconds += spectrogram.duration_s
-        at = find_pulses(spectrogram.values, spectrogram.hop_s, plan.pulses)
+        at = find_peaks(spectrogram.values, spectrogram.hop_s, plan.peaks)
         times = spectrogram.offset_s + at * spectrogram.hop_s
         found.append(pd.DataFrame({"recording": name, "start_s": times, "end_s": times, "label": "call", "score": 1.0}))
-    pulses = pd.concat(found, ignore_index=True)
-    assert len(pulses) / seconds < 100
+    peaks = pd.concat(found, ignore_index=True)
+    assert len(peaks) / seconds < 100
     calls = manifest.annotations
-    calls = calls[~calls["label"].isin(labels_that_match(manifest.labels, NOT_CALLS))].reset_index(drop=True)
-    hit = match_detections(pulses, calls)
+    calls = calls[~calls["label"].isin(labels_that_match(manifest.labels, IGNORED_LABELS))].reset_index(drop=True)
+    hit = match_detections(peaks, calls)
     for place, least in (("tadarida_fr", 0.85), ("whombat_cr", 0.98)):
         inside = calls["recording"].str.contains(place).to_numpy()
         assert np.isin(np.flatnonzero(inside), hit).mean() > least

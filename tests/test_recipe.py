@@ -12,10 +12,10 @@ from ecotf.detection.scoring import EXACT
 from ecotf.errors import ConfigError
 from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.detector import Detector
-from ecotf.models.network import NetworkConfig
-from ecotf.models.saved import build_detector, window_shape
-from ecotf.pipelines.windows import WindowsConfig
-from ecotf.recipe import Recipe, load_recipe, recipe_names, recipe_text
+from ecotf.models.patch_network import NetworkConfig
+from ecotf.models.saved import build_detector, patch_shape
+from ecotf.pipelines.patches import PatchesConfig
+from ecotf.tasks.recipes import Recipe, load_recipe, recipe_names, recipe_text
 
 FIELD, CNN2 = "bats/field", "bats/cnn2"
 
@@ -34,9 +34,9 @@ def test_the_six_published_models_and_our_own_are_there():
 
 
 @cache
-def built(front_end: BandSpectrogramConfig, windows: WindowsConfig, networks: tuple[NetworkConfig, ...]) -> Detector:
+def built(front_end: BandSpectrogramConfig, patches: PatchesConfig, networks: tuple[NetworkConfig, ...]) -> Detector:
     """Recipes that differ in their trees alone share a network; a ResNet takes seconds to build."""
-    return build_detector(front_end, windows, networks, ("a", "b", "c"))
+    return build_detector(front_end, patches, networks, ("a", "b", "c"))
 
 
 @pytest.mark.parametrize("name", recipe_names("calls"))
@@ -44,9 +44,9 @@ def test_every_recipe_can_be_built(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    detector = built(recipe.front_end, recipe.windows, recipe.networks)
+    detector = built(recipe.front_end, recipe.patches, recipe.networks)
     assert {network.model.input_shape[1:3] for network in detector.networks} == {
-        window_shape(recipe.front_end, recipe.windows)
+        patch_shape(recipe.front_end, recipe.patches)
     }
     outputs = [network.model.output_shape[1] for network in detector.networks]
     assert outputs == ([4] if len(recipe.networks) == 1 else [2, 3])
@@ -55,7 +55,7 @@ def test_every_recipe_can_be_built(name):
 def test_the_resnet_is_resnet_50():
     """keras.applications' ResNet50 without its top has 23,587,712 parameters; one channel spares 2 x 7 x 7 x 64."""
     recipe = load_recipe("bats/resnet8")
-    (network,) = built(recipe.front_end, recipe.windows, recipe.networks).networks
+    (network,) = built(recipe.front_end, recipe.patches, recipe.networks).networks
     assert network.n_parameters == 23_587_712 - 2 * 7 * 7 * 64 + (2048 + 1) * 4
     assert network.backbone.output_shape == (None, 2048)
     assert len(network.model.losses) == 53  # weight decay on every convolution
@@ -72,18 +72,18 @@ def test_what_is_written_into_a_run_is_the_same_recipe(tmp_path, name):
 
 @pytest.mark.parametrize("name", [name for name in recipe_names("calls") if name != FIELD])
 def test_the_published_way_stays_a_setting(name):
-    """Training windows on calls and at random, scores on every slice; as the comments in the recipes say."""
-    way = ["windows.at=calls", "detection.scoring.at=grid", "front_end.denoise=published"]
+    """Training patches on calls and at random, scores on every slice; as the comments in the recipes say."""
+    way = ["patches.at=calls", "detection.scoring.at=grid", "front_end.denoise=published"]
     recipe = load_recipe(name, [*way, *(["trees.measures=false"] if "hybrid" in name else [])])
     assert recipe.detection.scoring == EXACT
-    assert recipe.windows.at == "calls"
+    assert recipe.patches.at == "calls"
 
 
 def test_overrides_change_a_recipe():
-    recipe = load_recipe(FIELD, ["seed=3", "stages.0.learning_rate=1e-4", "windows.shift_s=[]", "mining.keep=last"])
+    recipe = load_recipe(FIELD, ["seed=3", "stages.0.learning_rate=1e-4", "patches.shift_s=[]", "mining.keep=last"])
     assert recipe.seed == 3
     assert recipe.stages[0].learning_rate == 1e-4
-    assert recipe.windows.shift_s == ()
+    assert recipe.patches.shift_s == ()
     assert recipe.mining.keep == "last"
 
 
@@ -130,8 +130,8 @@ def test_a_file_that_is_no_recipe(tmp_path):
         ("seed=-1", "seed = -1: input should be greater than or equal to 0"),
         ("mining.rounds=0.5", "mining.rounds = 0.5: "),
         ("mining.keep=worst", "mining.keep = 'worst': input should be 'best' or 'last'"),
-        ("windows.width_s=.inf", "windows.width_s = inf: input should be a finite number"),
-        ("windows.shift_s=0.001", "windows.shift_s = 0.001: "),
+        ("patches.width_s=.inf", "patches.width_s = inf: input should be a finite number"),
+        ("patches.shift_s=0.001", "patches.shift_s = 0.001: "),
         ("front_end.window=hanning", "front_end.window = 'hanning': input should be 'hann', "),
         ("data.channel=0", "data.channel: 0 is not a channel; allowed: mix, or a channel's number, counted from 1"),
         ("data.channel=left", "data.channel: 'left' is not a channel"),
@@ -141,13 +141,13 @@ def test_a_file_that_is_no_recipe(tmp_path):
         # impossible together
         ("front_end.high_hz=5000", "front_end: low_hz = 8000 must be below high_hz = 5000"),
         ("front_end.high_hz=8100", "front_end: the band from 8000 to 8100 Hz holds 0 rows"),
-        ("windows.width_s=0.001", "windows.width_s = 0.001 is shorter than one spectrum, front_end.window_s = 0.002"),
-        ("windows.reduce_frequency=20", "a window of 24 columns by 11 bands is too small for this field_cnn; allowed"),
+        ("patches.width_s=0.001", "patches.width_s = 0.001 is shorter than one spectrum, front_end.window_s = 0.002"),
+        ("patches.reduce_frequency=20", "a window of 24 columns by 11 bands is too small for this field_cnn; allowed"),
         ("trees=null", "trees: a recipe with trees has one network and one stage fit_trees"),
         ("stages.0.network=other", "stages fit the networks ['other']; allowed: each of ['calls']"),
         ("networks.0.head.activation=softmax", "a softmax head does not go with a binary loss"),
         ("networks.0.head.answers=species", "networks answer species; allowed: "),
-        ("windows.at=calls", "trees.measures = true: pulses are measured; set windows.at and detection.scoring.at to"),
+        ("patches.at=calls", "trees.measures = true: peaks are measured; set patches.at and detection.scoring.at to"),
     ],
 )
 def test_mistakes_in_the_field_recipe(override, expected):

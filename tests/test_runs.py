@@ -248,14 +248,14 @@ def test_a_file_that_the_run_lacks(run):
 
 def test_steps_survive_a_kill(run):
     assert not run.step_done("features")
-    run.mark_done("features", windows=np.int64(7), file=Path("cache/a"))
+    run.mark_done("features", patches=np.int64(7), file=Path("cache/a"))
     with pytest.raises(ConfigError, match=r"half written \(not done yet: network, thresholds\); resume with --resume"):
         RunFolder.open(run.path)
     run.close()
     resumed = RunFolder.resume(run.path)
     assert resumed.step_done("features") and not resumed.step_done("network")
     facts = resumed.step_facts("features")
-    assert (facts["windows"], facts["file"]) == (7, "cache/a")
+    assert (facts["patches"], facts["file"]) == (7, "cache/a")
     assert resumed.step_facts("network") == {}
     resumed.finish()
     assert RunFolder.open(run.path).complete

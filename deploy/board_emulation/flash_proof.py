@@ -23,7 +23,7 @@ from deploy.board_emulation.board import Board
 from deploy.board_emulation.image import BoardImage
 from deploy.board_emulation.proof import ROOT, Proof, release_of
 from ecotf.audio.recording import open_recording
-from ecotf.commands.console import run_command, tell
+from ecotf.commands.console import log, run_command
 from ecotf.errors import ConfigError
 
 WORK = ROOT / "build" / "board"
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     image = BoardImage(WORK)
     image.build()
-    tell(f"image ready after {time.monotonic() - began:.0f} s")
+    log(f"image ready after {time.monotonic() - began:.0f} s")
     folder = WORK / "proof"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -214,9 +214,9 @@ def main(arguments: Sequence[str]) -> int:
         prove(proof, first, second, _sound_for(second))
     finally:
         board.close()
-    tell(f"{time.monotonic() - began:.0f} s; " + ("all as it should be" if not proof.failures else "NOT SO:"))
+    log(f"{time.monotonic() - began:.0f} s; " + ("all as it should be" if not proof.failures else "NOT SO:"))
     for failure in proof.failures:
-        tell(f"  {failure}")
+        log(f"  {failure}")
     return int(bool(proof.failures))
 
 

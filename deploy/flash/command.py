@@ -19,7 +19,7 @@ from deploy.flash.recorder import RecorderPlace
 from deploy.flash.sdcard import write_to_card
 from deploy.flash.setting_up import RecorderSetup, SetupChoices
 from deploy.flash.showing import show_notes, show_releases, show_status
-from ecotf.commands.console import tell
+from ecotf.commands.console import log
 from ecotf.errors import ConfigError
 
 EXAMPLES = """\
@@ -57,12 +57,12 @@ def _flash(arguments: Sequence[str]) -> int:
         raise ConfigError("either --sdcard or --device, --devices")
     devices = [] if options.sdcard is not None else _devices(options)
     bundle = open_bundle(options.bundle)
-    tell(f"bundle: {bundle.id} {bundle.name} ({bundle.size / 1e6:.1f} MB)")
+    log(f"bundle: {bundle.id} {bundle.name} ({bundle.size / 1e6:.1f} MB)")
     if options.sdcard is not None:
         folder, replaced = write_to_card(bundle, options.sdcard)
         for name in replaced:
-            tell(f"{name}, which waited on the card, is replaced")
-        tell(f"written: {folder}; the recorder applies it when it starts, and writes result.txt beside it")
+            log(f"{name}, which waited on the card, is replaced")
+        log(f"written: {folder}; the recorder applies it when it starts, and writes result.txt beside it")
         return 0
     stop = threading.Event()
     flasher = Flasher(_login(options), RecorderPlace(options.root), stop)
@@ -125,7 +125,7 @@ def _sign(arguments: Sequence[str]) -> int:
     parser.add_argument("bundle", metavar="BUNDLE", type=Path)
     parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="from ssh-keygen -t ed25519 -f FILE")
     options = parser.parse_args(arguments)
-    tell(f"signature: {sign_bundle(open_bundle(options.bundle), options.key)}")
+    log(f"signature: {sign_bundle(open_bundle(options.bundle), options.key)}")
     return 0
 
 

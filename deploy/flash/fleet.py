@@ -12,7 +12,7 @@ from rich.table import Table
 from deploy.flash.devices import Device
 from deploy.flash.flashing import GOOD, Result, Say
 from deploy.flash.flashing import Progress as Now
-from ecotf.commands.console import console, tell
+from ecotf.commands.console import console, log
 
 _COLOURS = {"done": "green", "unchanged": "green", "unknown": "yellow"}
 _STEPS = ("connect", "prepare", "upload", "check", "place", "selftest", "switch", "restart", "health", "commit")
@@ -105,9 +105,9 @@ def summarise(results: Sequence[Result], title: str) -> int:
     console.print(table)
     for result in results:
         if result.reason:
-            tell(f"{result.device}: {result.outcome}: {result.reason}")
+            log(f"{result.device}: {result.outcome}: {result.reason}")
     bad = sum(result.outcome not in GOOD for result in results)
-    tell(f"{len(results) - bad} of {len(results)} recorders well, {bad} not")
+    log(f"{len(results) - bad} of {len(results)} recorders well, {bad} not")
     return int(bad > 0)
 
 

@@ -36,12 +36,12 @@ def main() -> int:
     try:
         Setup(options.root, options.source, options.offline).run()
     except (SetupError, OSError) as error:
-        tell("end", "failed", str(error))
+        report("end", "failed", str(error))
         return 1
     return 0
 
 
-def tell(step: str, status: str, detail: str = "") -> None:
+def report(step: str, status: str, detail: str = "") -> None:
     """Print one line."""
     print(json.dumps({"step": step, "status": status, "detail": detail}), flush=True)
 
@@ -59,9 +59,9 @@ class Setup:
     def run(self) -> None:
         """All of them."""
         for step in (self.user, self.packages, self.settings, self.folders, self.service, self.tidy):
-            tell(step.__name__, "started")
-            tell(step.__name__, "ok", step())
-        tell("end", "done")
+            report(step.__name__, "started")
+            report(step.__name__, "ok", step())
+        report("end", "done")
 
     def user(self) -> str:
         """A user who may do nothing but hear the microphone."""

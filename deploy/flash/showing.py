@@ -16,7 +16,7 @@ from deploy.flash.errors import DeviceError
 from deploy.flash.login import Login, connect
 from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
 from deploy.flash.sdcard import read_notes
-from ecotf.commands.console import console, tell
+from ecotf.commands.console import console, log
 
 _SILENT_S = 60.0  # a recorder that runs writes every 10 s
 
@@ -47,8 +47,8 @@ def show_status(devices: Sequence[Device], login: Login, place: RecorderPlace, j
             notes.append(f"{device}: {note}")
     console.print(table)
     for note in notes:
-        tell(note)
-    tell(f"{well} of {len(devices)} recorders well")
+        log(note)
+    log(f"{well} of {len(devices)} recorders well")
     return int(well < len(devices))
 
 
@@ -71,7 +71,7 @@ def show_releases(devices: Sequence[Device], login: Login, place: RecorderPlace,
             table.add_row(device.name, "none", "", "", "", "")
     console.print(table)
     for note in silent:
-        tell(note)
+        log(note)
     return int(bool(silent))
 
 
@@ -79,9 +79,9 @@ def show_notes(card: Path) -> int:
     """Print what a recorder noted on its card; 0 when every bundle there was applied, 1 otherwise."""
     notes = read_notes(card)
     for name, note in notes:
-        tell(f"{name}: {note}")
+        log(f"{name}: {note}")
     if not notes:
-        tell(f"{card}: no recorder has noted anything there")
+        log(f"{card}: no recorder has noted anything there")
     return int(any(not name.endswith(".done") for name, _ in notes))
 
 

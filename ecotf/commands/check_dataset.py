@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ecotf.audio.recording import open_recording
-from ecotf.commands.console import complaints, console, progress_bar, tell
+from ecotf.commands.console import complaints, console, log, progress_bar
 from ecotf.datasets.against_audio import check_recordings
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps
@@ -49,11 +49,11 @@ def check_dataset(manifest: Manifest) -> int:
         complaints.print(problem, markup=False)
     print_summary(manifest, durations)
     for gap in describe_gaps(manifest):
-        tell(gap)
+        log(gap)
     if problems:
-        tell(f"{len(problems)} of {len(manifest.recordings)} recordings have problems")
+        log(f"{len(problems)} of {len(manifest.recordings)} recordings have problems")
     else:
-        tell(f"all {len(manifest.recordings)} recordings can be used")
+        log(f"all {len(manifest.recordings)} recordings can be used")
     return 0 if not problems else 1 if len(problems) < len(manifest.recordings) else 2
 
 
@@ -74,13 +74,13 @@ def print_summary(manifest: Manifest, durations: Mapping[str, float]) -> None:
     if table.row_count:
         console.print(table)
     empty = len(manifest.recordings) - manifest.annotations["recording"].nunique()
-    tell(
+    log(
         f"{len(manifest.recordings)} recordings in {len(manifest.groups)} groups, {empty} of them without annotations; "
         f"{len(manifest.annotations)} annotations of {len(manifest.labels)} labels"
     )
     if durations:
         seconds = list(durations.values())
-        tell(
+        log(
             f"{sum(seconds) / 60:.1f} minutes of sound in {len(seconds)} recordings, "
             f"each {min(seconds):.2f} to {max(seconds):.2f} s"
         )

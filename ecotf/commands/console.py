@@ -60,7 +60,7 @@ def progress_bar() -> Progress:
     )
 
 
-def tell(line: str) -> None:
+def log(line: str) -> None:
     """Print one line about what goes on."""
     console.print(_plain(line), style="dim" if ": epoch " in line else None)
 

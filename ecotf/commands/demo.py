@@ -12,16 +12,16 @@ import pandas as pd
 from ecotf.audio.recording import open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.commands import export_model, run_classifier, run_training
-from ecotf.commands.console import console, run_command, tell
+from ecotf.commands.console import console, log, run_command
 from ecotf.commands.demo_recorder import compare_with_desktop, run_as_recorder
-from ecotf.commands.pictures import draw_stretch, liveliest
-from ecotf.datasets.labels import CALL_LABEL, NOT_CALLS, labels_that_match
+from ecotf.datasets.labels import CALL_LABEL, IGNORED_LABELS, labels_that_match
 from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.detection.naming import UNNAMED_LABEL
 from ecotf.evaluation.metrics import evaluate
-from ecotf.inference.naming import UNNAMED_LABEL
 from ecotf.pipelines.spectrogram_store import compute_spectrogram
-from ecotf.recipe import load_recipe
 from ecotf.runs import RunFolder
+from ecotf.tasks.calls.pictures import draw_stretch, liveliest
+from ecotf.tasks.recipes import load_recipe
 
 RECIPE = "bats/field"
 # Enough to see that it works within a few minutes on two cores; a real training takes the recipe as it is.
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     _chapter("1 of 5: simulating recordings to train on, and another night to listen to")
     for place, config in ((training, TRAINING), (night, NIGHT)):
         simulate_dataset(place, config)
-        tell(f"{config.n_recordings} recordings of {config.duration_s:g} s: {place}")
+        log(f"{config.n_recordings} recordings of {config.duration_s:g} s: {place}")
     _chapter(f"2 of 5: training {RECIPE}")
     run_training.main(
         ["--recipe", RECIPE, "--data", str(training / "manifest.csv"), "--runs", str(folder / "runs"), *SETTINGS]
@@ -70,16 +70,16 @@ def main(arguments: Sequence[str]) -> int:
     if not failed:
         failed = run_as_recorder(bundle / "model.tflite", manifest, heard)
     if not failed:
-        tell(compare_with_desktop(found, read_detections(heard / "detections.csv", manifest)))
+        log(compare_with_desktop(found, read_detections(heard / "detections.csv", manifest)))
     status = max(status, failed)
     console.print()
-    tell(f"run:         {run.path}")
-    tell(f"report:      {run.path / 'report.txt'}")
-    tell(f"detections:  {detections / 'detections.csv'}")
-    tell(f"ledger:      {detections / 'ledger.csv'}")
-    tell(f"pictures:    {folder / 'pictures'} (the night), {run.path / 'plots'} (the training)")
-    tell(f"recorder:    {bundle / 'model.tflite'} (the model), {heard / 'detections.csv'} (what it found)")
-    tell(f"next:        python scripts/flash_device.py {bundle} --device pi@recorder01.local")
+    log(f"run:         {run.path}")
+    log(f"report:      {run.path / 'report.txt'}")
+    log(f"detections:  {detections / 'detections.csv'}")
+    log(f"ledger:      {detections / 'ledger.csv'}")
+    log(f"pictures:    {folder / 'pictures'} (the night), {run.path / 'plots'} (the training)")
+    log(f"recorder:    {bundle / 'model.tflite'} (the model), {heard / 'detections.csv'} (what it found)")
+    log(f"next:        python scripts/flash_device.py {bundle} --device pi@recorder01.local")
     return status
 
 
@@ -92,14 +92,14 @@ def read_detections(path: Path, manifest: Manifest) -> pd.DataFrame:
 
 def judge_night(detections: pd.DataFrame, manifest: Manifest, species: Sequence[str]) -> str:
     """Say how many calls were found, and how many were named rightly, as the run's thresholds have it."""
-    not_call = labels_that_match(manifest.labels, NOT_CALLS)
+    ignored_labels = labels_that_match(manifest.labels, IGNORED_LABELS)
     named = detections[detections["label"] != UNNAMED_LABEL]
     metrics = evaluate(
         pd.concat([detections.assign(label=CALL_LABEL), named]),
         manifest.table,
         manifest.recordings,
         labels=species,
-        not_call=not_call,
+        ignored_labels=ignored_labels,
         thresholds=dict.fromkeys([CALL_LABEL, *species], 0.0),
         n_bootstrap=200,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecotf.commands.console import tell
+from ecotf.commands.console import log
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import ConfigError
 
@@ -26,7 +26,7 @@ def run_as_recorder(model: Path, manifest: Manifest, output: Path) -> int:
     ended = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(_RECORDER)}, capture_output=True, text=True, check=False
     )
-    tell((ended.stderr if ended.returncode else ended.stdout).strip().rpartition("\n")[2])
+    log((ended.stderr if ended.returncode else ended.stdout).strip().rpartition("\n")[2])
     return ended.returncode
 
 

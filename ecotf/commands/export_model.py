@@ -6,19 +6,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecotf.commands.console import complaints, tell
+from ecotf.commands.console import complaints, log
 from ecotf.commands.model_tables import show_model, show_parity
 from ecotf.errors import ConfigError
-from ecotf.export.birdnet_go import LABELS_NAME
-from ecotf.export.boards import board_named, boards
-from ecotf.export.container import read_model_file
+from ecotf.export.describe.boards import board_named, boards
+from ecotf.export.describe.container import read_model_file
 from ecotf.export.export import TARGETS, ExportJob, ParityError, export_run
-from ecotf.export.kinds import AnyRun, load_exportable
-from ecotf.export.recordings import RunRecordings
+from ecotf.export.prove.recordings import RunRecordings
 from ecotf.export.settings import ExportSettings
-from ecotf.export.stages import PRECISIONS
+from ecotf.export.stages.birdnet_go import LABELS_NAME
+from ecotf.export.stages.stage import PRECISIONS
 from ecotf.export.tflm import NETWORK_NAME
-from ecotf.inference.clip_classifier import ClipRun
+from ecotf.tasks.calls.export import AnyRun, load_exportable
+from ecotf.tasks.clips.run import ClipRun
 
 _RATES = (384_000, 256_000, 48_000)  # what an AudioMoth and most other recorders offer, the best first
 
@@ -94,26 +94,26 @@ def main(arguments: Sequence[str]) -> int:
     seconds = options.seconds or (300.0 if isinstance(run, ClipRun) else 60.0)
     job = ExportJob(options.target, board, options.data, options.recordings, seconds, options.licence)
     try:
-        exported = export_run(run, options.output, settings, job, tell)
+        exported = export_run(run, options.output, settings, job, log)
     except ParityError as error:
         complaints.print(f"error: {error}", markup=False)
         return 1
     show_parity(exported.parity)
     if options.target == "c":
-        tell((options.output / "REPORT.txt").read_text(encoding="utf-8"))
-        tell(f"C99:     {options.output} (experimental); start with main_example.c")
+        log((options.output / "REPORT.txt").read_text(encoding="utf-8"))
+        log(f"C99:     {options.output} (experimental); start with main_example.c")
         return 0
     model = options.output / "model.tflite"
-    tell(f"bundle:  {options.output} ({len(exported.model) / 1e6:.2f} MB, {settings.rate} Hz, {settings.sound})")
-    tell(f"inspect: python scripts/export_model.py --inspect {model}")
+    log(f"bundle:  {options.output} ({len(exported.model) / 1e6:.2f} MB, {settings.rate} Hz, {settings.sound})")
+    log(f"inspect: python scripts/export_model.py --inspect {model}")
     if options.target == "tflm":
-        tell(f"network: {options.output / NETWORK_NAME} (experimental), for tflite-micro on a microcontroller")
+        log(f"network: {options.output / NETWORK_NAME} (experimental), for tflite-micro on a microcontroller")
         return 0
     if options.profile == "birdnet-go":
-        tell(f"next:    in BirdNET-Go's settings, birdnet.modelpath: {model}")
-        tell(f"         and birdnet.labelpath: {options.output / LABELS_NAME}")
+        log(f"next:    in BirdNET-Go's settings, birdnet.modelpath: {model}")
+        log(f"         and birdnet.labelpath: {options.output / LABELS_NAME}")
         return 0
-    tell(f"next:    python scripts/flash_device.py {options.output} --device pi@recorder01.local")
+    log(f"next:    python scripts/flash_device.py {options.output} --device pi@recorder01.local")
     return 0
 
 

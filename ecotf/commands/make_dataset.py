@@ -11,7 +11,7 @@ from ecotf.audio.recording import open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.audio.species import SPECIES
 from ecotf.commands.check_dataset import check_dataset, print_summary
-from ecotf.commands.console import progress_bar, tell
+from ecotf.commands.console import log, progress_bar
 from ecotf.commands.importer_options import describe_options, read_options
 from ecotf.config import apply_overrides, validate
 from ecotf.datasets.export_npz import export_npz
@@ -96,7 +96,7 @@ def _simulate(options: argparse.Namespace) -> int:
         simulate_dataset(options.output, config, lambda done, _: bar.update(task, completed=done))
     manifest = read_manifest(options.output / "manifest.csv")
     print_summary(manifest, dict.fromkeys(manifest.recordings, config.duration_s))
-    tell(f"manifest: {options.output / 'manifest.csv'}")
+    log(f"manifest: {options.output / 'manifest.csv'}")
     return 0
 
 
@@ -107,14 +107,14 @@ def _import(options: argparse.Namespace) -> int:
     write_manifest(manifest, options.output)
     print_summary(manifest, {})
     for note in manifest.notes:
-        tell(note)
+        log(note)
     missing = manifest.missing_files()
     if missing:
-        tell(
+        log(
             f"{len(missing)} of {len(manifest.recordings)} recordings are not there, the first is "
             f"{str(manifest.path_of(missing[0]))!r}; --audio-dir says where they are"
         )
-    tell(f"manifest: {options.output}")
+    log(f"manifest: {options.output}")
     return 1 if missing else 0
 
 
@@ -136,14 +136,14 @@ def _split(options: argparse.Namespace) -> int:
             )
         }
         for label in lone_labels(manifest) if options.keep_lone else []:
-            tell(f"label {label!r} stays in train in every fold: 1 group has it")
+            log(f"label {label!r} stays in train in every fold: 1 group has it")
     for path, split in result.items():
         write_manifest(split, path)
         sides = ", ".join(f"{len(split.of_split(side).recordings)} {side}" for side in ("train", "valid", "test"))
-        tell(f"{path}: {sides}")
+        log(f"{path}: {sides}")
         if options.folds is None:
             for gap in describe_gaps(split):
-                tell(f"  {gap}")
+                log(f"  {gap}")
     return 0
 
 
@@ -178,8 +178,8 @@ def _export_npz(options: argparse.Namespace) -> int:
         valid_path=options.valid_output,
     )
     for number, label in classes.items():
-        tell(f"class {number}: {label}")
-    tell(f"written: {options.output}" + (f" and {options.valid_output}" if options.valid_output else ""))
+        log(f"class {number}: {label}")
+    log(f"written: {options.output}" + (f" and {options.valid_output}" if options.valid_output else ""))
     return 0
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from rich.table import Table
 
-from ecotf.commands.console import console, tell
+from ecotf.commands.console import console, log
 from ecotf.errors import ConfigError
-from ecotf.export.boards import boards, budget
-from ecotf.export.container import ModelFile
-from ecotf.export.costs import operators, signature_costs
-from ecotf.export.schema import read_model
+from ecotf.export.convert.flatbuffer import read_model
+from ecotf.export.describe.boards import boards, budget
+from ecotf.export.describe.container import ModelFile
+from ecotf.export.describe.costs import operators, signature_costs
 
 
 def show_parity(parity: dict[str, Any]) -> None:
@@ -27,10 +27,10 @@ def show_parity(parity: dict[str, Any]) -> None:
         )
         table.add_row("  within 40 dB", "", f"{front_end['max_within_40_db']:.1e}", "", "")
     network = parity["network"]
-    table.add_row("network", f"{network['n']} windows", *_errors(network), _share(network["agreement"]))
+    table.add_row("network", f"{network['n']} patches", *_errors(network), _share(network["agreement"]))
     if trees is not None:
         name = f"{trees['n_trees']} trees"
-        table.add_row(name, f"{trees['n']} windows", f"{trees['max']:.1e}", "", _share(trees["agreement"]))
+        table.add_row(name, f"{trees['n']} patches", f"{trees['max']:.1e}", "", _share(trees["agreement"]))
         table.add_row("  margins to the bit", "", f"{trees['margins_max']:.1e}", "", _share(trees["exact_margins"]))
     table.add_row("sound to scores", f"{whole['n']} sounds", *_errors(whole), _share(whole["agreement"]))
     console.print(table)
@@ -47,9 +47,9 @@ def _show_detections(detections: dict[str, Any]) -> None:
     if "cmap" in detections:
         rows = f"{detections['rows_with_truth']} rows with labels"
         same = f"{100 * detections['same_decisions']:.2f} % of all decisions are the same"
-        tell(f"mean AP over classes, {rows}: {_change(detections['cmap'])}; {same}")
+        log(f"mean AP over classes, {rows}: {_change(detections['cmap'])}; {same}")
     desktop, device = detections["n_detections"]
-    tell(
+    log(
         f"detections above their thresholds: {desktop} by the run, {device} by the file; "
         f"{100 * detections['same_detections']:.1f} % are the same, label and box"
     )
@@ -98,8 +98,8 @@ def show_model(file: ModelFile) -> None:
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{source}: its description is not one of ecotf's ({error}); export it again") from None
     else:
-        tell(f"{source}: a TFLite model without a description; ecotf did not make it")
-    tell(f"size:       {file.path.stat().st_size / 1e6:.2f} MB, the model itself {len(file.flatbuffer) / 1e6:.2f} MB")
+        log(f"{source}: a TFLite model without a description; ecotf did not make it")
+    log(f"size:       {file.path.stat().st_size / 1e6:.2f} MB, the model itself {len(file.flatbuffer) / 1e6:.2f} MB")
     costs = signature_costs(file.flatbuffer, source)
     table = _table("signature", "multiply-adds", "arena", "million instructions", "x86 ms", title="one run of each")
     took = file.values["cost"]["x86_ms"] if file.values else {}
@@ -109,34 +109,32 @@ def show_model(file: ModelFile) -> None:
         table.add_row(name, f"{cost.multiply_adds:,}", memory, instructions, ms)
     console.print(table)
     listed = (f"{name} v{version} x{count}" for name, version, count in operators(file.flatbuffer, source))
-    tell(f"operators:  {', '.join(listed)}")
+    log(f"operators:  {', '.join(listed)}")
     if file.values:
         _show_budgets(file.values)
 
 
 def _show_description(file: ModelFile) -> None:
     values = file.values
-    tell(
-        f"{file.path}: {values['name']}, run {values['run']} ({values['run_checksum'][:12]}), made {values['created']}"
-    )
-    tell(f"sound:      {values['input']} at {values['sample_rate_hz']} Hz; networks {values['precision']}")
+    log(f"{file.path}: {values['name']}, run {values['run']} ({values['run_checksum'][:12]}), made {values['created']}")
+    log(f"sound:      {values['input']} at {values['sample_rate_hz']} Hz; networks {values['precision']}")
     if values["kind"] == "clips":
         window = values["window"]
         seen = window["samples"] / values["sample_rate_hz"]
-        tell(f"rows:       of {window['row_s']:g} s, each from {seen:g} s of sound; it reports {values['report']}")
+        log(f"rows:       of {window['segment_s']:g} s, each from {seen:g} s of sound; it reports {values['report']}")
     species = (f"{name} {values['thresholds'][name]:.2f}" for name in values["species"])
     call = f"call {values['thresholds']['call']:.2f}, " if "call" in values["thresholds"] else ""
-    tell(f"thresholds: {call}{', '.join(species)}")
-    tell(f"licence:    {values['licence'].strip()}")
+    log(f"thresholds: {call}{', '.join(species)}")
+    log(f"licence:    {values['licence'].strip()}")
 
 
 def _show_budgets(values: dict[str, Any]) -> None:
     cost = values["cost"]
     each_second = cost["million_instructions_per_s"]
-    pulses = f" with {cost['pulses_per_s']:.0f} pulses" if cost["pulses_per_s"] is not None else ""
+    peaks = f" with {cost['peaks_per_s']:.0f} peaks" if cost["peaks_per_s"] is not None else ""
     title = (
         f"budget: {cost['memory_mb']:.0f} MB with the recorder, about {each_second:.0f} million instructions for a "
-        f"second of sound{pulses} (an estimate, without the recorder's own work; nothing was measured on a board)"
+        f"second of sound{peaks} (an estimate, without the recorder's own work; nothing was measured on a board)"
     )
     table = _table("board", "name", "memory", "of one core", "headroom", title=title)
     for name, board in boards().items():

@@ -13,14 +13,14 @@ from rich.table import Table
 
 from ecotf.audio.discover import find_recordings
 from ecotf.audio.recording import ChannelChoice
-from ecotf.commands.console import complaints, console, progress_bar, tell
+from ecotf.commands.console import complaints, console, log, progress_bar
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
-from ecotf.inference.classifier import ClassifierOptions, classify
+from ecotf.inference.job import ClassifierOptions, classify
 from ecotf.inference.ledger import exit_status
-from ecotf.inference.load import LoadedRun, load_classifier
 from ecotf.inference.submission import NAME as SUBMISSION
 from ecotf.inference.writers import WRITERS, check_formats
+from ecotf.tasks.calls.run import LoadedRun, load_classifier
 
 EXAMPLES = """\
 examples:
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
     parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
-    parser.add_argument("--gate", action="store_true", help="skip windows in which nothing reaches the run's gate")
+    parser.add_argument("--gate", action="store_true", help="skip patches in which nothing reaches the run's gate")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted job into the same folder")
     options = parser.parse_intermixed_args(arguments)
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     run = load_classifier(options.model, options.ensemble, options.fit_weights)
     if not isinstance(run, LoadedRun) and len(run.runs) > 1:
         shares = np.array(run.weights) / sum(run.weights)
-        tell(
+        log(
             "ensemble: "
             + ", ".join(f"{one.recipe.name} {share:.2f}" for one, share in zip(run.runs, shares, strict=True))
         )
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
         counts = classify(run, recordings, options.output, chosen, options.resume, report, stopwatch)
     _summarise(counts, options.output, formats)
     if isinstance(run, LoadedRun) and run.gate is not None and options.gate:
-        tell(gate_text(run.gate.threshold_db, stopwatch))
+        log(gate_text(run.gate.threshold_db, stopwatch))
     status = exit_status(counts)  # type: ignore[arg-type]
     return max(status, 1) if unmatched else status
 
@@ -117,17 +117,17 @@ def _summarise(counts: dict[str, int], output: Path, formats: Sequence[str]) -> 
             table.add_row(str(row.label), str(row.detections), str(row.recordings), f"{row.highest:.3f}")
         console.print(table)
     elif found is not None:
-        tell("no detections")
-    tell("recordings: " + ", ".join(f"{number} {status}" for status, number in counts.items() if number))
-    tell(f"detections: {output} ({', '.join(formats)})")
-    tell(f"ledger:     {output / 'ledger.csv'}")
+        log("no detections")
+    log("recordings: " + ", ".join(f"{number} {status}" for status, number in counts.items() if number))
+    log(f"detections: {output} ({', '.join(formats)})")
+    log(f"ledger:     {output / 'ledger.csv'}")
 
 
 def gate_text(threshold_db: float, spent: Stopwatch) -> str:
     """One line: what the gate spared."""
     passed = spent.passed_s / spent.sound_s if spent.sound_s else 0.0
     return (
-        f"gate at {threshold_db:.2f} dB: {passed:.0%} of the sound passed over; in the rest {spent.windows} windows "
+        f"gate at {threshold_db:.2f} dB: {passed:.0%} of the sound passed over; in the rest {spent.patches} patches "
         f"scored, {spent.skipped} skipped"
     )
 

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ecotf.commands.console import console, progress_bar, tell
-from ecotf.commands.pictures import draw_run
-from ecotf.commands.train_clips import clip_steps, train_clip_run
+from ecotf.commands.console import console, log, progress_bar
 from ecotf.config import read_yaml
 from ecotf.datasets.against_audio import require_files
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest, write_manifest
@@ -21,7 +19,13 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.evaluation.report import metrics_text
 from ecotf.models.saved import save_detector
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
-from ecotf.recipe import (
+from ecotf.runs import RunFolder, environment_facts
+from ecotf.tasks.calls.data import TrainingData, prepare_data
+from ecotf.tasks.calls.fit_gate import fit_gate
+from ecotf.tasks.calls.pictures import draw_run
+from ecotf.tasks.calls.train import Trained, judge, score_recordings, train_detector
+from ecotf.tasks.clips.evaluate import clip_steps, train_clip_run
+from ecotf.tasks.recipes import (
     ClipRecipe,
     EnsembleRecipe,
     Recipe,
@@ -30,10 +34,6 @@ from ecotf.recipe import (
     recipe_names,
     recipe_text,
 )
-from ecotf.runs import RunFolder, environment_facts
-from ecotf.training.data import TrainingData, prepare_data
-from ecotf.training.gate import fit_gate
-from ecotf.training.train import Trained, judge, score_recordings, train_detector
 
 EXAMPLES = """\
 examples:
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             recipe = _trainable(parse_recipe(read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml"))))
             manifest = _manifest_of(run)
-        tell(f"run folder: {run.path}")
+        log(f"run folder: {run.path}")
         runs = run.path.resolve().parents[len(Path(recipe.name).parts)]
         if isinstance(recipe, ClipRecipe):
             train_clip_run(recipe, manifest, run, options.cache or runs / "sounds", options.threads)
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     except BaseException:
         run.close()
         if run.has("manifest.csv"):
-            tell(f"to go on: python scripts/run_training.py --resume {run.path}")
+            log(f"to go on: python scripts/run_training.py --resume {run.path}")
         raise
     return 0
 
@@ -152,10 +152,10 @@ def train_run(recipe: Recipe, manifest: Manifest, run: RunFolder, cache: Path, t
     with progress_bar() as bar:
         task = bar.add_task("reading recordings", total=len(manifest.recordings))
         data = prepare_data(
-            manifest, recipe.data, store, recipe.seed, tell, threads, lambda done, of: bar.update(task, completed=done)
+            manifest, recipe.data, store, recipe.seed, log, threads, lambda done, of: bar.update(task, completed=done)
         )
     run.write_table("problems.csv", data.problems)
-    trained = train_detector(recipe, data, run, tell, threads)
+    trained = train_detector(recipe, data, run, log, threads)
     evaluate_run(recipe, data, trained, run)
     run.write_json("environment.json", environment_facts(recipe.seed, run.started, datetime.now(UTC).isoformat()))
     run.finish()
@@ -182,7 +182,7 @@ def evaluate_run(recipe: Recipe, data: TrainingData, trained: Trained, run: RunF
         "model_bytes": size,
     }
     run.write_table("labels.csv", _label_table(data))
-    gate = fit_gate(recipe, data, tell)
+    gate = fit_gate(recipe, data, log)
     fitted = {"thresholds": trained.thresholds, "unfitted": trained.unfitted, "gate": gate}
     run.write_json("thresholds.json", fitted)
     run.write_table("history.csv", trained.history)
@@ -230,9 +230,9 @@ def _report(
 
 def _summarise(run: RunFolder, data: TrainingData) -> None:
     console.print()
-    tell(run.read_text("report.txt"))
-    tell(f"run:       {run.path}")
-    tell(f"pictures:  {run.path / 'plots'}")
-    tell(f"next:      python scripts/run_classifier.py --model {run.path} RECORDINGS --output detections/")
+    log(run.read_text("report.txt"))
+    log(f"run:       {run.path}")
+    log(f"pictures:  {run.path / 'plots'}")
+    log(f"next:      python scripts/run_classifier.py --model {run.path} RECORDINGS --output detections/")
     if len(data.problems):
-        tell(f"{len(data.problems)} recordings could not be used; see {run.path / 'problems.csv'}")
+        log(f"{len(data.problems)} recordings could not be used; see {run.path / 'problems.csv'}")

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ecotf.commands.console import quieten_libraries, tell
+from ecotf.commands.console import log, quieten_libraries
 from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of
 from ecotf.commands.tuning_results import write_results
 from ecotf.commands.tuning_tasks import cache_name, known_figures, load_searchable, objective_of, read_recordings
 from ecotf.datasets.against_audio import require_files
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError, DataError
-from ecotf.recipe import ClipRecipe, Recipe, recipe_names
+from ecotf.tasks.recipes import ClipRecipe, Recipe, recipe_names
 from ecotf.tuning.clock import Clock
 from ecotf.tuning.config import TuningConfig, seconds_in
 from ecotf.tuning.journal import NAME, Journal
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             _run(search, objective, options.engine, place, None if jobs == 1 and not options.threads else threads)
         except BaseException:
-            tell(f"to go on: python scripts/run_tuning.py --resume --output {folder}")
+            log(f"to go on: python scripts/run_tuning.py --resume --output {folder}")
             raise
         return write_results(search, recipe, place)
 
@@ -172,9 +172,9 @@ def _open_search(
     begun = Begun(recipe, starts, jobs)
     if not place.is_begun:  # before the journal, which alone would be no search that could go on
         place.begin(begun, manifest)
-    journal = Journal.open(place.path / NAME, identity_of(recipe, starts, manifest), tell)
+    journal = Journal.open(place.path / NAME, identity_of(recipe, starts, manifest), log)
     place.begin(begun, manifest)
-    search = Search(config, starts, journal, Clock(place.path / "clock.json", config.time_s), jobs, tell)
+    search = Search(config, starts, journal, Clock(place.path / "clock.json", config.time_s), jobs, log)
     place.drop_leftovers([trial.number for trial in search.trials])
     return search
 
@@ -184,17 +184,17 @@ def _run(search: Search, objective: Objective, engine: str, place: SearchFolder,
     ends = [f"{config.trials} trials"] if config.trials else []
     ends += [f"{config.time} of wall-clock time"] if config.time else []
     sizes = f"{len(config.space)} settings, {search.jobs} at a time; it ends with {' or '.join(ends)}"
-    tell(f"search folder: {place.path}")
-    tell(f"{sizes}" + (f"; {len(search.trials)} trials are there already" if search.trials else ""))
+    log(f"search folder: {place.path}")
+    log(f"{sizes}" + (f"; {len(search.trials)} trials are there already" if search.trials else ""))
 
     def ended(number: int) -> None:
         place.drop_leftovers([number])
         write_table(search.trials, config.metric, place.path / "trials.csv")
 
     if engine == PROCESSES:
-        run_with_workers(search, objective, tell, ended, partial(set_up_worker, threads))
+        run_with_workers(search, objective, log, ended, partial(set_up_worker, threads))
     else:
-        run_with_spark(search, objective, engine, tell, ended)
+        run_with_spark(search, objective, engine, log, ended)
 
 
 def set_up_worker(threads: int | None) -> None:

@@ -15,11 +15,11 @@ from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest, write_manifest
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file, explain_write_errors, lock, unlock
-from ecotf.recipe import ClipRecipe, EnsembleRecipe, Recipe, parse_recipe, recipe_text
+from ecotf.tasks.calls.trees_objective import SHARED
+from ecotf.tasks.recipes import ClipRecipe, EnsembleRecipe, Recipe, parse_recipe, recipe_text
 from ecotf.tuning.folder_objective import RUNNING
 from ecotf.tuning.journal import NAME, Identity
 from ecotf.tuning.search import Start
-from ecotf.tuning.trees_objective import SHARED
 
 
 @dataclass(frozen=True)

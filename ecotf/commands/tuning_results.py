@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from ecotf.commands.console import console, tell
+from ecotf.commands.console import console, log
 from ecotf.commands.tuning_folder import SearchFolder
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
-from ecotf.recipe import ClipRecipe, Recipe, recipe_text
 from ecotf.runs import environment_facts
+from ecotf.tasks.recipes import ClipRecipe, Recipe, recipe_text
 from ecotf.tuning.keys import settings_of, with_settings
 from ecotf.tuning.pictures import write_pictures
 from ecotf.tuning.published import write_params
@@ -52,11 +52,11 @@ def write_results(search: Search, recipe: Recipe | ClipRecipe, place: SearchFold
 
     console.print()
     console.print(_table(search))
-    tell(_summary(search, changed, lost, None))
-    tell(f"best recipe:  {place.path / 'best.yaml'}" + "".join(f", {path.name}" for path in tables))
-    tell(f"all trials:   {place.path / 'trials.csv'}")
-    tell(f"pictures:     {', '.join(str(path) for path in pictures.values())}")
-    tell(
+    log(_summary(search, changed, lost, None))
+    log(f"best recipe:  {place.path / 'best.yaml'}" + "".join(f", {path.name}" for path in tables))
+    log(f"all trials:   {place.path / 'trials.csv'}")
+    log(f"pictures:     {', '.join(str(path) for path in pictures.values())}")
+    log(
         f"next:         python scripts/run_training.py --recipe {place.path / 'best.yaml'} "
         f"--data {place.path / 'manifest.csv'}"
     )

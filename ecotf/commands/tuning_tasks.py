@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecotf.commands.console import progress_bar, tell
+from ecotf.commands.console import log, progress_bar
 from ecotf.commands.tuning_folder import SearchFolder
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import ConfigError
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
-from ecotf.recipe import ClipRecipe, EnsembleRecipe, Recipe, load_any_recipe
 from ecotf.runs import RunFolder
-from ecotf.training.clip_data import ClipData, prepare_clip_data
-from ecotf.training.data import TrainingData, prepare_data
-from ecotf.training.train import judge
-from ecotf.tuning.clips_objective import ClipsObjective, reported_figures
+from ecotf.tasks.calls.data import TrainingData, prepare_data
+from ecotf.tasks.calls.objective import TrainingObjective
+from ecotf.tasks.calls.train import judge
+from ecotf.tasks.calls.trees_objective import TreesObjective, trees_alone
+from ecotf.tasks.clips.data import ClipData, prepare_clip_data
+from ecotf.tasks.clips.objective import ClipsObjective, reported_figures
+from ecotf.tasks.recipes import ClipRecipe, EnsembleRecipe, Recipe, load_any_recipe
 from ecotf.tuning.figures import figures_of
-from ecotf.tuning.objective import TrainingObjective
-from ecotf.tuning.trees_objective import TreesObjective, trees_alone
 from ecotf.tuning.trial import Objective
 
 _COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
@@ -47,12 +47,12 @@ def read_recordings(
 ) -> TrainingData | ClipData:
     """Find out now what is wrong with the data; of calls, compute the spectrograms that trials share."""
     if isinstance(recipe, ClipRecipe):
-        return prepare_clip_data(manifest, recipe, cache, tell)
+        return prepare_clip_data(manifest, recipe, cache, log)
     store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)  # type: ignore[arg-type]
     with progress_bar() as bar:
         task = bar.add_task("reading recordings", total=len(manifest.recordings))
         return prepare_data(
-            manifest, recipe.data, store, recipe.seed, tell, threads, lambda done, of: bar.update(task, completed=done)
+            manifest, recipe.data, store, recipe.seed, log, threads, lambda done, of: bar.update(task, completed=done)
         )
 
 
@@ -79,15 +79,15 @@ def objective_of(recipe: Recipe | ClipRecipe, place: SearchFolder, threads: int,
     folder, searched = place.path.resolve(), tuple(config.space)
     manifest, cache = folder / "manifest.csv", cache.resolve()
     if isinstance(recipe, ClipRecipe):
-        return ClipsObjective(recipe, manifest, folder, cache, threads, config.stopping, trial_keeper)
+        return ClipsObjective(recipe, manifest, folder, cache, threads, config.stopping, trial_store)
     if not trees_alone(searched):
-        return TrainingObjective(recipe, manifest, folder, cache, threads, config.stopping, searched, trial_keeper)
+        return TrainingObjective(recipe, manifest, folder, cache, threads, config.stopping, searched, trial_store)
     if recipe.mining.rounds:
-        tell("mining rounds are left out of the trials: what they mine depends on the trees that are searched")
-    return TreesObjective(recipe, manifest, folder, cache, threads, None, searched, trial_keeper)
+        log("mining rounds are left out of the trials: what they mine depends on the trees that are searched")
+    return TreesObjective(recipe, manifest, folder, cache, threads, None, searched, trial_store)
 
 
-def trial_keeper(place: Path) -> RunFolder:
+def trial_store(place: Path) -> RunFolder:
     """The run folder of a trial: the one that was interrupted, or a new one."""
     try:
         return RunFolder.latest(place, "training", unfinished=True)

@@ -10,7 +10,17 @@ import pandas as pd
 CALL_LABEL = "call"
 """The label of candidates that say that a bat called, whatever its species."""
 
-NOT_CALLS = ("noise*", "insect*", "orthoptera*", "bush-cricket*", "bird*", "*(bird)*", "rain*", "not call", "not_call")
+IGNORED_LABELS = (
+    "noise*",
+    "insect*",
+    "orthoptera*",
+    "bush-cricket*",
+    "bird*",
+    "*(bird)*",
+    "rain*",
+    "not call",
+    "ignored_labels",
+)
 """Patterns of labels that are annotated but are no bat calls."""
 
 BACKGROUND_ROLE = "background"

@@ -60,7 +60,7 @@ class Manifest:
         return self.table[self.table["label"] != ""]
 
     def path_of(self, recording: str) -> Path:
-        """The file of a recording (backslashes of a manifest written on Windows are understood)."""
+        """The file of a recording (backslashes of a manifest written on Patches are understood)."""
         return self.root / recording.replace("\\", "/")
 
     def subset(self, recordings: Iterable[str]) -> Manifest:

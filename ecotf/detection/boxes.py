@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ecotf._kernels import events as kernels
 from ecotf.config import Config
-from ecotf.features.pulses import strongest_rows
+from ecotf.features.peaks import strongest_rows
 
 
 class BoxConfig(Config):
@@ -45,9 +45,9 @@ def measure_boxes(
     centres
         Slice of each peak, ``[n]``, in order.
     separate
-        The peaks are pulses: a box stays around its own, and ends at the latest in the valley before the next.
+        The peaks are peaks: a box stays around its own, and ends at the latest in the valley before the next.
     strongest
-        What `ecotf.features.pulses.strongest_rows` gives for ``values``, where it is known already.
+        What `ecotf.features.peaks.strongest_rows` gives for ``values``, where it is known already.
 
     Returns
     -------

@@ -14,13 +14,13 @@ from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.boxes import BoxConfig, drop_overlapping, measure_boxes
 from ecotf.detection.buffer import SliceBuffer
-from ecotf.detection.gate import open_windows
-from ecotf.detection.scoring import ScoringConfig, Stopwatch, score_windows
+from ecotf.detection.gate import open_patches
+from ecotf.detection.scoring import ScoringConfig, Stopwatch, score_patches
 from ecotf.features.gate import GateConfig
 from ecotf.features.gated import Stretch
-from ecotf.features.pulses import PulseConfig, find_pulses, measure_pulses, strongest_rows
+from ecotf.features.peaks import PeakConfig, find_peaks, measure_peaks, strongest_rows
 from ecotf.models.detector import Detector
-from ecotf.pipelines.windows import WindowsConfig
+from ecotf.pipelines.patches import PatchesConfig
 
 COLUMNS = ("start_s", "end_s", "low_hz", "high_hz", "label", "score")
 
@@ -48,9 +48,9 @@ class DetectionConfig(Config):
     gate: GateConfig = GateConfig.model_validate({})
 
 
-def margin_s(windows: WindowsConfig, config: DetectionConfig, pulses: PulseConfig) -> float:
-    """Whatever decides on a candidate lies within this distance: its window, its pulse, its box, its neighbours'."""
-    margin = 3 * (windows.width_s + pulses.margin_s + config.box.search_s + config.box.reach_s)
+def margin_s(patches: PatchesConfig, config: DetectionConfig, peaks: PeakConfig) -> float:
+    """Whatever decides on a candidate lies within this distance: its patch, its peak, its box, its neighbours'."""
+    margin = 3 * (patches.width_s + peaks.margin_s + config.box.search_s + config.box.reach_s)
     return margin + 4 * config.smooth_s + 2 * config.separation_s + 3 * config.scoring.stride_s
 
 
@@ -58,20 +58,20 @@ def find_candidates(
     pieces: Iterable[np.ndarray | Stretch],
     detector: Detector,
     config: DetectionConfig,
-    pulses: PulseConfig,
+    peaks: PeakConfig,
     hop_s: float,
     offset_s: float,
     frequencies_hz: np.ndarray,
-    segment_s: float = 10.0,
+    chunk_s: float = 10.0,
     stopwatch: Stopwatch | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Find the candidates of a recording, a segment at a time, in memory that does not grow with its length.
+    """Find the candidates of a recording, a chunk at a time, in memory that does not grow with its length.
 
     Parameters
     ----------
     pieces
         The spectrogram in pieces of any length, float32 ``[slices, rows]``; or stretches of it, in order, with what
-        reaches the gate: then windows in which nothing does are not scored. Gaps between stretches lie at least
+        reaches the gate: then patches in which nothing does are not scored. Gaps between stretches lie at least
         `margin_s` away from all that reaches the gate.
     hop_s, offset_s
         Seconds between slices, and the time of the middle of slice 0.
@@ -83,8 +83,8 @@ def find_candidates(
     Candidates in order of time: ``start_s, end_s, low_hz, high_hz, label, score``. How the pieces are cut makes no
     difference.
     """
-    margin = round(margin_s(detector.windows, config, pulses) / hop_s)
-    segment = max(1, round(segment_s / hop_s))
+    margin = round(margin_s(detector.patches, config, peaks) / hop_s)
+    chunk = max(1, round(chunk_s / hop_s))
     buffer = SliceBuffer(len(frequencies_hz))
     emitted = 0  # slices whose candidates are out
     watch = stopwatch or Stopwatch()
@@ -92,7 +92,7 @@ def find_candidates(
     def emit(until: int) -> pd.DataFrame:
         values, reaches = buffer.values, buffer.reaches
         start, stop, base = emitted - buffer.first, until - buffer.first, buffer.first
-        found = _find(values, reaches, start, stop, base, detector, config, pulses, hop_s, watch)
+        found = _find(values, reaches, start, stop, base, detector, config, peaks, hop_s, watch)
         return _candidates(found, offset_s + base * hop_s, hop_s, frequencies_hz)
 
     for piece in pieces:
@@ -103,9 +103,9 @@ def find_candidates(
             buffer.restart(stretch.first)
             emitted = stretch.first
         buffer.add(stretch)
-        while buffer.end >= emitted + segment + margin:
-            yield emit(emitted + segment)
-            emitted += segment
+        while buffer.end >= emitted + chunk + margin:
+            yield emit(emitted + chunk)
+            emitted += chunk
             buffer.forget(max(0, emitted - margin))
     yield emit(buffer.end)
 
@@ -143,24 +143,24 @@ def _find(
     base: int,
     detector: Detector,
     config: DetectionConfig,
-    pulses: PulseConfig,
+    peaks: PeakConfig,
     hop_s: float,
     stopwatch: Stopwatch,
 ) -> Found:
     """Candidates whose slice lies in ``start`` to ``stop`` of the buffer."""
-    if config.scoring.at == "pulses":
+    if config.scoring.at == "peaks":
         strongest = strongest_rows(values)
-        found = find_pulses(values, hop_s, pulses, strongest)
+        found = find_peaks(values, hop_s, peaks, strongest)
         inside = np.flatnonzero((found >= start) & (found < stop))
         inside = inside[_open(reaches, found[inside], detector, stopwatch)]
         if not len(inside):
             return _joined([])
         measures = None
         if detector.needs_measures:
-            measures = measure_pulses(values, found, hop_s, pulses, strongest)[inside]
-        scores = score_windows(detector, values, found[inside], stopwatch, measures)
+            measures = measure_peaks(values, found, hop_s, peaks, strongest)[inside]
+        scores = score_patches(detector, values, found[inside], stopwatch, measures)
         boxes = measure_boxes(values, found, hop_s, config.box, separate=True, strongest=strongest)[inside]
-        return _of_pulses(detector, scores, boxes, config.floor)
+        return _of_peaks(detector, scores, boxes, config.floor)
     stride = max(1, round(config.scoring.stride_s / hop_s))
     # A peak depends on the scores around it, and its box on the peaks whose boxes may overlap it.
     boxes_s = 2 * (config.box.search_s + config.box.reach_s)
@@ -170,21 +170,21 @@ def _find(
     scores = np.zeros((len(centres), 1 + len(detector.species)), np.float32)
     scores[:, 0] = 1  # where the gate is shut there is no call
     looked_at = _open(reaches, centres, detector, stopwatch)
-    scores[looked_at] = score_windows(detector, values, centres[looked_at], stopwatch)
+    scores[looked_at] = score_patches(detector, values, centres[looked_at], stopwatch)
     return _of_grid(detector, values, centres, scores, config, hop_s, stride, start, stop)
 
 
 def _open(reaches: np.ndarray | None, centres: np.ndarray, detector: Detector, stopwatch: Stopwatch) -> np.ndarray:
-    """Which windows the gate lets through, bool ``[n]``; without a gate, all."""
+    """Which patches the gate lets through, bool ``[n]``; without a gate, all."""
     if reaches is None:
         return np.ones(len(centres), bool)
-    is_open = open_windows(reaches, centres, detector.windows.slices(detector.front_end.hop_s))
+    is_open = open_patches(reaches, centres, detector.patches.slices(detector.front_end.hop_s))
     stopwatch.skipped += int((~is_open).sum())
     return is_open
 
 
-def _of_pulses(detector: Detector, scores: np.ndarray, boxes: np.ndarray, floor: float) -> Found:
-    """Every pulse is a candidate of a call, and of each species that is likelier there than no call at all."""
+def _of_peaks(detector: Detector, scores: np.ndarray, boxes: np.ndarray, floor: float) -> Found:
+    """Every peak is a candidate of a call, and of each species that is likelier there than no call at all."""
     tracks = [(CALL_LABEL, 1 - scores[:, 0], np.ones(len(scores), bool))]
     for index, label in enumerate(detector.species):
         tracks.append((label, scores[:, 1 + index], _may_be_named(detector, scores, index)))

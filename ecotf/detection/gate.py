@@ -1,4 +1,4 @@
-"""The gate in detection: which windows it lets through, what it loses, and the threshold that loses few calls."""
+"""The gate in detection: which patches it lets through, what it loses, and the threshold that loses few calls."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class FittedGate:
         A frame reaches the gate when a band of it is at least so far over its running floor.
     calls, calls_lost
         Annotated calls, and those in which nothing reaches the gate.
-    windows, windows_skipped
-        Windows that would be scored without the gate, and those in which nothing reaches it.
+    patches, patches_skipped
+        Patches that would be scored without the gate, and those in which nothing reaches it.
     """
 
     threshold_db: float
     calls: int
     calls_lost: int
-    windows: int
-    windows_skipped: int
+    patches: int
+    patches_skipped: int
 
     def as_text(self) -> str:
         """One line: the threshold, and what it skips and loses."""
-        skipped = self.windows_skipped / max(1, self.windows)
+        skipped = self.patches_skipped / max(1, self.patches)
         lost = self.calls_lost / max(1, self.calls)
         return (
-            f"{self.threshold_db:.2f} dB over the running floor; skips {skipped:.1%} of {self.windows} windows and "
+            f"{self.threshold_db:.2f} dB over the running floor; skips {skipped:.1%} of {self.patches} patches and "
             f"loses {lost:.2%} of {self.calls} calls"
         )
 
@@ -89,8 +89,8 @@ def track_gate(
     return GateTrack(np.concatenate(parts), spectrogram.hop_s, spectrogram.offset_s)
 
 
-def open_windows(reaches: np.ndarray, centres: np.ndarray, slices: int) -> np.ndarray:
-    """In which windows of ``slices`` around ``centres`` a slice reaches the gate: bool ``[n]``."""
+def open_patches(reaches: np.ndarray, centres: np.ndarray, slices: int) -> np.ndarray:
+    """In which patches of ``slices`` around ``centres`` a slice reaches the gate: bool ``[n]``."""
     before = np.concatenate([[0], np.cumsum(reaches)])
     first = np.clip(np.asarray(centres) - slices // 2, 0, len(reaches))
     end = np.clip(np.asarray(centres) - slices // 2 + slices, 0, len(reaches))
@@ -112,9 +112,9 @@ def largest_threshold(of_calls: np.ndarray, may_lose: float) -> float:
 def fit_threshold(
     of_calls: np.ndarray, tracks: Sequence[GateTrack], centres: Sequence[np.ndarray], slices: int, may_lose: float
 ) -> FittedGate:
-    """Fit the threshold on calls, and count what it skips of the windows around ``centres``, ``[n]`` for each track."""
+    """Fit the threshold on calls, and count what it skips of the patches around ``centres``, ``[n]`` for each track."""
     threshold = largest_threshold(of_calls, may_lose)
-    is_open = [open_windows(track.reaches(threshold), at, slices) for track, at in zip(tracks, centres, strict=True)]
-    windows = sum(len(part) for part in is_open)
+    is_open = [open_patches(track.reaches(threshold), at, slices) for track, at in zip(tracks, centres, strict=True)]
+    patches = sum(len(part) for part in is_open)
     lost = int((np.asarray(of_calls, np.float32) < np.float32(threshold)).sum())
-    return FittedGate(threshold, len(of_calls), lost, windows, windows - sum(int(part.sum()) for part in is_open))
+    return FittedGate(threshold, len(of_calls), lost, patches, patches - sum(int(part.sum()) for part in is_open))

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ecotf.detection.candidates import DetectionConfig, find_candidates
 from ecotf.detection.scoring import Stopwatch
-from ecotf.features.pulses import PulseConfig
+from ecotf.features.peaks import PeakConfig
 from ecotf.models.detector import Detector
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
@@ -17,7 +17,7 @@ def candidates_of(
     spectrogram: StoredSpectrogram,
     detector: Detector,
     config: DetectionConfig,
-    pulses: PulseConfig,
+    peaks: PeakConfig,
     stopwatch: Stopwatch | None = None,
 ) -> pd.DataFrame:
     """All candidates of one recording; columns as `find_candidates`."""
@@ -27,7 +27,7 @@ def candidates_of(
         pieces,
         detector,
         config,
-        pulses,
+        peaks,
         spectrogram.hop_s,
         spectrogram.offset_s,
         spectrogram.frequencies_hz,

@@ -1,4 +1,4 @@
-"""Scores: a detector looks at windows of a spectrogram."""
+"""Scores: a detector looks at patches of a spectrogram."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.models.detector import Detector
-from ecotf.pipelines.windows import cut_windows
+from ecotf.pipelines.patches import cut_patches
 
-# A network is as fast on 64 windows at a time as on more, and takes a quarter of the memory that it takes for 256;
+# A network is as fast on 64 patches at a time as on more, and takes a quarter of the memory that it takes for 256;
 # asking the trees costs as much for one row as for hundreds.
 _BATCH = 64
 _TREES_BATCH = 1024
@@ -25,13 +25,13 @@ class ScoringConfig(Config):
     Attributes
     ----------
     at
-        ``pulses``: one window on every pulse, some tens in a second. ``grid``: a window every ``stride_s``; peaks are
+        ``peaks``: one patch on every peak, some tens in a second. ``grid``: a patch every ``stride_s``; peaks are
         then found in the scores.
     stride_s
-        For ``grid``; 0 looks at every slice, the published way, at about 1,723 windows a second.
+        For ``grid``; 0 looks at every slice, the published way, at about 1,723 patches a second.
     """
 
-    at: Literal["pulses", "grid"] = "pulses"
+    at: Literal["peaks", "grid"] = "peaks"
     stride_s: float = Field(0.0, ge=0)
 
 
@@ -47,54 +47,54 @@ class Stopwatch:
     ----------
     networks_s, trees_s
         Seconds in the networks and in the trees.
-    windows, skipped
-        Windows that were scored, and those that the gate kept from it.
+    patches, skipped
+        Patches that were scored, and those that the gate kept from it.
     sound_s, passed_s
-        Seconds of sound that came to the gate, and those passed over with no search for pulses.
+        Seconds of sound that came to the gate, and those passed over with no search for peaks.
     """
 
     networks_s: float = 0.0
     trees_s: float = 0.0
-    windows: int = 0
+    patches: int = 0
     skipped: int = 0
     sound_s: float = 0.0
     passed_s: float = 0.0
 
 
-def score_windows(
+def score_patches(
     detector: Detector,
     values: np.ndarray,
     centres: np.ndarray,
     stopwatch: Stopwatch,
     measures: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Score windows of a spectrogram.
+    """Score patches of a spectrogram.
 
     Parameters
     ----------
     values
         float32 ``[slices, rows]``; outside of it all is zero.
     centres
-        int ``[n]``, the slices that the windows are centred on.
+        int ``[n]``, the slices that the patches are centred on.
     measures
-        float32 ``[n, 11]``, of the pulses that the windows are on, where ``detector.needs_measures``.
+        float32 ``[n, 11]``, of the peaks that the patches are on, where ``detector.needs_measures``.
 
     Returns
     -------
     float32 ``[n, 1 + species]``: the score of "not a call", then of each species.
     """
-    slices = detector.windows.slices(detector.front_end.hop_s)
+    slices = detector.patches.slices(detector.front_end.hop_s)
     scores = [np.empty((0, 1 + len(detector.species)), np.float32)]
     for at in range(0, len(centres), _TREES_BATCH):
         some, parts = centres[at : at + _TREES_BATCH], []
         for first in range(0, len(some), _BATCH):
-            windows = cut_windows(values, some[first : first + _BATCH], slices, detector.windows)
+            patches = cut_patches(values, some[first : first + _BATCH], slices, detector.patches)
             began = perf_counter()
-            parts.append(detector.run(windows))
+            parts.append(detector.run(patches))
             stopwatch.networks_s += perf_counter() - began
         outputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
         began = perf_counter()
         scores.append(detector.combine(outputs, None if measures is None else measures[at : at + _TREES_BATCH]))
         stopwatch.trees_s += perf_counter() - began
-        stopwatch.windows += len(some)
+        stopwatch.patches += len(some)
     return np.concatenate(scores)

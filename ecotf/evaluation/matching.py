@@ -50,7 +50,7 @@ def match_detections(
     tolerance_s: float = DEFAULT_TOLERANCE_S,
     *,
     by_label: bool = False,
-    not_call: Iterable[str] = (),
+    ignored_labels: Iterable[str] = (),
 ) -> Integers:
     """Match each detection to at most one call of its recording, and each call to at most one detection.
 
@@ -59,7 +59,7 @@ def match_detections(
     detections
         Columns recording, start_s, end_s, label, score; seconds.
     annotations
-        Columns recording, start_s, end_s, label. Rows with an empty label or a label in ``not_call`` are not calls.
+        Columns recording, start_s, end_s, label. Rows whose label is empty or in ``ignored_labels`` are not calls.
     tolerance_s
         A call is widened by this on both sides, in seconds.
     by_label
@@ -76,7 +76,7 @@ def match_detections(
         A column is missing, a score is NaN, or a time is NaN or reversed.
     """
     check_detections(detections)
-    positions = np.flatnonzero(is_call(annotations, not_call))
+    positions = np.flatnonzero(is_call(annotations, ignored_labels))
     calls = annotations.iloc[positions]
     check_calls(calls)
     columns = ["recording", "label"] if by_label else ["recording"]
@@ -111,7 +111,7 @@ def match_groups(
 
 
 def scored_tables(
-    detections: pd.DataFrame, annotations: pd.DataFrame, recordings: Sequence[str], not_call: Iterable[str]
+    detections: pd.DataFrame, annotations: pd.DataFrame, recordings: Sequence[str], ignored_labels: Iterable[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Check both tables and return (detections, calls) of the scored recordings, with a column ``recording_index``.
 
@@ -122,7 +122,7 @@ def scored_tables(
         name (its detections could not be judged), or detections in a recording that is not among the scored ones.
     """
     check_detections(detections)
-    calls_mask = is_call(annotations, not_call)
+    calls_mask = is_call(annotations, ignored_labels)
     index = pd.Index(dict.fromkeys(str(recording) for recording in recordings))
     if index.empty:
         raise DataError("no recording to evaluate: the list of scored recordings is empty")
@@ -172,19 +172,19 @@ def nearest_calls(detections: pd.DataFrame, calls: pd.DataFrame, tolerance_s: fl
     return nearest
 
 
-def is_call(annotations: pd.DataFrame, not_call: Iterable[str] = ()) -> Booleans:
-    """Which annotation rows are calls: a label that is neither empty nor in ``not_call``. Shape [A]."""
+def is_call(annotations: pd.DataFrame, ignored_labels: Iterable[str] = ()) -> Booleans:
+    """Which annotation rows are calls: a label that is neither empty nor in ``ignored_labels``. Shape [A]."""
     _need_columns(annotations, _ANNOTATION_COLUMNS, "annotations")
     labels = annotations["label"].fillna("").astype(str)
-    return ~labels.isin(["", *not_call]).to_numpy(bool)
+    return ~labels.isin(["", *ignored_labels]).to_numpy(bool)
 
 
-def check_labels(labels: Sequence[str], not_call: Collection[str]) -> None:
+def check_labels(labels: Sequence[str], ignored_labels: Collection[str]) -> None:
     """Refuse species named twice, species that are no calls, and a species called ``call``."""
     for position, label in enumerate(labels):
         if label in labels[:position]:
             raise DataError(f"label {label!r} is listed twice")
-        if label in (*not_call, CALL_LABEL, ""):
+        if label in (*ignored_labels, CALL_LABEL, ""):
             raise DataError(f"{label!r} cannot be a species: it stands for {_MEANING.get(label, 'what is not a call')}")
 
 

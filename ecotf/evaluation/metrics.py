@@ -47,7 +47,7 @@ def evaluate(
     recordings: Sequence[str],
     *,
     labels: Sequence[str],
-    not_call: Collection[str],
+    ignored_labels: Collection[str],
     thresholds: Mapping[str, float],
     tolerance_s: float = DEFAULT_TOLERANCE_S,
     seed: int = 0,
@@ -68,7 +68,7 @@ def evaluate(
         Everything that was scored, with or without calls or detections.
     labels
         The species that can be named; empty for a detector alone.
-    not_call
+    ignored_labels
         Labels that are annotated but are no calls (insects, noise, bird): a detection there is a false alarm.
     thresholds
         The threshold of ``call`` and of each of ``labels``; a detection is kept at its threshold and above.
@@ -91,13 +91,13 @@ def evaluate(
         Tables that cannot be judged (see :func:`ecotf.evaluation.scored_tables`), a label without a threshold, or
         detections of a label that is not among ``labels``.
     """
-    check_labels(labels, not_call)
+    check_labels(labels, ignored_labels)
     recordings = list(dict.fromkeys(str(recording) for recording in recordings))
     for label in (CALL_LABEL, *labels):
         if label not in thresholds:
             raise DataError(f"no threshold for label {label!r}; there are thresholds for {sorted(thresholds)}")
-    detections, calls = scored_tables(detections, manifest_table, recordings, not_call)
-    unknown = set(detections["label"]) - {CALL_LABEL, *labels, *not_call}
+    detections, calls = scored_tables(detections, manifest_table, recordings, ignored_labels)
+    unknown = set(detections["label"]) - {CALL_LABEL, *labels, *ignored_labels}
     if unknown:
         raise DataError(f"detections are labelled {min(unknown)!r}, which is not among the labels {sorted(labels)}")
     groups = _groups(manifest_table, recordings) if resample_by == "group" else None
@@ -120,7 +120,7 @@ def evaluate(
             "seed": seed,
             "resampled_by": resample_by,
             "n_resampled": len(recordings) if groups is None else len(set(groups)),
-            "not_call": sorted(not_call),
+            "ignored_labels": sorted(ignored_labels),
         },
     }
     return _plain(metrics)

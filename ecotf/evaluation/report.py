@@ -130,12 +130,12 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
 
 def _rules(metrics: Mapping[str, Any]) -> list[str]:
     settings = metrics["settings"]
-    not_call = ", ".join(settings["not_call"])
+    ignored_labels = ", ".join(settings["ignored_labels"])
     lines = [
         "HOW THIS WAS COUNTED",
         f"  A detection hits a call when its middle lies in the call widened by {settings['tolerance_s'] * 1000:g} ms.",
         "  Best score first, one detection per call: a second detection of a call is a false alarm,",
-        f"  as is everything that is not a call{f', {not_call} included' if not_call else ''}.",
+        f"  as is everything that is not a call{f', {ignored_labels} included' if ignored_labels else ''}.",
     ]
     if settings["n_resampled"] >= 2:
         lines.append(

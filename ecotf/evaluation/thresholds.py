@@ -43,7 +43,7 @@ def fit_thresholds(
     labels: Sequence[str],
     tolerance_s: float = DEFAULT_TOLERANCE_S,
     *,
-    not_call: Collection[str] = (),
+    ignored_labels: Collection[str] = (),
 ) -> FittedThresholds:
     """Fit the threshold of each label by coordinate ascent, and that of the detector by its highest F1.
 
@@ -58,7 +58,7 @@ def fit_thresholds(
         Validation data, as for :func:`ecotf.evaluation.evaluate`.
     labels
         The species to fit; their scores must lie from 0 to 1.
-    not_call
+    ignored_labels
         Labels that are no calls.
 
     Returns
@@ -72,8 +72,8 @@ def fit_thresholds(
     DataError
         Tables that cannot be judged, or scores of species that are not from 0 to 1.
     """
-    check_labels(labels, not_call)
-    detections, calls = scored_tables(detections, annotations, recordings, not_call)
+    check_labels(labels, ignored_labels)
+    detections, calls = scored_tables(detections, annotations, recordings, ignored_labels)
     n_recordings = len({str(recording) for recording in recordings})
     named = detections[detections["label"].isin(list(labels))].reset_index(drop=True)
     scores = named["score"].to_numpy(np.float64)

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ecotf.errors import ConfigError, EcotfError
-from ecotf.export.birdnet_go import LABELS_NAME
-from ecotf.export.boards import Board, require_fit
-from ecotf.export.bundle import refuse_foreign, write_bundle, write_files
-from ecotf.export.chain import chain_stages
-from ecotf.export.container import MODEL_JSON, json_text, with_members
-from ecotf.export.converter import convert_run, refuse_recurrent
-from ecotf.export.description import describe, labels_of, licence_of, with_trial
-from ecotf.export.golden import SECONDS, golden_bytes
-from ecotf.export.kinds import AnyRun, Kind, kind_of
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.converter import convert_run, refuse_recurrent
+from ecotf.export.describe.boards import Board, require_fit
+from ecotf.export.describe.bundle import refuse_foreign, write_bundle, write_files
+from ecotf.export.describe.container import MODEL_JSON, json_text, with_members
+from ecotf.export.describe.description import describe, labels_of, licence_of, with_trial
 from ecotf.export.microcontroller import require_target, target_files
 from ecotf.export.plans import make_plan
-from ecotf.export.recordings import RunRecordings, simulated
+from ecotf.export.prove.golden import SECONDS, golden_bytes
+from ecotf.export.prove.recordings import RunRecordings, simulated
+from ecotf.export.prove.trials import check_loads, try_file
 from ecotf.export.settings import ExportSettings
-from ecotf.export.trials import check_loads, try_file
+from ecotf.export.stages.birdnet_go import LABELS_NAME
+from ecotf.tasks.calls.export import AnyRun, Kind, kind_of
 
 Target = Literal["pi", "host", "c", "tflm"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -67,7 +67,7 @@ class Exported:
 
 
 def export_run(
-    run: AnyRun, output: Path, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]
+    run: AnyRun, output: Path, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]
 ) -> Exported:
     """Write the bundle ``output`` for ``run``; nothing is written unless the file proved itself.
 
@@ -80,8 +80,8 @@ def export_run(
     """
     refuse_foreign(output)
     require_target(job.target, run, settings, None if job.board is None else job.board.title)
-    exported = make_model(run, settings, job, tell)
-    files = target_files(job.target, run, exported.model, exported.values, exported.parity, settings, tell)
+    exported = make_model(run, settings, job, log)
+    files = target_files(job.target, run, exported.model, exported.values, exported.parity, settings, log)
     if job.target == "c":
         write_files(output, files)
         return exported
@@ -91,7 +91,7 @@ def export_run(
     return exported
 
 
-def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, tell: Callable[[str], None]) -> Exported:
+def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]) -> Exported:
     """Make and prove a model file in memory."""
     kind = kind_of(run)
     kind.check(settings)
@@ -107,14 +107,14 @@ def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, tell: Call
         raise ConfigError(f"--data {job.data}: none of its recordings can be compared on at {settings.rate} Hz")
     if heard is None:
         heard = simulated(settings.rate, seconds=min(4.0, job.seconds / 6))
-        tell(f"no test or validation recording at {settings.rate} Hz is there; compared on {heard.source} instead")
+        log(f"no test or validation recording at {settings.rate} Hz is there; compared on {heard.source} instead")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tell(f"converting {', '.join(stage.name for stage in plan.stages)}")
+        log(f"converting {', '.join(stage.name for stage in plan.stages)}")
         converted = convert_run(run.path, plan, settings, folder, None if calibration is None else calibration.inputs)
         flatbuffer = chain_stages(converted, plan.signatures)
         values = describe(run, kind.facts(), plan, settings, job.target, licence, flatbuffer, calibration)
-        tell(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
+        log(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
         examples = kind.examples(settings, heard)
         if not all(map(len, examples.inputs.values())):
             raise ConfigError(
@@ -123,7 +123,7 @@ def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, tell: Call
             )
         trial = try_file(kind.trial_values(), flatbuffer, values, settings, heard, examples, folder)
         parity = kind.compare(settings.precision, heard, examples, trial)
-        values = with_trial(values, flatbuffer, plan, trial.facts, examples.pulses)
+        values = with_trial(values, flatbuffer, plan, trial.facts, examples.peaks)
         parity["runtime"] = trial.facts["runtime"]
         parity["tensorflow_loaded"] = bool(trial.facts["loaded"])
         if parity["failures"]:

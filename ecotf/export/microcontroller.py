@@ -10,11 +10,11 @@ from typing import Any
 from ecotf.errors import ConfigError
 from ecotf.export.c99.compiled import compiler
 from ecotf.export.c99.folder import c_files, example_windows
-from ecotf.export.network_file import network_file, network_outputs
+from ecotf.export.convert.network_file import network_file, network_outputs
 from ecotf.export.settings import ExportSettings
 from ecotf.export.tflm import NETWORK_NAME, require_tflm, try_tflm
-from ecotf.inference.clip_classifier import ClipRun
-from ecotf.inference.load import LoadedRun
+from ecotf.tasks.calls.run import LoadedRun
+from ecotf.tasks.clips.run import ClipRun
 
 MICROCONTROLLERS = ("c", "tflm")
 
@@ -44,7 +44,7 @@ def require_target(target: str, run: LoadedRun | ClipRun, settings: ExportSettin
 
 def target_files(
     target: str, run: LoadedRun | ClipRun, flatbuffer: bytes, values: Mapping[str, Any], parity: Mapping[str, Any],
-    settings: ExportSettings, tell: Callable[[str], None],
+    settings: ExportSettings, log: Callable[[str], None],
 ) -> dict[str, bytes]:  # fmt: skip
     """Files by name: all of the folder of C; what lies beside the model in a bundle for tflite-micro; else none.
 
@@ -56,16 +56,16 @@ def target_files(
     if target not in MICROCONTROLLERS or isinstance(run, ClipRun):
         return {}
     network = network_file(flatbuffer, values["name"], network_outputs(run.detector, settings.embedding))
-    windows, measures = example_windows(run, settings)
+    patches, measures = example_windows(run, settings)
     if target == "c":
-        tell("the front end is not translated: the board makes the spectrogram itself, model.h says how")
-        return c_files(run, network, values, parity, windows, measures)
+        log("the front end is not translated: the board makes the spectrogram itself, model.h says how")
+        return c_files(run, network, values, parity, patches, measures)
     with tempfile.TemporaryDirectory() as name:
-        found = try_tflm(network, windows, Path(name))
+        found = try_tflm(network, patches, Path(name))
     trees = "" if run.detector.trees is None else "; the trees are not in it, --target c writes them"
-    tell(
+    log(
         f"tflite-micro runs {NETWORK_NAME} ({len(network):,} bytes) in {found.arena_bytes:,} bytes of memory; on "
-        f"{found.windows} windows it is within {found.steps:.2g} steps of int8 of tflite-runtime, "
+        f"{found.patches} patches it is within {found.steps:.2g} steps of int8 of tflite-runtime, "
         f"{100 * found.exact:.4g} % equal{trees}"
     )
     return {NETWORK_NAME: network}

@@ -6,16 +6,16 @@ from functools import singledispatch
 from typing import Any
 
 from ecotf.errors import ConfigError
-from ecotf.export.birdnet_go import birdnet_go
-from ecotf.export.clip_stages import clip_stages
-from ecotf.export.facts import clip_facts, detector_facts
-from ecotf.export.scores import score_stages
+from ecotf.export.describe.facts import clip_facts, detector_facts
 from ecotf.export.settings import ExportSettings
-from ecotf.export.sound import middle_stage, spectrogram_stage, strongest_stage
-from ecotf.export.stages import DEFAULT, ExportPlan, Signature
-from ecotf.models.clip_model import ClipModel
+from ecotf.export.stages.birdnet_go import birdnet_go
+from ecotf.export.stages.scores import score_stages
+from ecotf.export.stages.sound import middle_stage, spectrogram_stage, strongest_stage
+from ecotf.export.stages.stage import DEFAULT, ExportPlan, Signature
+from ecotf.export.stages.tagger import clip_stages
 from ecotf.models.detector import Detector
-from ecotf.recipe import ClipRecipe, Recipe
+from ecotf.models.tagger import ClipModel
+from ecotf.tasks.recipes import ClipRecipe, Recipe
 
 
 def make_plan(model: Any, recipe: Recipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
@@ -32,31 +32,31 @@ def plan_of(model: Any, recipe: Recipe | ClipRecipe, settings: ExportSettings) -
 
 @plan_of.register
 def _(model: Detector, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
-    """Calls at pulses: the recorder finds them in the frames, and asks for the scores of each.
+    """Calls at peaks: the recorder finds them in the frames, and asks for the scores of each.
 
     On a grid, as published, the scores are those of the window in the middle of the sound.
     """
-    config, windows = recipe.front_end, recipe.windows
+    config, patches = recipe.front_end, recipe.patches
     scoring = score_stages(model)
     names = tuple(stage.name for stage in scoring)
     outputs = ("scores", "embedding") if settings.embedding else ("scores",)
     facts = detector_facts(model, recipe, settings)
     if recipe.detection.scoring.at == "grid":
-        window = middle_stage(config, settings.rate, settings.sound, windows)
-        return ExportPlan("windows", (window, *scoring), {DEFAULT: Signature(("middle", *names), outputs)}, facts)
+        window = middle_stage(config, settings.rate, settings.sound, patches)
+        return ExportPlan("patches", (window, *scoring), {DEFAULT: Signature(("middle", *names), outputs)}, facts)
     if config.centred or config.scale == "pcen":
         what = "front_end.centred = true" if config.centred else "front_end.scale = pcen"
         raise ConfigError(f"{what}: a recorder takes frames by themselves, and these hang on the sound around them")
     frames = spectrogram_stage(config, settings.rate, settings.sound)
     strongest = strongest_stage(
-        config, settings.rate, settings.sound, recipe.pulses, windows, measured=model.needs_measures
+        config, settings.rate, settings.sound, recipe.peaks, patches, measured=model.needs_measures
     )
     signatures = {
         DEFAULT: Signature(("strongest", *names), outputs),
         "spectrogram": Signature(("spectrogram",), ("frames",)),
         "score": Signature(names, outputs),
     }
-    return ExportPlan("pulses", (frames, strongest, *scoring), signatures, facts)
+    return ExportPlan("peaks", (frames, strongest, *scoring), signatures, facts)
 
 
 @plan_of.register

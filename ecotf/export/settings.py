@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from ecotf.config import Config
-from ecotf.export.sound import SoundType
-from ecotf.export.stages import Precision
+from ecotf.export.stages.sound import SoundType
+from ecotf.export.stages.stage import Precision
 
 
 class ExportSettings(Config):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ecotf.errors import ConfigError
 from ecotf.export.c99.network import read_network
-from ecotf.export.runtime import open_interpreter
+from ecotf.export.prove.runtime import open_interpreter
 
 NETWORK_NAME = "network.tflite"
 _MOST_STEPS = 1.01  # of int8: what the roundings of two runtimes may differ by
@@ -34,7 +34,7 @@ class TflmTrial:
         The greatest difference from tflite-runtime's reference kernels, in steps of int8.
     """
 
-    windows: int
+    patches: int
     arena_bytes: int
     steps: float
     exact: float
@@ -49,7 +49,7 @@ def require_tflm() -> None:
         )
 
 
-def try_tflm(network: bytes, windows: NDArray[np.float32], folder: Path) -> TflmTrial:
+def try_tflm(network: bytes, patches: NDArray[np.float32], folder: Path) -> TflmTrial:
     """Run a network, as `network_file` cuts it out, in both runtimes.
 
     Parameters
@@ -67,12 +67,12 @@ def try_tflm(network: bytes, windows: NDArray[np.float32], folder: Path) -> Tflm
     require_tflm()
     read = read_network(network, "network")
     (folder / NETWORK_NAME).write_bytes(network)
-    np.save(folder / "windows.npy", windows)
+    np.save(folder / "patches.npy", patches)
     np.save(folder / "n_outputs.npy", len(read.outputs))
     arena = _run(folder)
     interpreter = open_interpreter(folder / NETWORK_NAME, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     runner = interpreter.get_signature_runner()
-    expected = [runner(window=window[None]) for window in windows]
+    expected = [runner(patch=patch[None]) for patch in patches]
     steps = []
     with np.load(folder / "outputs.npz") as outputs:
         for output, name in zip(read.outputs, outputs.files, strict=True):
@@ -83,7 +83,7 @@ def try_tflm(network: bytes, windows: NDArray[np.float32], folder: Path) -> Tflm
     found = np.concatenate(steps)
     if not found.max() <= _MOST_STEPS:
         raise ConfigError(f"tflite-micro's answers are {found.max():.0f} steps of int8 from tflite-runtime's")
-    return TflmTrial(len(windows), arena, float(found.max()), float((found == 0).mean()))
+    return TflmTrial(len(patches), arena, float(found.max()), float((found == 0).mean()))
 
 
 def _run(folder: Path) -> int:

@@ -1,6 +1,6 @@
 """The trial of ``--target tflm``, ``python -m ecotf.export.tflm_trial FOLDER``: a network as a microcontroller runs it.
 
-It reads ``network.tflite`` and ``windows.npy`` and writes ``outputs.npz``; what tflite-micro says of its memory goes to
+It reads ``network.tflite`` and ``patches.npy`` and writes ``outputs.npz``; what tflite-micro says of its memory goes to
 the error output, where only it can write it.
 """
 
@@ -16,15 +16,15 @@ _ARENA = 16 << 20  # far more than a microcontroller has; how much of it was use
 
 
 def main(folder: Path) -> None:
-    """Run the network on each window."""
+    """Run the network on each patch."""
     runtime = importlib.import_module("tflite_micro").runtime  # it ships no types
     content = (folder / "network.tflite").read_bytes()
-    windows = np.load(folder / "windows.npy")
+    patches = np.load(folder / "patches.npy")
     interpreter = runtime.Interpreter.from_bytes(content, arena_size=_ARENA)
     n_outputs = int(np.load(folder / "n_outputs.npy"))
     outputs: list[list[np.ndarray]] = [[] for _ in range(n_outputs)]
-    for window in windows:
-        interpreter.set_input(window[None], 0)
+    for patch in patches:
+        interpreter.set_input(patch[None], 0)
         interpreter.invoke()
         for index in range(n_outputs):
             outputs[index].append(interpreter.get_output(index).copy())

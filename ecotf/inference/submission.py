@@ -35,10 +35,10 @@ class SubmissionWriter:
         with atomic_file(self._journal) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows([["row_id", *self.classes], *older])
 
-    def add(self, recording: str, probabilities: np.ndarray, row_s: float) -> None:
+    def add(self, recording: str, probabilities: np.ndarray, segment_s: float) -> None:
         """Add the rows of a recording, ``[rows, classes]``."""
         stem = Path(recording).stem
-        rows = [[f"{stem}_{row_end(i, row_s)}", *(f"{p:.6g}" for p in own)] for i, own in enumerate(probabilities)]
+        rows = [[f"{stem}_{row_end(i, segment_s)}", *(f"{p:.6g}" for p in own)] for i, own in enumerate(probabilities)]
         with self._journal.open("a", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows(rows)
 
@@ -66,9 +66,9 @@ class SubmissionWriter:
         )
 
 
-def row_end(row: int, row_s: float) -> str:
+def row_end(row: int, segment_s: float) -> str:
     """The end of a row in seconds, as it stands in ``row_id``."""
-    return f"{(row + 1) * row_s:g}"
+    return f"{(row + 1) * segment_s:g}"
 
 
 def check_stems(recordings: Iterable[str]) -> None:

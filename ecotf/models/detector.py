@@ -10,8 +10,8 @@ import numpy as np
 
 from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.heads.trees import Trees
-from ecotf.models.network import Network
-from ecotf.pipelines.windows import WindowsConfig
+from ecotf.models.patch_network import Network
+from ecotf.pipelines.patches import PatchesConfig
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Detector:
     """
 
     front_end: BandSpectrogramConfig
-    windows: WindowsConfig
+    patches: PatchesConfig
     species: tuple[str, ...]
     networks: tuple[Network, ...]
     trees: Trees | None = None
@@ -48,7 +48,7 @@ class Detector:
 
     @property
     def needs_measures(self) -> bool:
-        """Whether the trees want to know the measures of the pulse that a window is on."""
+        """Whether the trees want to know the measures of the peak that a patch is on."""
         return self.trees is not None and self.trees.config.measures
 
     def combine(self, outputs: list[np.ndarray], measures: np.ndarray | None = None) -> np.ndarray:
@@ -72,12 +72,12 @@ class Detector:
             return np.hstack([first[:, :1], outputs[1]])
         return first
 
-    def run(self, windows: np.ndarray) -> list[np.ndarray]:
-        """What `combine` takes, for windows ``[n, columns, bands, 1]``."""
-        return [np.asarray(self._forward(network)(windows)) for network in self.networks]
+    def run(self, patches: np.ndarray) -> list[np.ndarray]:
+        """What `combine` takes, for patches ``[n, columns, bands, 1]``."""
+        return [np.asarray(self._forward(network)(patches)) for network in self.networks]
 
     def _forward(self, network: Network) -> Callable[[Any], Any]:
-        """A compiled function from windows to scores, or to the embedding for trees; compiled once."""
+        """A compiled function from patches to scores, or to the embedding for trees; compiled once."""
         import tensorflow as tf
 
         name = network.config.name

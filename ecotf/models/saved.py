@@ -9,30 +9,30 @@ from ecotf.errors import ConfigError
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
 from ecotf.models.detector import Detector
 from ecotf.models.heads.trees import load_trees
-from ecotf.models.network import NetworkConfig, build_network
-from ecotf.pipelines.windows import WindowsConfig
+from ecotf.models.patch_network import NetworkConfig, build_network
+from ecotf.pipelines.patches import PatchesConfig
 
-# Only the number of columns and bands of a window matter for building, and they are the same at every rate that
+# Only the number of columns and bands of a patch matter for building, and they are the same at every rate that
 # carries the band; this rate carries every band that ecotf knows.
 _BUILD_RATE_HZ = 1_000_000
 
 
-def window_shape(front_end: BandSpectrogramConfig, windows: WindowsConfig) -> tuple[int, int]:
-    """Columns and bands of a window; raises `ConfigError` where the front end cannot work at any sample rate."""
+def patch_shape(front_end: BandSpectrogramConfig, patches: PatchesConfig) -> tuple[int, int]:
+    """Columns and bands of a patch; raises `ConfigError` where the front end cannot work at any sample rate."""
     spectrogram = BandSpectrogram(front_end, _BUILD_RATE_HZ)
-    return windows.slices(front_end.hop_s) // windows.reduce_time, spectrogram.n_rows // windows.reduce_frequency
+    return patches.slices(front_end.hop_s) // patches.reduce_time, spectrogram.n_rows // patches.reduce_frequency
 
 
 def build_detector(
     front_end: BandSpectrogramConfig,
-    windows: WindowsConfig,
+    patches: PatchesConfig,
     networks: Sequence[NetworkConfig],
     species: Sequence[str],
 ) -> Detector:
     """Build a detector with fresh weights (the random numbers are Keras's; seed them first)."""
-    columns, bands = window_shape(front_end, windows)
+    columns, bands = patch_shape(front_end, patches)
     built = tuple(build_network(config, len(species), columns, bands) for config in networks)
-    return Detector(front_end, windows, tuple(species), built)
+    return Detector(front_end, patches, tuple(species), built)
 
 
 def save_detector(detector: Detector, folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""From recordings and annotations to batches: the spectrogram store and the windows that a network is trained on."""
+"""From recordings and annotations to batches: the spectrogram store and the patches that a network is trained on."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecotf.files import atomic_file
-from ecotf.models.clip_model import reading_arrays
+from ecotf.models.tagger import reading_arrays
 
 
 class FitState:

@@ -18,7 +18,7 @@ _SECONDS = (86_400, 3600, 60, 1)
 class StoppingConfig(Config):
     """A trial is stopped when its network is worse than the median of earlier trials at the same epoch.
 
-    What is compared is the best mean average precision on validation windows so far, which does not depend on the loss,
+    What is compared is the best mean average precision on validation patches so far, which does not depend on the loss,
     its weights or its threshold; of clips the padded cmAP, stage by stage. A stopped trial has no metric; it counts as
     a bad one.
 

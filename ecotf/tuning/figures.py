@@ -18,7 +18,7 @@ _OF_CLASS = ("ap", "roc_auc")
 def figures_of(validation: Mapping[str, Any]) -> Figures:
     """Of calls: ``quality``, ``detection.*``, ``species.*``, ``species.<label>.*``, ``file_majority_accuracy``.
 
-    They are read from what `ecotf.training.train.judge_validation` gave. None where a figure does not exist, as the
+    They are read from what `ecotf.tasks.calls.train.judge_validation` gave. None where a figure does not exist, as the
     precision of nothing.
     """
     metrics = validation["metrics"]
@@ -37,7 +37,7 @@ def figures_of(validation: Mapping[str, Any]) -> Figures:
 def clip_figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> Figures:
     """Of clips: ``cmap, padded_cmap_5, ...``, ``species.<label>.*``, ``recordings.accuracy``, ``events.*``.
 
-    They are read from what `judge_rows` and `judge_events` of `ecotf.training.train_clips` gave. None where a figure
+    They are read from what `judge_segments` and `judge_events` of `ecotf.tasks.clips.train` gave. None where a figure
     does not exist.
     """
     rows = judged["rows"]

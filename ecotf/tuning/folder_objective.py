@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ecotf.files import atomic_file
-from ecotf.training.progress import Keeper, Tell
+from ecotf.training.run_store import Log, RunStore
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.stopping import MedianWatch
 from ecotf.tuning.trial import Task
@@ -20,14 +20,14 @@ Plan = TypeVar("Plan")
 Data = TypeVar("Data")
 
 
-class TrialKeeper(Keeper, Protocol):
+class TrialStore(RunStore, Protocol):
     """A run folder that a trial trains in."""
 
     def close(self) -> None:
         """Give the folder back."""
 
 
-OpenKeeper = Callable[[Path], TrialKeeper]
+OpenStore = Callable[[Path], TrialStore]
 """Opens the run folder of a trial in a folder of its own: a new one, or the one that a kill left there."""
 
 
@@ -54,7 +54,7 @@ class FolderObjective(Generic[Plan, Data]):
         cache: Path,
         threads: int,
         stopping: StoppingConfig | None,
-        open_keeper: OpenKeeper,
+        open_store: OpenStore,
     ) -> None:
         self.recipe = recipe
         self.manifest = manifest
@@ -62,25 +62,25 @@ class FolderObjective(Generic[Plan, Data]):
         self.cache = cache
         self.threads = threads
         self.stopping = stopping
-        self.open_keeper = open_keeper
+        self.open_store = open_store
         self._data: Data | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_data": None}
 
-    def prepare(self, tell: Tell) -> None:
+    def prepare(self, log: Log) -> None:
         """Nothing to do: what the trials share is there, or the first of them makes it."""
 
     @contextmanager
-    def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[TrialKeeper, MedianWatch | None]]:
+    def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[TrialStore, MedianWatch | None]]:
         """A run folder to train in, and what ends a bad trial early, where the search does that."""
         start_afresh(seed)
         watch = None if self.stopping is None else MedianWatch(task.limits)
-        keeper = self.open_keeper(place)
+        run_store = self.open_store(place)
         try:
-            yield keeper, watch
+            yield run_store, watch
         finally:
-            keeper.close()
+            run_store.close()
 
 
 def trial_place(folder: Path, task: Task) -> Path:

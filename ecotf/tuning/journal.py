@@ -12,7 +12,7 @@ from typing import Any
 
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.files import atomic_file, explain_write_errors
-from ecotf.training.progress import Tell
+from ecotf.training.run_store import Log
 from ecotf.tuning.trial import Trial, trial_of
 
 NAME = "trials.jsonl"
@@ -33,7 +33,7 @@ class Journal:
         self.trials = trials
 
     @classmethod
-    def open(cls, path: Path, identity: Identity, tell: Tell) -> Journal:
+    def open(cls, path: Path, identity: Identity, log: Log) -> Journal:
         """Read the trials at ``path``, or begin a new file.
 
         What cannot be read is set aside as ``*.corrupt-<time>``; the good trials before it are kept.
@@ -65,7 +65,7 @@ class Journal:
         if sum(map(len, good)) < len(content) or header is None:
             aside = _set_aside(path)
             kept = f"the {len(trials)} good trials before it are kept" if trials else "no trial before it could be kept"
-            tell(f"{path}: line {len(good) + 1} is damaged; the file was set aside as {aside.name}, {kept}")
+            log(f"{path}: line {len(good) + 1} is damaged; the file was set aside as {aside.name}, {kept}")
             _write(path, good or [_line({"format": _FORMAT, "search": identity})])
         return cls(path, trials)
 

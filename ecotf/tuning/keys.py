@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from ecotf.config import Config, validate
 from ecotf.errors import ConfigError
-from ecotf.training.clip_plan import ClipTrainingPlan
+from ecotf.tasks.clips.recipe import ClipTrainingPlan
 
 P = TypeVar("P", bound=Config)
 
 _NAMES = ("task", "name", "description", "tuning")
 # Trials are compared on the same recordings by the same rule.
-_JUDGES = ("evaluation", "data.not_call", "data.train", "data.valid", "data.test")
-_JUDGES_OF_CLIPS = ("data.not_class", "inference.row_s", "clips.secondary_value", "clips.least_overlap")
+_JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data.test")
+_JUDGES_OF_CLIPS = ("data.ignored_labels", "inference.segment_s", "clips.secondary_value", "clips.least_overlap")
 
 
 def settings_of(plan: Config) -> dict[str, Any]:

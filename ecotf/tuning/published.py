@@ -14,8 +14,8 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.files import atomic_file
 from ecotf.models.backbones.cnn import CnnConfig
 from ecotf.models.backbones.resnet50 import ResNet50Config
-from ecotf.training.fit_network import FitNetworkStage
-from ecotf.training.plan import TrainingPlan
+from ecotf.tasks.calls.fit_network import FitNetworkStage
+from ecotf.tasks.calls.recipe import TrainingPlan
 
 _OF_STAGE = {
     "learn_rate_adam": "learning_rate",

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from ecotf.errors import ConfigError
-from ecotf.training.progress import Tell
+from ecotf.training.run_store import Log
 from ecotf.tuning.clock import Clock
 from ecotf.tuning.config import TuningConfig
 from ecotf.tuning.journal import Journal
@@ -48,12 +48,12 @@ class Search:
     """
 
     def __init__(
-        self, config: TuningConfig, starts: Sequence[Start], journal: Journal, clock: Clock, jobs: int, tell: Tell
+        self, config: TuningConfig, starts: Sequence[Start], journal: Journal, clock: Clock, jobs: int, log: Log
     ) -> None:
         self.config = config
         self.jobs = jobs
         self.clock = clock
-        self._tell = tell
+        self._tell = log
         self._starts = list(starts)
         self._journal = journal
         self._suggester = Suggester(config.space, config.seed, config.startup)

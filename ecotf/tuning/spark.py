@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from ecotf.errors import EcotfError
-from ecotf.training.progress import Tell
+from ecotf.training.run_store import Log
 from ecotf.tuning.search import Search
 from ecotf.tuning.spark_session import require_spark, spark_session
 from ecotf.tuning.trial import Objective, Outcome, Task
@@ -22,9 +22,7 @@ _LOOK_EVERY_S = 0.2
 _LONGEST_S = 10 * 365 * 86_400.0
 
 
-def run_with_spark(
-    search: Search, objective: Objective, engine: str, tell: Tell, ended: Callable[[int], object]
-) -> None:
+def run_with_spark(search: Search, objective: Objective, engine: str, log: Log, ended: Callable[[int], object]) -> None:
     """Run ``search`` until it is over, ``search.jobs`` trials at a time, each a Spark job of its own.
 
     SparkTrials only hands out and collects: what is suggested, and when, is the search's, as with workers on this
@@ -35,16 +33,16 @@ def run_with_spark(
     if search.over():
         return
     with spark_session(engine) as session:
-        _run(search, objective, session, tell, ended)
+        _run(search, objective, session, log, ended)
 
 
-def _run(search: Search, objective: Objective, session: Any, tell: Tell, ended: Callable[[int], object]) -> None:
+def _run(search: Search, objective: Objective, session: Any, log: Log, ended: Callable[[int], object]) -> None:
     from hyperopt import SparkTrials, fmin
     from hyperopt.pyll import scope
 
     logging.getLogger("hyperopt-spark").setLevel(logging.CRITICAL)
     remote = RemoteObjective(objective)
-    tell("preparing on one executor")
+    log("preparing on one executor")
     prepared = session.sparkContext.parallelize([0], 1).map(remote.prepare).collect()[0]
     if prepared:
         raise EcotfError(f"no trial can begin: {prepared}")
@@ -52,7 +50,7 @@ def _run(search: Search, objective: Objective, session: Any, tell: Tell, ended: 
     if left_s <= 0 or search.over():
         return
     trials = SparkTrials(parallelism=search.jobs, timeout=min(left_s, _LONGEST_S), spark_session=session)
-    collector = _Collector(search, trials, tell, ended)
+    collector = _Collector(search, trials, log, ended)
 
     def suggest(new_ids: list[int], domain: Any, _: Any, seed: int) -> list[dict[str, Any]]:
         task = collector.next_task()
@@ -77,7 +75,7 @@ def _run(search: Search, objective: Objective, session: Any, tell: Tell, ended: 
             return_argmin=False,
         )
     if search.running and search.clock.left_s() <= 0:
-        tell(f"the time is up; left where it stands: trial {', '.join(map(str, search.running))}")
+        log(f"the time is up; left where it stands: trial {', '.join(map(str, search.running))}")
 
 
 class RemoteObjective:
@@ -89,8 +87,8 @@ class RemoteObjective:
     def prepare(self, _: int) -> str:
         """Prepare there; what went wrong, or nothing."""
 
-        def prepare(_: Task, tell: Tell) -> Outcome:
-            self.objective.prepare(tell)
+        def prepare(_: Task, log: Log) -> Outcome:
+            self.objective.prepare(log)
             return Outcome("done")
 
         return attempt(prepare, Task(-1, {}), lambda line: None).reason  # type: ignore[arg-type]
@@ -104,9 +102,9 @@ class RemoteObjective:
 class _Collector:
     """Writes trials down as soon as Spark has them, and lets the next one wait for those that it depends on."""
 
-    def __init__(self, search: Search, trials: Any, tell: Tell, ended: Callable[[int], object]) -> None:
+    def __init__(self, search: Search, trials: Any, log: Log, ended: Callable[[int], object]) -> None:
         self.numbers: dict[int, int] = {}
-        self._search, self._trials, self._tell, self._ended = search, trials, tell, ended
+        self._search, self._trials, self._tell, self._ended = search, trials, log, ended
         self._changed = threading.Condition()
         self._recorded: set[int] = set()
         self._stop = False

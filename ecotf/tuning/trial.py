@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from ecotf.training.progress import Tell
+from ecotf.training.run_store import Log
 from ecotf.tuning.space import Point
 
 Limits = dict[str, list[float]]
@@ -30,7 +30,7 @@ class Outcome:
     metrics
         Figures of the validation recordings by name; empty unless ``done``.
     scores
-        For each network, its score on validation windows after each epoch; empty where nothing is stopped early. Of a
+        For each network, its score on validation patches after each epoch; empty where nothing is stopped early. Of a
         stopped trial, those of the network that was stopped.
     reason
         Why it failed or was stopped, in one line.
@@ -90,8 +90,8 @@ def trial_of(values: dict[str, Any]) -> Trial:
 class Objective(Protocol):
     """What is tried. It is sent to the workers, so it can be pickled, and holds nothing heavy until it is called."""
 
-    def prepare(self, tell: Tell) -> None:
+    def prepare(self, log: Log) -> None:
         """Do once what all trials share; one worker is asked to, before the first trial."""
 
-    def __call__(self, task: Task, tell: Tell) -> Outcome:
+    def __call__(self, task: Task, log: Log) -> Outcome:
         """Run one trial. What it raises makes the trial a failed one."""

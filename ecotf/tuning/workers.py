@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ecotf.errors import EcotfError
-from ecotf.training.progress import Tell
+from ecotf.training.run_store import Log
 from ecotf.training.threads import wait_patiently
 from ecotf.tuning.search import Search
 from ecotf.tuning.stopping import StoppedEarly
@@ -25,7 +25,7 @@ _LOOK_EVERY_S = 0.5
 def run_with_workers(
     search: Search,
     objective: Objective,
-    tell: Tell,
+    log: Log,
     ended: Callable[[int], object],
     begin: Callable[[], object] | None = None,
 ) -> None:
@@ -44,7 +44,7 @@ def run_with_workers(
     try:
         if search.over():
             return
-        _prepare(workers[0], search, tell)
+        _prepare(workers[0], search, log)
         while True:
             for worker in workers:
                 task = search.next_task() if worker.task is None else None
@@ -54,11 +54,11 @@ def run_with_workers(
                 return
             if search.clock.left_s() <= 0:
                 left = ", ".join(map(str, search.running))
-                tell(f"the time is up; left where it stands: trial {left}")
+                log(f"the time is up; left where it stands: trial {left}")
                 return
             for worker in _ready(workers, search):
                 number = worker.number
-                outcome = worker.hear(lambda line, number=number: tell(f"trial {number}: {line}"))  # type: ignore[misc]
+                outcome = worker.hear(lambda line, number=number: log(f"trial {number}: {line}"))  # type: ignore[misc]
                 if outcome is not None:
                     search.record(number, outcome)
                     ended(number)
@@ -68,10 +68,10 @@ def run_with_workers(
             worker.stop()
 
 
-def attempt(objective: Objective, task: Task, tell: Tell) -> Outcome:
+def attempt(objective: Objective, task: Task, log: Log) -> Outcome:
     """Run one trial; whatever it raises becomes its outcome."""
     try:
-        return objective(task, tell)
+        return objective(task, log)
     except StoppedEarly as stopped:
         return Outcome("stopped", scores=stopped.scores, epochs=stopped.epochs, reason=str(stopped))
     except EcotfError as error:
@@ -81,11 +81,11 @@ def attempt(objective: Objective, task: Task, tell: Tell) -> Outcome:
         return Outcome("failed", reason=reason, trace=traceback.format_exc(limit=-8))
 
 
-def _prepare(worker: _Worker, search: Search, tell: Tell) -> None:
+def _prepare(worker: _Worker, search: Search, log: Log) -> None:
     worker.start(None)
     while search.clock.left_s() > 0:
         for ready in _ready([worker], search):
-            outcome = ready.hear(tell)
+            outcome = ready.hear(log)
             if outcome is not None:
                 if outcome.status == "failed":
                     raise EcotfError(f"no trial can begin: {outcome.reason}")
@@ -128,7 +128,7 @@ class _Worker:
         self.connection.send(task)
         self.task, self.busy = task, True
 
-    def hear(self, tell: Tell) -> Outcome | None:
+    def hear(self, log: Log) -> Outcome | None:
         """What came of the trial, or None if it was a line about it."""
         try:
             message = self.connection.recv()
@@ -139,7 +139,7 @@ class _Worker:
             message = Outcome("failed", reason=f"its process was ended {how} (out of memory?)")
             self._process = None
         if isinstance(message, str):
-            tell(message)
+            log(message)
             return None
         self.task, self.busy = None, False
         return message
@@ -172,12 +172,12 @@ def _work(connection: Connection[Any, Any], objective: Objective, begin: Callabl
             return
 
 
-def _prepared(objective: Objective, tell: Tell) -> Outcome:
-    def prepare(_: Task, tell: Tell) -> Outcome:
-        objective.prepare(tell)
+def _prepared(objective: Objective, log: Log) -> Outcome:
+    def prepare(_: Task, log: Log) -> Outcome:
+        objective.prepare(log)
         return Outcome("done")
 
-    return attempt(prepare, Task(-1, {}), tell)  # type: ignore[arg-type]
+    return attempt(prepare, Task(-1, {}), log)  # type: ignore[arg-type]
 
 
 def _end_with_parent() -> None:

@@ -48,7 +48,7 @@ def test_the_strongest_slice_is_looked_for_nearby():
     assert (far[2], far[3]) == (0, 39)  # nothing sounds there: a box without a band of its own
 
 
-def test_a_pulse_keeps_to_its_own_slice():
+def test_a_peak_keeps_to_its_own_slice():
     values = spectrogram((100, 104, 5, 9, 2.0), (107, 111, 20, 24, 8.0))
     assert boxes_at(values, 102, separate=True) == [[100, 104, 5, 9]]
     assert boxes_at(values, 102, separate=False) == [[107, 111, 20, 24]]
@@ -69,7 +69,7 @@ def test_the_edge_is_a_share_of_the_peak():
         assert boxes_at(values, 30, config=BoxConfig(edge=edge)) == [[first, last, low, high]]
 
 
-def test_pulses_of_one_sound_part_in_the_valley_between_them():
+def test_peaks_of_one_sound_part_in_the_valley_between_them():
     values = np.zeros((60, 10), np.float32)
     values[20:33, 4] = [5, 6, 7, 8, 7, 6, 5, 6, 7, 6, 5, 5, 5]  # peaks at 23 and 28, valley at 26
     assert boxes_at(values, 23, 28, separate=True) == [[20, 26, 4, 4], [26, 32, 4, 4]]

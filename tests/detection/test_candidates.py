@@ -15,23 +15,23 @@ from ecotf.detection.boxes import BoxConfig
 from ecotf.detection.candidates import COLUMNS, DetectionConfig, find_candidates
 from ecotf.detection.recordings import candidates_of
 from ecotf.detection.scoring import EXACT, ScoringConfig, Stopwatch
-from ecotf.features.pulses import MEASURES, PulseConfig
+from ecotf.features.peaks import MEASURES, PeakConfig
+from ecotf.pipelines.patches import PatchesConfig
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.pipelines.windows import WindowsConfig
 
 HOP_S, OFFSET_S, ROWS = 0.0005, 0.001, 24
 FREQUENCIES = 10_000 + 500.0 * np.arange(ROWS)
-PULSES = PulseConfig(floor=3.0, prominence=0.5)
+PEAKS = PeakConfig(floor=3.0, prominence=0.5)
 GRID = ScoringConfig(at="grid", stride_s=0.002)
 
 
 class BandEnergies:
-    """A detector that needs no training: "Low" and "High" are told by which half of the window is louder.
+    """A detector that needs no training: "Low" and "High" are told by which half of the patch is louder.
 
-    Scores look at the whole window, weighted to its middle, so they change with every slice of it.
+    Scores look at the whole patch, weighted to its middle, so they change with every slice of it.
     """
 
-    windows = WindowsConfig(width_s=0.012)
+    patches = PatchesConfig(width_s=0.012)
     front_end = SimpleNamespace(hop_s=HOP_S)
     species = ("High", "Low")
 
@@ -39,10 +39,10 @@ class BandEnergies:
         self.is_cascade = is_cascade
         self.needs_measures = needs_measures
 
-    def run(self, windows: np.ndarray) -> list[np.ndarray]:
-        columns = windows.shape[1]
+    def run(self, patches: np.ndarray) -> list[np.ndarray]:
+        columns = patches.shape[1]
         weight = np.exp(-0.5 * ((np.arange(columns) - columns / 2 + 0.5) / 2) ** 2)
-        halves = np.einsum("ncbx,c->nb", windows, weight / weight.sum())
+        halves = np.einsum("ncbx,c->nb", patches, weight / weight.sum())
         low, high = halves[:, : ROWS // 4].mean(axis=1), halves[:, ROWS // 4 :].mean(axis=1)
         calls = 1 - np.exp(-(low + high))
         return [1 - calls, calls * high / (low + high + 1e-9), calls * low / (low + high + 1e-9)]
@@ -57,12 +57,12 @@ class BandEnergies:
         return scores * (0.9 + 0.1 * np.sin(measures.sum(axis=1, keepdims=True)))
 
 
-def find(values, scoring=None, segment_s=10.0, pieces=None, detector=None, pulses=PULSES, **config) -> pd.DataFrame:
+def find(values, scoring=None, chunk_s=10.0, pieces=None, detector=None, peaks=PEAKS, **config) -> pd.DataFrame:
     whole = DetectionConfig(scoring=scoring or ScoringConfig(), **config)
     parts = [values] if pieces is None else np.split(values, pieces)
     detector = detector or BandEnergies()
     return pd.concat(
-        find_candidates(parts, detector, whole, pulses, HOP_S, OFFSET_S, FREQUENCIES, segment_s), ignore_index=True
+        find_candidates(parts, detector, whole, peaks, HOP_S, OFFSET_S, FREQUENCIES, chunk_s), ignore_index=True
     )
 
 
@@ -81,7 +81,7 @@ def of(table: pd.DataFrame, label: str) -> pd.DataFrame:
 # --- where and what --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scoring", [ScoringConfig(), GRID, EXACT], ids=["pulses", "grid", "exact"])
+@pytest.mark.parametrize("scoring", [ScoringConfig(), GRID, EXACT], ids=["peaks", "grid", "exact"])
 @pytest.mark.parametrize("cascade", [False, True])
 def test_calls_are_found_with_their_boxes_and_names(scoring, cascade):
     values = silence_with(1200, (200, 209, 2, 6, 8.0), (600, 619, 15, 20, 9.0), (900, 907, 3, 8, 7.0))
@@ -124,7 +124,7 @@ def test_the_floor_leaves_faint_candidates_out():
     values = silence_with(900, (200, 209, 2, 6, 8.0), (600, 609, 2, 6, 0.05))
     for scoring in (ScoringConfig(), GRID):
         for floor in (0.0, 0.4, 0.97):
-            found = find(values, scoring, floor=floor, pulses=PulseConfig(floor=0.01, prominence=0))
+            found = find(values, scoring, floor=floor, peaks=PeakConfig(floor=0.01, prominence=0))
             assert (found["score"] > floor).all()
     assert len(find(values, GRID, floor=0.97)) < len(find(values, GRID, floor=0.0))
 
@@ -137,7 +137,7 @@ def test_a_species_is_named_where_it_is_likelier_than_no_call():
         for _, row in of(found, label).iterrows():
             assert row["score"] > 1 - at_call
     quiet = silence_with(600, (300, 309, 2, 20, 0.3))
-    assert set(find(quiet, floor=0.0, pulses=PulseConfig(floor=0.1, prominence=0))["label"]) == {"call"}
+    assert set(find(quiet, floor=0.0, peaks=PeakConfig(floor=0.1, prominence=0))["label"]) == {"call"}
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def night() -> np.ndarray:
 
 PLAIN, CASCADE, MEASURED = BandEnergies(), BandEnergies(is_cascade=True), BandEnergies(needs_measures=True)
 MODES = {
-    "pulses": (PLAIN, {}),
+    "peaks": (PLAIN, {}),
     "measured": (MEASURED, {}),
     "exact": (PLAIN, {"scoring": EXACT}),
     "cascade": (CASCADE, {"scoring": GRID, "smooth_s": 0.002}),
@@ -175,13 +175,13 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @settings(max_examples=5, deadline=None, derandomize=True)
-@example(segment_s=0.125, cuts=[])
-@given(segment_s=st.floats(0.05, 1.0), cuts=st.lists(st.integers(0, 6000), max_size=8))
-def test_pieces_and_segments_make_no_difference(night, mode, segment_s, cuts):
+@example(chunk_s=0.125, cuts=[])
+@given(chunk_s=st.floats(0.05, 1.0), cuts=st.lists(st.integers(0, 6000), max_size=8))
+def test_pieces_and_segments_make_no_difference(night, mode, chunk_s, cuts):
     detector, config = MODES[mode]
-    whole = find(night, detector=detector, segment_s=100.0, **config)
+    whole = find(night, detector=detector, chunk_s=100.0, **config)
     assert len(whole) > 40
-    found = find(night, detector=detector, segment_s=segment_s, pieces=sorted(cuts), **config)
+    found = find(night, detector=detector, chunk_s=chunk_s, pieces=sorted(cuts), **config)
     pd.testing.assert_frame_equal(_in_order(found), _in_order(whole), check_exact=False, rtol=0, atol=1e-6)
 
 
@@ -199,7 +199,7 @@ def test_segments_follow_one_another_while_the_recording_comes_in(night):
             taken += 1
             yield night[at : at + 500]
 
-    tables = find_candidates(pieces(), BandEnergies(), DetectionConfig(), PULSES, HOP_S, OFFSET_S, FREQUENCIES, 0.25)
+    tables = find_candidates(pieces(), BandEnergies(), DetectionConfig(), PEAKS, HOP_S, OFFSET_S, FREQUENCIES, 0.25)
     first = next(tables)
     assert taken <= 3
     assert first["start_s"].max() < 0.35
@@ -207,29 +207,29 @@ def test_segments_follow_one_another_while_the_recording_comes_in(night):
     assert taken == 12
 
 
-@pytest.mark.parametrize("scoring", [ScoringConfig(), GRID, EXACT], ids=["pulses", "grid", "exact"])
+@pytest.mark.parametrize("scoring", [ScoringConfig(), GRID, EXACT], ids=["peaks", "grid", "exact"])
 @pytest.mark.parametrize("n_slices", [0, 1, 2, 5, 11])
 def test_recordings_shorter_than_a_window(scoring, n_slices):
-    """A window is 24 slices long; what lies outside of the recording is silence."""
+    """A patch is 24 slices long; what lies outside of the recording is silence."""
     silent = find(np.zeros((n_slices, ROWS), np.float32), scoring)
     assert len(silent) == 0
     assert list(silent.columns) == list(COLUMNS)
     loud = np.full((n_slices, ROWS), 9, np.float32)
-    found = find(loud, scoring, pulses=PulseConfig(prominence=0))
+    found = find(loud, scoring, peaks=PeakConfig(prominence=0))
     assert (len(found) > 0) == (n_slices > 0)
     assert (found["start_s"] >= OFFSET_S - HOP_S).all()
     assert (found["end_s"] <= OFFSET_S + (n_slices + 0.5) * HOP_S).all()
 
 
 def test_no_piece_at_all():
-    found = list(find_candidates([], BandEnergies(), DetectionConfig(), PULSES, HOP_S, OFFSET_S, FREQUENCIES))
+    found = list(find_candidates([], BandEnergies(), DetectionConfig(), PEAKS, HOP_S, OFFSET_S, FREQUENCIES))
     assert [len(table) for table in found] == [0]
 
 
 def test_a_stored_spectrogram_is_searched_whole(night):
     stored = StoredSpectrogram(night, HOP_S, HOP_S, OFFSET_S, FREQUENCIES, 3.0, 256_000, 0.0)
     watch = Stopwatch()
-    found = candidates_of(stored, BandEnergies(), DetectionConfig(), PULSES, watch)
+    found = candidates_of(stored, BandEnergies(), DetectionConfig(), PEAKS, watch)
     pd.testing.assert_frame_equal(_in_order(found), _in_order(find(night)))
-    assert watch.windows == len(of(find(night, floor=0.0), "call"))
+    assert watch.patches == len(of(find(night, floor=0.0), "call"))
     assert watch.networks_s > 0

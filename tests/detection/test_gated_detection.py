@@ -1,4 +1,4 @@
-"""The gate in detection: its threshold, the windows it lets through, and that it changes nothing else."""
+"""The gate in detection: its threshold, the patches it lets through, and that it changes nothing else."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from hypothesis import strategies as st
 
 from ecotf.detection.buffer import SliceBuffer
 from ecotf.detection.candidates import DetectionConfig, find_candidates, margin_s
-from ecotf.detection.gate import GateTrack, fit_threshold, largest_threshold, open_windows
+from ecotf.detection.gate import GateTrack, fit_threshold, largest_threshold, open_patches
 from ecotf.detection.scoring import ScoringConfig, Stopwatch
 from ecotf.features.gated import Stretch
-from ecotf.features.pulses import PulseConfig, find_pulses
-from ecotf.pipelines.windows import WindowsConfig
+from ecotf.features.peaks import PeakConfig, find_peaks
+from ecotf.pipelines.patches import PatchesConfig
 
 HOP_S, ROWS = 0.0005, 24
 FREQUENCIES = 10_000 + 500.0 * np.arange(ROWS)
-PULSES = PulseConfig(floor=1.0, prominence=0.0)
+PEAKS = PeakConfig(floor=1.0, prominence=0.0)
 
 
 class Loudness:
-    """A detector whose score is how loud the window is."""
+    """A detector whose score is how loud the patch is."""
 
-    windows = WindowsConfig(width_s=0.012)
+    patches = PatchesConfig(width_s=0.012)
     front_end = SimpleNamespace(hop_s=HOP_S)
     species = ("a",)
     is_cascade = needs_measures = False
 
-    def run(self, windows: np.ndarray) -> list[np.ndarray]:
-        loud = 1 - np.exp(-10 * windows.mean(axis=(1, 2, 3)))
+    def run(self, patches: np.ndarray) -> list[np.ndarray]:
+        loud = 1 - np.exp(-10 * patches.mean(axis=(1, 2, 3)))
         return [np.stack([1 - loud, loud], axis=1).astype(np.float32)]
 
     def combine(self, outputs: list[np.ndarray], measures: np.ndarray | None = None) -> np.ndarray:
@@ -63,8 +63,8 @@ def test_fitting_counts_what_it_loses_and_skips():
     second = GateTrack(np.array([5, 0, 0, 0, 0, 0], np.float32), 0.001, 0.0)
     fitted = fit_threshold(np.array([9.0, 4.0, 5.0]), [first, second], [np.array([2, 5, 8]), np.array([0, 5])], 2, 0.4)
     assert fitted.threshold_db == 5.0
-    assert (fitted.calls, fitted.calls_lost, fitted.windows, fitted.windows_skipped) == (3, 1, 5, 3)
-    assert fitted.as_text() == "5.00 dB over the running floor; skips 60.0% of 5 windows and loses 33.33% of 3 calls"
+    assert (fitted.calls, fitted.calls_lost, fitted.patches, fitted.patches_skipped) == (3, 1, 5, 3)
+    assert fitted.as_text() == "5.00 dB over the running floor; skips 60.0% of 5 patches and loses 33.33% of 3 calls"
 
 
 def test_the_highest_frame_of_a_call():
@@ -79,8 +79,8 @@ def test_the_highest_frame_of_a_call():
 
 
 @given(st.lists(st.booleans(), max_size=40), st.lists(st.integers(-5, 45), max_size=8), st.integers(1, 12))
-def test_open_windows(reaches, centres, slices):
-    is_open = open_windows(np.array(reaches, bool), np.array(centres, int), slices)
+def test_open_patches(reaches, centres, slices):
+    is_open = open_patches(np.array(reaches, bool), np.array(centres, int), slices)
     expected = [any(reaches[max(0, c - slices // 2) : max(0, c - slices // 2 + slices)]) for c in centres]
     assert is_open.tolist() == expected
 
@@ -98,10 +98,10 @@ def night() -> np.ndarray:
     return values
 
 
-def search(pieces, scoring, segment_s=10.0) -> tuple[pd.DataFrame, Stopwatch]:
+def search(pieces, scoring, chunk_s=10.0) -> tuple[pd.DataFrame, Stopwatch]:
     watch = Stopwatch()
     config = DetectionConfig(scoring=scoring, floor=0.0)
-    found = find_candidates(pieces, Loudness(), config, PULSES, HOP_S, 0.0, FREQUENCIES, segment_s, watch)
+    found = find_candidates(pieces, Loudness(), config, PEAKS, HOP_S, 0.0, FREQUENCIES, chunk_s, watch)
     return pd.concat(list(found), ignore_index=True), watch
 
 
@@ -118,42 +118,42 @@ def calls_of(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["label"] == "call"].reset_index(drop=True)
 
 
-@pytest.mark.parametrize("segment_s", [0.3, 10.0])
-def test_the_gate_keeps_windows_back_and_changes_nothing_else(night, segment_s):
+@pytest.mark.parametrize("chunk_s", [0.3, 10.0])
+def test_the_gate_keeps_patches_back_and_changes_nothing_else(night, chunk_s):
     reaches = night.max(axis=1) > 3
-    margin = round(margin_s(Loudness.windows, DetectionConfig(), PULSES) / HOP_S)
+    margin = round(margin_s(Loudness.patches, DetectionConfig(), PEAKS) / HOP_S)
     pieces = stretches(night, reaches, margin)
     assert 3 <= len(pieces) < 20
     whole, _ = search([night], ScoringConfig())
-    found, watch = search(pieces, ScoringConfig(), segment_s)
-    pulses = find_pulses(night, HOP_S, PULSES)
-    is_open = open_windows(reaches, pulses, 24)
-    assert 7 <= is_open.sum() < len(pulses) / 5
-    assert len(calls_of(whole)) == len(pulses)  # one candidate for each, in order
+    found, watch = search(pieces, ScoringConfig(), chunk_s)
+    peaks = find_peaks(night, HOP_S, PEAKS)
+    is_open = open_patches(reaches, peaks, 24)
+    assert 7 <= is_open.sum() < len(peaks) / 5
+    assert len(calls_of(whole)) == len(peaks)  # one candidate for each, in order
     expected = calls_of(whole)[is_open].reset_index(drop=True)
     pd.testing.assert_frame_equal(calls_of(found), expected, check_exact=False, rtol=0, atol=1e-9)
-    assert watch.windows == is_open.sum()
-    assert 0 < watch.skipped < len(pulses) - is_open.sum()  # in gaps pulses are not even looked for
+    assert watch.patches == is_open.sum()
+    assert 0 < watch.skipped < len(peaks) - is_open.sum()  # in gaps peaks are not even looked for
 
 
-def test_on_a_grid_closed_windows_are_no_calls(night):
-    """Scores are smoothed over time, so they may differ near a closed window, but only downwards."""
+def test_on_a_grid_closed_patches_are_no_calls(night):
+    """Scores are smoothed over time, so they may differ near a closed patch, but only downwards."""
     reaches = night.max(axis=1) > 3
     scoring = ScoringConfig(at="grid", stride_s=0.002)
     found, watch = search([Stretch(0, night, reaches)], scoring)
     whole, looked = search([night], scoring)
-    assert watch.windows + watch.skipped == looked.windows
-    assert watch.windows == open_windows(reaches, np.arange(0, len(night), 4), 24).sum() > 0
+    assert watch.patches + watch.skipped == looked.patches
+    assert watch.patches == open_patches(reaches, np.arange(0, len(night), 4), 24).sum() > 0
     loud = calls_of(whole)[calls_of(whole)["score"] > 0.95]
     assert len(loud) >= 5
     assert set(loud["start_s"].round(6)) <= set(calls_of(found)["start_s"].round(6))
     assert len(calls_of(found)) < len(calls_of(whole)) / 5
 
 
-@pytest.mark.parametrize("scoring", [ScoringConfig(), ScoringConfig(at="grid", stride_s=0.002)], ids=["pulses", "grid"])
+@pytest.mark.parametrize("scoring", [ScoringConfig(), ScoringConfig(at="grid", stride_s=0.002)], ids=["peaks", "grid"])
 def test_nothing_reaches_the_gate(night, scoring):
     found, watch = search([Stretch(0, night, np.zeros(len(night), bool))], scoring)
-    assert (len(found), watch.windows) == (0, 0)
+    assert (len(found), watch.patches) == (0, 0)
     assert watch.skipped > 100
 
 

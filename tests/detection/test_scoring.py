@@ -1,4 +1,4 @@
-"""Scores of a real network: every window as if it were alone, and the published way against a plain loop."""
+"""Scores of a real network: every patch as if it were alone, and the published way against a plain loop."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from scipy.ndimage import gaussian_filter1d
 
 from ecotf.detection.boxes import BoxConfig
 from ecotf.detection.candidates import DetectionConfig, find_candidates
-from ecotf.detection.scoring import EXACT, Stopwatch, score_windows
-from ecotf.features.pulses import MEASURES, PulseConfig
+from ecotf.detection.scoring import EXACT, Stopwatch, score_patches
+from ecotf.features.peaks import MEASURES, PeakConfig
 from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.backbones.cnn import CnnConfig
 from ecotf.models.backbones.field_cnn import FieldCnnConfig
 from ecotf.models.detector import Detector
 from ecotf.models.heads.trees import TreesConfig, fit_trees
-from ecotf.models.network import DenseHeadConfig, NetworkConfig
+from ecotf.models.patch_network import DenseHeadConfig, NetworkConfig
 from ecotf.models.saved import build_detector
-from ecotf.pipelines.windows import WindowsConfig
+from ecotf.pipelines.patches import PatchesConfig
 
 HOP_S = 0.0005
 FRONT_END = BandSpectrogramConfig(window_s=0.002, hop_s=HOP_S, low_hz=10_000, high_hz=22_000)  # 24 rows
-WINDOWS = WindowsConfig(width_s=0.012)  # 24 slices, 12 columns by 12 bands
+WINDOWS = PatchesConfig(width_s=0.012)  # 24 slices, 12 columns by 12 bands
 FREQUENCIES = 10_000 + 500.0 * np.arange(24)
 
 
@@ -61,13 +61,13 @@ def detectors(values) -> dict[str, Detector]:
 def by_hand(
     detector: Detector, values: np.ndarray, centres: np.ndarray, measures: np.ndarray | None = None
 ) -> np.ndarray:
-    """The scores of windows that are cut, reduced and combined by hand."""
-    windows = np.zeros((len(centres), 24, 24), np.float32)
-    for window, centre in zip(windows, centres, strict=True):
+    """The scores of patches that are cut, reduced and combined by hand."""
+    patches = np.zeros((len(centres), 24, 24), np.float32)
+    for patch, centre in zip(patches, centres, strict=True):
         for row in range(24):
             if 0 <= centre - 12 + row < len(values):
-                window[row] = values[centre - 12 + row]
-    x = windows.reshape(-1, 12, 2, 12, 2).mean(axis=(2, 4))[..., None]
+                patch[row] = values[centre - 12 + row]
+    x = patches.reshape(-1, 12, 2, 12, 2).mean(axis=(2, 4))[..., None]
     scores = [network.model(x, training=False).numpy() for network in detector.networks]
     if detector.trees is not None:
         seen = [detector.networks[0].backbone(x, training=False).numpy()]
@@ -86,23 +86,23 @@ def test_each_window_is_scored_as_if_alone(detectors, values, kind):
     if detector.needs_measures:
         measures = np.random.default_rng(2).normal(size=(300, len(MEASURES))).astype(np.float32)
     watch = Stopwatch()
-    scores = score_windows(detector, values, centres, watch, measures)
+    scores = score_patches(detector, values, centres, watch, measures)
     assert scores.shape == (300, 3)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, by_hand(detector, values, centres, measures), atol=1e-5)
-    assert watch.windows == 300
+    assert watch.patches == 300
     assert watch.networks_s > 0
     assert watch.trees_s > 0
 
 
-def test_no_windows_are_no_scores(detectors, values):
+def test_no_patches_are_no_scores(detectors, values):
     for detector in detectors.values():
-        assert score_windows(detector, values, np.empty(0, int), Stopwatch()).shape == (0, 3)
+        assert score_patches(detector, values, np.empty(0, int), Stopwatch()).shape == (0, 3)
 
 
 @pytest.mark.parametrize("kind", ["one", "cascade"])
 def test_the_exact_way_is_the_published_one(detectors, values, kind):
-    """A window on every slice, scores smoothed over time, peaks of each class, named where likelier than no call."""
+    """A patch on every slice, scores smoothed over time, peaks of each class, named where likelier than no call."""
     detector = detectors[kind]
     sigma, radius = 0.002 / HOP_S, round(0.012 / HOP_S)
     scores = by_hand(detector, values, np.arange(len(values)))
@@ -123,9 +123,9 @@ def test_the_exact_way_is_the_published_one(detectors, values, kind):
     # Boxes of one slice, so that none overlaps another and each says where its peak was.
     box = BoxConfig(search_s=0, reach_s=1e-6)
     config = DetectionConfig(scoring=EXACT, smooth_s=0.002, separation_s=0.012, floor=0, box=box)
-    tables = find_candidates([values], detector, config, PulseConfig(), HOP_S, 0.0, FREQUENCIES, stopwatch=watch)
+    tables = find_candidates([values], detector, config, PeakConfig(), HOP_S, 0.0, FREQUENCIES, stopwatch=watch)
     found = pd.concat(list(tables))
-    assert watch.windows == len(values)
+    assert watch.patches == len(values)
     for label, peaks in expected.items():
         mine = found[found["label"] == label]
         middles = ((mine["start_s"] + mine["end_s"]) / 2 / HOP_S).round().astype(int)

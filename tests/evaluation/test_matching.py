@@ -51,7 +51,7 @@ some_annotations = st.lists(st.tuples(names, times, lengths, st.sampled_from(["A
 def test_match_is_the_plain_rule(found, annotated, tolerance, by_label):
     detections = detections_of([(name, start, start + length, *rest) for name, start, length, *rest in found])
     annotations = annotations_of([(name, start, start + length, label) for name, start, length, label in annotated])
-    hits = match_detections(detections, annotations, tolerance, by_label=by_label, not_call=["noise"])
+    hits = match_detections(detections, annotations, tolerance, by_label=by_label, ignored_labels=["noise"])
     assert hits.tolist() == reference_match(detections, annotations, tolerance, by_label)
     taken = hits[hits >= 0]
     assert len(set(taken)) == len(taken)
@@ -83,7 +83,7 @@ def test_tolerance_is_ten_milliseconds_either_side_of_the_call():
 def test_insects_and_empty_rows_are_no_calls():
     detections = detections_of([("x", 1.0, 1.01, "A", 0.9)])
     rows = [("x", 0.0, np.nan, ""), ("x", 1.0, 1.01, "insects"), ("x", 0.0, 3.0, np.nan)]
-    assert match_detections(detections, annotations_of(rows), not_call=["insects"]).tolist() == [-1]
+    assert match_detections(detections, annotations_of(rows), ignored_labels=["insects"]).tolist() == [-1]
     assert match_detections(detections, annotations_of(rows)).tolist() == [1]
 
 

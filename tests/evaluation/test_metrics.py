@@ -44,7 +44,13 @@ def night(seed=0, n_recordings=12, n_calls=15):
 
 
 def judge(detections, manifest, recordings, **options):
-    settings = {"labels": SPECIES, "not_call": ["insects"], "thresholds": THRESHOLDS, "n_bootstrap": 200, **options}
+    settings = {
+        "labels": SPECIES,
+        "ignored_labels": ["insects"],
+        "thresholds": THRESHOLDS,
+        "n_bootstrap": 200,
+        **options,
+    }
     return evaluate(detections, manifest, recordings, **settings)
 
 

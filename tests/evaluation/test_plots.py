@@ -28,7 +28,7 @@ def metrics():
     thresholds = {"call": 0.4, "Myosp": 0.4, "Pip35": 0.4}
     return evaluate(
         detections, frame.assign(label=rng.choice(["Myosp", "Pip35"], 60)), recordings, labels=["Myosp", "Pip35"],
-        not_call=[], thresholds=thresholds, n_bootstrap=50,
+        ignored_labels=[], thresholds=thresholds, n_bootstrap=50,
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def test_nothing_to_fit_on():
     assert fitted.unfitted == ["A", "call"]
     noise = annotations_of([("x", 1.0, 1.1, "insects")])
     rows = detections_of([("x", 1.0, 1.1, "call", 0.9), ("x", 1.0, 1.1, "A", 0.9)])
-    assert fit_thresholds(rows, noise, ["x"], ["A"], not_call=["insects"]).unfitted == ["A", "call"]
+    assert fit_thresholds(rows, noise, ["x"], ["A"], ignored_labels=["insects"]).unfitted == ["A", "call"]
     assert fit_thresholds(rows, annotations_of([("x", 1.0, 1.1, "A")]), ["x"], []).thresholds == {"call": 0.9}
 
 

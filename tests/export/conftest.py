@@ -13,14 +13,14 @@ from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.commands.console import quieten_libraries
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.datasets.manifest import read_manifest, write_manifest
-from ecotf.features.pulses import find_pulses, measure_pulses
+from ecotf.features.peaks import find_peaks, measure_peaks
 from ecotf.features.spectrogram import BandSpectrogram
-from ecotf.inference.load import LoadedRun, load_run
 from ecotf.models.heads.trees import fit_trees
 from ecotf.models.saved import build_detector, save_detector
-from ecotf.pipelines.windows import cut_windows
-from ecotf.recipe import Recipe, load_recipe, recipe_text
+from ecotf.pipelines.patches import cut_patches
 from ecotf.runs import RunFolder
+from ecotf.tasks.calls.run import LoadedRun, load_run
+from ecotf.tasks.recipes import Recipe, load_recipe, recipe_text
 
 RATE = 256_000
 SPECIES = ("Myotis daubentonii", "Pipistrellus pipistrellus")
@@ -53,7 +53,7 @@ def make_run(tmp_path_factory):
     def make(name: str, overrides=(), manifest: Path | None = None, teach: bool = False) -> LoadedRun:
         recipe = load_recipe(name, overrides)
         keras.utils.set_random_seed(1)
-        detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, SPECIES)
+        detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, SPECIES)
         if teach:
             detector = _taught(detector, recipe, manifest)
         run = RunFolder.create(tmp_path_factory.mktemp("runs"), recipe.name)
@@ -77,22 +77,22 @@ def field(make_run, sounds) -> LoadedRun:
 
 
 def _taught(detector, recipe: Recipe, manifest: Path):
-    """Fit the network to the strength and the band of pulses, and trees to the same: both can be learned at once.
+    """Fit the network to the strength and the band of peaks, and trees to the same: both can be learned at once.
 
     From training recordings alone: the thresholds of trees are values that training held, and where a recording holds
     the very same value, a rounding decides to which side it falls.
     """
     import soundfile
 
-    slices = detector.windows.slices(recipe.front_end.hop_s)
-    windows, measures = [], []
+    slices = detector.patches.slices(recipe.front_end.hop_s)
+    patches, measures = [], []
     training = read_manifest(manifest).of_split("train")
     for path in map(training.path_of, training.recordings):
         values = (made := BandSpectrogram(recipe.front_end, RATE))(soundfile.read(path, dtype="float32")[0])
-        pulses = find_pulses(values, made.hop_s, recipe.pulses)
-        windows.append(cut_windows(values, pulses, slices, detector.windows))
-        measures.append(measure_pulses(values, pulses, made.hop_s, recipe.pulses))
-    seen, measured = np.concatenate(windows), np.concatenate(measures)
+        peaks = find_peaks(values, made.hop_s, recipe.peaks)
+        patches.append(cut_patches(values, peaks, slices, detector.patches))
+        measures.append(measure_peaks(values, peaks, made.hop_s, recipe.peaks))
+    seen, measured = np.concatenate(patches), np.concatenate(measures)
     loud, high = measured[:, 0] > np.median(measured[:, 0]), measured[:, 9] > np.median(measured[:, 9])
     targets = np.stack([~loud, loud & ~high, loud & high], axis=1).astype(np.float32)
     model = detector.networks[0].model

@@ -19,12 +19,12 @@ from ecotf.export.c99.compiled import Given, compared, read_answers, reference_a
 from ecotf.export.c99.network import read_network
 from ecotf.export.c99.quantisation import multiplier_of, scaled
 from ecotf.export.c99.source import Source, c_source, kernel
-from ecotf.export.chain import chain_stages
-from ecotf.export.convert import convert_stage
-from ecotf.export.network_file import network_file
-from ecotf.export.schema import operator_name, read_model
-from ecotf.export.stages import Signature, Stage, TensorKind
-from ecotf.export.tree_graph import node_tables
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.convert.flatbuffer import operator_name, read_model
+from ecotf.export.convert.network_file import network_file
+from ecotf.export.stages.stage import Signature, Stage, TensorKind
+from ecotf.export.stages.trees import node_tables
 from ecotf.models.heads.trees import Trees, TreesConfig, fit_trees
 
 SHAPE = (11, 14, 2)
@@ -38,7 +38,7 @@ BOARDS = {
 }
 
 
-def windows(n: int = 24) -> np.ndarray:
+def patches(n: int = 24) -> np.ndarray:
     return np.random.default_rng(4).normal(size=(n, *SHAPE)).astype(np.float32)
 
 
@@ -79,11 +79,11 @@ def quantised(
     keras.utils.set_random_seed(3)
     given = keras.Input(SHAPE)
     model = keras.Model(given, build(given))
-    model(windows(), training=True)  # so that the statistics of batches are not the ones of the start
+    model(patches(), training=True)  # so that the statistics of batches are not the ones of the start
     stage = Stage(
-        "network", lambda window: model(window, training=False), {"window": TensorKind((1, *SHAPE))}, True, (model,)
+        "network", lambda patch: model(patch, training=False), {"patch": TensorKind((1, *SHAPE))}, True, (model,)
     )
-    converted = convert_stage(stage, precision, {"window": windows(48)})
+    converted = convert_stage(stage, precision, {"patch": patches(48)})
     chained = chain_stages({"network": converted}, {"score": Signature(("network",), outputs)})
     return network_file(chained, "network", outputs)
 
@@ -102,12 +102,12 @@ def embedding() -> bytes:
 def bare_header(source: Source) -> str:
     """What `model.h` says to a compiler."""
     sizes = {
-        "WINDOW": source.window, "SCORES": source.n_scores, "MARGINS": source.n_margins,
+        "PATCH": source.patch, "SCORES": source.n_scores, "MARGINS": source.n_margins,
         "ANSWERS": sum(size for _, size, _ in source.answers),
     }  # fmt: skip
     defined = "".join(f"#define MODEL_{name} {size}\n" for name, size in sizes.items())
     return (
-        f"#include <stdint.h>\n{defined}void model_score(const float *window, float *scores);\n"
+        f"#include <stdint.h>\n{defined}void model_score(const float *patch, float *scores);\n"
         "const float *model_answers(void);\nconst float *model_margins(void);\n"
     )
 
@@ -134,10 +134,10 @@ def with_trees(network: bytes, strategy: str) -> tuple[Trees, Source]:
 def test_every_operator_is_what_the_runtime_computes(networks, name, tmp_path):
     source = c_source(networks[name], None, False, name)
     folder = written(tmp_path, networks[name], source)
-    given = run_here(folder, source, windows(), None)
-    expected = reference_answers(folder / "network.tflite", source, windows())
+    given = run_here(folder, source, patches(), None)
+    expected = reference_answers(folder / "network.tflite", source, patches())
     found = compared(given, expected, source, None, None)
-    assert found.windows == 24 and len(np.unique(given.answers)) > 50
+    assert found.patches == 24 and len(np.unique(given.answers)) > 50
     assert found.steps <= 1.01 and found.exact_answers >= 0.99 and found.scores == 0
     strict = subprocess.run(["cc", *STRICT, "-c", "model.c"], cwd=folder, capture_output=True, text=True, check=False)
     assert strict.returncode == 0, strict.stderr
@@ -156,8 +156,8 @@ def test_the_networks_hold_what_is_claimed(networks):
 def test_margins_are_xgboosts_to_the_bit(strategy, embedding, tmp_path):
     trees, source = with_trees(embedding, strategy)
     folder = written(tmp_path, embedding, source)
-    given = run_here(folder, source, windows(), None)
-    found = compared(given, reference_answers(folder / "network.tflite", source, windows()), source, trees, None)
+    given = run_here(folder, source, patches(), None)
+    found = compared(given, reference_answers(folder / "network.tflite", source, patches()), source, trees, None)
     assert found.exact_margins == 1.0 and found.scores <= 1e-6 and found.steps <= 1.01
     assert len(np.unique(given.margins)) > 10
 
@@ -231,7 +231,7 @@ def test_an_emulated_board_gives_what_this_computer_gives(board, embedding, tmp_
             pytest.skip(f"{name} is not installed (Debian: apt install {package})")
     _, source = with_trees(embedding, "one_vs_rest")
     folder = written(tmp_path, embedding, source)
-    here = run_here(folder, source, windows(), None)
+    here = run_here(folder, source, patches(), None)
     ticks = run_on_board(board, folder, source)
     there = read_answers(folder, source)
     np.testing.assert_array_equal(there.answers, here.answers)
@@ -241,9 +241,9 @@ def test_an_emulated_board_gives_what_this_computer_gives(board, embedding, tmp_
 
 
 def run_on_board(board: str, folder: Path, source: Source) -> list[int]:
-    """Run `check.c` on an emulated board; ticks of its clock for each window."""
+    """Run `check.c` on an emulated board; ticks of its clock for each patch."""
     core, fpu, code, data, _ = BOARDS[board]
-    write_vectors(folder, windows(), None)
+    write_vectors(folder, patches(), None)
     (folder / "answers.bin").unlink(missing_ok=True)
     support = Path(__file__).parent / "boards"
     script = (support / "link.ld").read_text().replace("@CODE@", code).replace("@DATA@", data)
@@ -265,5 +265,5 @@ def test_wide_forests_are_counted_in_32_bits(embedding, tmp_path, monkeypatch):
     trees, source = with_trees(embedding, "one_vs_rest")
     assert len(node_tables([b for b in trees.boosters if b is not None], 9).feature) > 64
     assert "typedef uint32_t node_number" in source.text
-    given = run_here(written(tmp_path, embedding, source), source, windows(), None)
+    given = run_here(written(tmp_path, embedding, source), source, patches(), None)
     assert compared(given, given.answers, source, trees, None).exact_margins == 1.0

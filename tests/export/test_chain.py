@@ -8,10 +8,10 @@ import pytest
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.errors import ConfigError
-from ecotf.export.chain import chain_stages
-from ecotf.export.convert import convert_stage
-from ecotf.export.schema import model_bytes, operator_name, read_model
-from ecotf.export.stages import Signature, Stage, TensorKind
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.convert.flatbuffer import model_bytes, operator_name, read_model
+from ecotf.export.stages.stage import Signature, Stage, TensorKind
 
 
 @pytest.fixture(scope="module")

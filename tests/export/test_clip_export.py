@@ -15,25 +15,26 @@ from scipy.special import expit
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
-from ecotf.detection.clip_rows import score_windows
+from ecotf.detection.segments import score_windows
 from ecotf.errors import ConfigError
-from ecotf.export import convert, export
-from ecotf.export.birdnet_go import scores_of
-from ecotf.export.chain import chain_stages
-from ecotf.export.converter import check_stage, refuse_recurrent
+from ecotf.export import export
+from ecotf.export.convert import convert
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.converter import check_stage, refuse_recurrent
+from ecotf.export.convert.flatbuffer import is_constant, model_bytes, read_model, type_of
 from ecotf.export.export import ExportJob, ParityError, make_model
 from ecotf.export.plans import make_plan
-from ecotf.export.runtime import open_interpreter
-from ecotf.export.schema import is_constant, model_bytes, read_model, type_of
+from ecotf.export.prove.runtime import open_interpreter
 from ecotf.export.settings import ExportSettings
-from ecotf.inference.clip_classifier import ClipRun, load_clip_run
-from ecotf.recipe import ClipRecipe
+from ecotf.export.stages.birdnet_go import scores_of
+from ecotf.tasks.clips.run import ClipRun, load_clip_run
+from ecotf.tasks.recipes import ClipRecipe
 
 RATE = 32_000
 CLASSES = ("007", "owl", "wren")
 TINY = (
     "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}",
-    "clips.seconds=2.0", "inference.row_s=1.0",
+    "clips.seconds=2.0", "inference.segment_s=1.0",
 )  # fmt: skip
 HEADS = {
     "sed": ("network.head={name: sed}", "inference.score=centre_frames", "inference.shift_frames=1"),
@@ -131,7 +132,7 @@ def test_every_precision(precision, clip_run, here, tmp_path):
     assert report["detections"]["rows_with_truth"] > 0
     assert values["kind"] == "clips" and values["species"] == list(CLASSES) and values["thresholds"]["007"] == 0.5
     window = values["window"]
-    assert (window["samples"], window["row_samples"], window["margin_samples"]) == (2 * RATE, RATE, RATE // 2)
+    assert (window["samples"], window["segment_samples"], window["margin_samples"]) == (2 * RATE, RATE, RATE // 2)
     assert values["cost"]["million_instructions_per_s"] > 0 and values["multiply_adds"]["serving_default"] > 1000
     path = tmp_path / "model.tflite"
     path.write_bytes(made.model)
@@ -175,7 +176,7 @@ def test_every_head_gives_what_the_desktop_gives(name, make_clip_run, tmp_path, 
 
 
 def test_three_seconds_at_48_khz_run_in_birdnet_go(make_clip_run, tmp_path):
-    overrides = ("sample_rate=48000", "clips.seconds=3.0", "inference.row_s=3.0")
+    overrides = ("sample_rate=48000", "clips.seconds=3.0", "inference.segment_s=3.0")
     run = make_clip_run(tmp_path, *overrides)
     settings = ExportSettings(rate=48_000, sound="float32", profile="birdnet-go")
     sounds = np.stack([sound_of(seed, 3.0, 48_000) for seed in range(3)]) / np.float32(32768)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ecotf.errors import ConfigError
-from ecotf.export.convert import convert_stage
-from ecotf.export.converter import check_stage, refuse_recurrent, run_module
-from ecotf.export.schema import model_bytes, operator_name, read_model
-from ecotf.export.stages import Stage, TensorKind
-from ecotf.export.trials import check_loads
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.convert.converter import check_stage, refuse_recurrent, run_module
+from ecotf.export.convert.flatbuffer import model_bytes, operator_name, read_model
+from ecotf.export.prove.trials import check_loads
+from ecotf.export.stages.stage import Stage, TensorKind
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def changed(content: bytes, change) -> bytes:
 
 @pytest.mark.parametrize("precision", ["f32", "f16", "dynamic", "int8"])
 def test_all_weights_are_there_at_every_precision(stage, precision):
-    windows = {"x": np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)}
-    check_stage(convert_stage(stage, precision, windows), stage)
+    patches = {"x": np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)}
+    check_stage(convert_stage(stage, precision, patches), stage)
 
 
 def test_weights_that_went_missing(stage, content):
@@ -97,10 +97,10 @@ def test_a_converter_that_dies_is_one_line(tmp_path, monkeypatch):
     dying.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(ConfigError, match=r"stage network: the converter died with signal 6 \(LLVM ERROR: Failed"):
-        run_module("ecotf.export.convert", tmp_path / "request.json")
+        run_module("ecotf.export.convert.convert", tmp_path / "request.json")
 
 
 def test_a_converter_that_refuses_is_one_line(tmp_path):
     (tmp_path / "request.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"^stage start: cannot be converted \(KeyError: 'settings'\)$"):
-        run_module("ecotf.export.convert", tmp_path / "request.json")
+        run_module("ecotf.export.convert.convert", tmp_path / "request.json")

@@ -8,10 +8,10 @@ import keras
 import pytest
 
 from ecotf.errors import ConfigError
-from ecotf.export.boards import board_named, boards, budget, require_fit
-from ecotf.export.convert import convert_stage
-from ecotf.export.costs import arena_bytes, operators, signature_costs
-from ecotf.export.stages import Stage, TensorKind
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.describe.boards import board_named, boards, budget, require_fit
+from ecotf.export.describe.costs import arena_bytes, operators, signature_costs
+from ecotf.export.stages.stage import Stage, TensorKind
 
 KB = 1024
 

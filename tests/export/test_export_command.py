@@ -14,13 +14,14 @@ import pytest
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
+from ecotf.detection.naming import name_calls
 from ecotf.errors import ConfigError
-from ecotf.export import export, parity
-from ecotf.export.container import read_model_file, with_members
-from ecotf.export.convert import convert_stage
-from ecotf.export.file_detector import FileDetector
-from ecotf.export.runtime import open_interpreter
-from ecotf.inference.naming import name_calls
+from ecotf.export import export
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.describe.container import read_model_file, with_members
+from ecotf.export.prove import parity
+from ecotf.export.prove.file_detector import FileDetector
+from ecotf.export.prove.runtime import open_interpreter
 
 RATE = 256_000
 
@@ -72,11 +73,11 @@ def test_the_file_describes_itself(bundles, field):
     assert inside["recipe.yaml"] == (field.path / "recipe.yaml").read_bytes()
     assert inside["LICENCE.txt"] == b"CC BY 4.0\n"
     values = json.loads(inside["model.json"])
-    assert values["format"] == 1 and values["kind"] == "pulses" and values["input"] == "float32"
+    assert values["format"] == 1 and values["kind"] == "peaks" and values["input"] == "float32"
     assert values["precision"] == "int8" and values["thresholds"] == field.thresholds
     assert sorted(Path(name).name for name in values["calibration"]["recordings"]) == ["night_000.wav", "night_001.wav"]
     assert values["front_end"]["chunk_samples"] == 255 * 128 + 512 and values["front_end"]["rows"] == 228
-    assert values["windows"]["columns"] == 24 and values["windows"]["bands"] == 114
+    assert values["patches"]["columns"] == 24 and values["patches"]["bands"] == 114
     assert values["run"] == field.path.name and len(values["run_checksum"]) == 64
     assert 0 < values["cost"]["memory_mb"] < 200 and values["multiply_adds"]["score"] > 10_000
     assert json.loads(members(bundles / "f32")["model.json"])["calibration"] is None
@@ -130,7 +131,7 @@ def test_the_golden_outputs_are_those_of_the_file(bundles, field, precision):
             for name, output in given.items():
                 np.testing.assert_allclose(output[0], kept[f"{signature}.{name}"][at], atol=1e-5)
     samples = kept["sound"] if values["input"] == "int16" else kept["sound"] / np.float32(32768)
-    detector = FileDetector(interpreter, values, field.recipe.front_end, field.recipe.windows)
+    detector = FileDetector(interpreter, values, field.recipe.front_end, field.recipe.patches)
     found = name_calls(detector.candidates(samples), values["thresholds"])
     assert len(found) > 0
     assert found["label"].tolist() == kept["detections.label"].tolist()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ecotf.errors import ConfigError
-from ecotf.export.bundle import refuse_foreign, write_files
-from ecotf.export.container import read_model_file, with_members
-from ecotf.export.parity import TOLERANCES, apart
+from ecotf.export.describe.bundle import refuse_foreign, write_files
+from ecotf.export.describe.container import read_model_file, with_members
+from ecotf.export.prove.parity import TOLERANCES, apart
 
 
 def test_a_folder_of_the_user_is_left_alone(tmp_path):

@@ -14,10 +14,10 @@ from ecotf.commands.console import run_command
 from ecotf.errors import ConfigError
 from ecotf.export import microcontroller, tflm
 from ecotf.export.c99.constants import number, text_of
-from ecotf.export.chain import chain_stages
-from ecotf.export.convert import convert_stage
-from ecotf.export.network_file import network_file
-from ecotf.export.stages import Signature, Stage, TensorKind
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.convert.network_file import network_file
+from ecotf.export.stages.stage import Signature, Stage, TensorKind
 
 
 def outcome(capsys, *arguments: object) -> tuple[int, str, str]:
@@ -86,18 +86,18 @@ def test_without_tflite_micro_nothing_is_begun(field, tmp_path, capsys, monkeypa
     assert status == 2 and "not installed: pip install tflite-micro" in err and len(err.strip().splitlines()) == 1
 
 
-def small(window):
+def small(patch):
     import tensorflow as tf
 
     weights = np.random.default_rng(1).normal(size=(3, 3, 1, 4)).astype(np.float32)
-    return {"scores": tf.sigmoid(tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(window, weights, 1, "SAME")), axis=(1, 2)))}
+    return {"scores": tf.sigmoid(tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(patch, weights, 1, "SAME")), axis=(1, 2)))}
 
 
 @pytest.fixture(scope="module")
 def network() -> bytes:
-    windows = np.random.default_rng(2).normal(size=(30, 8, 9, 1)).astype(np.float32)
-    stage = Stage("network", small, {"window": TensorKind((1, 8, 9, 1))}, True)
-    converted = convert_stage(stage, "int8", {"window": windows})
+    patches = np.random.default_rng(2).normal(size=(30, 8, 9, 1)).astype(np.float32)
+    stage = Stage("network", small, {"patch": TensorKind((1, 8, 9, 1))}, True)
+    converted = convert_stage(stage, "int8", {"patch": patches})
     return network_file(
         chain_stages({"network": converted}, {"score": Signature(("network",), ("scores",))}), "small", ("scores",)
     )
@@ -105,9 +105,9 @@ def network() -> bytes:
 
 def test_tflite_micro_gives_the_same(network, tmp_path):
     pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (pip install tflite-micro)")
-    windows = np.random.default_rng(3).normal(size=(8, 8, 9, 1)).astype(np.float32)
-    found = tflm.try_tflm(network, windows, tmp_path)
-    assert found.windows == 8 and found.steps <= 1.01 and 500 < found.arena_bytes < 20_000
+    patches = np.random.default_rng(3).normal(size=(8, 8, 9, 1)).astype(np.float32)
+    found = tflm.try_tflm(network, patches, tmp_path)
+    assert found.patches == 8 and found.steps <= 1.01 and 500 < found.arena_bytes < 20_000
 
 
 def test_a_network_that_tflite_micro_does_not_take_is_refused(network, tmp_path):

@@ -7,19 +7,19 @@ import pytest
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.errors import ConfigError
-from ecotf.export.birdnet_go import label_text, scores_of
-from ecotf.export.chain import chain_stages
-from ecotf.export.convert import convert_stage
-from ecotf.export.examples import make_examples
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.convert import convert_stage
 from ecotf.export.plans import make_plan, plan_of
-from ecotf.export.recordings import simulated
+from ecotf.export.prove.examples import make_examples
+from ecotf.export.prove.recordings import simulated
 from ecotf.export.settings import ExportSettings
+from ecotf.export.stages.birdnet_go import label_text, scores_of
 
 CNN2 = tuple(f"networks.{n}.backbone.{key}" for n in (0, 1) for key in ("filters=3", "dense_units=6", "dense_layers=1"))
 BIRDS = (
     "front_end.window_s=0.02", "front_end.hop_s=0.01", "front_end.low_hz=500", "front_end.high_hz=15000",
-    "front_end.block_s=0.5", "windows.width_s=3.0", "windows.reduce_time=4", "windows.reduce_frequency=4",
-    "windows.at=calls", "detection.scoring.at=grid", "networks.0.backbone.filters=4",
+    "front_end.block_s=0.5", "patches.width_s=3.0", "patches.reduce_time=4", "patches.reduce_frequency=4",
+    "patches.at=calls", "detection.scoring.at=grid", "networks.0.backbone.filters=4",
     "networks.0.backbone.dense_units=6",
 )  # fmt: skip
 
@@ -53,10 +53,10 @@ def test_a_cascade_takes_its_species_from_the_second_network(make_run):
 
 
 def test_the_published_way_scores_the_window_in_the_middle(make_run):
-    overrides = ("windows.at=calls", "detection.scoring.at=grid", "windows.resize=corners", "mining.rounds=0")
+    overrides = ("patches.at=calls", "detection.scoring.at=grid", "patches.resize=corners", "mining.rounds=0")
     run = make_run("bats/cnn8", (*overrides, "networks.0.backbone.filters=3", "networks.0.backbone.dense_units=6"))
     plan, given, expected = in_the_runtime(run, ExportSettings(rate=384_000))
-    assert plan.kind == "windows" and list(plan.signatures) == ["serving_default"]
+    assert plan.kind == "patches" and list(plan.signatures) == ["serving_default"]
     np.testing.assert_allclose(given["serving_default.scores"], expected["serving_default.scores"][:20], atol=1e-5)
 
 
@@ -84,7 +84,7 @@ def test_labels_of_birdnet_go():
 
 def test_a_bat_model_is_none_of_birdnet_go(field, make_run):
     settings = ExportSettings(rate=256_000, sound="float32", profile="birdnet-go")
-    with pytest.raises(ConfigError, match=r"3 s of sound at 48 kHz; this one takes single pulses at 256000 Hz"):
+    with pytest.raises(ConfigError, match=r"3 s of sound at 48 kHz; this one takes single peaks at 256000 Hz"):
         make_plan(field.detector, field.recipe, settings)
     birds = make_run("bats/cnn8", BIRDS)
     with pytest.raises(ConfigError, match="float32 samples"):

@@ -12,8 +12,8 @@ import soundfile
 
 from ecotf.datasets.manifest import read_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError
-from ecotf.export.calibration import calibration_windows
-from ecotf.export.recordings import RunRecordings, simulated
+from ecotf.export.convert.calibration import calibration_patches
+from ecotf.export.prove.recordings import RunRecordings, simulated
 
 RATE = 256_000
 
@@ -91,11 +91,11 @@ def test_another_manifest_is_compared_on_as_a_whole(field, sounds, tmp_path):
 
 
 def test_calibration_names_the_training_recordings(field, moved):
-    calibration = calibration_windows(field, RunRecordings(field.path, field.recipe))
+    calibration = calibration_patches(field, RunRecordings(field.path, field.recipe))
     assert sorted(Path(name).name for name in calibration.recordings) == ["night_000.wav", "night_001.wav"]
-    assert calibration.inputs["window"].shape[1:] == field.detector.networks[0].model.input_shape[1:]
+    assert calibration.inputs["patch"].shape[1:] == field.detector.networks[0].model.input_shape[1:]
     with pytest.raises(ConfigError, match=r"calibrated with the run's training recordings.*--recordings FOLDER"):
-        calibration_windows(field, RunRecordings(moved, field.recipe))
+        calibration_patches(field, RunRecordings(moved, field.recipe))
 
 
 @pytest.mark.parametrize(("rate", "slower"), [(384_000, 1), (192_000, 2), (48_000, 6), (500_000, 1)])

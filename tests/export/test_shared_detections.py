@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ecotf.export.parity import shared
+from ecotf.export.prove.parity import shared
 
 COLUMNS = ["recording", "label", "start_s", "end_s", "low_hz", "high_hz"]
 ONE = ("a.wav", "bat", 1.0, 2.0, 2e4, 5e4)

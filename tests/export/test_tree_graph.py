@@ -8,10 +8,10 @@ import xgboost
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.errors import ConfigError
-from ecotf.export.convert import convert_stage
-from ecotf.export.parity import reference_margins
-from ecotf.export.stages import Stage, TensorKind
-from ecotf.export.tree_graph import node_tables, trees_function
+from ecotf.export.convert.convert import convert_stage
+from ecotf.export.prove.parity import reference_margins
+from ecotf.export.stages.stage import Stage, TensorKind
+from ecotf.export.stages.trees import node_tables, trees_function
 from ecotf.models.heads.trees import Trees, TreesConfig, fit_trees
 
 N_FEATURES = 6

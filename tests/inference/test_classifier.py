@@ -16,21 +16,21 @@ from ecotf.audio.recording import open_recording
 from ecotf.commands import run_classifier
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.gate import FittedGate
+from ecotf.detection.naming import UNNAMED_LABEL, name_calls
 from ecotf.detection.recordings import candidates_of
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
-from ecotf.features.pulses import MEASURES
+from ecotf.features.peaks import MEASURES
 from ecotf.features.spectrogram import BandSpectrogram
-from ecotf.inference import classifier
-from ecotf.inference.classifier import ClassifierOptions, classify, detect
-from ecotf.inference.load import LoadedRun, load_run
-from ecotf.inference.naming import UNNAMED_LABEL, name_calls
+from ecotf.inference import job as classifier
+from ecotf.inference.job import ClassifierOptions, classify, detect
 from ecotf.inference.summary import species_counts
 from ecotf.models.heads.trees import fit_trees
 from ecotf.models.saved import build_detector, save_detector
 from ecotf.pipelines.spectrogram_store import compute_spectrogram
-from ecotf.recipe import load_recipe, recipe_text
 from ecotf.runs import RunFolder
+from ecotf.tasks.calls.run import LoadedRun, load_run
+from ecotf.tasks.recipes import load_recipe, recipe_text
 
 RATE = 256_000
 TINY = (
@@ -47,7 +47,7 @@ def run_path(tmp_path_factory) -> Path:
     """A complete run that knows no bat: its trees call what is loud, and name it by its strongest band."""
     recipe = load_recipe("bats/field", TINY)
     keras.utils.set_random_seed(1)
-    detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, SPECIES)
+    detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, SPECIES)
     seen = np.random.default_rng(0).uniform(size=(400, 4 + 3 + len(MEASURES))).astype(np.float32)
     strength, band = (seen[:, 4 + 3 + MEASURES.index(name)] for name in ("strength", "strongest band"))
     strength *= 40
@@ -93,7 +93,7 @@ def night(tmp_path_factory) -> Path:
 def expected_of(run: LoadedRun, path: Path, **stated) -> pd.DataFrame:
     """The detections by way of the whole spectrogram, as training and evaluation find them."""
     stored = compute_spectrogram(open_recording(path, **stated), run.recipe.front_end)
-    found = candidates_of(stored, run.detector, run.recipe.detection, run.recipe.pulses)
+    found = candidates_of(stored, run.detector, run.recipe.detection, run.recipe.peaks)
     return name_calls(found, THRESHOLDS)
 
 
@@ -168,7 +168,7 @@ def test_the_gate_leaves_out_what_it_does_not_hear_and_says_so(run, run_path, tm
     assert counts["done"] == 1
     assert 0.3 < watch.passed_s / watch.sound_s < 0.9
     assert f"gate at 20.00 dB: {watch.passed_s / watch.sound_s:.0%} of the sound passed over" in said
-    assert f"{watch.windows} windows scored, {watch.skipped} skipped" in said
+    assert f"{watch.patches} patches scored, {watch.skipped} skipped" in said
 
 
 @pytest.mark.parametrize("block_s", [0.0101, 0.25, 7.0])

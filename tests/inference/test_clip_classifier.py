@@ -13,13 +13,13 @@ import soundfile
 
 from ecotf.commands import run_classifier
 from ecotf.errors import ConfigError
-from ecotf.inference.clip_classifier import fit_weights, join_runs, joined_logits, load_clip_run
-from ecotf.inference.load import load_classifier, load_run
 from ecotf.inference.submission import SubmissionWriter, check_stems
-from ecotf.models.clip_model import WEIGHTS
-from ecotf.recipe import ClipRecipe, load_any_recipe, recipe_text
+from ecotf.models.tagger import WEIGHTS
 from ecotf.runs import RunFolder
-from ecotf.training.train_clips import fresh_model
+from ecotf.tasks.calls.run import load_classifier, load_run
+from ecotf.tasks.clips.run import fit_weights, join_runs, joined_logits, load_clip_run
+from ecotf.tasks.clips.train import fresh_model
+from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, recipe_text
 
 TINY = "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}"
 RATE = 32000
@@ -27,7 +27,7 @@ RATE = 32000
 
 def make_run(folder: Path, classes: list[str], *overrides: str) -> Path:
     """A run that was never trained, with all that a classification reads."""
-    recipe = load_any_recipe("birds/small", [TINY, "clips.seconds=2.0", "inference.row_s=1.0", *overrides])
+    recipe = load_any_recipe("birds/small", [TINY, "clips.seconds=2.0", "inference.segment_s=1.0", *overrides])
     assert isinstance(recipe, ClipRecipe)
     run = RunFolder.create(folder, recipe.name)
     run.write_text("recipe.yaml", recipe_text(recipe))
@@ -46,7 +46,7 @@ def runs(tmp_path_factory) -> list[Path]:
     return [
         make_run(folder, ["007", "wren"], "seed=1"),
         make_run(folder, ["owl", "wren"], "seed=2", "clips.seconds=1.5"),
-        make_run(folder, ["owl", "wren"], "inference.row_s=2.0"),
+        make_run(folder, ["owl", "wren"], "inference.segment_s=2.0"),
         make_run(
             folder, ["wren"], "inference.report=events", "inference.score=centre_frames", "inference.shift_frames=1"
         ),
@@ -125,7 +125,7 @@ def test_rows_of_a_submission_can_be_told_apart():
 
 def test_runs_that_do_not_go_together(runs, night, tmp_path):
     one, two, rows, _ = (load_clip_run(path) for path in runs)
-    with pytest.raises(ConfigError, match=r"inference.row_s is 2, and 1"):
+    with pytest.raises(ConfigError, match=r"inference.segment_s is 2, and 1"):
         join_runs([one, rows])
     silent = load_clip_run(make_run(tmp_path, ["owl"], "inference.ends=silence"))
     with pytest.raises(ConfigError, match=r"inference.ends is silence, and repeat"):

@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecotf.inference.naming import UNNAMED_LABEL, name_calls
+from ecotf.detection.naming import UNNAMED_LABEL, name_calls
 
 THRESHOLDS = {"Pip45": 0.5, "Rhi": 0.7, "call": 0.4}
 COLUMNS = ["start_s", "end_s", "low_hz", "high_hz", "label", "score"]

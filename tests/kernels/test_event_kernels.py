@@ -194,7 +194,7 @@ def test_kernels_that_are_not_built_say_what_to_run():
     assert done.stdout.strip() == message, done.stderr
 
 
-# --- pulses, boxes, windows -------------------------------------------------------------------------------------------
+# --- peaks, boxes, patches -------------------------------------------------------------------------------------------
 
 SPECTROGRAMS = arrays(np.float32, st.tuples(st.integers(1, 30), st.integers(1, 40)), elements=LEVELS.map(np.float32))
 
@@ -272,13 +272,13 @@ def test_measure_boxes_refuses_what_does_not_fit():
     frequency=st.integers(1, 5),
 )  # fmt: skip
 def test_mean_windows(values, centres, columns, time, frequency):
-    """Bit for bit numpy's means: the windows of older runs stay what they were."""
+    """Bit for bit numpy's means: the patches of older runs stay what they were."""
     slices, bands = columns * time, values.shape[1] // frequency
-    windows = events.mean_windows(values, np.array(centres, np.intp), slices, time, frequency)
-    assert windows.shape == (len(centres), columns, bands)
+    patches = events.mean_patches(values, np.array(centres, np.intp), slices, time, frequency)
+    assert patches.shape == (len(centres), columns, bands)
     around = np.zeros((len(values) + 200, values.shape[1]), np.float32)
     around[100 : 100 + len(values)] = values
-    for window, centre in zip(windows, centres, strict=True):
+    for window, centre in zip(patches, centres, strict=True):
         begin = 100 + centre - slices // 2
         cut = around[begin : begin + slices, : bands * frequency].reshape(columns, time, bands, frequency)
         np.testing.assert_allclose(window, cut.mean(axis=(1, 3), dtype=np.float64), rtol=1e-6, atol=1e-37)
@@ -289,7 +289,7 @@ def test_mean_windows(values, centres, columns, time, frequency):
 @pytest.mark.parametrize(("slices", "time", "frequency"), [(5, 2, 2), (0, 1, 1), (4, 0, 2), (4, 2, 0)])
 def test_mean_windows_refuses_what_does_not_fill_columns(slices, time, frequency):
     with pytest.raises(ValueError, match="must fill columns"):
-        events.mean_windows(np.ones((9, 9), np.float32), np.array([4]), slices, time, frequency)
+        events.mean_patches(np.ones((9, 9), np.float32), np.array([4]), slices, time, frequency)
 
 
 # --- the gate --------------------------------------------------------------------------------------------------------

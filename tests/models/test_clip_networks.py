@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from ecotf.config import validate
 from ecotf.errors import ConfigError
-from ecotf.models.clip_network import ClipNetwork, ClipNetworkConfig, build_clip_network
-from ecotf.models.image_heads import build_head
-from ecotf.recipe import load_any_recipe, recipe_names
+from ecotf.models.heads.of_images import build_head
+from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
+from ecotf.tasks.recipes import load_any_recipe, recipe_names
 from ecotf.training.losses import LossConfig, clip_loss
 
 FRAMES, BANDS, CLASSES = 96, 32, 3

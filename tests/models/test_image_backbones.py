@@ -12,9 +12,9 @@ from keras.src.legacy.saving import legacy_h5_format
 from pydantic import TypeAdapter
 
 from ecotf.errors import ConfigError
-from ecotf.models.image_backbones import ImageBackboneConfig, build_image_backbone
-from ecotf.models.image_backbones.grouped import GroupedConv2D
-from ecotf.models.image_backbones.residual import deep_stem, join
+from ecotf.models.backbones.grouped import GroupedConv2D
+from ecotf.models.backbones.of_images import ImageBackboneConfig, build_image_backbone
+from ecotf.models.backbones.residual import deep_stem, join
 
 CONFIG: TypeAdapter = TypeAdapter(ImageBackboneConfig)
 SMALL = {"name": "small", "stem": 4, "filters": (4, 6, 8), "blocks": (1, 1, 1), "features": 10}

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from scipy.special import expit, softmax
 
 from ecotf.errors import ConfigError
-from ecotf.models.image_heads import ImageHeadConfig, build_head
-from ecotf.models.image_heads.pooling import AttentionPooling, FrameSmoothing, GeneralisedMean
+from ecotf.models.heads.of_images import ImageHeadConfig, build_head
+from ecotf.models.heads.pooling import AttentionPooling, FrameSmoothing, GeneralisedMean
 
 CONFIG: TypeAdapter = TypeAdapter(ImageHeadConfig)
 T, F, C, CLASSES = 6, 2, 5, 3

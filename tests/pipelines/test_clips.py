@@ -9,8 +9,8 @@ import pytest
 from ecotf.config import validate
 from ecotf.datasets.manifest import make_manifest, read_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError
+from ecotf.pipelines.clip_places import background_recordings, clips_of_recordings, segments_of_recordings
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
-from ecotf.pipelines.clips_from_manifest import background_recordings, clips_of_recordings, windows_of_recordings
 from ecotf.pipelines.samplers import SamplerConfig, class_counts, class_weights, draw_order, with_at_least
 
 CLASSES = ["a", "b", "c"]
@@ -72,21 +72,21 @@ def test_windows_lie_one_after_the_other():
     )
     manifest = make_manifest(table, ".", "test")
     lengths = {"x.ogg": 12.4, "y.ogg": 12.6}  # z cannot be read
-    clips = windows_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5))
+    clips = segments_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5))
     assert clips.recordings == ["x.ogg", "y.ogg"]
     found = list(zip(clips.table.recording, clips.table.start_s, clips.table.targets.tolist(), strict=True))
     assert found == [
         (0, 0.0, [1, 0, 0]), (0, 5.0, [1, 0, 0]),  # what is left, 2.4 s, is less than half of a window
         (1, 0.0, [0, 0, 0]), (1, 5.0, [0, 1, 1]), (1, 10.0, [0, 0, 1]),
     ]  # fmt: skip
-    half = windows_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5, least_overlap=0.5)).table
+    half = segments_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5, least_overlap=0.5)).table
     assert half.targets[half.recording == 1, 2].tolist() == [0, 0, 1]  # a third of the call, and two thirds
-    short = windows_of_recordings(manifest, {"x.ogg": 0.5}, CLASSES, ClipsConfig(seconds=5)).table
+    short = segments_of_recordings(manifest, {"x.ogg": 0.5}, CLASSES, ClipsConfig(seconds=5)).table
     assert short.start_s.tolist() == [0] and short.targets.tolist() == [[1, 0, 0]]
-    overlapping = windows_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5), hop_s=2.5).table
+    overlapping = segments_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5), hop_s=2.5).table
     assert overlapping.start_s[overlapping.recording == 1].tolist() == [0, 2.5, 5, 7.5, 10]
     with pytest.raises(DataError, match="none of the recordings can be read"):
-        windows_of_recordings(manifest, {}, CLASSES, ClipsConfig())
+        segments_of_recordings(manifest, {}, CLASSES, ClipsConfig())
 
 
 def table_of(counts, secondary=False):

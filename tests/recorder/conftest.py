@@ -58,9 +58,9 @@ class StandIn:
         self._plain = BandSpectrogram(
             recipe.front_end.model_copy(update={"denoise": "none", "smooth_sigma": 0.0}), rate
         )
-        windows = recipe.windows
+        patches = recipe.patches
         self.description = {
-            "format": 1, "name": "bats/stand_in", "run": "2026-01-01_00-00-00", "precision": "f32", "kind": "pulses",
+            "format": 1, "name": "bats/stand_in", "run": "2026-01-01_00-00-00", "precision": "f32", "kind": "peaks",
             "sample_rate_hz": rate, "input": takes, "species": list(self.detector.species),
             "thresholds": dict(run.thresholds), "unnamed": True, "cascade": self.detector.is_cascade,
             "measures": self.detector.needs_measures,
@@ -71,11 +71,11 @@ class StandIn:
                 "denoise": recipe.front_end.denoise, "mask_level": recipe.front_end.mask_level,
                 "smoothing": made.smoothing.tolist(),
             },
-            "pulses": recipe.pulses.model_dump(),
-            "windows": {
-                "slices": windows.slices(recipe.front_end.hop_s), "width_s": windows.width_s,
-                "reduce_time": windows.reduce_time, "reduce_frequency": windows.reduce_frequency,
-                "resize": windows.resize,
+            "peaks": recipe.peaks.model_dump(),
+            "patches": {
+                "slices": patches.slices(recipe.front_end.hop_s), "width_s": patches.width_s,
+                "reduce_time": patches.reduce_time, "reduce_frequency": patches.reduce_frequency,
+                "resize": patches.resize,
             },
             "detection": recipe.detection.model_dump(),
         }  # fmt: skip
@@ -97,16 +97,16 @@ def make_run() -> Callable[..., Any]:
     import keras
 
     from ecotf.datasets.labels import CALL_LABEL
-    from ecotf.features.pulses import MEASURES
-    from ecotf.inference.load import LoadedRun
+    from ecotf.features.peaks import MEASURES
     from ecotf.models.heads.trees import fit_trees
     from ecotf.models.saved import build_detector
-    from ecotf.recipe import load_recipe
+    from ecotf.tasks.calls.run import LoadedRun
+    from ecotf.tasks.recipes import load_recipe
 
     def make(name: str, *overrides: str, thresholds: tuple[float, ...] = (0.45, 0.55, 0.5)) -> LoadedRun:
         recipe = load_recipe(name, overrides)
         keras.utils.set_random_seed(1)
-        detector = build_detector(recipe.front_end, recipe.windows, recipe.networks, SPECIES)
+        detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, SPECIES)
         if recipe.trees is not None:
             width = recipe.networks[0].backbone.embedding + 3
             seen = np.random.default_rng(0).uniform(size=(400, width + len(MEASURES))).astype(np.float32)
@@ -151,10 +151,10 @@ def device_model(field_run, tmp_path_factory) -> Path:
 def _export(made: Any, folder: Path) -> None:
     from ecotf.export.export import ExportJob, export_run
     from ecotf.export.settings import ExportSettings
-    from ecotf.inference.load import load_run
     from ecotf.models.saved import save_detector
-    from ecotf.recipe import recipe_text
     from ecotf.runs import RunFolder
+    from ecotf.tasks.calls.run import load_run
+    from ecotf.tasks.recipes import recipe_text
 
     run = RunFolder.create(folder, "bats/field")
     run.write_text("recipe.yaml", recipe_text(made.recipe))

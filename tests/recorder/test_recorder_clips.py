@@ -23,15 +23,15 @@ from ecotf_recorder.scoring.opening import latency_s, open_stream
 from ecotf_recorder.selftest import selftest
 
 from ecotf.commands import run_classifier
-from ecotf.detection.clip_rows import row_windows
 from ecotf.detection.frame_events import FrameEventsConfig, find_events
+from ecotf.detection.segments import segment_windows
 
 ROOT = Path(__file__).parents[2]
 RATE = 32_000
 CLASSES = ("007", "owl")
 RECIPE = (
     "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}",
-    "clips.seconds=2.0", "inference.row_s=1.0", "inference.ends=repeat", "inference.report=events",
+    "clips.seconds=2.0", "inference.segment_s=1.0", "inference.ends=repeat", "inference.report=events",
     "inference.events={smooth_s: 0.2, floor: 0.01, gap_s: 0.3, edge: 0.95}",
 )  # fmt: skip
 
@@ -50,9 +50,10 @@ def bird_sound(seed: int, seconds: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clip_device(untrained_clip_run, tmp_path_factory) -> tuple[Path, Path]:
     """A run that was never trained, and its model file; it reports events."""
-    from ecotf.export import convert, export
+    from ecotf.export import export
+    from ecotf.export.convert import convert
     from ecotf.export.settings import ExportSettings
-    from ecotf.inference.clip_classifier import load_clip_run
+    from ecotf.tasks.clips.run import load_clip_run
 
     folder = tmp_path_factory.mktemp("clip_device")
     run = untrained_clip_run(folder, CLASSES, RECIPE, level=0.02)
@@ -148,21 +149,22 @@ def test_a_microphone_that_gives_one_value_says_nothing(clip_device):
 def test_windows_are_the_desktops(ends, seconds, margin_s):
     row, margin, seen = 1000, round(1000 * margin_s), []
     sound = np.arange(1, round(1000 * seconds) + 1, dtype=np.int16)
-    facts = clip_facts(row_samples=row, margin_samples=margin, samples=row + 2 * margin, repeats=ends == "repeat")
+    facts = clip_facts(segment_samples=row, margin_samples=margin, samples=row + 2 * margin, repeats=ends == "repeat")
     model = SimpleNamespace(facts=facts, row=lambda window: seen.append(window.copy()) or {"scores": np.zeros(2)})
     stream = open_stream(model)
     for at in range(0, len(sound), 333):
         stream.push(sound[at : at + 333])
     stream.finish()
-    expected = list(row_windows([sound.astype(np.float32)], row, margin, ends))
+    expected = list(segment_windows([sound.astype(np.float32)], row, margin, ends))
     np.testing.assert_array_equal(np.stack(seen), np.stack(expected))
 
 
 def clip_facts(**changes: object) -> ClipFacts:
     facts = ClipFacts(
         name="a", run="b", precision="f32", kind="clips", sample_rate_hz=1000, takes="int16", species=("a", "b"),
-        thresholds={"a": 0.5, "b": 0.5}, unnamed=False, window_s=0.1, samples=1000, row_samples=1000, margin_samples=0,
-        row_s=1.0, repeats=False, frame_times_s=np.array([0.125, 0.375, 0.625, 0.875]), frame_s=0.25,
+        thresholds={"a": 0.5, "b": 0.5}, unnamed=False, window_s=0.1, samples=1000,
+        segment_samples=1000, margin_samples=0, segment_s=1.0, repeats=False,
+        frame_times_s=np.array([0.125, 0.375, 0.625, 0.875]), frame_s=0.25,
         band_hz=(0.0, 1.0), reports_events=False, events=EventFacts(0.1, 0.01, 0.4, 0.5),
     )  # fmt: skip
     return dataclasses.replace(facts, **changes)
@@ -212,7 +214,7 @@ def test_the_models_own_test(clip_device):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda values: values["window"].update(samples=1), "window.samples is not row_samples"),
+        (lambda values: values["window"].update(samples=1), "window.samples is not segment_samples"),
         (lambda values: values["window"].pop("ends"), "lacks 'ends'"),
         (lambda values: values["window"].update(frame_times_s=[]), "of a model that gives no frames"),
         (lambda values: values["thresholds"].pop("owl"), "no threshold for 'owl'"),

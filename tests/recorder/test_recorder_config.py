@@ -114,11 +114,11 @@ def change(facts: dict, place: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "reason"),
     [("format", 2, "of format 2; this recorder reads format 1"),
-     ("kind", "windows", "of kind 'windows'; this recorder runs kinds 'pulses' and 'clips'"),
+     ("kind", "windows", "of kind 'windows'; this recorder runs kinds 'peaks' and 'clips'"),
      ("front_end.hop", None, "lacks 'hop'"), ("front_end.denoise", "magic", "denoise = 'magic'; allowed: none, mean"),
      ("front_end.chunk_samples", 5, "chunk_samples is not"), ("input", "int8", "input = 'int8'; allowed: int16"),
      ("front_end.frequencies_hz", [1.0], "228 rows and 1 frequencies_hz"),
-     ("detection.scoring.at", "dusk", "allowed: pulses, grid"), ("front_end.rows", 0, "front_end.rows = 0")],
+     ("detection.scoring.at", "dusk", "allowed: peaks, grid"), ("front_end.rows", 0, "front_end.rows = 0")],
 )  # fmt: skip
 def test_a_description_that_cannot_be_used(field_model, place, value, reason):
     facts = json.loads(json.dumps(field_model.description))

@@ -18,8 +18,8 @@ import pytest
 import soundfile
 
 from ecotf.audio.recording import open_recording
+from ecotf.detection.naming import name_calls
 from ecotf.detection.recordings import candidates_of
-from ecotf.inference.naming import name_calls
 from ecotf.pipelines.spectrogram_store import compute_spectrogram
 
 RECORDER = Path(__file__).parents[2] / "deploy" / "recorder"
@@ -60,7 +60,7 @@ def night(tmp_path_factory, sound_of) -> Path:
 
 def desktop(model_run, path: Path, channel="mix") -> pd.DataFrame:
     stored = compute_spectrogram(open_recording(path), model_run.recipe.front_end, channel=channel)
-    found = candidates_of(stored, model_run.detector, model_run.recipe.detection, model_run.recipe.pulses)
+    found = candidates_of(stored, model_run.detector, model_run.recipe.detection, model_run.recipe.peaks)
     return name_calls(found, model_run.thresholds)
 
 

@@ -31,8 +31,8 @@ from ecotf_recorder.times.clock import Clock, steady
 from ecotf_recorder.times.schedule import ListeningTimes
 
 from ecotf.audio.metadata import read_metadata
+from ecotf.detection.naming import name_calls
 from ecotf.detection.recordings import candidates_of
-from ecotf.inference.naming import name_calls
 from ecotf.pipelines.spectrogram_store import compute_spectrogram
 
 RATE = 256_000
@@ -107,7 +107,7 @@ def desktop(run, path) -> pd.DataFrame:
     from ecotf.audio.recording import open_recording
 
     stored = compute_spectrogram(open_recording(path), run.recipe.front_end)
-    return name_calls(candidates_of(stored, run.detector, run.recipe.detection, run.recipe.pulses), run.thresholds)
+    return name_calls(candidates_of(stored, run.detector, run.recipe.detection, run.recipe.peaks), run.thresholds)
 
 
 def test_a_folder_gives_the_desktops_detections(assembled, tmp_path, field_run, field_model, sound_of):

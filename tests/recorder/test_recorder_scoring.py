@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from ecotf_recorder.scoring import block, peaks, pulses, windows
+from ecotf_recorder.scoring import block, maxima, patches, peaks
 from ecotf_recorder.scoring.boxes import BoxSettings, drop_overlapping, measure_boxes
 from ecotf_recorder.scoring.stream import Detection, DetectionStream
 from hypothesis import given, settings
@@ -16,10 +16,10 @@ from ecotf._kernels import events
 from ecotf._kernels import spectrogram as kernels
 from ecotf.detection import boxes as desktop_boxes
 from ecotf.detection.candidates import find_candidates
-from ecotf.features import pulses as desktop_pulses
+from ecotf.detection.naming import name_calls
+from ecotf.features import peaks as desktop_peaks
 from ecotf.features.spectrogram import BandSpectrogram
-from ecotf.inference.naming import name_calls
-from ecotf.pipelines.windows import WindowsConfig, cut_windows
+from ecotf.pipelines.patches import PatchesConfig, cut_patches
 
 HOP_S = 0.0005
 # Pieces of sound as they may come: samples, whole blocks, more than all of it.
@@ -63,9 +63,9 @@ def test_a_block_is_finished_as_the_kernel_does(shape, denoise, radius, ties):
 @given(n=st.integers(0, 200), radius=st.integers(0, 30), threshold=st.floats(0, 3), ties=st.booleans())
 def test_peaks_are_those_of_the_kernel(n, radius, threshold, ties):
     track = track_of(n, n, ties)
-    found = peaks.local_maxima(track, radius, threshold)
+    found = maxima.local_maxima(track, radius, threshold)
     np.testing.assert_array_equal(found, events.local_maxima(track, radius, threshold))
-    np.testing.assert_allclose(peaks.refine_peaks(track, found), events.refine_peaks(track, found), atol=1e-12)
+    np.testing.assert_allclose(maxima.refine_peaks(track, found), events.refine_peaks(track, found), atol=1e-12)
 
 
 @settings(max_examples=100, deadline=None)
@@ -75,7 +75,7 @@ def test_prominences_are_those_of_scipy(n, reach, ties):
     track = track_of(n + 1000, n, ties)
     at = np.arange(n)
     np.testing.assert_array_equal(
-        peaks.prominences(track, at, reach), peak_prominences(track, at, wlen=2 * reach + 1)[0]
+        maxima.prominences(track, at, reach), peak_prominences(track, at, wlen=2 * reach + 1)[0]
     )
 
 
@@ -83,25 +83,25 @@ def test_prominences_are_those_of_scipy(n, reach, ties):
 @given(n=st.integers(1, 120), sigma=st.just(0.0) | st.floats(0.01, 9), classes=st.integers(1, 4))
 def test_smoothing_is_that_of_the_kernel_and_of_scipy(n, sigma, classes):
     scores = levels_of(n, (n, classes))
-    np.testing.assert_allclose(peaks.smooth_gaussian(scores, sigma), events.smooth_gaussian(scores, sigma), rtol=1e-6)
-    expected = desktop_pulses.strength(scores, HOP_S, sigma * HOP_S)
-    np.testing.assert_allclose(pulses.strength(scores, HOP_S, sigma * HOP_S), expected, rtol=1e-6)
+    np.testing.assert_allclose(maxima.smooth_gaussian(scores, sigma), events.smooth_gaussian(scores, sigma), rtol=1e-6)
+    expected = desktop_peaks.strength(scores, HOP_S, sigma * HOP_S)
+    np.testing.assert_allclose(peaks.strength(scores, HOP_S, sigma * HOP_S), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("prominence", [0.0, 0.5])
 @pytest.mark.parametrize("reach_s", [0.03, 0.0305, 0.0005])
-def test_pulses_measures_and_boxes(prominence, reach_s):
+def test_peaks_measures_and_boxes(prominence, reach_s):
     """At an even and at an odd number of slices within reach."""
     values = np.maximum(levels_of(5, (2500, 16)) - 1, 0)
-    config = desktop_pulses.PulseConfig(floor=1.5, prominence=prominence, reach_s=reach_s)
-    made = pulses.PulseSettings.read(config.model_dump())
-    track = pulses.strength(values, HOP_S, config.smooth_s)
-    found = pulses.find_pulses(track, HOP_S, made)
-    np.testing.assert_array_equal(found, desktop_pulses.find_pulses(values, HOP_S, config))
+    config = desktop_peaks.PeakConfig(floor=1.5, prominence=prominence, reach_s=reach_s)
+    made = peaks.PeakSettings.read(config.model_dump())
+    track = peaks.strength(values, HOP_S, config.smooth_s)
+    found = peaks.find_peaks(track, HOP_S, made)
+    np.testing.assert_array_equal(found, desktop_peaks.find_peaks(values, HOP_S, config))
     assert len(found) > 10
     np.testing.assert_allclose(
-        pulses.measure_pulses(values, track, found, HOP_S, made),
-        desktop_pulses.measure_pulses(values, found, HOP_S, config),
+        peaks.measure_peaks(values, track, found, HOP_S, made),
+        desktop_peaks.measure_peaks(values, found, HOP_S, config),
         atol=1e-6,
     )
     box = desktop_boxes.BoxConfig()
@@ -117,24 +117,24 @@ def test_pulses_measures_and_boxes(prominence, reach_s):
 @pytest.mark.parametrize(("time", "frequency", "rows"), [(1, 1, 7), (2, 2, 57), (4, 3, 50)])
 def test_windows_are_cut_as_on_the_desktop(resize, time, frequency, rows):
     values = levels_of(3, (100, rows))
-    config = WindowsConfig(width_s=0.024, reduce_time=time, reduce_frequency=frequency, resize=resize)
+    config = PatchesConfig(width_s=0.024, reduce_time=time, reduce_frequency=frequency, resize=resize)
     slices = config.slices(HOP_S)
-    made = windows.WindowSettings(slices, time, frequency, resize)
+    made = patches.PatchSettings(slices, time, frequency, resize)
     for centre in (0, 3, 50, 99):
-        expected = cut_windows(values, np.array([centre]), slices, config)
-        np.testing.assert_allclose(windows.cut_window(values, centre, made), expected, atol=1e-6)
+        expected = cut_patches(values, np.array([centre]), slices, config)
+        np.testing.assert_allclose(patches.cut_patch(values, centre, made), expected, atol=1e-6)
 
 
 RUNS = {
     "field": ("bats/field", "networks.0.backbone.filters=[2, 3, 3]", "networks.0.backbone.squeeze=2",
               "networks.0.backbone.embedding=4", "trees.n_estimators=6", "trees.eta=0.5"),
     "prominent": ("bats/field", "networks.0.backbone.filters=[2, 3, 3]", "networks.0.backbone.squeeze=2",
-                  "networks.0.backbone.embedding=4", "trees.n_estimators=6", "trees.eta=0.5", "pulses.prominence=1.0"),
+                  "networks.0.backbone.embedding=4", "trees.n_estimators=6", "trees.eta=0.5", "peaks.prominence=1.0"),
     "grid": ("bats/cnn8", "networks.0.backbone.filters=2", "networks.0.backbone.dense_units=4",
              "front_end.denoise=published", "detection.scoring.at=grid", "detection.scoring.stride_s=0.0046"),
     "cascade": ("bats/cnn2", "networks.0.backbone.filters=2", "networks.0.backbone.dense_units=4",
                 "networks.1.backbone.filters=2", "networks.1.backbone.dense_units=4", "detection.scoring.at=grid",
-                "detection.scoring.stride_s=0.0046", "windows.resize=corners"),
+                "detection.scoring.stride_s=0.0046", "patches.resize=corners"),
 }  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def desktop_detections(run, sound: np.ndarray) -> pd.DataFrame:
     spectrogram = BandSpectrogram(run.recipe.front_end, 256_000)
     frames = spectrogram(sound)
     found = find_candidates(
-        [frames], run.detector, run.recipe.detection, run.recipe.pulses, spectrogram.hop_s, spectrogram.offset_s,
+        [frames], run.detector, run.recipe.detection, run.recipe.peaks, spectrogram.hop_s, spectrogram.offset_s,
         spectrogram.frequencies_hz,
     )  # fmt: skip
     return name_calls(pd.concat(list(found), ignore_index=True), run.thresholds)
@@ -166,7 +166,7 @@ def test_detections_are_the_desktops(name, make_run, stand_in, sound_of):
     expected = desktop_detections(run, sound)
     assert len(expected) > 10
     for piece, chunk, takes in zip(PIECES, (37, 160, 500), ("int16", "float32", "int16"), strict=True):
-        stream = DetectionStream(stand_in(run, takes=takes, chunk_frames=chunk), segment_s=0.3)
+        stream = DetectionStream(stand_in(run, takes=takes, chunk_frames=chunk), chunk_s=0.3)
         found = []
         for at in range(0, len(sound), piece):
             found += stream.push(sound[at : at + piece])
@@ -183,7 +183,7 @@ def test_detections_are_the_desktops(name, make_run, stand_in, sound_of):
 def test_any_length_in_any_pieces(field_run, field_model, sound_of, n, piece):
     """Also the tail that joins the last block, and recordings with hardly a frame."""
     sound = sound_of(7)[:n]
-    stream = DetectionStream(field_model, segment_s=0.05)
+    stream = DetectionStream(field_model, chunk_s=0.05)
     found = [one for at in range(0, n, piece) for one in stream.push(sound[at : at + piece])] + stream.finish()
     assert_same(found, desktop_detections(field_run, sound))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from ecotf.commands.train_clips import clip_steps, train_clip_run
 from ecotf.datasets.manifest import Manifest, make_manifest
-from ecotf.recipe import ClipRecipe, recipe_text
 from ecotf.runs import RunFolder
+from ecotf.tasks.clips.evaluate import clip_steps, train_clip_run
+from ecotf.tasks.recipes import ClipRecipe, recipe_text
 
 RATE = 32000
 PITCH = {"robin": 2000.0, "wren": 4000.0, "crow": 1000.0, "owl": 500.0}

@@ -18,7 +18,7 @@ from clip_runs import TINY, beeps, train
 
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import ConfigError
-from ecotf.recipe import ClipRecipe, EnsembleRecipe, load_any_recipe, recipe_names
+from ecotf.tasks.recipes import ClipRecipe, EnsembleRecipe, load_any_recipe, recipe_names
 
 REAL = "ECOTF_REAL_BACKBONES"
 
@@ -50,7 +50,7 @@ def check_run(recipe: ClipRecipe, path: Path) -> None:
 def test_every_recipe_trains_two_steps_per_stage(name, manifest, tmp_path):
     """With a tiny backbone; the backbones themselves are tested in tests/models. Stages share their augmentation."""
     stages = load_any_recipe(name).stages  # type: ignore[union-attr]
-    overrides = [TINY, "clips.seconds=1.2", "inference.row_s=1.0"]
+    overrides = [TINY, "clips.seconds=1.2", "inference.segment_s=1.0"]
     overrides += [f"stages.{number}.sound={{}}" for number in range(len(stages))]
     overrides += [f"stages.{number}.image={{}}" for number in range(1, len(stages))]
     if "cnn" in name:

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from ecotf.datasets.manifest import make_manifest
-from ecotf.training.clip_plan import ClipEvaluationConfig
-from ecotf.training.train_clips import ScoredRows, fit_event_thresholds, judge_events
+from ecotf.tasks.clips.recipe import ClipEvaluationConfig
+from ecotf.tasks.clips.train import ScoredSegments, fit_event_thresholds, judge_events
 
 
 @pytest.fixture
-def judged() -> tuple[Any, Any, ScoredRows]:
+def judged() -> tuple[Any, Any, ScoredSegments]:
     """A call that is found, a false alarm in a recording that has none, and one labelled as a whole: not judged."""
     rows = [("a.wav", 1.0, 2.0, "owl"), ("none.wav", 0.0, np.nan, ""), ("whole.wav", 0.0, np.nan, "owl")]
     manifest = make_manifest(pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]), "/", "test")
@@ -29,7 +29,7 @@ def judged() -> tuple[Any, Any, ScoredRows]:
     candidates = pd.concat([one.assign(label="owl"), one.assign(label="call")], ignore_index=True)
     candidates = candidates.assign(low_hz=100.0, high_hz=1000.0)
     table = pd.DataFrame({"recording": ["a.wav", "none.wav", "whole.wav"], "start_s": 0.0})
-    scored = ScoredRows(table, np.zeros((3, 1)), np.array([[1.0], [0.0], [1.0]]), candidates)
+    scored = ScoredSegments(table, np.zeros((3, 1)), np.array([[1.0], [0.0], [1.0]]), candidates)
     plan = SimpleNamespace(evaluation=ClipEvaluationConfig(events=True, bootstrap=20), seed=1)
     return plan, SimpleNamespace(manifest=manifest), scored
 

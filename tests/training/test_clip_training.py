@@ -12,11 +12,11 @@ from clip_runs import PITCH, TINY, beeps, train
 from ecotf.config import validate
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError, DataError
-from ecotf.models.clip_model import read_weights, softmax_logits
-from ecotf.recipe import ClipRecipe, load_any_recipe, load_recipe
+from ecotf.models.tagger import read_weights, softmax_logits
 from ecotf.runs import RunFolder
-from ecotf.training import fit_clips as fitting
-from ecotf.training.clip_stages import FitClipsStage, ScheduleConfig
+from ecotf.tasks.clips import fit_clips as fitting
+from ecotf.tasks.clips.stages import FitClipsStage, ScheduleConfig
+from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, load_recipe
 
 
 def with_a_broken_one(made: Manifest) -> Manifest:
@@ -34,7 +34,7 @@ def manifest(tmp_path_factory) -> Manifest:
 
 def small(*overrides: str) -> ClipRecipe:
     """The first stage of birds/small, one epoch of it on a tiny backbone."""
-    quick = [TINY, "clips.seconds=1.2", "inference.row_s=1.0", "stages.0.batch=6", "stages.0.epochs=1"]
+    quick = [TINY, "clips.seconds=1.2", "inference.segment_s=1.0", "stages.0.batch=6", "stages.0.epochs=1"]
     values = load_any_recipe("birds/small", [*quick, *overrides]).model_dump(mode="json")
     return validate(ClipRecipe, {**values, "stages": values["stages"][:1]}, "test")
 
@@ -102,7 +102,7 @@ def test_stages_killed_in_the_second_end_in_the_same_weights(tmp_path, monkeypat
 
 def test_the_published_augmentation_runs(manifest, tmp_path):
     """All of it at once, compiled, and what is mixed by keras-cv."""
-    quick = [TINY, "clips.seconds=1.2", "inference.row_s=1.0", "stages.0.epochs=1", "stages.0.batch=6"]
+    quick = [TINY, "clips.seconds=1.2", "inference.segment_s=1.0", "stages.0.epochs=1", "stages.0.batch=6"]
     quick += ["stages.0.sound.pitch_shift.probability=0", "stages.0.image.mixup={probability: 1}"]
     values = load_any_recipe("birds/2023_sed_v2s", [*quick, "stages.0.image.cutmix={probability: 1}"]).model_dump()
     recipe = validate(ClipRecipe, {**values, "stages": values["stages"][:1]}, "test")
@@ -141,8 +141,8 @@ def test_a_softmax_becomes_logits_of_its_own():
     [
         (["stages.0.weights_from=nothing"], "weights_from = 'nothing'; allowed: previous, fresh"),
         (["network.head={name: gem}"], "gives no frames"),
-        (["inference.row_s=9"], "longer than what the model sees"),
-        (["clips.seconds=0.3", "inference.row_s=0.2"], "too small"),
+        (["inference.segment_s=9"], "longer than what the model sees"),
+        (["clips.seconds=0.3", "inference.segment_s=0.2"], "too small"),
         (["front_end.high_hz=20000"], "front_end"),
         (["stages.0.seconds=0.3"], "stage 'train_ce': seconds = 0.3: an image of"),
         (["stages.0.seconds=0.001"], "too small"),

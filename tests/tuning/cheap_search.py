@@ -34,13 +34,13 @@ class Sum:
         self.seconds = seconds
         self.pids = pids
 
-    def prepare(self, tell) -> None:
-        tell("prepared")
+    def prepare(self, log) -> None:
+        log("prepared")
         if self.pids is not None:
             with self.pids.open("a") as file:
                 file.write(f"{os.getpid()}\n")
 
-    def __call__(self, task: Task, tell) -> Outcome:
+    def __call__(self, task: Task, log) -> Outcome:
         rate, depth, share, kind = (task.values[key] for key in SPACE)
         if kind == "b" and depth > 6:
             raise ConfigError("a kind b that deep cannot be")
@@ -57,18 +57,18 @@ class Sum:
         return Outcome("done", {"quality": good}, {"sum": [row["valid_score"] for row in history]}, 4)
 
 
-def search_in(folder: Path, jobs: int = 1, config: TuningConfig = CONFIG, tell=print) -> Search:
+def search_in(folder: Path, jobs: int = 1, config: TuningConfig = CONFIG, log=print) -> Search:
     """The search in ``folder``, new or resumed."""
     folder.mkdir(exist_ok=True)
-    journal = Journal.open(folder / "trials.jsonl", IDENTITY, tell)
-    return Search(config, STARTS, journal, Clock(folder / "clock.json", config.time_s), jobs, tell)
+    journal = Journal.open(folder / "trials.jsonl", IDENTITY, log)
+    return Search(config, STARTS, journal, Clock(folder / "clock.json", config.time_s), jobs, log)
 
 
-def run_here(search: Search, objective=None, tell=lambda line: None) -> Search:
+def run_here(search: Search, objective=None, log=lambda line: None) -> Search:
     """Run a search in this process, one trial after another."""
     objective = objective or Sum()
     while (task := search.next_task()) is not None:
-        search.record(task.number, attempt(objective, task, tell))
+        search.record(task.number, attempt(objective, task, log))
     return search
 
 

@@ -11,14 +11,14 @@ import soundfile
 
 from ecotf.commands import run_tuning
 from ecotf.commands.console import run_command
-from ecotf.commands.tuning_tasks import trial_keeper
+from ecotf.commands.tuning_tasks import trial_store
 from ecotf.config import validate
 from ecotf.datasets.manifest import make_manifest, write_manifest
 from ecotf.errors import ConfigError
-from ecotf.recipe import ClipRecipe, load_any_recipe
-from ecotf.training import fit_clips as fitting
+from ecotf.tasks.clips import fit_clips as fitting
+from ecotf.tasks.clips.objective import ClipsObjective, reported_figures
+from ecotf.tasks.recipes import ClipRecipe, load_any_recipe
 from ecotf.tuning import workers
-from ecotf.tuning.clips_objective import ClipsObjective, reported_figures
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.keys import check_keys, with_settings
 from ecotf.tuning.stopping import StoppedEarly
@@ -58,7 +58,7 @@ def recipe() -> ClipRecipe:
         "sample_rate": RATE,
         "front_end": {**values["front_end"], "high_hz": 7000.0, "bands": 32},
         "clips": {"seconds": 1.0},
-        "inference": {"row_s": 1.0},
+        "inference": {"segment_s": 1.0},
         "stages": [{"title": "first", **stage}, {"title": "second", **stage}],
         "tuning": {"metric": "cmap", "space": {"stages.0.learning_rate": {"name": "uniform", "low": 0.1, "high": 1}}},
     }
@@ -69,7 +69,7 @@ def recipe() -> ClipRecipe:
 
 
 def objective(clips: Path, folder: Path) -> ClipsObjective:
-    return ClipsObjective(recipe(), clips, folder, clips.parent / "sounds", 1, StoppingConfig(), trial_keeper)
+    return ClipsObjective(recipe(), clips, folder, clips.parent / "sounds", 1, StoppingConfig(), trial_store)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +119,8 @@ def test_a_bad_trial_ends_in_the_stage_that_is_bad(clips, tmp_path):
 
 @pytest.mark.parametrize(
     "key",
-    ["inference.row_s", "inference", "stages.1.data.values", "stages.1", "stages.0.title", "data.not_class", "task",
-     "clips.secondary_value", "evaluation.events"],
+    ["inference.segment_s", "inference", "stages.1.data.values", "stages.1", "stages.0.title", "data.ignored_labels",
+     "task", "clips.secondary_value", "evaluation.events"],
 )  # fmt: skip
 def test_what_trials_are_compared_on_cannot_be_searched(key):
     with pytest.raises(ConfigError, match=f"tuning.space: {key} cannot be searched"):

@@ -9,11 +9,11 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from ecotf.models.backbones.field_cnn import FieldCnnConfig
-from ecotf.models.network import DenseHeadConfig, NetworkConfig, build_network
+from ecotf.models.patch_network import DenseHeadConfig, NetworkConfig, build_network
+from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_table
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.pipelines.windows import WindowsConfig, WindowTable, cut_table
-from ecotf.training import fit_network as fitting
-from ecotf.training.fit_network import FitNetworkStage, fit_network
+from ecotf.tasks.calls import fit_network as fitting
+from ecotf.tasks.calls.fit_network import FitNetworkStage, fit_network
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.stopping import MedianWatch, StoppedEarly, limits_from
 from ecotf.tuning.trial import Outcome
@@ -66,7 +66,7 @@ def test_a_trial_below_the_median_is_stopped():
 
 # --- in a fit --------------------------------------------------------------------------------------------------------
 
-WINDOWS = WindowsConfig(width_s=0.016)
+WINDOWS = PatchesConfig(width_s=0.016)
 STAGE = FitNetworkStage(network="calls", batch=20, epochs=4, learning_rate=0.01, min_delta=0.0)
 
 
@@ -88,20 +88,20 @@ def spectrograms() -> list[StoredSpectrogram]:
     return [StoredSpectrogram(values, 0.0005, 0.0005, 0.0, np.arange(32.0), 1.0, 256_000, 0.0)]
 
 
-def windows() -> WindowTable:
+def patches() -> PatchTable:
     tenth = np.repeat(np.arange(10), 4)
     species = np.stack([(tenth % 4 == 2), (tenth % 4 == 0)], axis=1).astype(np.uint8)
-    return WindowTable(np.zeros(40, int), tenth / 10 + 0.05, species)
+    return PatchTable(np.zeros(40, int), tenth / 10 + 0.05, species)
 
 
-def fit(spectrograms, checkpoint, watch=None, tell=lambda line: None):
+def fit(spectrograms, checkpoint, watch=None, log=lambda line: None):
     import keras
 
     keras.utils.set_random_seed(5)
     backbone = FieldCnnConfig(filters=(2, 4, 4), squeeze=2, embedding=4)
     network = build_network(NetworkConfig(name="calls", backbone=backbone, head=DenseHeadConfig()), 2, 16, 16)
     more = {} if watch is None else {"watch": watch}
-    rows = fit_network(network, STAGE, windows(), windows(), spectrograms, WINDOWS, 7, checkpoint, tell, **more)
+    rows = fit_network(network, STAGE, patches(), patches(), spectrograms, WINDOWS, 7, checkpoint, log, **more)
     return network, rows
 
 
@@ -118,8 +118,8 @@ def test_watching_changes_nothing_and_measures_mean_average_precision(spectrogra
         np.testing.assert_array_equal(one, other)
     assert measured[rows.columns].equals(rows)
     best = int(measured["valid_loss"].idxmin())
-    targets = windows().targets("call_and_species")
-    scores = network.model.predict(cut_table(windows(), spectrograms, WINDOWS), verbose=0)
+    targets = patches().targets("call_and_species")
+    scores = network.model.predict(cut_table(patches(), spectrograms, WINDOWS), verbose=0)
     expected = np.mean([average_precision_score(targets[:, k], scores[:, k]) for k in range(3)])
     assert measured["valid_score"][best] == pytest.approx(expected, abs=1e-6)
 

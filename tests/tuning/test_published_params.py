@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ecotf.errors import ConfigError, DataError, EcotfError
-from ecotf.recipe import load_recipe
+from ecotf.tasks.recipes import load_recipe
 from ecotf.tuning.keys import settings_of, with_settings
 from ecotf.tuning.published import read_start, write_params
 from ecotf.tuning.space import alike

@@ -112,10 +112,10 @@ def test_failures_are_kept_with_their_reason_and_the_search_goes_on(tmp_path):
 class Dies:
     """Its process is killed in trial 2, and in nothing else."""
 
-    def prepare(self, tell) -> None:
+    def prepare(self, log) -> None:
         pass
 
-    def __call__(self, task, tell) -> Outcome:
+    def __call__(self, task, log) -> Outcome:
         import os
         import signal
 
@@ -134,7 +134,7 @@ def test_a_worker_that_dies_takes_its_trial_along_and_not_the_search(tmp_path):
 class Unprepared(Dies):
     """Cannot even begin."""
 
-    def prepare(self, tell) -> None:
+    def prepare(self, log) -> None:
         raise ConfigError("the disk is gone")
 
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_prepared_ends_the_search_at_once(tmp_path):
 
 
 def test_a_search_in_which_everything_fails_ends(tmp_path):
-    def broken(task, tell):
+    def broken(task, log):
         raise OSError("the drive is gone")
 
     search = run_here(search_in(tmp_path, config=config(trials=500)), broken)
@@ -168,7 +168,7 @@ def test_a_metric_that_no_trial_reports_ends_the_search_with_one_line(tmp_path):
 
 
 def test_a_metric_without_a_value_is_a_failure(tmp_path):
-    def nothing(task, tell):
+    def nothing(task, log):
         return Outcome("done", {"quality": None if task.number % 2 else 0.5})
 
     search = run_here(search_in(tmp_path, config=config(trials=4)), nothing)
@@ -178,7 +178,7 @@ def test_a_metric_without_a_value_is_a_failure(tmp_path):
 
 @pytest.mark.parametrize("direction", ["maximise", "minimise"])
 def test_the_best_trial_and_the_direction(tmp_path, direction):
-    def distance(task, tell):
+    def distance(task, log):
         return Outcome("done", {"quality": abs(task.values["share"] - 0.5)})
 
     wanted = config(direction=direction, trials=30, stopping=None)
@@ -212,9 +212,9 @@ def test_time_decides_how_many_trials_there_are_and_not_which(whole, tmp_path):
 class Endless(Sum):
     """Says that it has begun, and never ends."""
 
-    def __call__(self, task, tell) -> Outcome:
-        tell("begun")
-        return Sum(600)(task, tell)
+    def __call__(self, task, log) -> Outcome:
+        log("begun")
+        return Sum(600)(task, log)
 
 
 def test_a_trial_is_cut_off_when_the_time_is_up(whole, tmp_path):
@@ -226,7 +226,7 @@ def test_a_trial_is_cut_off_when_the_time_is_up(whole, tmp_path):
         if line == "trial 0: begun":
             spend(search)
 
-    search = search_in(tmp_path, config=config(time="1h"), tell=hear)
+    search = search_in(tmp_path, config=config(time="1h"), log=hear)
     run_with_workers(search, Endless(), hear, lambda number: None)
     assert said[-1] == "the time is up; left where it stands: trial 0"
     assert search_in(tmp_path).trials == []

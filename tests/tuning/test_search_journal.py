@@ -59,7 +59,7 @@ def test_a_damaged_line(whole, tmp_path, line, how):
     content = b"".join([*lines[:line], bad, *([] if how == "torn" else lines[line + 1 :])])
     file = copied(whole, tmp_path, content)
     said: list[str] = []
-    search = search_in(tmp_path, tell=said.append)
+    search = search_in(tmp_path, log=said.append)
     assert len(search.trials) == line - 1
     (aside,) = tmp_path.glob("trials.jsonl.corrupt-*")
     assert aside.read_bytes() == content

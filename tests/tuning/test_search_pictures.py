@@ -61,7 +61,7 @@ def test_few_trials_and_one_parameter(tmp_path, trials):
         space={"rate": {"name": "choice", "options": [1e-4, 1e-3, 1e-2]}}, trials=trials, stopping=None
     )
 
-    def constant(task, tell):
+    def constant(task, log):
         from ecotf.tuning.trial import Outcome
 
         return Outcome("done", {"quality": 0.5})

@@ -10,7 +10,7 @@ import pytest
 
 from ecotf.commands.tuning_folder import Begun, SearchFolder
 from ecotf.errors import ConfigError
-from ecotf.recipe import load_recipe
+from ecotf.tasks.recipes import load_recipe
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.folder_objective import trial_place
 from ecotf.tuning.pictures import _place

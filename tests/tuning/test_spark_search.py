@@ -28,8 +28,8 @@ needs_spark = pytest.mark.skipif(
 class OnExecutor(Sum):
     """Says in its figures where it was tried."""
 
-    def __call__(self, task, tell) -> Outcome:
-        outcome = super().__call__(task, tell)
+    def __call__(self, task, log) -> Outcome:
+        outcome = super().__call__(task, log)
         return Outcome(outcome.status, {**outcome.metrics, "pid": float(os.getpid())}, outcome.scores, outcome.epochs)
 
 
@@ -121,7 +121,7 @@ def test_the_starting_point_is_told_as_text(tmp_path):
     seen: list[Task] = []
 
     class Looks:
-        def __call__(self, task, tell) -> Outcome:
+        def __call__(self, task, log) -> Outcome:
             seen.append(task)
             return Outcome("done", {"quality": 1.0})
 

@@ -14,21 +14,21 @@ import yaml
 
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.commands import run_training, run_tuning
-from ecotf.commands.tuning_tasks import trial_keeper
+from ecotf.commands.tuning_tasks import trial_store
 from ecotf.datasets.manifest import read_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.pipelines import spectrogram_store
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
-from ecotf.recipe import Recipe, load_recipe
 from ecotf.runs import RunFolder
-from ecotf.training import fit_network as fitting
-from ecotf.training.data import prepare_data
-from ecotf.training.train import train_detector
+from ecotf.tasks.calls import fit_network as fitting
+from ecotf.tasks.calls.data import prepare_data
+from ecotf.tasks.calls.objective import TrainingObjective
+from ecotf.tasks.calls.train import train_detector
+from ecotf.tasks.calls.trees_objective import TreesObjective, trees_alone
+from ecotf.tasks.recipes import Recipe, load_recipe
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.folder_objective import trial_place
 from ecotf.tuning.keys import with_settings
-from ecotf.tuning.objective import TrainingObjective
-from ecotf.tuning.trees_objective import TreesObjective, trees_alone
 from ecotf.tuning.trial import Outcome, Task
 
 PIP, MYO = "Pipistrellus pipistrellus", "Myotis daubentonii"
@@ -59,7 +59,7 @@ def calls(tmp_path_factory) -> Path:
 
 
 def objective(calls: Path, folder: Path, recipe: Recipe, kind=TrainingObjective, searched=("seed",), stopping=None):
-    return kind(recipe, calls, folder, folder / "spectrograms", 1, stopping, searched, trial_keeper)
+    return kind(recipe, calls, folder, folder / "spectrograms", 1, stopping, searched, trial_store)
 
 
 def quiet(line: str) -> None:
@@ -81,9 +81,9 @@ def test_a_trial_reports_the_figures_of_a_training_with_its_settings(networks, c
     recipe = load_recipe("bats/field", [*TINY, "stages.0.learning_rate=0.002"])
     store = SpectrogramStore(tried.cache, recipe.front_end)
     data = prepare_data(read_manifest(calls), recipe.data, store, recipe.seed, quiet, 1)
-    keeper = RunFolder.create(tmp_path, "bats/field")
-    trained = train_detector(recipe, data, keeper, quiet, 1)
-    keeper.close()
+    run_store = RunFolder.create(tmp_path, "bats/field")
+    trained = train_detector(recipe, data, run_store, quiet, 1)
+    run_store.close()
     assert outcome.metrics["quality"] == trained.validation["quality"]
     assert outcome.metrics["detection.ap"] == trained.validation["metrics"]["detection"]["ap"]
     assert outcome.metrics["valid_loss"] == trained.history["valid_loss"].min()
@@ -192,10 +192,10 @@ def test_trees_alone_are_tried_on_one_network_and_give_what_a_training_gives(cal
         assert not [line for line in said if "epoch" in line]
 
         data = shared.data_for(recipe, tmp_path)
-        keeper = RunFolder.create(tmp_path / "runs", f"trial/{number}")
+        run_store = RunFolder.create(tmp_path / "runs", f"trial/{number}")
         changed = with_settings(recipe, values)
-        trained = train_detector(changed, data, keeper, quiet, 1, tmp_path / "shared" / "network")
-        keeper.close()
+        trained = train_detector(changed, data, run_store, quiet, 1, tmp_path / "shared" / "network")
+        run_store.close()
         assert outcomes[-1].metrics["quality"] == pytest.approx(trained.validation["quality"], abs=1e-9)
         ap = trained.validation["metrics"]["detection"]["ap"]
         assert outcomes[-1].metrics["detection.ap"] == pytest.approx(ap, abs=1e-9)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ecotf_recorder.errors import ModelError
 from ecotf_recorder.scoring.block import DENOISE
 from ecotf_recorder.scoring.boxes import BoxSettings
-from ecotf_recorder.scoring.pulses import PulseSettings
-from ecotf_recorder.scoring.windows import RESIZE, WindowSettings
+from ecotf_recorder.scoring.patches import RESIZE, PatchSettings
+from ecotf_recorder.scoring.peaks import PeakSettings
 
 FORMAT = 1
 
@@ -51,7 +51,7 @@ class FrontEndFacts:
 
 @dataclass(frozen=True)
 class DetectionFacts:
-    """From scores to candidates, as the run was trained: at ``pulses`` or on a ``grid``."""
+    """From scores to candidates, as the run was trained: at ``peaks`` or on a ``grid``."""
 
     at: str
     stride_s: float
@@ -86,14 +86,14 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class PulseFacts(ModelFacts):
-    """A model that is asked about pulses (kind ``pulses``)."""
+class PeakFacts(ModelFacts):
+    """A model that is asked about peaks (kind ``peaks``)."""
 
     cascade: bool
     measures: bool
     front_end: FrontEndFacts
-    pulses: PulseSettings
-    windows: WindowSettings
+    peaks: PeakSettings
+    patches: PatchSettings
     detection: DetectionFacts
 
     @property
@@ -118,7 +118,7 @@ class ClipFacts(ModelFacts):
 
     Attributes
     ----------
-    samples, row_samples, margin_samples
+    samples, segment_samples, margin_samples
         What the signature takes; a row; and what it sees on either side of the row.
     repeats
         Whether beyond the ends of a recording its sound is heard again, in place of silence.
@@ -131,9 +131,9 @@ class ClipFacts(ModelFacts):
     """
 
     samples: int
-    row_samples: int
+    segment_samples: int
     margin_samples: int
-    row_s: float
+    segment_s: float
     repeats: bool
     frame_times_s: NDArray[np.float64]
     frame_s: float
@@ -144,10 +144,10 @@ class ClipFacts(ModelFacts):
     @property
     def block_s(self) -> float:
         """What is scored at once."""
-        return self.row_s
+        return self.segment_s
 
 
-def read_facts(text: str | bytes) -> PulseFacts | ClipFacts:
+def read_facts(text: str | bytes) -> PeakFacts | ClipFacts:
     """Read ``model.json``.
 
     Raises
@@ -163,46 +163,46 @@ def read_facts(text: str | bytes) -> PulseFacts | ClipFacts:
         found = facts.get("format") if isinstance(facts, dict) else None
         raise ModelError(f"its model.json is of format {found}; this recorder reads format {FORMAT}")
     kind = facts.get("kind")
-    if kind not in ("pulses", "clips"):
-        raise ModelError(f"it is a model of kind {kind!r}; this recorder runs kinds 'pulses' and 'clips'")
+    if kind not in ("peaks", "clips"):
+        raise ModelError(f"it is a model of kind {kind!r}; this recorder runs kinds 'peaks' and 'clips'")
     try:
-        return _pulse_facts(facts) if kind == "pulses" else _clip_facts(facts)
+        return _peak_facts(facts) if kind == "peaks" else _clip_facts(facts)
     except KeyError as error:
         raise ModelError(f"its model.json lacks {error}") from None
     except (TypeError, ValueError) as error:
         raise ModelError(f"its model.json cannot be used ({error})") from None
 
 
-def _pulse_facts(facts: Mapping[str, Any]) -> PulseFacts:
-    front_end, windows = _front_end(facts["front_end"]), facts["windows"]
+def _peak_facts(facts: Mapping[str, Any]) -> PeakFacts:
+    front_end, patches = _front_end(facts["front_end"]), facts["patches"]
     at = facts["detection"]["scoring"]
     detection = DetectionFacts(
-        _one_of(at["at"], ("pulses", "grid"), "detection.scoring.at"),
+        _one_of(at["at"], ("peaks", "grid"), "detection.scoring.at"),
         float(at["stride_s"]),
         float(facts["detection"]["smooth_s"]),
         float(facts["detection"]["separation_s"]),
         float(facts["detection"]["floor"]),
         BoxSettings.read(facts["detection"]["box"]),
     )
-    made = WindowSettings.read(windows)
-    _one_of(made.resize, RESIZE, "windows.resize")
-    return PulseFacts(
+    made = PatchSettings.read(patches)
+    _one_of(made.resize, RESIZE, "patches.resize")
+    return PeakFacts(
         **_common(facts),
-        window_s=float(windows.get("width_s", made.slices * front_end.hop_s)),
+        window_s=float(patches.get("width_s", made.slices * front_end.hop_s)),
         cascade=bool(facts["cascade"]),
         measures=bool(facts["measures"]),
         front_end=front_end,
-        pulses=PulseSettings.read(facts["pulses"]),
-        windows=made,
+        peaks=PeakSettings.read(facts["peaks"]),
+        patches=made,
         detection=detection,
     )
 
 
 def _clip_facts(facts: Mapping[str, Any]) -> ClipFacts:
     window, events = facts["window"], facts["events"]
-    samples, row, margin = (int(window[name]) for name in ("samples", "row_samples", "margin_samples"))
+    samples, row, margin = (int(window[name]) for name in ("samples", "segment_samples", "margin_samples"))
     if row < 1 or margin < 0 or samples != row + 2 * margin:
-        raise ValueError("window.samples is not row_samples + 2 * margin_samples")
+        raise ValueError("window.samples is not segment_samples + 2 * margin_samples")
     report = _one_of(facts["report"], ("rows", "events"), "report")
     frame_times = np.asarray(window["frame_times_s"], np.float64)
     if report == "events" and not len(frame_times):
@@ -211,10 +211,10 @@ def _clip_facts(facts: Mapping[str, Any]) -> ClipFacts:
     made = ClipFacts(
         **_common(facts),
         samples=samples,
-        row_samples=row,
+        segment_samples=row,
         margin_samples=margin,
         window_s=float(facts["shortest_s"]),
-        row_s=float(window["row_s"]),
+        segment_s=float(window["segment_s"]),
         repeats=_one_of(window["ends"], ("silence", "repeat"), "window.ends") == "repeat",
         frame_times_s=frame_times,
         frame_s=float(window["frame_s"]),

@@ -71,7 +71,7 @@ class ServiceManager:
         mine = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog_s = int(watchdog_us) / 1e6 if watchdog_us.isdecimal() and mine else 0.0
 
-    def tell(self, *lines: str) -> None:
+    def report(self, *lines: str) -> None:
         """Send ``READY=1``, ``WATCHDOG=1``, ``STATUS=...``, ``STOPPING=1``."""
         if not self._address:
             return

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import ClipFacts, PulseFacts, read_facts
+from ecotf_recorder.facts import ClipFacts, PeakFacts, read_facts
 from ecotf_recorder.runtime import open_interpreter
 
 _NEEDED = {
-    "pulses": {"spectrogram": ("sound", "frames"), "score": ("window", "scores")},
+    "peaks": {"spectrogram": ("sound", "frames"), "score": ("patch", "scores")},
     "clips": {"serving_default": ("sound", "scores")},
 }
 
@@ -34,7 +34,7 @@ class DeviceModel:
     Attributes
     ----------
     facts
-        What the file says about itself: `PulseFacts` or `ClipFacts`.
+        What the file says about itself: `PeakFacts` or `ClipFacts`.
     id
         The first 12 hexadecimal digits of the file's SHA-256, which is also the name of its release.
 
@@ -62,22 +62,22 @@ class DeviceModel:
         """Scaled frames, float32 ``[chunk_frames, rows]``, of ``[chunk_samples]`` samples of type ``facts.takes``."""
         return np.asarray(self._runners["spectrogram"](sound=sound[None])["frames"][0])
 
-    def score(self, window: NDArray[np.float32], measures: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Scores ``[1 + species]``, "not a call" first, of a window ``[1, columns, bands, 1]``."""
+    def score(self, patch: NDArray[np.float32], measures: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Scores ``[1 + species]``, "not a call" first, of a patch ``[1, columns, bands, 1]``."""
         if self.facts.measures:
-            return np.asarray(self._runners["score"](window=window, measures=measures)["scores"][0])
-        return np.asarray(self._runners["score"](window=window)["scores"][0])
+            return np.asarray(self._runners["score"](patch=patch, measures=measures)["scores"][0])
+        return np.asarray(self._runners["score"](patch=patch)["scores"][0])
 
     def row(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """``scores`` ``[classes]`` of a row, and ``frames`` ``[t, classes]`` where the model gives them.
 
-        ``sound`` is the window around it, ``[samples]`` of type ``facts.takes``.
+        ``sound`` is the patch around it, ``[samples]`` of type ``facts.takes``.
         """
         outputs = self._runners["serving_default"](sound=sound[None])
         return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
 
-def describe(path: Path) -> PulseFacts | ClipFacts:
+def describe(path: Path) -> PeakFacts | ClipFacts:
     """What a device model says about itself, without loading it into a runtime."""
     try:
         text = member(path, "model.json")

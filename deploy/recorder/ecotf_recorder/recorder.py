@@ -50,7 +50,7 @@ class Recorder:
             "ecotf-recorder %s, %s (%s) at %d Hz", __version__, facts.name, self._parts.model.id, facts.sample_rate_hz
         )
         self._beat(force=True)
-        self._manager.tell("READY=1")
+        self._manager.report("READY=1")
         if self._clock_was_set:  # since the process before this one, of the same boot, ended
             self._date()
         while not self._stopping and not self._over:
@@ -60,7 +60,7 @@ class Recorder:
             elif (event := self._source.next(_WAIT_S)) is not None:
                 self.take(event)
             self._beat()
-        self._manager.tell("STOPPING=1")
+        self._manager.report("STOPPING=1")
         self._drain()
         if self._stretch is not None:
             unread = self._stretch.began.key is not None  # a file is begun anew at the next start
@@ -185,7 +185,7 @@ class Recorder:
             if event is None:
                 break
             self.take(event)
-            self._manager.tell("WATCHDOG=1")
+            self._manager.report("WATCHDOG=1")
         if self._source.backlog_s and self._source.live:
             _log.warning("stopped with %.1f s of sound not looked at", self._source.backlog_s)
 
@@ -202,7 +202,7 @@ class Recorder:
 
     def _beat(self, force: bool = False) -> None:
         """The watchdog at every turn; commits and health when it is time."""
-        self._manager.tell("WATCHDOG=1")
+        self._manager.report("WATCHDOG=1")
         now = self._clock.now()
         if now >= self._commit_at and (self._stretch is None or self._stretch.began.key is None):
             self._commit_at = now + self._config.detections.flush_s

@@ -24,7 +24,7 @@ _SLICES = 1.01
 
 
 def selftest(model: DeviceModel) -> str:
-    """Run the sound and the windows that the model carries; returns one line of figures.
+    """Run the sound and the patches that the model carries; returns one line of figures.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def _compared(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> str:
     tolerance = _SCORE.get(facts.precision, 0.03)
     sound = golden["sound"]
     takes = sound if facts.takes == "int16" else np.multiply(sound, np.float32(1 / 32768), dtype=np.float32)
-    worst = _rows(model, golden) if isinstance(facts, ClipFacts) else _windows(model, golden, takes)
+    worst = _rows(model, golden) if isinstance(facts, ClipFacts) else _patches(model, golden, takes)
     if not worst <= tolerance:
         raise ModelError(f"a score is off by {worst:.3g}; allowed is {tolerance:g}")
     began = perf_counter()
@@ -69,18 +69,18 @@ def _rows(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> float:
     return max(float(np.abs(model.row(sound)["scores"] - scores).max()) for sound, scores in pairs)
 
 
-def _windows(model: DeviceModel, golden: Mapping[str, NDArray[Any]], takes: NDArray[Any]) -> float:
-    """The spectrogram is compared, too; the greatest difference of a window's scores."""
+def _patches(model: DeviceModel, golden: Mapping[str, NDArray[Any]], takes: NDArray[Any]) -> float:
+    """The spectrogram is compared, too; the greatest difference of a patch's scores."""
     facts = model.facts
     frames = model.spectrogram(takes[: facts.front_end.chunk_samples])
     level = float(np.abs(frames - golden["spectrogram.frames"]).mean())
     if not level <= _LEVEL:
         raise ModelError(f"the spectrogram is off by {level:.3g} on average; allowed is {_LEVEL:g}")
     worst = 0.0
-    windows, expected = golden["score.window"], golden["score.scores"]
-    for index in range(len(windows)):
+    patches, expected = golden["score.patch"], golden["score.scores"]
+    for index in range(len(patches)):
         measures = golden["score.measures"][index : index + 1] if facts.measures else None
-        scores = model.score(windows[index : index + 1], measures)
+        scores = model.score(patches[index : index + 1], measures)
         worst = max(worst, float(np.abs(scores - expected[index]).max()))
     return worst
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ecotf.errors import ConfigError
 from ecotf.export.c99.source import Source
-from ecotf.export.parity import reference_margins
-from ecotf.export.runtime import open_interpreter
+from ecotf.export.prove.parity import reference_margins
+from ecotf.export.prove.runtime import open_interpreter
 from ecotf.models.heads.trees import Trees
 
 FLAGS = ("-std=c99", "-O2")
@@ -46,7 +46,7 @@ class Comparison:
         The greatest difference of a score.
     """
 
-    windows: int
+    patches: int
     steps: float
     exact_answers: float
     exact_margins: float | None
@@ -68,9 +68,9 @@ def program(name: str) -> str:
     return (resources.files("ecotf") / "export" / "c99" / "programs" / f"{name}.c").read_text(encoding="utf-8")
 
 
-def write_vectors(folder: Path, windows: NDArray[np.float32], measures: NDArray[np.float32] | None) -> None:
+def write_vectors(folder: Path, patches: NDArray[np.float32], measures: NDArray[np.float32] | None) -> None:
     """``vectors.bin`` and the program that reads it."""
-    rows = windows.reshape(len(windows), -1)
+    rows = patches.reshape(len(patches), -1)
     rows = rows if measures is None else np.hstack([rows, measures])
     (folder / "vectors.bin").write_bytes(np.ascontiguousarray(rows, np.float32).tobytes())
     (folder / "check.c").write_text(program("check"), encoding="utf-8")
@@ -84,7 +84,7 @@ def read_answers(folder: Path, source: Source) -> Given:
     return Given(*np.split(rows, [answers, answers + source.n_margins], axis=1))
 
 
-def run_here(folder: Path, source: Source, windows: NDArray[np.float32], measures: NDArray[np.float32] | None) -> Given:
+def run_here(folder: Path, source: Source, patches: NDArray[np.float32], measures: NDArray[np.float32] | None) -> Given:
     """Compile ``model.c`` in ``folder`` and run it.
 
     Raises
@@ -92,21 +92,21 @@ def run_here(folder: Path, source: Source, windows: NDArray[np.float32], measure
     ConfigError
         The compiler refuses it, or it ends badly.
     """
-    write_vectors(folder, windows, measures)
+    write_vectors(folder, patches, measures)
     _run([compiler(), *FLAGS, "check.c", "model.c", "-lm", "-o", "check"], folder)
     _run([str(folder / "check")], folder)
     return read_answers(folder, source)
 
 
-def reference_answers(network: Path, source: Source, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+def reference_answers(network: Path, source: Source, patches: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same from tflite-runtime's reference kernels."""
     from tflite_runtime.interpreter import OpResolverType
 
     interpreter = open_interpreter(network, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     runner = interpreter.get_signature_runner()
     rows = []
-    for window in windows:
-        given = runner(window=window[None])
+    for patch in patches:
+        given = runner(patch=patch[None])
         rows.append(np.concatenate([given[name].ravel() for name, _, _ in source.answers]))
     return np.array(rows, np.float32)
 

@@ -14,27 +14,27 @@ from ecotf.export.c99.constants import array
 from ecotf.export.c99.header import header
 from ecotf.export.c99.report import report
 from ecotf.export.c99.source import c_source
-from ecotf.export.examples import make_examples
-from ecotf.export.golden import SECONDS
-from ecotf.export.recordings import simulated
+from ecotf.export.prove.examples import make_examples
+from ecotf.export.prove.golden import SECONDS
+from ecotf.export.prove.recordings import simulated
 from ecotf.export.settings import ExportSettings
-from ecotf.inference.load import LoadedRun
+from ecotf.tasks.calls.run import LoadedRun
 
-_WINDOWS = 64
+_PATCHES = 64
 
 
 def example_windows(run: LoadedRun, settings: ExportSettings) -> tuple[np.ndarray, np.ndarray | None]:
-    """Windows of a simulated sound, and the measures of their pulses where the trees look at them."""
+    """Patches of a simulated sound, and the measures of their peaks where the trees look at them."""
     inputs = make_examples(run, settings, simulated(settings.rate, n=1, seconds=SECONDS, seed=7)).inputs
-    windows, measures = inputs["score.window"][:_WINDOWS], inputs.get("score.measures")
-    return windows, None if measures is None else measures[:_WINDOWS]
+    patches, measures = inputs["score.patch"][:_PATCHES], inputs.get("score.measures")
+    return patches, None if measures is None else measures[:_PATCHES]
 
 
 def c_files(
-    run: LoadedRun, network: bytes, values: Mapping[str, Any], parity: Mapping[str, Any], windows: np.ndarray,
+    run: LoadedRun, network: bytes, values: Mapping[str, Any], parity: Mapping[str, Any], patches: np.ndarray,
     measures: np.ndarray | None,
 ) -> dict[str, bytes]:  # fmt: skip
-    """Translate a network, as `network_file` cuts it out, and the trees of its run, and try that on windows.
+    """Translate a network, as `network_file` cuts it out, and the trees of its run, and try that on patches.
 
     Raises
     ------
@@ -49,19 +49,19 @@ def c_files(
         (folder / "network.tflite").write_bytes(network)
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
-        given = run_here(folder, source, windows, measures)
-        expected = reference_answers(folder / "network.tflite", source, windows)
+        given = run_here(folder, source, patches, measures)
+        expected = reference_answers(folder / "network.tflite", source, patches)
         found = compared(given, expected, source, trees, measures)
         require_equal(found)
         files["REPORT.txt"] = report(source, values, found, code_bytes(folder), parity)
     loudest = int(given.scores[:, 1:].max(axis=1).argmax())
     row = None if measures is None else measures[loudest]
-    files["main_example.c"] = _example(windows[loudest], row, given.scores[loudest])
+    files["main_example.c"] = _example(patches[loudest], row, given.scores[loudest])
     return {name: text.encode() for name, text in files.items()}
 
 
-def _example(window: np.ndarray, measures: np.ndarray | None, scores: np.ndarray) -> str:
-    arrays = {"window": window, "measures": measures, "expected": scores}
+def _example(patch: np.ndarray, measures: np.ndarray | None, scores: np.ndarray) -> str:
+    arrays = {"patch": patch, "measures": measures, "expected": scores}
     text = "\n".join(
         array(f"static const float {name}", values) for name, values in arrays.items() if values is not None
     )

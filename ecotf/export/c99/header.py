@@ -8,13 +8,13 @@ from typing import Any
 
 from ecotf.export.c99.constants import number, text_of
 from ecotf.export.c99.source import Source
-from ecotf.features.pulses import MEASURES
-from ecotf.inference.load import LoadedRun
+from ecotf.features.peaks import MEASURES
+from ecotf.tasks.calls.run import LoadedRun
 
 
 def header(source: Source, values: Mapping[str, Any], run: LoadedRun) -> str:
     """The header of a translated model; ``values`` is its ``model.json``."""
-    windows = values["windows"]
+    patches = values["patches"]
     labels = ["not a call", *values["species"]]
     thresholds = [values["thresholds"]["call"], *(values["thresholds"][name] for name in values["species"])]
     given = ", const float *measures" if source.measured else ""
@@ -34,9 +34,9 @@ def header(source: Source, values: Mapping[str, Any], run: LoadedRun) -> str:
 extern "C" {{
 #endif
 
-#define MODEL_COLUMNS {windows["columns"]}
-#define MODEL_BANDS {windows["bands"]}
-#define MODEL_WINDOW {source.window} /* columns * bands */
+#define MODEL_COLUMNS {patches["columns"]}
+#define MODEL_BANDS {patches["bands"]}
+#define MODEL_PATCH {source.patch} /* columns * bands */
 {measures}#define MODEL_SCORES {source.n_scores}
 #define MODEL_ANSWERS {start} /* {", ".join(places)} */
 #define MODEL_MARGINS {source.n_margins}
@@ -50,8 +50,8 @@ static const char *const model_labels[MODEL_SCORES] = {{
 static const float model_thresholds[MODEL_SCORES] = {{
 {_lines(number(value) for value in thresholds)}}};
 
-/* window [columns][bands] to scores. It uses static memory: not for two at a time. No NaN may go in. */
-void model_score(const float *window{given}, float *scores);
+/* patch [columns][bands] to scores. It uses static memory: not for two at a time. No NaN may go in. */
+void model_score(const float *patch{given}, float *scores);
 
 /* What the network gave in the last call, and the margins of its trees (NULL without trees). */
 const float *model_answers(void);
@@ -77,7 +77,7 @@ def _comment(values: Mapping[str, Any], run: LoadedRun, source: Source) -> str:
     if source.measured:
         lines += [
             "",
-            "The trees also look at the measures of the pulse, in this order; ecotf/features/pulses.py defines them:",
+            "The trees also look at the measures of the peak, in this order; ecotf/features/peaks.py defines them:",
             *(f"  {index} {name}" for index, name in enumerate(MEASURES)),
         ]
     folded = (part for line in lines for part in (wrap(line, 112, subsequent_indent="   ") or [""]))
@@ -85,7 +85,7 @@ def _comment(values: Mapping[str, Any], run: LoadedRun, source: Source) -> str:
 
 
 def _steps(values: Mapping[str, Any], run: LoadedRun) -> list[str]:
-    front, windows, config = values["front_end"], values["windows"], run.recipe.front_end
+    front, patches, config = values["front_end"], values["patches"], run.recipe.front_end
     rate = values["sample_rate_hz"]
     unit = "2 / (rate * sum(window^2)) * |X|^2" if config.power == "density" else "|X|^2"
     scale = {
@@ -110,19 +110,19 @@ def _steps(values: Mapping[str, Any], run: LoadedRun) -> list[str]:
     if len(front["smoothing"]) > 1:
         weights = ", ".join(f"{weight:.6f}" for weight in front["smoothing"])
         steps.append(f"Smooth along frames and rows of a block, ends reflect; half of the kernel: {weights}.")
-    reduction = "the mean of them" if windows["resize"] == "mean" else "interpolated between the window's corner points"
-    where = "around each pulse" if values["kind"] == "pulses" else "around the middle of the sound"
+    reduction = "the mean of them" if patches["resize"] == "mean" else "interpolated between the patch's corner points"
+    where = "around each peak" if values["kind"] == "peaks" else "around the middle of the sound"
     steps.append(
-        f"Window: {windows['slices']} frames {where} (as many before it as from it on); {windows['reduce_time']} "
-        f"frames by {windows['reduce_frequency']} rows become one number ({reduction}): {windows['columns']} columns "
-        f"of {windows['bands']} bands."
+        f"Window: {patches['slices']} frames {where} (as many before it as from it on); {patches['reduce_time']} "
+        f"frames by {patches['reduce_frequency']} rows become one number ({reduction}): {patches['columns']} columns "
+        f"of {patches['bands']} bands."
     )
-    if values["kind"] == "pulses":
-        pulses = values["pulses"]
+    if values["kind"] == "peaks":
+        peaks = values["peaks"]
         steps.append(
-            "A pulse: the strongest row of each frame, smoothed (Gaussian, standard deviation "
-            f"{pulses['smooth_s'] * 1000:g} ms); its highest points, {pulses['separation_s'] * 1000:g} ms apart, above "
-            f"{pulses['floor']:g}, prominent by {pulses['prominence']:g} within {pulses['reach_s'] * 1000:g} ms."
+            "A peak: the strongest row of each frame, smoothed (Gaussian, standard deviation "
+            f"{peaks['smooth_s'] * 1000:g} ms); its highest points, {peaks['separation_s'] * 1000:g} ms apart, above "
+            f"{peaks['floor']:g}, prominent by {peaks['prominence']:g} within {peaks['reach_s'] * 1000:g} ms."
         )
     return [f"{number}. {step}" for number, step in enumerate(steps, 1)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf.export.schema import name_of, operator_name, read_model, shape_of, type_of
+from ecotf.export.convert.flatbuffer import name_of, operator_name, read_model, shape_of, type_of
 
 _DTYPES = {"INT8": np.int8, "INT32": np.int32, "FLOAT32": np.float32, "INT64": np.int64}
 
@@ -60,7 +60,7 @@ class Network:
     """Steps in order, and which tensors go in and come out."""
 
     steps: tuple[Step, ...]
-    window: Tensor
+    patch: Tensor
     outputs: tuple[Tensor, ...]
 
 

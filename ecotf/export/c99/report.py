@@ -8,7 +8,7 @@ from typing import Any
 
 from ecotf.export.c99.compiled import Comparison
 from ecotf.export.c99.source import Source
-from ecotf.features.pulses import MEASURES
+from ecotf.features.peaks import MEASURES
 
 # Instructions for a multiply-add, and for each number that a layer makes. Two networks were counted at -O2 on emulated
 # boards (Cortex-M4 and Cortex-M33): bats/hybrid_cnn_xgboost 182.5 million, bats/field 36.6 million.
@@ -20,7 +20,7 @@ def report(
 ) -> str:
     """The text of the report."""
     flash = [*source.constant_bytes.items(), ("instructions (Cortex-M4, -O2, without the C library)", code)]
-    given = [("window", 4 * source.window), ("scores", 4 * source.n_scores)]
+    given = [("patch", 4 * source.patch), ("scores", 4 * source.n_scores)]
     given += [("measures", 4 * len(MEASURES))] if source.measured else []
     network = parity["network"]
     margins = (
@@ -36,20 +36,20 @@ Static memory (RAM), bytes
 {_table(source.ram.items())}
 What the caller holds, bytes; besides, some hundred bytes of stack
 {_table(given)}
-Work, for one window
+Work, for one patch
   multiply-adds of the network {source.macs:,}
   trees                        {source.n_trees:,}
   instructions, an estimate    {(_EACH_MAC * source.macs + _EACH_NUMBER * source.made) / 1e6:.1f} million
   (Cortex-M4 and M33, plain C at -O2, without instructions for signal processing)
 
 Checked before this was written, compiled on the exporting computer
-  windows                      {found.windows}
+  patches                      {found.patches}
   beside tflite-runtime {version("tflite-runtime")}, reference kernels: the network's answers differ by at most
   {found.steps:.2g} steps of int8, {100 * found.exact_answers:g} % are equal{margins}; scores within {found.scores:.1e}
   beside the run: the int8 network's max error is {network["max"]:.2g}, rms {network["rms"]:.2g},
   on {parity["seconds"]:.0f} s of {parity["compared_on"]}
 
-Not in here: the front end. The board makes the spectrogram and looks for pulses itself; model.h says how.
+Not in here: the front end. The board makes the spectrogram and looks for peaks itself; model.h says how.
 """
 
 

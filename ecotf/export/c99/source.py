@@ -12,7 +12,7 @@ from ecotf.export.c99.network import Network, Tensor, read_network
 from ecotf.export.c99.operators import translate
 from ecotf.export.c99.translation import Translation
 from ecotf.export.c99.trees import TreesInC
-from ecotf.features.pulses import MEASURES
+from ecotf.features.peaks import MEASURES
 from ecotf.models.heads.trees import Trees
 
 # in this order, because some use what is defined in others
@@ -49,12 +49,12 @@ class Source:
     ram
         Static memory in bytes, by purpose.
     measured
-        Whether the trees look at measures of the pulse.
+        Whether the trees look at measures of the peak.
     """
 
     text: str
     answers: tuple[tuple[str, int, float], ...]
-    window: int
+    patch: int
     n_scores: int
     n_margins: int
     n_trees: int
@@ -91,7 +91,7 @@ def c_source(network: bytes, trees: Trees | None, measured: bool, title: str) ->
     return Source(
         text=_text(body, forest, n_answers, n_seen, n_scores, measured, arena.size, kernels, title),
         answers=tuple((output.name, output.size, _resolution(read, output)) for output in read.outputs),
-        window=read.window.size,
+        patch=read.patch.size,
         n_scores=n_scores,
         n_margins=n_margins,
         n_trees=0 if forest is None else forest.n_trees,
@@ -130,16 +130,16 @@ def _text(
     parts.append(f"static float answers[{n_seen}];")
     if forest is not None and forest.n_margins:
         parts.append(f"static float margins[{forest.n_margins}];")
-    parts.append(_function("static void run_network(const float *window)", body.calls))
+    parts.append(_function("static void run_network(const float *patch)", body.calls))
     given = ", const float *measures" if measured else ""
-    calls = ["  run_network(window);"]
+    calls = ["  run_network(patch);"]
     if measured:
         calls.append(f"  for (int i = 0; i < {len(MEASURES)}; i++) answers[{n_answers} + i] = measures[i];")
     if forest is None:
         calls.append(f"  for (int i = 0; i < {n_scores}; i++) scores[i] = answers[i];")
     else:
         calls += [f"  {call}" for call in forest.calls]
-    parts.append(_function(f"void model_score(const float *window{given}, float *scores)", calls))
+    parts.append(_function(f"void model_score(const float *patch{given}, float *scores)", calls))
     parts.append(_function("const float *model_answers(void)", ["  return answers;"]))
     last = "margins" if forest is not None and forest.n_margins else "NULL"
     parts.append(_function("const float *model_margins(void)", [f"  return {last};"]))

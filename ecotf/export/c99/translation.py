@@ -19,7 +19,7 @@ class Translation:
     macs, made
         Multiply-adds, and numbers that are computed on the way.
     places
-        Of the float tensors: the window that is given, and where each output begins among the answers.
+        Of the float tensors: the patch that is given, and where each output begins among the answers.
     """
 
     def __init__(self, network: Network, arena: Arena, constants: Constants) -> None:
@@ -29,7 +29,7 @@ class Translation:
         self.structs: list[str] = []
         self.macs = 0
         self.made = sum(output.size for step in network.steps for output in step.outputs)
-        self.places = {network.window.index: "window"}
+        self.places = {network.patch.index: "patch"}
         start = 0
         for output in network.outputs:
             self.places[output.index] = f"answers + {start}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ecotf.errors import ConfigError
 from ecotf.export.c99.constants import Constants, number
-from ecotf.export.tree_graph import NodeTables, node_tables
+from ecotf.export.stages.trees import NodeTables, node_tables
 from ecotf.models.heads.trees import Trees
 
 _MANY = 1 << 16

@@ -1,4 +1,4 @@
-"""Backbones, one a file: a Keras model from a window ``(batch, columns, bands, 1)`` to an embedding ``(batch, e)``."""
+"""Backbones, one a file: a Keras model from a patch ``(batch, columns, bands, 1)`` to an embedding ``(batch, e)``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BackboneConfig = Annotated[CnnConfig | FieldCnnConfig | ResNet50Config, Field(di
 
 
 def build_backbone(config: CnnConfig | FieldCnnConfig | ResNet50Config, columns: int, bands: int) -> Any:
-    """Build the backbone that ``config`` names, for windows of ``columns`` time steps and ``bands`` frequency bands."""
+    """Build the backbone that ``config`` names, for patches of ``columns`` time steps and ``bands`` frequency bands."""
     if isinstance(config, CnnConfig):
         return build_cnn(config, columns, bands)
     if isinstance(config, FieldCnnConfig):

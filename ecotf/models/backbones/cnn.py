@@ -22,8 +22,8 @@ class CnnConfig(Config):
     dropout: float = Field(0.6, ge=0, lt=1)
 
     @property
-    def smallest_window(self) -> tuple[int, int]:
-        """Columns and bands that a window must have at least to be pooled so often."""
+    def smallest_patch(self) -> tuple[int, int]:
+        """Columns and bands that a patch must have at least to be pooled so often."""
         return self.pool**self.convolutions, self.pool**self.convolutions
 
 

@@ -23,8 +23,8 @@ class FieldCnnConfig(Config):
     dropout: float = Field(0.3, ge=0, lt=1)
 
     @property
-    def smallest_window(self) -> tuple[int, int]:
-        """Columns and bands that a window must have at least to be pooled so often."""
+    def smallest_patch(self) -> tuple[int, int]:
+        """Columns and bands that a patch must have at least to be pooled so often."""
         return 4, 2 ** len(self.filters)
 
 

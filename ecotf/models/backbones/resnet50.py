@@ -1,4 +1,4 @@
-"""ResNet-50, first version (He et al. 2016, arXiv:1512.03385), from scratch on one-channel windows."""
+"""ResNet-50, first version (He et al. 2016, arXiv:1512.03385), from scratch on one-channel patches."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ResNet50Config(Config):
     batch_norm_epsilon: float = Field(0.001, gt=0)
 
     @property
-    def smallest_window(self) -> tuple[int, int]:
-        """Columns and bands that a window must have at least: its convolutions pad."""
+    def smallest_patch(self) -> tuple[int, int]:
+        """Columns and bands that a patch must have at least: its convolutions pad."""
         return 1, 1
 
 

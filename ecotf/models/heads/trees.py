@@ -27,8 +27,8 @@ class TreesConfig(Config):
         ``chain`` lets each class see the answers for the classes before it (Read et al. 2011); ``powerset`` treats
         every combination of classes that occurs as a class of its own.
     measures
-        The trees see, besides the embedding, the network's own scores and the measures of the pulse
-        (`ecotf.features.pulses.MEASURES`). For detection at pulses only.
+        The trees see, besides the embedding, the network's own scores and the measures of the peak
+        (`ecotf.features.peaks.MEASURES`). For detection at peaks only.
     balanced
         Weight samples so that, for every class, calls and the rest count the same.
     """

@@ -44,9 +44,9 @@ class Releases:
         self.settings = settings
         self.options = options
         self.store = ReleaseStore(settings)
-        self.steps = ReleaseSteps(settings, self.store, self.tell)
+        self.steps = ReleaseSteps(settings, self.store, self.report)
 
-    def tell(self, step: str, status: str, detail: str = "", **more: Any) -> None:
+    def report(self, step: str, status: str, detail: str = "", **more: Any) -> None:
         """Print one JSON line and keep it in the log. Nobody may be there to read it any more, and that is fine."""
         said = {"step": step, "status": status, **({"detail": detail} if detail else {}), **more}
         line = json.dumps(said)
@@ -62,7 +62,7 @@ class Releases:
         """Make the folders; those that are there stay as they are."""
         for folder in (self.store.releases, self.settings.trusted):
             folder.mkdir(parents=True, exist_ok=True)
-        self.tell("init", "ok", str(self.store.state))
+        self.report("init", "ok", str(self.store.state))
         return 0
 
     def prepare(self) -> int:
@@ -72,10 +72,10 @@ class Releases:
             release_id = self.options.id
             folder = self.store.folder(release_id)
             if self.store.is_whole(release_id) and manifest_digest(folder) == self.options.digest:
-                self.tell("prepare", "ok", present=True, current=self.store.pointed("current"))
+                self.report("prepare", "ok", present=True, current=self.store.pointed("current"))
                 return 0
             part = new_part(self.settings, self.store, release_id, self.options.size)
-            self.tell("prepare", "ok", present=False, part=str(part), current=self.store.pointed("current"))
+            self.report("prepare", "ok", present=False, part=str(part), current=self.store.pointed("current"))
         return 0
 
     def apply(self) -> int:
@@ -107,7 +107,7 @@ class Releases:
                 done = self.steps.recover(restart=False)
         except Busy:
             return 0  # a flash is restarting the recorder just now
-        self.tell("recover", "ok", done or "nothing to do")
+        self.report("recover", "ok", done or "nothing to do")
         return 0
 
     def inbox(self) -> int:
@@ -115,7 +115,7 @@ class Releases:
         with self.store.lock(wait_s=30):
             self._recover()
             inbox = Inbox(self.settings, self.store, self.steps)
-            bad = inbox.apply_all(lambda name, status, reason: self.tell("inbox", status, reason, folder=name))
+            bad = inbox.apply_all(lambda name, status, reason: self.report("inbox", status, reason, folder=name))
         return REFUSED if bad else 0
 
     def status(self) -> int:
@@ -129,7 +129,7 @@ class Releases:
         health = read_health(self.settings.state / "health.json")
         steady_s = (health or {}).get("steady_s")
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - steady_s if isinstance(steady_s, (int, float)) else None
-        self.tell(
+        self.report(
             "status", "shown", busy=busy, recorder=__version__, current=self.store.pointed("current"),
             previous=self.store.pointed("previous"), journal=self.store.read_journal(), last=self.store.read_last(),
             health=health, health_age_s=age_s, time=now(),
@@ -146,7 +146,7 @@ class Releases:
                 bundle = read_bundle(self.store.folder(release_id))
                 said |= {"name": bundle.name, "created": bundle.created, "bytes": bundle.size}
             said |= {link: self.store.pointed(link) == release_id for link in ("current", "previous")}
-            self.tell("list", "shown", **said)
+            self.report("list", "shown", **said)
         return 0
 
     def _change(self, change: Callable[[], str]) -> int:
@@ -164,13 +164,13 @@ class Releases:
         except Exception as error:  # the process ends without a trace otherwise
             status, detail, code = "failed", f"{type(error).__name__}: {error}", CANNOT
         links = {link: self.store.pointed(link) for link in ("current", "previous")}
-        self.tell("end", status, detail, token=self.options.token, **links)
+        self.report("end", status, detail, token=self.options.token, **links)
         return code
 
     def _recover(self) -> None:
         done = self.steps.recover(restart=True)
         if done:
-            self.tell("recover", "ok", done)
+            self.report("recover", "ok", done)
 
 
 def detached(change: Callable[[], int]) -> int:

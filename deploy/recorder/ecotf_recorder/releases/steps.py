@@ -22,8 +22,8 @@ from ecotf_recorder.releases.processes import run_quietly, run_selftest
 from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.store import Journal, ReleaseStore
 
-# Tell(step, status, detail): what is passed on to whoever watches.
-Tell = Callable[[str, str, str], None]
+# Report(step, status, detail): what is passed on to whoever watches.
+Report = Callable[[str, str, str], None]
 
 STEPS = ("check", "place", "selftest", "switch", "restart", "health", "commit")
 _UNPROVEN = ("switch", "restart", "health")  # the new release may be current, and has not been well yet
@@ -47,14 +47,14 @@ class ReleaseSteps:
     ----------
     settings, store
         The recorder's.
-    tell
+    report
         Called at the beginning and the end of every step.
     """
 
-    def __init__(self, settings: ReleaseSettings, store: ReleaseStore, tell: Tell) -> None:
+    def __init__(self, settings: ReleaseSettings, store: ReleaseStore, report: Report) -> None:
         self.settings = settings
         self.store = store
-        self.tell = tell
+        self.report = report
         self._journal: Journal = {}
 
     def apply(self, release_id: str, part: Path | None, token: str = "") -> str:
@@ -129,7 +129,7 @@ class ReleaseSteps:
         self._journal = journal
         step, release_id = journal.get("step"), str(journal.get("id"))
         before, part = journal.get("before"), journal.get("part")
-        self.tell("recover", "started", f"{journal.get('operation')} of {release_id} was cut off at {step}")
+        self.report("recover", "started", f"{journal.get('operation')} of {release_id} was cut off at {step}")
         if part:
             self.store.discard(self.store.releases / Path(str(part)).name)
         runs_it = step in _UNPROVEN and self.store.pointed("current") == release_id
@@ -237,13 +237,13 @@ class ReleaseSteps:
             if name != "undo":  # a full disk does not stop going back; from "health" a start goes back just the same
                 raise
         _kill_point(f"{name}:begin")
-        self.tell(name, "started", "")
+        self.report(name, "started", "")
         try:
-            yield lambda detail: self.tell(name, "waiting", detail)
+            yield lambda detail: self.report(name, "waiting", detail)
         except (ReleaseError, OSError) as error:
-            self.tell(name, "failed", str(error))
+            self.report(name, "failed", str(error))
             raise
-        self.tell(name, "ok", "")
+        self.report(name, "ok", "")
         _kill_point(f"{name}:end")
 
 

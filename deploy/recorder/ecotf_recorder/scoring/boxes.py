@@ -35,7 +35,7 @@ def measure_boxes(
     centres
         Slice of each peak, ``[n]``, in order.
     separate
-        The peaks are pulses: a box stays around its own, and ends at the latest in the valley before the next.
+        The peaks are peaks: a box stays around its own, and ends at the latest in the valley before the next.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Candidates: every place that may be a call, with its box, down to a low score; found a segment at a time."""
+"""Candidates: every place that may be a call, with its box, down to a low score; found a chunk at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ecotf_recorder.scoring.boxes import drop_overlapping, measure_boxes
 from ecotf_recorder.scoring.front_end import Model
-from ecotf_recorder.scoring.peaks import local_maxima, refine_peaks, smooth_gaussian
-from ecotf_recorder.scoring.pulses import find_pulses, measure_pulses, strength
-from ecotf_recorder.scoring.windows import cut_window
+from ecotf_recorder.scoring.maxima import local_maxima, refine_peaks, smooth_gaussian
+from ecotf_recorder.scoring.patches import cut_patch
+from ecotf_recorder.scoring.peaks import find_peaks, measure_peaks, strength
 
 CALL_LABEL = "call"
 """The label of candidates that say that something called, whatever its species."""
@@ -33,35 +33,35 @@ class CandidateStream:
 
     Parameters
     ----------
-    segment_s
+    chunk_s
         How much is settled at a time. It makes no difference to what is found, only to when and to what it costs.
 
     Attributes
     ----------
     settled
         Slices of the stretch whose candidates are out.
-    windows
-        Windows that were scored.
+    patches
+        Patches that were scored.
     """
 
-    def __init__(self, model: Model, segment_s: float = 1.0) -> None:
+    def __init__(self, model: Model, chunk_s: float = 1.0) -> None:
         self._model, facts = model, model.facts
         detection, hop_s = facts.detection, facts.front_end.hop_s
-        # Whatever decides on a candidate lies within this distance: its window, its pulse, its box, its neighbours'.
-        margin_s = 3 * (facts.window_s + facts.pulses.margin_s + detection.box.search_s + detection.box.reach_s)
+        # Whatever decides on a candidate lies within this distance: its patch, its peak, its box, its neighbours'.
+        margin_s = 3 * (facts.window_s + facts.peaks.margin_s + detection.box.search_s + detection.box.reach_s)
         margin_s += 4 * detection.smooth_s + 2 * detection.separation_s + 3 * detection.stride_s
-        self._margin, self._segment = round(margin_s / hop_s), max(1, round(segment_s / hop_s))
+        self._margin, self._chunk = round(margin_s / hop_s), max(1, round(chunk_s / hop_s))
         self._buffer = np.empty((0, facts.front_end.rows), np.float32)
         self._base = 0  # slices before the buffer
         self.settled = 0
-        self.windows = 0
+        self.patches = 0
 
     def push(self, frames: NDArray[np.float32]) -> list[Candidate]:
         """Take more frames; return the candidates that are settled."""
         self._buffer = np.concatenate([self._buffer, frames])
         found: list[Candidate] = []
-        while self._base + len(self._buffer) >= self.settled + self._segment + self._margin:
-            found += self._settle(self.settled + self._segment)
+        while self._base + len(self._buffer) >= self.settled + self._chunk + self._margin:
+            found += self._settle(self.settled + self._chunk)
             drop = max(0, self.settled - self._margin - self._base)
             self._buffer, self._base = self._buffer[drop:], self._base + drop
         return found
@@ -73,32 +73,30 @@ class CandidateStream:
     def _settle(self, until: int) -> list[Candidate]:
         start, stop = self.settled - self._base, until - self._base
         self.settled = until
-        found = (
-            self._at_pulses(start, stop) if self._model.facts.detection.at == "pulses" else self._on_grid(start, stop)
-        )
+        found = self._at_peaks(start, stop) if self._model.facts.detection.at == "peaks" else self._on_grid(start, stop)
         return [c._replace(first=c.first + self._base, last=c.last + self._base) for c in found]
 
     def _score(self, centres: NDArray[np.intp], measures: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         facts = self._model.facts
         scores = np.empty((len(centres), 1 + len(facts.species)), np.float32)
         for index, centre in enumerate(centres):
-            window = cut_window(self._buffer, int(centre), facts.windows)
-            scores[index] = self._model.score(window, None if measures is None else measures[index : index + 1])
-        self.windows += len(centres)
+            patch = cut_patch(self._buffer, int(centre), facts.patches)
+            scores[index] = self._model.score(patch, None if measures is None else measures[index : index + 1])
+        self.patches += len(centres)
         return scores
 
-    def _at_pulses(self, start: int, stop: int) -> list[Candidate]:
-        """Every pulse is a candidate of a call, and of each species that is likelier there than no call at all."""
+    def _at_peaks(self, start: int, stop: int) -> list[Candidate]:
+        """Every peak is a candidate of a call, and of each species that is likelier there than no call at all."""
         facts, values = self._model.facts, self._buffer
         hop_s = facts.front_end.hop_s
         if not len(values):
             return []
-        track = strength(values, hop_s, facts.pulses.smooth_s)
-        pulses = find_pulses(track, hop_s, facts.pulses)
-        inside = np.flatnonzero((pulses >= start) & (pulses < stop))
-        measures = measure_pulses(values, track, pulses, hop_s, facts.pulses)[inside] if facts.measures else None
-        scores = self._score(pulses[inside], measures)
-        boxes = measure_boxes(values, pulses, hop_s, facts.detection.box, separate=True)[inside]
+        track = strength(values, hop_s, facts.peaks.smooth_s)
+        peaks = find_peaks(track, hop_s, facts.peaks)
+        inside = np.flatnonzero((peaks >= start) & (peaks < stop))
+        measures = measure_peaks(values, track, peaks, hop_s, facts.peaks)[inside] if facts.measures else None
+        scores = self._score(peaks[inside], measures)
+        boxes = measure_boxes(values, peaks, hop_s, facts.detection.box, separate=True)[inside]
         tracks = [(CALL_LABEL, 1 - scores[:, 0], np.ones(len(scores), bool))]
         tracks += [(label, scores[:, 1 + i], self._may_be_named(scores, i)) for i, label in enumerate(facts.species)]
         found = []

@@ -105,7 +105,7 @@ class EventStream:
         """Leave out frames beyond the end; the first one stays."""
         at = self._base + np.arange(len(self._frames))
         rows, inside = np.divmod(at, len(self._facts.frame_times_s))
-        heard = rows * self._facts.row_s + self._facts.frame_times_s[inside] < end_s
+        heard = rows * self._facts.segment_s + self._facts.frame_times_s[inside] < end_s
         self._frames = self._frames[: max(int(self._base == 0), int(heard.sum()))]
 
     def _smoothed(self) -> NDArray[np.float64]:
@@ -161,7 +161,7 @@ class EventStream:
             nearest = 0 if at < 0 else (n_frames or 1) - 1
             return self._middle(nearest) + (at - nearest) * facts.frame_s
         rows, inside = divmod(at, len(facts.frame_times_s))
-        return float(rows * facts.row_s + facts.frame_times_s[inside])
+        return float(rows * facts.segment_s + facts.frame_times_s[inside])
 
 
 def _local_maxima(values: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf_recorder.facts import FrontEndFacts, PulseFacts
+from ecotf_recorder.facts import FrontEndFacts, PeakFacts
 from ecotf_recorder.scoring.block import finish_block
 
 
@@ -15,7 +15,7 @@ class Model(Protocol):
     """What scoring needs of a model; see `ecotf_recorder.model.DeviceModel`."""
 
     @property
-    def facts(self) -> PulseFacts:
+    def facts(self) -> PeakFacts:
         """What it says about itself."""
 
     def spectrogram(self, sound: NDArray[Any]) -> NDArray[np.float32]:

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecotf_recorder.facts import ClipFacts
-from ecotf_recorder.scoring.rows import RowStream
+from ecotf_recorder.scoring.segments import SegmentStream
 from ecotf_recorder.scoring.stream import DetectionStream
 
-Stream = DetectionStream | RowStream
+Stream = DetectionStream | SegmentStream
 
 LONGEST_LIVE_S = 60.0
 _LONGEST_S = 600.0
-_PULSES_S = 3.0  # segment, margin, one and a half blocks
+_PEAKS_S = 3.0  # chunk, margin, one and a half blocks
 
 
 def open_stream(
     model: Any,
     thresholds: Mapping[str, float] | None = None,
     unnamed: bool | None = None,
-    segment_s: float = 1.0,
+    chunk_s: float = 1.0,
     live: bool = False,
 ) -> Stream:
     """A stream for one stretch of sound; parameters as of `DetectionStream`.
@@ -28,12 +28,12 @@ def open_stream(
     ``live`` sound is kept for clips until its detections are out, so there an event is cut that a recording would keep.
     """
     if isinstance(model.facts, ClipFacts):
-        return RowStream(model, model.facts, thresholds, LONGEST_LIVE_S if live else _LONGEST_S)
-    return DetectionStream(model, thresholds, unnamed, segment_s)
+        return SegmentStream(model, model.facts, thresholds, LONGEST_LIVE_S if live else _LONGEST_S)
+    return DetectionStream(model, thresholds, unnamed, chunk_s)
 
 
 def latency_s(facts: Any) -> float:
     """From a sample until its detections are settled, at the most."""
     if not isinstance(facts, ClipFacts):
-        return _PULSES_S
+        return _PEAKS_S
     return facts.samples / facts.sample_rate_hz + (LONGEST_LIVE_S if facts.reports_events else 0.0)

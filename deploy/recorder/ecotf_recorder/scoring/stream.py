@@ -31,7 +31,7 @@ class DetectionStream:
     ----------
     thresholds, unnamed
         Instead of the model's own.
-    segment_s
+    chunk_s
         How much is settled at a time.
 
     Attributes
@@ -45,14 +45,14 @@ class DetectionStream:
         model: Model,
         thresholds: Mapping[str, float] | None = None,
         unnamed: bool | None = None,
-        segment_s: float = 1.0,
+        chunk_s: float = 1.0,
     ) -> None:
         facts = model.facts
         made, box = facts.front_end, facts.detection.box
         self._made, self._rate = made, facts.sample_rate_hz
         self._reach = round(box.search_s / made.hop_s) + round(box.reach_s / made.hop_s) + 1
         self._front_end = FrontEnd(model)
-        self._candidates = CandidateStream(model, segment_s)
+        self._candidates = CandidateStream(model, chunk_s)
         self._naming = Naming(
             facts.thresholds if thresholds is None else thresholds,
             facts.unnamed if unnamed is None else unnamed,
@@ -75,9 +75,9 @@ class DetectionStream:
         return self._boxed(self._naming.push(found, None))
 
     @property
-    def windows(self) -> int:
-        """Windows that were scored."""
-        return self._candidates.windows
+    def patches(self) -> int:
+        """Patches that were scored."""
+        return self._candidates.patches
 
     @property
     def silent(self) -> bool:

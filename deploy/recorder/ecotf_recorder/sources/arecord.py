@@ -12,7 +12,7 @@ from ecotf_recorder.errors import SourceError
 _CARD = re.compile(r"^card \d+: (?P<id>\S+) \[(?P<name>.*?)\], device (?P<device>\d+): (?P<rest>.*)$", re.MULTILINE)
 _INACCURATE = re.compile(r"rate is not accurate \(requested = (\d+)Hz, got = (\d+)Hz\)")
 _OVERRUN = re.compile(r"overrun!!!(?: \(at least ([\d.]+) ms long\))?")
-_SPECIAL = re.compile(r"[:=]|^(default|null|pulse)$")
+_SPECIAL = re.compile(r"[:=]|^(default|null|peak)$")
 _PATIENCE_S = 5.0
 
 

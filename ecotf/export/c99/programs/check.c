@@ -3,7 +3,7 @@
 
 #include "model.h"
 
-static float window[MODEL_WINDOW];
+static float patch[MODEL_PATCH];
 #ifdef MODEL_MEASURES
 static float measures[MODEL_MEASURES];
 #endif
@@ -13,12 +13,12 @@ int main(void) {
   FILE *written = fopen("answers.bin", "wb");
   float scores[MODEL_SCORES];
   if (!vectors || !written) return 2;
-  while (fread(window, sizeof window, 1, vectors) == 1) {
+  while (fread(patch, sizeof patch, 1, vectors) == 1) {
 #ifdef MODEL_MEASURES
     if (fread(measures, sizeof measures, 1, vectors) != 1) return 3;
-    model_score(window, measures, scores);
+    model_score(patch, measures, scores);
 #else
-    model_score(window, scores);
+    model_score(patch, scores);
 #endif
     if (fwrite(model_answers(), sizeof(float), MODEL_ANSWERS, written) != MODEL_ANSWERS) return 4;
     if (MODEL_MARGINS && fwrite(model_margins(), sizeof(float), MODEL_MARGINS, written) != MODEL_MARGINS) return 4;

@@ -1,4 +1,4 @@
-/* A window, and what must come out of it: run this first on a new board, then put your own spectrogram in its place.
+/* A patch, and what must come out of it: run this first on a new board, then put your own spectrogram in its place.
  *
  *   cc -std=c99 -O2 main_example.c model.c -lm -o example && ./example
  */
@@ -12,7 +12,7 @@
 int main(void) {
   float scores[MODEL_SCORES];
   int wrong = 0;
-  model_score(window@MEASURES@, scores);
+  model_score(patch@MEASURES@, scores);
   for (int i = 0; i < MODEL_SCORES; i++) {
     const float score = i ? scores[i] : 1.0f - scores[0];
     const int differs = !(fabsf(scores[i] - expected[i]) < 1e-5f);

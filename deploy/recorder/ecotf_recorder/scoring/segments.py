@@ -1,0 +1,143 @@
+"""Sound in pieces of any size to detections in rows of some seconds, equal to the desktop's on the same recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecotf_recorder.facts import ClipFacts
+from ecotf_recorder.scoring.frame_events import EventStream
+from ecotf_recorder.scoring.front_end import as_samples
+from ecotf_recorder.scoring.stream import Detection
+
+_LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no row
+
+
+class SegmentModel(Protocol):
+    """What this needs of a model; see `ecotf_recorder.model.DeviceModel`."""
+
+    def row(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """``scores`` and ``frames`` of a row, of the window around it."""
+
+
+class SegmentStream:
+    """The detections of one stretch of sound without gaps, in order of time, in memory that does not grow.
+
+    Parameters
+    ----------
+    thresholds
+        Instead of the model's own.
+    longest_s
+        An event that goes on for longer is cut.
+
+    Attributes
+    ----------
+    samples
+        How many have come.
+    windows
+        Rows that were scored.
+    """
+
+    def __init__(
+        self, model: SegmentModel, facts: ClipFacts, thresholds: Mapping[str, float] | None, longest_s: float
+    ) -> None:
+        self._model, self._facts = model, facts
+        levels = facts.thresholds if thresholds is None else thresholds
+        self._levels = np.array([levels[name] for name in facts.species])
+        self._events = EventStream(facts, longest_s) if facts.reports_events else None
+        self._held = self._latest = np.empty(0, facts.takes)
+        self._begun = False
+        self._waiting: list[Detection] = []
+        self.samples = self.windows = 0
+        self._lowest, self._highest = np.inf, -np.inf
+
+    def push(self, sound: NDArray[Any]) -> list[Detection]:
+        """Take more sound, int16 or float32 ``[n]``; return the detections that are settled."""
+        facts = self._facts
+        if len(sound):
+            self._lowest, self._highest = min(self._lowest, sound.min()), max(self._highest, sound.max())
+        self.samples += len(sound)
+        taken = as_samples(sound, np.dtype(facts.takes))
+        self._held = np.concatenate([self._held, taken])
+        self._latest = np.concatenate([self._latest, taken[-facts.samples :]])[-facts.samples :]
+        if len(self._held) >= facts.margin_samples + facts.segment_samples:
+            self._begin()
+        while self._begun and len(self._held) >= facts.samples:
+            self._score(self._held[: facts.samples], None)
+            self._held = self._held[facts.segment_samples :].copy()
+            if self._events is not None:
+                self._keep_events(None)
+        return [] if self.silent else self._out()
+
+    def finish(self) -> list[Detection]:
+        """End the stretch; return its last detections."""
+        facts = self._facts
+        if self.samples / facts.sample_rate_hz < facts.window_s:
+            return []
+        rows = max(1, int(np.ceil(self.samples / facts.segment_samples - _LEAST_TAIL)))
+        end_s = self.samples / facts.sample_rate_hz
+        self._begin()
+        missing = max(0, (rows - self.windows - 1) * facts.segment_samples + facts.samples - len(self._held))
+        self._held = np.concatenate([self._held, self._beyond(self._latest, missing)])
+        while self.windows < rows:
+            self._score(self._held[: facts.samples], end_s)
+            self._held = self._held[facts.segment_samples :]
+        if self._events is not None:
+            self._keep_events(end_s)
+        return [] if self.silent else self._out()
+
+    @property
+    def silent(self) -> bool:
+        """Whether all samples so far are the same."""
+        return not self._lowest < self._highest
+
+    @property
+    def settled_s(self) -> float:
+        """Up to when all detections are out: later ones begin after this."""
+        if self._waiting:
+            return 0.0
+        return self.windows * self._facts.segment_s if self._events is None else self._events.settled_s
+
+    def _begin(self) -> None:
+        """Put before the sound what the first window sees there."""
+        if not self._begun:
+            facts, self._begun = self._facts, True
+            first = self._held[: facts.margin_samples + facts.segment_samples]
+            before = self._beyond(first[::-1], facts.margin_samples)[::-1]
+            self._held = np.concatenate([before, self._held])
+
+    def _beyond(self, sound: NDArray[Any], n: int) -> NDArray[Any]:
+        """What comes in the ``n`` samples after ``sound``, where nothing was recorded."""
+        return np.resize(sound, n) if self._facts.repeats and len(sound) else np.zeros(n, self._held.dtype)
+
+    def _score(self, window: NDArray[Any], end_s: float | None) -> None:
+        facts, outputs = self._facts, self._model.row(window)
+        start_s = self.windows * facts.segment_s
+        self.windows += 1
+        if self._events is not None:
+            self._events.push(outputs["frames"])
+            return
+        scores = outputs["scores"].astype(np.float64)
+        until = start_s + facts.segment_s if end_s is None else min(start_s + facts.segment_s, end_s)
+        self._waiting += [
+            Detection(start_s, until, *facts.band_hz, facts.species[code], float(scores[code]))
+            for code in np.flatnonzero(scores >= self._levels)
+        ]
+
+    def _keep_events(self, end_s: float | None) -> None:
+        """``end_s`` is None while more may come."""
+        facts, events = self._facts, self._events
+        assert events is not None
+        last = np.inf if end_s is None else end_s
+        for event in events.settle(end_s):
+            if event.score >= self._levels[event.code]:
+                name = facts.species[event.code]
+                end = min(event.end_s, last)
+                self._waiting.append(Detection(event.start_s, end, *facts.band_hz, name, event.score))
+
+    def _out(self) -> list[Detection]:
+        found, self._waiting = self._waiting, []
+        return sorted(found, key=lambda one: (one.start_s, one.label))

@@ -1,0 +1,93 @@
+"""The budget of a model on a board: memory and instructions, before anything is flashed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ecotf.config import Config, read_yaml, validate
+from ecotf.errors import ConfigError
+
+
+class Board(Config):
+    """One kind of board; see ``boards.yaml`` for where the figures are from."""
+
+    title: str
+    cpu: str
+    memory_mb: float
+    system_mb: float
+    instructions_per_s: float
+
+    @property
+    def free_mb(self) -> float:
+        """Memory that is left for a model."""
+        return self.memory_mb - self.system_mb
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a model takes of a board.
+
+    Attributes
+    ----------
+    memory
+        The share of the free memory.
+    instructions
+        The share of one core's instructions; None where the model does not say what a second of sound costs.
+    """
+
+    board: Board
+    memory: float
+    instructions: float | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it runs there, sound coming in all the time."""
+        return self.memory <= 1 and (self.instructions is None or self.instructions <= 1)
+
+
+@cache
+def boards() -> dict[str, Board]:
+    """The boards that are known, by the name that ``--board`` takes."""
+    path = Path(str(resources.files("ecotf"))) / "export" / "describe" / "boards.yaml"
+    return {name: validate(Board, values, f"{path}: {name}") for name, values in read_yaml(path).items()}
+
+
+def board_named(name: str) -> Board:
+    """A board by its name; ConfigError where there is none of it."""
+    if name not in boards():
+        raise ConfigError(f"--board {name!r}: known boards are {', '.join(boards())}")
+    return boards()[name]
+
+
+def budget(values: Mapping[str, Any], board: Board) -> Budget:
+    """What the model that ``values`` (``model.json``) describe takes of ``board``."""
+    each_second = values["cost"]["million_instructions_per_s"]
+    memory = values["cost"]["memory_mb"] / board.free_mb
+    return Budget(board, memory, None if each_second is None else each_second / board.instructions_per_s)
+
+
+def require_fit(values: Mapping[str, Any], board: Board) -> None:
+    """Refuse a model that is too large for a board.
+
+    Raises
+    ------
+    ConfigError
+        Says what it needs and what there is.
+    """
+    found = budget(values, board)
+    if found.memory > 1:
+        raise ConfigError(
+            f"the model is too large for a {board.title}: it needs {values['cost']['memory_mb']:.0f} MB, "
+            f"{board.free_mb:.0f} MB are free there"
+        )
+    if found.instructions is not None and found.instructions > 1:
+        raise ConfigError(
+            f"the model is too slow for a {board.title}: a second of sound takes about "
+            f"{values['cost']['million_instructions_per_s']:.0f} million instructions, one core does "
+            f"{board.instructions_per_s:.0f} million"
+        )

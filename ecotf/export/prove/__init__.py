@@ -1,0 +1,1 @@
+"""The file against its run: recordings, examples, trial, parity, golden outputs."""

@@ -1,0 +1,70 @@
+"""What a model for a device is made of: stages, converted each on its own, and signatures that chain them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Precision = Literal["f32", "f16", "dynamic", "int8"]
+DEFAULT = "serving_default"
+"""The signature that programs run which know of none: sound in, scores out."""
+PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "dynamic", "int8")
+
+
+@dataclass(frozen=True)
+class TensorKind:
+    """Shape, with its batch of 1, and type of an input."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of a model that is converted on its own.
+
+    Attributes
+    ----------
+    function
+        Of TensorFlow tensors, called with ``inputs`` by name; returns its outputs by name.
+    quantised
+        Whether it takes the precision that is asked for; all others stay float32.
+    models
+        The Keras models whose weights are in it.
+    """
+
+    name: str
+    function: Callable[..., Mapping[str, Any]]
+    inputs: Mapping[str, TensorKind]
+    quantised: bool = False
+    models: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Stages, run one after the other; the output of one is the input of the same name of a later one."""
+
+    stages: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """How one kind of run becomes a model for a device.
+
+    Attributes
+    ----------
+    kind
+        ``peaks``: the recorder finds peaks itself. ``clips``: it goes from row to row. ``patches``: scores of a
+        window of sound, and no recorder of ecotf's runs it.
+    signatures
+        The first is what programs run that know of none.
+    facts
+        What ``model.json`` says of it, resolved for the sample rate.
+    """
+
+    kind: Literal["peaks", "patches", "clips"]
+    stages: tuple[Stage, ...]
+    signatures: Mapping[str, Signature]
+    facts: Mapping[str, Any] = field(default_factory=dict)

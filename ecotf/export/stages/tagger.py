@@ -1,0 +1,178 @@
+"""Models of clips as stages: sound in, probabilities of a row and of its frames out.
+
+The network is cut where an int8 graph would have to take logarithms or compare with minus infinity: what pools frames
+and makes probabilities of logits stays float32, the backbone and the dense layers take the precision that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ecotf.detection.segments import SegmentsConfig, frame_length_s, frames_in_segment, margin_of
+from ecotf.errors import ConfigError
+from ecotf.export.settings import ExportSettings
+from ecotf.export.stages.segment_graph import rows_function
+from ecotf.export.stages.sound import SoundType, spectrogram_function
+from ecotf.export.stages.stage import Stage, TensorKind
+from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
+from ecotf.models.tagger import ClipModel, clip_image_shape
+
+RECURRENT = ("chrononet", "chrononet_inception")
+WITH_FRAMES = ("sed", "attention")
+
+
+@dataclass(frozen=True)
+class FixedNetwork:
+    """A trained network for windows of one length, in pieces.
+
+    Attributes
+    ----------
+    image_shape
+        ``(frames, bands, channels)`` of a window.
+    """
+
+    network: ClipNetwork
+    image_shape: tuple[int, int, int]
+
+    def features(self, image: Any) -> Any:
+        """The feature map of images."""
+        for layer in self.trunk:
+            image = layer(image, training=False) if layer is self.network.backbone else layer(image)
+        return image
+
+    @property
+    def trunk(self) -> list[Any]:
+        """Everything before the head, which is a chain."""
+        return [layer for layer in self.network.model.layers[1:] if layer is not self.network.head]
+
+    @property
+    def pool(self) -> Any:
+        """From the feature map to what the dense layers see."""
+        import keras
+
+        return keras.Model(self.network.head.inputs[0], self.network.head.get_layer(self._first_dense).input)
+
+    @property
+    def dense(self) -> Any:
+        """From what is pooled to a dict of logits; ``seen`` is what the classes are read from, where not that."""
+        import keras
+
+        head = self.network.head
+        classes = head.get_layer("classes")
+        if self.network.config.head.name not in WITH_FRAMES:
+            outputs = {"clip_logits": classes.output}
+        else:
+            attention = head.get_layer("class_attention").output
+            outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
+        if self.network.config.head.name in RECURRENT:
+            return keras.Model(head.inputs[0], {**outputs, "seen": classes.input})
+        return keras.Model(head.get_layer(self._first_dense).input, outputs)
+
+    @property
+    def _first_dense(self) -> str:
+        return "hidden" if self.network.config.head.name in WITH_FRAMES else "classes"
+
+
+def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> FixedNetwork:
+    """The network of ``model`` for windows of ``window_s``, with its weights."""
+    shape = clip_image_shape(model.front_end, model.image, model.sample_rate, window_s)
+    backbone = config.backbone.model_copy(update={"weights": "none"})
+    config = config.model_copy(update={"backbone": backbone})
+    network = build_clip_network(config, len(model.classes), shape, fixed_length=True)
+    network.model.set_weights(model.network.model.get_weights())
+    return FixedNetwork(network, shape)
+
+
+def clip_stages(
+    model: ClipModel, config: ClipNetworkConfig, rows: SegmentsConfig, settings: ExportSettings
+) -> tuple[Stage, ...]:
+    """``sound`` [1, samples] to ``scores`` [1, classes] of the row, ``frames`` [1, t, classes] where the head has them.
+
+    Raises
+    ------
+    ConfigError
+        The settings ask for another sample rate than the model was trained for.
+    """
+    if settings.rate != model.sample_rate:
+        raise ConfigError(
+            f"--rate {settings.rate}: this run listens at {model.sample_rate} Hz; leave --rate out, or train it with "
+            f"sample_rate={settings.rate}"
+        )
+    samples = window_samples(model, rows)
+    fixed = fix_length(model, config, samples / model.sample_rate)
+    recurrent = config.head.name in RECURRENT
+    stages = [image_stage(model, samples, settings.sound), _backbone_stage(fixed)]
+    t, f, c = (int(size) for size in fixed.network.head.inputs[0].shape[1:])
+    before = "features" if recurrent else "pooled"
+    if not recurrent:
+        stages.append(_pool_stage(fixed, (t, f, c)))
+    dense, wanted = fixed.dense, settings.embedding
+
+    def classify(**inputs: Any) -> dict[str, Any]:
+        outputs = dict(dense(inputs[before], training=False))
+        seen = outputs.pop("seen", inputs[before])
+        return {**outputs, **({"embedding": mean_over_frames(seen)} if wanted else {})}
+
+    shape = tuple(int(size) for size in dense.inputs[0].shape[1:])
+    stages.append(Stage("classes", _named(classify, before), {before: TensorKind((1, *shape))}, True, (dense,)))
+    kinds = {name: _kind(dense.output[name]) for name in ("attention", "frame_logits", "clip_logits")
+             if name in dense.output}  # fmt: skip
+    inside = frames_in_segment(model, rows, frame_length_s(model, samples, t), t)
+    stages.append(Stage("rows", rows_function(model.activation, rows, inside, tuple(kinds)), kinds))
+    return tuple(stages)
+
+
+def window_samples(model: ClipModel, rows: SegmentsConfig) -> int:
+    """Samples of what the model sees of a row."""
+    return round(rows.segment_s * model.sample_rate) + 2 * margin_of(model, rows)
+
+
+def image_stage(model: ClipModel, samples: int, sound: SoundType) -> Stage:
+    """``sound`` to the ``image`` that the network sees."""
+    from ecotf.features.image_layer import ImageLayer
+
+    compute, picture = spectrogram_function(model.front_end, model.sample_rate), ImageLayer(model.image)
+    inputs = {"sound": TensorKind((1, samples), sound)}
+    return Stage("image", lambda sound: {"image": picture(compute(sound))}, inputs)
+
+
+def mean_over_frames(seen: Any) -> Any:
+    """[1, e] of [1, t, e]; what is of the whole clip already stays."""
+    import tensorflow as tf
+
+    return tf.reduce_mean(seen, axis=1) if len(seen.shape) == 3 else seen
+
+
+def calibration_inputs(fixed: FixedNetwork, images: np.ndarray) -> Mapping[str, np.ndarray]:
+    """What the quantised stages see of images, by the names of their inputs."""
+    features = np.concatenate([np.asarray(fixed.features(images[at : at + 1])) for at in range(len(images))])
+    if fixed.network.config.head.name in RECURRENT:
+        return {"image": images, "features": features}
+    return {"image": images, "pooled": np.asarray(fixed.pool(features, training=False))}
+
+
+def _backbone_stage(fixed: FixedNetwork) -> Stage:
+    models = tuple(layer for layer in fixed.trunk if layer.weights)
+    image = TensorKind((1, *fixed.image_shape))
+    return Stage("backbone", lambda image: {"features": fixed.features(image)}, {"image": image}, True, models)
+
+
+def _pool_stage(fixed: FixedNetwork, shape: tuple[int, ...]) -> Stage:
+    pool = fixed.pool
+    inputs = {"features": TensorKind((1, *shape))}
+    return Stage("pool", lambda features: {"pooled": pool(features, training=False)}, inputs, models=(pool,))
+
+
+def _named(function: Any, name: str) -> Any:
+    """The function with one argument, which is called ``name``: the converter goes by that."""
+    if name == "pooled":
+        return lambda pooled: function(pooled=pooled)
+    return lambda features: function(features=features)
+
+
+def _kind(tensor: Any) -> TensorKind:
+    return TensorKind((1, *(int(size) for size in tensor.shape[1:])))

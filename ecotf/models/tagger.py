@@ -1,0 +1,138 @@
+"""A model of clips: everything that turns sound into logits of classes."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from ecotf.errors import ConfigError
+from ecotf.features import MelSpectrogram, MelSpectrogramConfig
+from ecotf.features.image import ImageConfig, make_image
+from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
+
+WEIGHTS = "network.weights.h5"
+
+
+@dataclass(frozen=True)
+class ClipModel:
+    """A network with its classes and the front end that it was trained for.
+
+    Attributes
+    ----------
+    sample_rate
+        Hz; sound is resampled to it.
+    window_s
+        Length of the clips that it was built for.
+    activation
+        What makes probabilities of its logits: each class by itself (``sigmoid``), or one class out of all.
+    """
+
+    network: ClipNetwork
+    classes: tuple[str, ...]
+    front_end: MelSpectrogramConfig
+    image: ImageConfig
+    sample_rate: int
+    window_s: float
+    activation: Literal["sigmoid", "softmax"]
+    compiled: dict[str, Callable[[Any], Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def spectrogram(self) -> MelSpectrogram:
+        """The spectrogram of a clip."""
+        return MelSpectrogram(self.front_end, self.sample_rate)
+
+    def images(self, sound: np.ndarray, threads: int = 1) -> np.ndarray:
+        """float32 ``[n, frames, bands, channels]`` of sound ``[n, samples]``."""
+        return make_image(self.spectrogram.batch(np.ascontiguousarray(sound, np.float32), threads), self.image)
+
+    def logits(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """``clip`` ``[n, classes]`` and, of some heads, ``frames`` ``[n, t, classes]``: each class for itself.
+
+        The logit of a softmax is log p - log(1 - p), so that the sigmoid of any logit is the probability.
+        """
+        import tensorflow as tf
+
+        if "forward" not in self.compiled:
+            model = self.network.model
+            signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)]
+            self.compiled["forward"] = tf.function(
+                lambda x: model(x, training=False), input_signature=signature, autograph=False
+            )
+        raw = {name: np.asarray(values, np.float64) for name, values in self.compiled["forward"](images).items()}
+        if self.activation == "softmax":
+            raw = {name: softmax_logits(values) for name, values in raw.items()}
+        return {name: values.astype(np.float32) for name, values in raw.items()}
+
+
+def softmax_logits(values: np.ndarray) -> np.ndarray:
+    """log p - log(1 - p) of p = softmax(values) over the last axis; 1 - p from the other classes, so it stays exact."""
+    if values.shape[-1] == 1:
+        return values
+    log_p = log_softmax(values, axis=-1)
+    best = log_p.argmax(axis=-1)[..., None]
+    others = log_p.copy()
+    np.put_along_axis(others, best, -np.inf, axis=-1)
+    log_rest = np.log(-np.expm1(np.minimum(others, -1e-300)))
+    np.put_along_axis(log_rest, best, logsumexp(others, axis=-1, keepdims=True), axis=-1)
+    return np.asarray(log_p - log_rest)
+
+
+def build_clip_model(
+    network: ClipNetworkConfig,
+    classes: Sequence[str],
+    front_end: MelSpectrogramConfig,
+    image: ImageConfig,
+    sample_rate: int,
+    window_s: float,
+    activation: Literal["sigmoid", "softmax"],
+    pretrained: bool = True,
+) -> ClipModel:
+    """Build a model with fresh weights; those of the backbone as its config says, unless ``pretrained`` is false."""
+    if not pretrained:
+        backbone = network.backbone.model_copy(update={"weights": "none"})
+        network = network.model_copy(update={"backbone": backbone})
+    shape = clip_image_shape(front_end, image, sample_rate, window_s)
+    built = build_clip_network(network, len(classes), shape)
+    return ClipModel(built, tuple(classes), front_end, image, sample_rate, window_s, activation)
+
+
+def clip_image_shape(
+    front_end: MelSpectrogramConfig, image: ImageConfig, sample_rate: int, window_s: float
+) -> tuple[int, int, int]:
+    """``(frames, bands, channels)`` of a clip; raises `ConfigError` where the rate cannot carry the band."""
+    spectrogram = MelSpectrogram(front_end, sample_rate)
+    return spectrogram.n_frames(round(window_s * sample_rate)), spectrogram.n_rows, image.channels
+
+
+def save_weights(path: Path, weights: Sequence[np.ndarray], classes: Sequence[str]) -> None:
+    """Write weights as plain arrays with the names of their classes, to be carried over to other classes."""
+    with path.open("wb") as stream:
+        np.savez(stream, classes=np.array(list(classes)), **{f"w{i}": weight for i, weight in enumerate(weights)})
+
+
+def read_weights(path: Path) -> tuple[list[np.ndarray], list[str]]:
+    """Read what `save_weights` wrote; raises `ConfigError`."""
+    if not path.exists():
+        raise ConfigError(f"{path}: there are no weights; a stage of a run keeps them, RUN/stages/0_train")
+    with reading_arrays(path, "the weights of a stage") as kept:
+        return [kept[f"w{i}"] for i in range(len(kept) - 1)], [str(name) for name in kept["classes"]]
+
+
+@contextmanager
+def reading_arrays(path: Path, what: str) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of an ``.npz`` file; `ConfigError` where it is damaged, or the block finds that it is not ``what``."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+        yield arrays
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        raise ConfigError(f"{path}: damaged, or not {what}") from None

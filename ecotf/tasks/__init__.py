@@ -1,0 +1,1 @@
+"""Ways of listening, behind one contract: every task has the same files."""

@@ -1,0 +1,174 @@
+"""The contract of a task. Commands, inference, tuning and export know this and nothing else of calls and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ecotf.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from ecotf.datasets.manifest import Manifest
+    from ecotf.training.run_store import Log, RunStore
+
+TASKS = ("calls", "clips")
+"""The names of all tasks; each is a package ``ecotf.tasks.<name>`` that holds its ``TASK``."""
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """What a user may ask of a stream.
+
+    Attributes
+    ----------
+    threshold
+        One threshold for everything, from 0 to 1, instead of the run's own.
+    unnamed
+        Keep calls that no species is named for.
+    gate
+        Skip parts where nothing is louder than the background by the run's fitted gate.
+    """
+
+    threshold: float | None = None
+    unnamed: bool = True
+    gate: bool = False
+
+
+class ScoreStream(Protocol):
+    """Sound of one channel in, detections out; the same names as on the recorder.
+
+    How the sound is cut into pieces makes no difference to a bit. Memory does not grow with the recording.
+
+    Attributes
+    ----------
+    samples
+        Samples that were pushed.
+    windows
+        How often the network was asked: patches around peaks, or segments with their surroundings.
+    silent
+        Whether all samples so far are the same.
+    settled_s
+        Up to when all detections are out: later ones begin after this.
+    """
+
+    samples: int
+
+    @property
+    def windows(self) -> int: ...  # noqa: D102
+    @property
+    def silent(self) -> bool: ...  # noqa: D102
+    @property
+    def settled_s(self) -> float: ...  # noqa: D102
+
+    def push(self, sound: np.ndarray) -> pd.DataFrame:
+        """Take sound, float32 ``[n]``; return the detections that are settled now."""
+
+    def finish(self) -> pd.DataFrame:
+        """End the sound; return the last detections."""
+
+
+class Run(Protocol):
+    """A trained model, ready to listen."""
+
+    path: Path
+    recipe: Any
+    thresholds: dict[str, float]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that detections may have."""
+
+    def stream_rate(self, sample_rate: int) -> int:
+        """The rate at which sound of a recording is read for `open_stream`; raises `ConfigError` for a wrong one."""
+
+    def open_stream(self, sample_rate: int, options: StreamOptions) -> ScoreStream:
+        """Begin to listen to one channel; raises `ConfigError` for a rate or an option that the run cannot serve."""
+
+    def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Embed sound; may refuse, in one sentence (`ConfigError`)."""
+
+
+class Data(Protocol):
+    """The recordings of a training."""
+
+    manifest: Manifest
+    problems: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a trained model is worth.
+
+    Attributes
+    ----------
+    metrics
+        As they go to ``metrics.json``.
+    thresholds
+        As they go to ``thresholds.json``; fitted on validation recordings alone.
+    report
+        The text of ``report.txt``.
+    """
+
+    metrics: dict[str, Any]
+    thresholds: dict[str, Any]
+    report: str
+
+
+class Task(Protocol):
+    """A way of listening."""
+
+    name: str
+    recipe_class: type
+    cache_name: str
+
+    def steps(self, recipe: Any) -> list[str]:
+        """The steps that make a run complete, in order."""
+
+    def open_data(
+        self,
+        recipe: Any,
+        manifest: Manifest,
+        cache: Path | None,
+        log: Log,
+        threads: int = 2,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Data:
+        """Read the recordings, name and leave out those that cannot be read, and split the rest."""
+
+    def train(self, recipe: Any, data: Any, run: RunStore, log: Log, threads: int = 2, watch: Any = None) -> Any:
+        """Run the stages; steps that were finished before an interruption are not repeated."""
+
+    def evaluate(self, recipe: Any, data: Any, trained: Any, run: RunStore, log: Log) -> Evaluation:
+        """Fit thresholds on validation recordings, judge the test ones, write model and pictures into the run."""
+
+    def load(self, folder: Path) -> Run:
+        """Read a complete run folder; raises `ConfigError`."""
+
+    def join(self, runs: Sequence[Any], weights: Sequence[float] | None = None) -> Run:
+        """One run that answers for several; raises `ConfigError` where they do not go together."""
+
+    def exportable(self, run: Any) -> Any:
+        """What export needs of a run; the protocol is `ecotf.export.exportable.Exportable`."""
+
+    def objective(self, recipe: Any, folder: Path, cache: Path, threads: int, options: Mapping[str, Any]) -> Any:
+        """What a trial of a search is; the protocol is `ecotf.tuning.trial.Objective`."""
+
+
+def get_task(name: str) -> Task:
+    """The task called ``name``; raises `ConfigError` that lists the known ones.
+
+    Examples
+    --------
+    >>> get_task("clips").name
+    'clips'
+    """
+    if name not in TASKS:
+        raise ConfigError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+    task: Task = import_module(f"ecotf.tasks.{name}").TASK
+    return task

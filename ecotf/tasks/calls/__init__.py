@@ -1,0 +1,1 @@
+"""Calls: find every call at a peak of energy, box it, name it."""

@@ -1,0 +1,246 @@
+"""The recordings of a training: opened, checked against their annotations, and turned into spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator, model_validator
+
+from ecotf.config import Config
+from ecotf.datasets.against_audio import check_recordings
+from ecotf.datasets.labels import IGNORED_LABELS, labels_that_match
+from ecotf.datasets.manifest import Manifest
+from ecotf.datasets.splits import split_by_group
+from ecotf.errors import DataError, RecordingError
+from ecotf.evaluation.matching import check_labels
+from ecotf.features.peaks import MEASURES, PeakConfig, find_peaks, measure_peaks, strength
+from ecotf.pipelines.patches import (
+    PatchesConfig,
+    PatchTable,
+    annotations_of,
+    empty_patches,
+    label_peaks,
+    match_peaks,
+    patches_at_calls,
+    patches_at_peaks,
+)
+from ecotf.pipelines.spectrogram_store import SpectrogramStore, StoredSpectrogram
+from ecotf.training.run_store import Log
+
+
+class DataConfig(Config):
+    """Which annotations are calls, and how recordings are split when the manifest does not say.
+
+    Attributes
+    ----------
+    ignored_labels
+        Shell patterns of labels that are annotated but are no calls.
+    train, valid, test
+        Shares of the groups; together 1.
+    channel
+        ``mix`` or the number of a channel, counted from 1.
+    """
+
+    ignored_labels: tuple[str, ...] = IGNORED_LABELS
+    train: float = Field(0.7, gt=0)
+    valid: float = Field(0.15, gt=0)
+    test: float = Field(0.15, ge=0)
+    channel: str | int = "mix"
+
+    @field_validator("channel")
+    @classmethod
+    def _known_channel(cls, channel: str | int) -> str | int:
+        if channel != "mix" and not (isinstance(channel, int) and channel >= 1):
+            raise ValueError(f"{channel!r} is not a channel; allowed: mix, or a channel's number, counted from 1")
+        return channel
+
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> DataConfig:
+        total = self.train + self.valid + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, valid and test add up to {total:g}; they must add up to 1")
+        return self
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a training sees.
+
+    Attributes
+    ----------
+    manifest
+        With splits; only recordings that could be read.
+    spectrograms
+        In the order of ``manifest.recordings``.
+    species
+        The labels of the training recordings' calls, sorted.
+    ignored_labels
+        The labels that are no calls.
+    problems
+        ``recording, status, reason`` of what could not be read.
+    """
+
+    manifest: Manifest
+    spectrograms: list[StoredSpectrogram]
+    species: tuple[str, ...]
+    ignored_labels: tuple[str, ...]
+    problems: pd.DataFrame
+
+    def recordings_of(self, split: str) -> list[str]:
+        """Names of the recordings of a split."""
+        return self.manifest.of_split(split).recordings
+
+    def indices_of(self, split: str) -> list[int]:
+        """Indices into ``spectrograms`` of a split."""
+        inside = set(self.recordings_of(split))
+        return [index for index, recording in enumerate(self.manifest.recordings) if recording in inside]
+
+    @cached_property
+    def _annotations(self) -> dict[str, pd.DataFrame]:
+        annotations = self.manifest.annotations
+        return {str(recording): rows for recording, rows in annotations.groupby("recording", sort=False)}
+
+    def calls_of(self, recording: str) -> pd.DataFrame:
+        """Annotated calls of one recording, of any class."""
+        table = self._annotations.get(recording, self.manifest.table.iloc[:0])
+        return table[~table["label"].isin(self.ignored_labels)]
+
+    def sounds_of(self, recording: str) -> pd.DataFrame:
+        """Annotated sounds of one recording that are no calls."""
+        table = self._annotations.get(recording, self.manifest.table.iloc[:0])
+        return table[table["label"].isin(self.ignored_labels)]
+
+
+def prepare_data(
+    manifest: Manifest,
+    config: DataConfig,
+    store: SpectrogramStore,
+    seed: int,
+    log: Log,
+    threads: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingData:
+    """Read every recording, leave out (and name) those that cannot be read, and split what is left.
+
+    Raises
+    ------
+    DataError
+        Nothing could be read, an annotation lies outside of its recording, a call has no end, a species cannot be
+        called so, or the training recordings hold no call.
+    """
+    recordings = manifest.recordings
+    done = 0
+
+    def read(recording: str) -> StoredSpectrogram | RecordingError:
+        nonlocal done
+        try:
+            return store.get(manifest.path_of(recording), manifest.time_expansion_of(recording))
+        except RecordingError as error:
+            return error
+        finally:
+            done += 1
+            if progress is not None:
+                progress(done, len(recordings))
+
+    with ThreadPoolExecutor(threads) as pool:
+        results = list(pool.map(read, recordings))
+    problems = []
+    readable: dict[str, StoredSpectrogram] = {}
+    for recording, result in zip(recordings, results, strict=True):
+        if isinstance(result, RecordingError):
+            problems.append({"recording": recording, "status": result.status, "reason": str(result)})
+            log(f"left out: {recording}: {result}")
+        else:
+            readable[recording] = result
+    if not readable:
+        raise DataError(f"none of the {len(recordings)} recordings can be read; the first: {problems[0]['reason']}")
+    manifest = manifest.subset(readable)
+    check_recordings(manifest, {name: spectrogram.duration_s for name, spectrogram in readable.items()})
+    if not (manifest.table["split"] != "").any():
+        shares = {"train": config.train, "valid": config.valid, "test": config.test}
+        manifest = split_by_group(manifest, {name: share for name, share in shares.items() if share}, seed)
+    for split in ("train", "valid"):
+        if not manifest.of_split(split).recordings:
+            raise DataError(f"no recording is in the split {split!r}; training needs one, to fit on or to choose by")
+    ignored_labels = labels_that_match(manifest.labels, config.ignored_labels)
+    check_labels([label for label in manifest.labels if label not in ignored_labels], ignored_labels)
+    _require_ends(manifest, ignored_labels)
+    in_training = manifest.of_split("train").annotations["label"]
+    counts = in_training[~in_training.isin(ignored_labels)].value_counts()
+    if counts.empty:
+        raise DataError(
+            "the training recordings hold no annotated call; labels that are no calls: " + str(ignored_labels)
+        )
+    for species, count in counts.items():
+        if count == 1:
+            log(f"{species}: one annotated call in the training recordings; it is learned, hardly to be found again")
+    return TrainingData(
+        manifest,
+        [readable[recording] for recording in manifest.recordings],
+        tuple(sorted(counts.index)),
+        tuple(ignored_labels),
+        pd.DataFrame(problems, columns=["recording", "status", "reason"]),
+    )
+
+
+def _require_ends(manifest: Manifest, ignored_labels: Sequence[str]) -> None:
+    """A label that holds for a whole recording does not say where to look."""
+    calls = manifest.annotations[~manifest.annotations["label"].isin(ignored_labels)]
+    without = calls[calls["end_s"].isna()]
+    if len(without):
+        row = without.iloc[0]
+        raise DataError(
+            f"{len(without)} calls have no end; the first: {row['recording']!r}, {row['label']!r}; a call detector "
+            "learns from annotations with a start and an end"
+        )
+
+
+def every_peak(
+    data: TrainingData, split: str, config: PatchesConfig, peaks: PeakConfig
+) -> tuple[PatchTable, np.ndarray]:
+    """Every peak of a split's recordings, as detection meets them, and their measures (`measure_peaks`).
+
+    Of the peaks of one call only the strongest is a call; its echoes are not.
+    """
+    table, measures = empty_patches(len(data.species)), [np.empty((0, len(MEASURES)), np.float32)]
+    recordings = data.manifest.recordings
+    for index in data.indices_of(split):
+        spectrogram = data.spectrograms[index]
+        annotations = annotations_of(data.calls_of(recordings[index]), data.sounds_of(recordings[index]), data.species)
+        at = find_peaks(spectrogram.values, spectrogram.hop_s, peaks)
+        measured = measure_peaks(spectrogram.values, at, spectrogram.hop_s, peaks)
+        times = spectrogram.offset_s + at * spectrogram.hop_s
+        match = match_peaks(times, measured[:, 0], annotations, config.match_s)
+        targets = label_peaks(times, match, annotations, len(data.species), config.merge_s)
+        # A call of a species that is not learned is no example of "not a call" either.
+        usable = (match < 0) | targets.any(axis=1)
+        table = table.joined(PatchTable(np.full(usable.sum(), index), times[usable], targets[usable]))
+        measures.append(measured[usable])
+    return table, np.concatenate(measures)
+
+
+def training_patches(data: TrainingData, split: str, config: PatchesConfig, peaks: PeakConfig, seed: int) -> PatchTable:
+    """Place the patches of all recordings of a split; each recording draws from its own random numbers."""
+    table = empty_patches(len(data.species))
+    recordings = data.manifest.recordings
+    for index in data.indices_of(split):
+        rng = np.random.default_rng([seed, index])
+        spectrogram = data.spectrograms[index]
+        name = recordings[index]
+        annotations = annotations_of(data.calls_of(name), data.sounds_of(name), data.species)
+        if config.at == "peaks":
+            at = find_peaks(spectrogram.values, spectrogram.hop_s, peaks)
+            strengths = strength(spectrogram.values, spectrogram.hop_s, peaks.smooth_s)[at]
+            times = spectrogram.offset_s + at * spectrogram.hop_s
+            placed = patches_at_peaks(
+                index, times, strengths, spectrogram.duration_s, annotations, len(data.species), config, rng
+            )
+        else:
+            placed = patches_at_calls(index, spectrogram.duration_s, annotations, len(data.species), config, rng)
+        table = table.joined(placed)
+    return table

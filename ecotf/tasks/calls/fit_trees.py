@@ -1,0 +1,86 @@
+"""Fit trees on the embedding of a fitted network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from ecotf.config import Config
+from ecotf.errors import DataError
+from ecotf.models.heads.trees import Trees, TreesConfig, fit_trees
+from ecotf.models.patch_network import Network
+from ecotf.pipelines.patch_batches import patch_batches
+from ecotf.pipelines.patches import PatchesConfig, PatchTable
+from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.training.run_store import Log
+
+
+class FitTreesStage(Config):
+    """Fit the trees of the recipe on the embedding of its network."""
+
+    name: Literal["fit_trees"] = "fit_trees"
+
+
+def embed_patches(
+    network: Network,
+    table: PatchTable,
+    spectrograms: Sequence[StoredSpectrogram],
+    patches: PatchesConfig,
+    scores: bool = False,
+) -> np.ndarray:
+    """Embedding of every patch of ``table``, followed by the network's ``scores`` if asked for: float32 ``[n, e]``."""
+    import tensorflow as tf
+
+    model = network.both if scores else network.backbone
+    embed = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    nothing = np.zeros((len(table), 1), np.float32)
+    batches = patch_batches(table, nothing, nothing[:, 0], spectrograms, patches, batch=256)
+    return np.concatenate([np.asarray(embed(x)) for x, _, _ in batches])
+
+
+def fit_trees_stage(
+    config: TreesConfig,
+    network: Network,
+    table: PatchTable,
+    spectrograms: Sequence[StoredSpectrogram],
+    patches: PatchesConfig,
+    seed: int,
+    threads: int,
+    log: Log,
+    measures: np.ndarray | None = None,
+) -> Trees:
+    """Embed the training patches and fit the trees on them, and on the peaks' ``measures`` if there are any.
+
+    Raises
+    ------
+    DataError
+        There is no patch: nothing in the training recordings is a peak.
+    """
+    features, targets = tree_features(network, table, spectrograms, patches, measures)
+    return fit_trees_on(config, features, targets, seed, threads, log)
+
+
+def tree_features(
+    network: Network,
+    table: PatchTable,
+    spectrograms: Sequence[StoredSpectrogram],
+    patches: PatchesConfig,
+    measures: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the trees are fitted on: the features of every patch, float32 ``[n, f]``, and its targets ``[n, k]``."""
+    if not len(table):
+        raise DataError("trees: the training recordings hold no peak to learn from; lower peaks.floor")
+    embedding = embed_patches(network, table, spectrograms, patches, scores=measures is not None)
+    features = embedding if measures is None else np.hstack([embedding, measures])
+    return features, table.targets(network.config.head.answers)
+
+
+def fit_trees_on(
+    config: TreesConfig, features: np.ndarray, targets: np.ndarray, seed: int, threads: int, log: Log
+) -> Trees:
+    """Fit the trees on what `tree_features` gave."""
+    trees = fit_trees(config, features, targets, seed, threads, lambda done, of: log(f"trees: classifier {done}/{of}"))
+    log(f"trees: {trees.n_trees} on {len(features)} patches of {features.shape[1]} numbers")
+    return trees

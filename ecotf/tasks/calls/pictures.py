@@ -1,0 +1,85 @@
+"""The pictures of a run: curves, confusion, and spectrograms with the detections and the truth drawn on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecotf.detection.naming import name_calls
+from ecotf.evaluation.metrics import Metrics
+from ecotf.evaluation.plots import plot_confusion, plot_detections, plot_precision_recall, plot_reliability
+from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.runs import RunFolder
+from ecotf.tasks.calls.data import TrainingData
+from ecotf.tasks.recipes import Recipe
+
+_PICTURE_S = 0.6
+_PICTURES = 6
+
+
+def draw_run(
+    recipe: Recipe,
+    data: TrainingData,
+    candidates: pd.DataFrame,
+    thresholds: dict[str, float],
+    metrics: Metrics,
+    split: str,
+    run: RunFolder,
+) -> None:
+    """Draw everything into the run's ``plots/``; of the recordings, the liveliest stretch of the first few."""
+    folder = run.path / "plots"
+    if metrics["detection"]["n_calls"] and metrics["detection"]["n_candidates"]:
+        plot_precision_recall(metrics, folder / "precision_recall.png", title=recipe.name)
+    if metrics["confusion"] is not None:
+        plot_confusion(metrics, folder / "confusion.png", title=recipe.name)
+    if metrics["calibration"] is not None:
+        plot_reliability(metrics, folder / "calibration.png", title=recipe.name)
+    recordings = data.manifest.recordings
+    ranked = sorted(data.indices_of(split), key=lambda index: -len(data.calls_of(recordings[index])))
+    for number, index in enumerate(ranked[:_PICTURES]):
+        name = recordings[index]
+        mine = candidates[candidates["recording"] == name].drop(columns="recording")
+        detections = name_calls(mine, thresholds)
+        truth = data.manifest.annotations[data.manifest.annotations["recording"] == name]
+        start = liveliest(data.spectrograms[index].duration_s, truth, detections)
+        draw_stretch(data.spectrograms[index], start, detections, truth, name, folder / f"detections_{number}.png")
+
+
+def draw_stretch(
+    spectrogram: StoredSpectrogram,
+    start_s: float,
+    detections: pd.DataFrame,
+    annotations: pd.DataFrame,
+    title: str,
+    path: Path,
+) -> None:
+    """Draw one stretch of a recording with its detections and, if there are any, its annotations."""
+    first = max(0, spectrogram.slice_at(start_s))
+    last = min(len(spectrogram.values), spectrogram.slice_at(start_s + _PICTURE_S))
+    times = spectrogram.offset_s + np.arange(first, last) * spectrogram.hop_s
+    detected, true = (
+        table[(table["end_s"] > start_s) & (table["start_s"] < start_s + _PICTURE_S)]
+        for table in (detections, annotations)
+    )
+    plot_detections(
+        np.asarray(spectrogram.values[first:last]),
+        times,
+        spectrogram.frequencies_hz,
+        detected,
+        true,
+        title,
+        path,
+    )
+
+
+def liveliest(duration_s: float, *tables: pd.DataFrame) -> float:
+    """Start of the stretch that holds the most rows of the first table that has any."""
+    for table in tables:
+        if len(table):
+            starts = np.sort(table["start_s"].to_numpy(float))
+            count = np.searchsorted(starts, starts + _PICTURE_S) - np.arange(len(starts))
+            best = float(starts[int(count.argmax())]) - 0.02
+            return float(np.clip(best, 0, max(0.0, duration_s - _PICTURE_S)))
+    return 0.0

@@ -1,0 +1,250 @@
+"""Train a call detector: rounds of fitting its stages, choosing thresholds on validation data, and mining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecotf.detection.recordings import candidates_of
+from ecotf.detection.scoring import Stopwatch
+from ecotf.evaluation.metrics import Metrics, evaluate
+from ecotf.evaluation.thresholds import fit_thresholds
+from ecotf.models.detector import Detector
+from ecotf.models.saved import build_detector, load_weights, save_detector
+from ecotf.pipelines.patches import PatchTable
+from ecotf.tasks.calls.data import TrainingData, every_peak, training_patches
+from ecotf.tasks.calls.fit_network import HISTORY, FitNetworkStage, fit_network
+from ecotf.tasks.calls.fit_trees import FitTreesStage, fit_trees_stage
+from ecotf.tasks.calls.mining import mine_patches
+from ecotf.tasks.calls.recipe import TrainingPlan
+from ecotf.training.run_store import EpochWatch, Log, RunStore
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcome of a training: the kept round's detector, with its thresholds and what `judge_validation` gave."""
+
+    detector: Detector
+    thresholds: dict[str, float]
+    unfitted: list[str]
+    history: pd.DataFrame
+    validation: dict[str, Any]
+
+
+def train_detector(
+    plan: TrainingPlan,
+    data: TrainingData,
+    run_store: RunStore,
+    log: Log,
+    threads: int = 2,
+    networks_from: Path | None = None,
+    watch: EpochWatch | None = None,
+) -> Trained:
+    """Train on the ``train`` recordings, choose on the ``valid`` ones.
+
+    ``networks_from`` is the model folder of a run with the same networks, species and training patches: its networks
+    are taken as they are, and only trees and thresholds are fitted. ``watch`` looks at the epochs of the first round.
+
+    Every round is kept under ``rounds/<number>/``; steps that were finished before an interruption are not repeated.
+    """
+    train = training_patches(data, "train", plan.patches, plan.peaks, plan.seed)
+    valid = training_patches(data, "valid", plan.patches, plan.peaks, plan.seed + 1)
+    histories, qualities = [], []
+    for number in range(plan.mining.rounds + 1):
+        folder = f"rounds/{number}"
+        round_data = _Round(plan, data, run_store, log, folder, threads, networks_from, None if number else watch)
+        if not run_store.step_done(folder):
+            log(
+                f"round {number}: {len(train)} patches from {len(data.recordings_of('train'))} recordings, "
+                f"{int(train.is_call.sum())} of them calls; {len(data.species)} species"
+            )
+            round_data.fit(train, valid)
+        histories.append(run_store.read_table(f"{folder}/history.csv").assign(round=number))
+        qualities.append(run_store.read_json(f"{folder}/validation.json"))
+        if number < plan.mining.rounds:
+            train = train.joined(round_data.mined(qualities[-1]["thresholds"]))
+    kept = len(qualities) - 1
+    if plan.mining.keep == "best":
+        kept = int(np.argmax([quality["quality"] for quality in qualities]))
+    if plan.mining.rounds:
+        log(f"the run's model is that of round {kept}, on validation {qualities[kept]['quality']:.3f}")
+    detector = fresh_detector(plan, data.species)
+    detector = load_weights(detector, run_store.file(f"rounds/{kept}"), plan.trees is not None)
+    best = qualities[kept]
+    return Trained(detector, best["thresholds"], best["unfitted"], pd.concat(histories), best)
+
+
+def fresh_detector(plan: TrainingPlan, species: Sequence[str]) -> Detector:
+    """A detector as the plan describes it, its weights drawn with the plan's seed."""
+    import keras
+
+    keras.utils.set_random_seed(plan.seed)
+    return build_detector(plan.front_end, plan.patches, plan.networks, species)
+
+
+def judge(
+    plan: TrainingPlan,
+    data: TrainingData,
+    candidates: pd.DataFrame,
+    recordings: Sequence[str],
+    thresholds: dict[str, float],
+) -> Metrics:
+    """Metrics of candidates on ``recordings``, as the plan asks for them."""
+    return evaluate(
+        candidates,
+        data.manifest.table,
+        recordings,
+        labels=data.species,
+        ignored_labels=data.ignored_labels,
+        thresholds=thresholds,
+        tolerance_s=plan.evaluation.tolerance_s,
+        seed=plan.seed,
+        n_bootstrap=plan.evaluation.bootstrap,
+    )
+
+
+def score_recordings(
+    plan: TrainingPlan, data: TrainingData, detector: Detector, split: str, stopwatch: Stopwatch | None = None
+) -> pd.DataFrame:
+    """Candidates of all recordings of a split, with the column ``recording`` first."""
+    recordings = data.manifest.recordings
+    tables = []
+    if stopwatch is not None:
+        # The first call compiles; what a minute of sound costs is what it costs after that.
+        detector.run(np.zeros((1, *detector.networks[0].model.input_shape[1:]), np.float32))
+    for index in data.indices_of(split):
+        table = candidates_of(data.spectrograms[index], detector, plan.detection, plan.peaks, stopwatch)
+        table.insert(0, "recording", recordings[index])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def judge_validation(plan: TrainingPlan, data: TrainingData, detector: Detector) -> dict[str, Any]:
+    """Fit thresholds on the validation recordings and judge the detector there: what is compared before it is chosen.
+
+    Returns
+    -------
+    ``thresholds``, ``unfitted``, ``metrics``, and ``quality``, the one figure that rounds are compared by.
+    """
+    candidates = score_recordings(plan, data, detector, "valid")
+    recordings = data.recordings_of("valid")
+    fitted = fit_thresholds(
+        candidates,
+        data.manifest.table[data.manifest.table["recording"].isin(recordings)],
+        recordings,
+        data.species,
+        plan.evaluation.tolerance_s,
+        ignored_labels=data.ignored_labels,
+    )
+    metrics = judge(plan, data, candidates, recordings, fitted.thresholds)
+    return {
+        "thresholds": fitted.thresholds,
+        "unfitted": fitted.unfitted,
+        "quality": _quality(metrics),
+        "metrics": metrics,
+    }
+
+
+@dataclass(frozen=True)
+class _Round:
+    plan: TrainingPlan
+    data: TrainingData
+    run_store: RunStore
+    log: Log
+    folder: str
+    threads: int
+    networks_from: Path | None
+    watch: EpochWatch | None = None
+
+    def fit(self, train: PatchTable, valid: PatchTable) -> None:
+        plan, data, run_store = self.plan, self.data, self.run_store
+        detector = fresh_detector(plan, data.species)
+        histories = [pd.DataFrame(columns=HISTORY)]
+        if self.networks_from is not None:
+            detector = load_weights(detector, self.networks_from, trees=False)
+        for number, stage in enumerate(plan.stages):
+            if isinstance(stage, FitNetworkStage) and self.networks_from is None:
+                histories.append(self._fit_network(detector, number, stage, train, valid))
+            elif isinstance(stage, FitTreesStage) and plan.trees is not None:
+                table, measures = train, None
+                if plan.patches.at == "peaks":
+                    table, measures = every_peak(data, "train", plan.patches, plan.peaks)
+                trees = fit_trees_stage(
+                    plan.trees,
+                    detector.networks[0],
+                    table,
+                    data.spectrograms,
+                    plan.patches,
+                    plan.seed,
+                    self.threads,
+                    self.log,
+                    measures if plan.trees.measures else None,
+                )
+                detector = detector.with_trees(trees)
+        judged = judge_validation(plan, data, detector)
+        metrics = judged["metrics"]
+        with run_store.writing(self.folder, folder=True) as partial:
+            save_detector(detector, partial)
+            _save_patches(partial / "patches.npz", train)
+            pd.concat(histories).to_csv(partial / "history.csv", index=False)
+        run_store.write_json(f"{self.folder}/validation.json", judged)
+        for stage_state in run_store.path.glob(".fitting_*"):
+            stage_state.unlink()
+        run_store.mark_done(self.folder)
+        self.log(
+            f"on the {len(data.recordings_of('valid'))} validation recordings: detection "
+            f"AP {metrics['detection']['ap'] or 0:.3f}, F1 {metrics['detection']['f1'] or 0:.3f}"
+        )
+
+    def _fit_network(
+        self, detector: Detector, number: int, stage: FitNetworkStage, train: PatchTable, valid: PatchTable
+    ) -> pd.DataFrame:
+        network = next(network for network in detector.networks if network.config.name == stage.network)
+        self.log(f"network {network.config.name}: {network.n_parameters:,} parameters")
+        checkpoint = self.run_store.path / f".fitting_{self.folder.replace('/', '_')}_{number}.npz"
+        watched = {} if self.watch is None else {"watch": self.watch}
+        return fit_network(
+            network,
+            stage,
+            train,
+            valid,
+            self.data.spectrograms,
+            self.plan.patches,
+            self.plan.seed,
+            checkpoint,
+            self.log,
+            **watched,
+        )
+
+    def mined(self, thresholds: dict[str, float]) -> PatchTable:
+        """The patches that this round's model got wrong on the training recordings; mined once, then kept."""
+        name = f"{self.folder}/mined.npz"
+        if not self.run_store.has(name):
+            detector = fresh_detector(self.plan, self.data.species)
+            detector = load_weights(detector, self.run_store.file(self.folder), self.plan.trees is not None)
+            found = score_recordings(self.plan, self.data, detector, "train")
+            by_recording = dict.fromkeys(self.data.recordings_of("train"), found.iloc[:0])
+            by_recording |= {str(recording): rows for recording, rows in found.groupby("recording")}
+            mined = mine_patches(self.data, by_recording, self.plan.mining, thresholds, self.plan.patches.merge_s)
+            with self.run_store.writing(name) as partial:
+                _save_patches(partial, mined)
+            false = int((~mined.is_call).sum())
+            self.log(f"mined {false} false detections and {(len(mined) - false) // 2} missed calls")
+        with np.load(self.run_store.file(name)) as kept:
+            return PatchTable(kept["recording"], kept["time_s"], kept["species"])
+
+
+def _save_patches(path: Path, table: PatchTable) -> None:
+    with path.open("wb") as stream:
+        np.savez(stream, recording=table.recording, time_s=table.time_s, species=table.species)
+
+
+def _quality(metrics: Metrics) -> float:
+    """What rounds are compared by: the mean of detection F1 and macro F1 over species, as thresholds are."""
+    parts = [metrics["detection"]["f1"], (metrics["species"] or {}).get("macro_f1")]
+    return float(np.mean([part for part in parts if part is not None] or [0.0]))

@@ -1,0 +1,1 @@
+"""Clips: score segments of some seconds, and the frames inside them."""

@@ -1,0 +1,164 @@
+"""The recordings of a training on clips: opened, split, and cut into what each stage learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pandas as pd
+
+from ecotf.audio.recording import open_recording
+from ecotf.datasets.labels import is_background, labels_that_match
+from ecotf.datasets.manifest import Manifest
+from ecotf.datasets.splits import describe_gaps, split_by_group
+from ecotf.errors import DataError, RecordingError
+from ecotf.pipelines.clip_places import background_recordings, clips_of_recordings, segments_of_recordings
+from ecotf.pipelines.clips import Clips, ClipsConfig
+from ecotf.pipelines.crops import ClipSounds
+from ecotf.pipelines.samplers import with_at_least
+from ecotf.tasks.clips.recipe import ClipTrainingPlan
+from ecotf.tasks.clips.stages import FitClipsStage, StageData, classes_of
+from ecotf.training.run_store import Log
+
+_TOLD_GAPS = 5
+
+
+@dataclass(frozen=True)
+class ClipData:
+    """Everything that a training on clips sees.
+
+    Attributes
+    ----------
+    manifest
+        With splits; only recordings that could be opened.
+    durations
+        Recording to seconds.
+    problems
+        ``recording, status, reason`` of what could not be opened.
+    cache
+        Where decoded recordings are kept; None keeps nothing.
+    """
+
+    manifest: Manifest
+    durations: dict[str, float]
+    problems: pd.DataFrame
+    plan: ClipTrainingPlan
+    cache: Path | None
+    _sounds: dict[tuple[object, ...], ClipSounds] = field(default_factory=dict, repr=False, compare=False)
+
+    def for_plan(self, plan: ClipTrainingPlan) -> ClipData:
+        """The same recordings with the same splits, for another plan; what was decoded alike is shared."""
+        return replace(self, plan=plan)
+
+    def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
+        """The labels that a stage learns, sorted."""
+        return classes_of(self._heard("train").table, stage.data, f"stage {stage.title!r}")
+
+    def side(self, split: str, data: StageData) -> Manifest:
+        """The rows of a split that a stage's data choose; may be empty."""
+        manifest = self._heard(split)
+        return Manifest(manifest.table[data.chosen(manifest.table)].reset_index(drop=True), manifest.root)
+
+    def training_clips(self, stage: FitClipsStage, classes: Sequence[str]) -> Clips:
+        """What a stage learns from."""
+        manifest, config = self.side("train", stage.data), self._clips_config(stage)
+        if stage.segments:
+            made = segments_of_recordings(
+                manifest, self.durations, classes, config, stage.segment_hop_s, self.plan.seed
+            )
+        else:
+            made = clips_of_recordings(manifest, classes, config, self.plan.seed)
+        table = with_at_least(made.table, config.min_per_class, self.plan.seed) if config.min_per_class else made.table
+        return Clips(table, made.recordings, made.classes, made.outside)
+
+    def validation_clips(self, stage: FitClipsStage, classes: Sequence[str]) -> Clips | None:
+        """What its epochs are compared by; None where there is nothing."""
+        return self.rows("valid", stage.data, classes, self._clips_config(stage).seconds, None)
+
+    def rows(
+        self, split: str, data: StageData, classes: Sequence[str], seconds: float, hop_s: float | None
+    ) -> Clips | None:
+        """Stretches at fixed places, one after the other, with the labels in them; None where a split has none."""
+        manifest = self.side(split, data)
+        if not manifest.recordings or not (set(manifest.labels) & set(classes)):
+            return None
+        config = self.plan.clips.model_copy(update={"seconds": seconds})
+        return segments_of_recordings(manifest, self.durations, classes, config, hop_s, self.plan.seed)
+
+    def sounds(self, recordings: Sequence[str]) -> ClipSounds:
+        """Reads crops of these recordings; the same object for the same recordings."""
+        key = self.plan.sample_rate, self.plan.data.channel, *recordings
+        if key not in self._sounds:
+            self._sounds[key] = ClipSounds(
+                [self.manifest.path_of(recording) for recording in recordings],
+                self.plan.sample_rate,
+                self.cache,
+                time_expansions=[self.manifest.time_expansion_of(recording) for recording in recordings],
+                channel=self.plan.data.channel,
+            )
+        return self._sounds[key]
+
+    def backgrounds(self, number: int) -> list[ClipSounds]:
+        """For each of ``number`` sets its recordings; empty where the manifest has no backgrounds at all."""
+        there = [name for name in background_recordings(self.manifest) if name in self.durations]
+        patterns = self.plan.data.backgrounds
+        sets = []
+        for i in range(number if there else 0):
+            pattern = patterns[min(i, len(patterns) - 1)]
+            inside = [name for name in there if fnmatchcase(name, pattern)]
+            if not inside:
+                raise DataError(f"no background recording matches {pattern!r} (data.backgrounds)")
+            sets.append(self.sounds(inside))
+        return sets
+
+    def _heard(self, split: str) -> Manifest:
+        manifest = self.manifest.of_split(split)
+        table = manifest.table
+        return Manifest(table[~is_background(table)].reset_index(drop=True), manifest.root)
+
+    def _clips_config(self, stage: FitClipsStage) -> ClipsConfig:
+        return (
+            self.plan.clips if stage.seconds is None else self.plan.clips.model_copy(update={"seconds": stage.seconds})
+        )
+
+
+def prepare_clip_data(manifest: Manifest, plan: ClipTrainingPlan, cache: Path | None, log: Log) -> ClipData:
+    """Open every recording, leave out (and name) those that cannot be opened, and split what is left.
+
+    Raises
+    ------
+    DataError
+        No recording can be opened, or none is to train on.
+    """
+    durations: dict[str, float] = {}
+    problems = []
+    for name in manifest.recordings:
+        try:
+            expansion = manifest.time_expansion_of(name)
+            durations[name] = open_recording(manifest.path_of(name), time_expansion=expansion).duration_s
+        except RecordingError as error:
+            problems.append({"recording": name, "status": error.status, "reason": str(error)})
+            log(f"left out: {name}: {error}")
+    if not durations:
+        raise DataError(
+            f"none of the {len(manifest.recordings)} recordings can be read; the first: {problems[0]['reason']}"
+        )
+    manifest = manifest.subset(durations)
+    none = labels_that_match(manifest.labels, plan.data.ignored_labels)
+    if none:
+        table = manifest.table
+        manifest = Manifest(table.assign(label=table["label"].where(~table["label"].isin(none), "")), manifest.root)
+    if not (manifest.table["split"] != "").any():
+        shares = {"train": plan.data.train, "valid": plan.data.valid, "test": plan.data.test}
+        manifest = split_by_group(manifest, {name: share for name, share in shares.items() if share}, plan.seed)
+    data = ClipData(manifest, durations, pd.DataFrame(problems, columns=["recording", "status", "reason"]), plan, cache)
+    if not data._heard("train").recordings:
+        raise DataError("no recording is in the split 'train'; there is nothing to learn from")
+    gaps = describe_gaps(manifest)
+    for sentence in gaps[:_TOLD_GAPS]:
+        log(sentence)
+    if len(gaps) > _TOLD_GAPS:
+        log(f"and {len(gaps) - _TOLD_GAPS} more labels that are not on every side")
+    return data

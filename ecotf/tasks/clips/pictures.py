@@ -1,0 +1,81 @@
+"""The pictures of a run of clips: confusion of recordings, and spectrograms with the events found and the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecotf.audio.recording import open_recording
+from ecotf.detection.naming import name_calls
+from ecotf.evaluation.plots import plot_detections, plot_precision_recall
+from ecotf.runs import RunFolder
+from ecotf.tasks.clips.data import ClipData
+from ecotf.tasks.clips.train import ScoredSegments, TrainedClips
+from ecotf.tasks.recipes import ClipRecipe
+
+_PICTURE_S = 10.0
+_PICTURES = 6
+
+
+def draw_clip_run(
+    recipe: ClipRecipe,
+    data: ClipData,
+    trained: TrainedClips,
+    judged: ScoredSegments | None,
+    metrics: dict[str, Any],
+    thresholds: dict[str, float] | None,
+    run: RunFolder,
+) -> None:
+    """Draw what there is into the run's ``plots/``: of the recordings with most events, ten seconds each."""
+    if judged is None or judged.candidates is None or thresholds is None:
+        return
+    folder = run.path / "plots"
+    if metrics["events"]["detection"]["n_calls"] and metrics["events"]["detection"]["n_candidates"]:
+        plot_precision_recall(metrics["events"], folder / "precision_recall.png", title=recipe.name)
+    manifest = data.manifest
+    truth = manifest.table[manifest.table["label"].isin(list(trained.model.classes)) & manifest.table["end_s"].notna()]
+    names = list(dict.fromkeys(judged.table["recording"]))
+    names.sort(key=lambda name: -int((truth["recording"] == name).sum()))
+    for number, name in enumerate(names[:_PICTURES]):
+        found = judged.candidates[judged.candidates["recording"] == name].drop(columns="recording")
+        events = name_calls(found, thresholds, unnamed=False)
+        own = truth[truth["recording"] == name]
+        draw_events(
+            recipe,
+            trained,
+            manifest.path_of(name),
+            manifest.time_expansion_of(name),
+            events,
+            own,
+            name,
+            folder / f"events_{number}.png",
+        )
+
+
+def draw_events(
+    recipe: ClipRecipe,
+    trained: TrainedClips,
+    path: Path,
+    time_expansion: float | None,
+    events: pd.DataFrame,
+    truth: pd.DataFrame,
+    title: str,
+    file: Path,
+) -> None:
+    """Draw the stretch of a recording in which most happens."""
+    recording = open_recording(path, time_expansion=time_expansion)
+    starts = np.sort(np.concatenate([truth["start_s"], events["start_s"]]))
+    start = 0.0
+    if len(starts):
+        busiest = np.argmax(np.searchsorted(starts, starts + _PICTURE_S) - np.arange(len(starts)))
+        start = float(np.clip(starts[busiest] - 0.5, 0, max(0.0, recording.duration_s - _PICTURE_S)))
+    end = min(recording.duration_s, start + _PICTURE_S)
+    sound = recording.read(start, end, channel=recipe.data.channel, sample_rate=recipe.sample_rate)
+    spectrogram = trained.model.spectrogram
+    levels = spectrogram(np.ascontiguousarray(sound, np.float32))
+    times = start + np.arange(len(levels)) * spectrogram.hop_s
+    detected, true = (table[(table["end_s"] > start) & (table["start_s"] < end)] for table in (events, truth))
+    plot_detections(levels, times, spectrogram.frequencies_hz, detected, true, title, file)

@@ -1,0 +1,177 @@
+"""Everything that a training on weakly labelled clips is told: the part of such a recipe that training reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ecotf.config import Config
+from ecotf.detection.frame_events import FrameEventsConfig
+from ecotf.detection.segments import SegmentsConfig
+from ecotf.errors import ConfigError
+from ecotf.features import MelSpectrogramConfig
+from ecotf.features.image import ImageConfig
+from ecotf.models.backbones.of_images import SMALLEST
+from ecotf.models.image_network import ClipNetworkConfig
+from ecotf.models.tagger import clip_image_shape
+from ecotf.pipelines.clips import ClipsConfig
+from ecotf.tasks.clips.stages import FitClipsStage, check_sources
+
+
+class ClipDataConfig(Config):
+    """How recordings are split when the manifest does not say, and what their labels mean.
+
+    Attributes
+    ----------
+    ignored_labels
+        Shell patterns of labels that are annotated but are no classes: what has only those is a clip of no class.
+    train, valid, test
+        Shares of the groups; together 1.
+    channel
+        ``mix`` or the number of a channel, counted from 1.
+    backgrounds
+        Shell patterns of the paths of background recordings (role ``background``), one for each of the stages'
+        ``sound.backgrounds``; the last serves those after it too.
+    """
+
+    ignored_labels: tuple[str, ...] = ()
+    train: float = Field(0.7, gt=0)
+    valid: float = Field(0.15, ge=0)
+    test: float = Field(0.15, ge=0)
+    channel: Literal["mix"] | int = "mix"
+    backgrounds: tuple[str, ...] = Field(("*",), min_length=1)
+
+    @field_validator("channel")
+    @classmethod
+    def _known_channel(cls, channel: str | int) -> str | int:
+        if isinstance(channel, int) and channel < 1:
+            raise ValueError(f"{channel} is not a channel; allowed: mix, or a channel's number, counted from 1")
+        return channel
+
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> ClipDataConfig:
+        total = self.train + self.valid + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, valid and test add up to {total:g}; they must add up to 1")
+        return self
+
+
+class ClipEvaluationConfig(Config):
+    """What is judged besides the rows.
+
+    Attributes
+    ----------
+    events
+        Also judge events, found in the scores of frames, against annotations with a start and an end.
+    tolerance_s
+        A detection hits when its middle lies in an annotation widened by this much on either side.
+    bootstrap
+        Resamplings of the recordings behind each 95 % interval of events.
+    """
+
+    events: bool = False
+    tolerance_s: float = Field(0.25, ge=0)
+    bootstrap: int = Field(1000, ge=1)
+
+
+class InferenceConfig(SegmentsConfig):
+    """How recordings are classified.
+
+    Attributes
+    ----------
+    parts
+        Into how many parts the network cuts what it sees, where that is shorter than the clips it was trained on; by
+        default as in training.
+    report
+        ``rows``: the classes of each row that reach their thresholds. ``events``: stretches found in the frames.
+    events
+        How.
+    """
+
+    parts: int | None = Field(None, ge=1)
+    report: Literal["rows", "events"] = "rows"
+    events: FrameEventsConfig = FrameEventsConfig()
+
+
+class ClipTrainingPlan(Config):
+    """Front end, backbone, head, and the stages that train them on clips."""
+
+    task: Literal["clips"]
+    seed: int = Field(1979, ge=0)
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    tensorboard: bool = False
+    data: ClipDataConfig = ClipDataConfig()
+    sample_rate: int = Field(32000, ge=1000)
+    front_end: MelSpectrogramConfig
+    level: ImageConfig = ImageConfig()
+    clips: ClipsConfig = ClipsConfig()
+    network: ClipNetworkConfig
+    stages: tuple[FitClipsStage, ...] = Field(min_length=1)
+    inference: InferenceConfig = InferenceConfig()
+    evaluation: ClipEvaluationConfig = ClipEvaluationConfig()
+
+    @property
+    def activation(self) -> Literal["sigmoid", "softmax"]:
+        """What makes probabilities of the trained network's logits."""
+        return self.stages[-1].activation
+
+    @property
+    def inference_network(self) -> ClipNetworkConfig:
+        """The network as it classifies; its weights are those of the trained one."""
+        parts = self.inference.parts or self.network.parts
+        return self.network.model_copy(update={"parts": parts})
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """``(frames, bands, channels)`` of the clips."""
+        return clip_image_shape(self.front_end, self.level, self.sample_rate, self.clips.seconds)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ClipTrainingPlan:
+        check_sources(self.stages)
+        gives_frames = self.network.head.name in ("sed", "attention")
+        for stage in self.stages:
+            if stage.loss.frames_share and not gives_frames:
+                raise ValueError(
+                    f"stage {stage.title!r}: loss.frames_share = {stage.loss.frames_share:g}, but the head "
+                    f"{self.network.head.name} gives no frames; allowed: 0"
+                )
+            if self.network.head.fixed_length and stage.seconds not in (None, self.clips.seconds):
+                raise ValueError(
+                    f"stage {stage.title!r}: seconds = {stage.seconds:g}, but the head {self.network.head.name} takes "
+                    f"clips of one length, clips.seconds = {self.clips.seconds:g}"
+                )
+        rows = self.inference
+        if not gives_frames and (rows.score == "centre_frames" or rows.report == "events" or self.evaluation.events):
+            raise ValueError(
+                f"inference: the head {self.network.head.name} gives no frames; allowed: score clip, report rows, "
+                "evaluation.events false"
+            )
+        window = rows.window_s or self.clips.seconds
+        if window < rows.segment_s:
+            raise ValueError(
+                f"inference.segment_s = {rows.segment_s:g} is longer than what the model sees, {window:g} s; set "
+                "inference.window_s, or a shorter row"
+            )
+        if self.network.head.fixed_length and window != self.clips.seconds:
+            raise ValueError(
+                f"inference.window_s = {window:g}: the head {self.network.head.name} takes clips.seconds = "
+                f"{self.clips.seconds:g} only"
+            )
+        try:
+            _ = self.image_shape
+        except ConfigError as error:
+            raise ValueError(f"front_end: {error}") from None
+        parts = self.network.parts
+        seen = [("front_end", self.clips.seconds, parts)]
+        seen += [(f"stage {s.title!r}: seconds = {s.seconds:g}", s.seconds, parts) for s in self.stages if s.seconds]
+        seen.append((f"inference: a window of {window:g} s", window, self.inference_network.parts))
+        for where, seconds, parts in seen:
+            frames, bands, _ = clip_image_shape(self.front_end, self.level, self.sample_rate, seconds)
+            if bands < SMALLEST or frames // parts < SMALLEST:
+                raise ValueError(
+                    f"{where}: an image of {frames} frames in {parts} parts by {bands} bands is too small; each part "
+                    f"needs at least {SMALLEST} by {SMALLEST}"
+                )
+        return self

@@ -1,0 +1,185 @@
+"""The stages of a training on clips: what each learns from, how, and where its weights come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator, model_validator
+
+from ecotf.config import Config
+from ecotf.errors import ConfigError
+from ecotf.pipelines.augment_image import AugmentImageConfig
+from ecotf.pipelines.augment_sound import AugmentSoundConfig
+from ecotf.pipelines.samplers import SamplerConfig
+from ecotf.training.losses import LossConfig
+
+_PARTS = ("backbone", "band_norm", "pool", "hidden")
+
+
+class StageData(Config):
+    """Which annotations of the manifest a stage learns from, and so its classes.
+
+    Attributes
+    ----------
+    column, values
+        Rows whose optional column ``column`` has one of ``values`` (empty cells are ``""``); by default all rows. A
+        manifest without that column is taken whole.
+    labels
+        Shell patterns of the labels.
+    """
+
+    column: str = "role"
+    values: tuple[str, ...] | None = None
+    labels: tuple[str, ...] = ("*",)
+
+    def chosen(self, table: pd.DataFrame) -> np.ndarray:
+        """Whether each row is of the stage, bool ``[n]``; rows without a label follow their column alone."""
+        inside = np.ones(len(table), bool)
+        if self.values is not None and self.column in table:
+            inside &= table[self.column].fillna("").astype(str).isin(self.values).to_numpy()
+        named = table["label"].map(lambda label: not label or any(fnmatchcase(label, name) for name in self.labels))
+        return inside & named.to_numpy(bool)
+
+
+class ScheduleConfig(Config):
+    """How the learning rate goes from epoch to epoch.
+
+    Attributes
+    ----------
+    name
+        ``constant``, or ``cosine_restarts``: along a cosine down to ``least``, then anew (Loshchilov and Hutter 2017).
+    least
+        Where the cosine ends.
+    restart_epochs
+        Length of a cosine; by default all epochs, as published for 2023.
+    warmup_epochs
+        The rate rises in a line over the first epochs.
+    """
+
+    name: Literal["constant", "cosine_restarts"] = "cosine_restarts"
+    least: float = Field(1e-6, ge=0)
+    restart_epochs: int | None = Field(None, ge=1)
+    warmup_epochs: int = Field(0, ge=0)
+
+    def rate(self, highest: float, epoch: int, epochs: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        import keras
+
+        if epoch < self.warmup_epochs:
+            return highest * (epoch + 1) / (self.warmup_epochs + 1)
+        if self.name == "constant":
+            return highest
+        length = self.restart_epochs or max(1, epochs - self.warmup_epochs)
+        cosine = keras.optimizers.schedules.CosineDecayRestarts(
+            highest, length, t_mul=1.0, m_mul=1.0, alpha=min(1.0, self.least / highest)
+        )
+        return float(cosine(epoch - self.warmup_epochs))
+
+
+class FitClipsStage(Config):
+    """Fit the network on clips.
+
+    Attributes
+    ----------
+    title
+        What the stage is called; its weights are kept in the run's ``stages/<number>_<title>``.
+    segments
+        Learn from segments at fixed places, labelled by the annotations in them, rather than from one crop a recording
+        with the recording's labels.
+    segment_hop_s
+        From one such segment to the next; by default their length.
+    seconds
+        Length of the clips, where it is not the recipe's.
+    weights_from
+        ``previous``: the stage before (the first begins with the backbone's own). ``fresh``. The title of an earlier
+        stage. Or the folder of a stage of another run, ``RUN/stages/0_train``. Classes that it knew keep their rows.
+    frozen
+        Parts that stay as they are: backbone, band_norm, pool, hidden.
+    weight_decay
+        Of AdamW: apart from the gradient. (The published code adds it to the gradient.)
+    accumulation
+        Batches whose gradients are added up for one step.
+    ema
+        Momentum of a running average of the weights; the average is what is judged and kept. null: none.
+    class_weights
+        Power p of class weights (n / N) ** p in the loss; null: none. Published 2024: -0.5.
+    patience
+        Epochs without a better padded cmAP on the validation clips until the stage ends; null: never.
+    keep
+        ``best``: the weights of the epoch with the best padded cmAP. ``last``.
+    """
+
+    name: Literal["fit_clips"] = "fit_clips"
+    title: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    data: StageData = StageData()
+    segments: bool = False
+    segment_hop_s: float | None = Field(None, gt=0)
+    seconds: float | None = Field(None, gt=0)
+    weights_from: str = Field("previous", min_length=1)
+    frozen: tuple[str, ...] = ()
+    loss: LossConfig
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: ScheduleConfig = ScheduleConfig()
+    weight_decay: float | None = Field(None, gt=0)
+    clip_norm: float | None = Field(None, gt=0)
+    epochs: int = Field(ge=1)
+    batch: int = Field(32, ge=2)
+    accumulation: int = Field(1, ge=1)
+    ema: float | None = Field(None, gt=0, lt=1)
+    class_weights: float | None = Field(None, ge=-2, le=0)
+    sampler: SamplerConfig = SamplerConfig()
+    sound: AugmentSoundConfig = AugmentSoundConfig()
+    image: AugmentImageConfig = AugmentImageConfig()
+    patience: int | None = Field(None, ge=1)
+    keep: Literal["best", "last"] = "best"
+
+    @property
+    def activation(self) -> Literal["sigmoid", "softmax"]:
+        """What makes probabilities of the logits that this stage trains."""
+        return "softmax" if self.loss.name in ("cross_entropy", "focal_softmax") else "sigmoid"
+
+    @field_validator("frozen")
+    @classmethod
+    def _known_parts(cls, frozen: tuple[str, ...]) -> tuple[str, ...]:
+        for name in frozen:
+            if name not in _PARTS:
+                raise ValueError(f"cannot freeze {name!r}; allowed: {', '.join(_PARTS)}")
+        return frozen
+
+    @model_validator(mode="after")
+    def _known_patience(self) -> FitClipsStage:
+        if self.patience is not None and self.keep == "last":
+            raise ValueError("patience stops at the best epoch, so it goes with keep = best")
+        return self
+
+
+def classes_of(table: pd.DataFrame, data: StageData, what: str) -> tuple[str, ...]:
+    """The labels that a stage learns, sorted; raises `ConfigError` where there are none."""
+    rows = table[data.chosen(table)]
+    found = tuple(sorted({label for label in rows["label"] if label}))
+    if not found:
+        values = "any" if data.values is None else ", ".join(map(repr, data.values))
+        raise ConfigError(
+            f"{what}: no training recording has a label that its data choose ({data.column} is {values}; labels "
+            f"{', '.join(data.labels)})"
+        )
+    return found
+
+
+def check_sources(stages: Sequence[FitClipsStage]) -> None:
+    """Refuse titles given twice and weights from a stage that has not been; raises `ValueError`."""
+    titles: list[str] = []
+    for stage in stages:
+        if stage.title in titles:
+            raise ValueError(f"stages: two are called {stage.title!r}; each needs a title of its own")
+        source = stage.weights_from
+        if source not in ("previous", "fresh", *titles) and "/" not in source:
+            raise ValueError(
+                f"stage {stage.title!r}: weights_from = {source!r}; allowed: previous, fresh, an earlier stage "
+                f"({', '.join(titles) or 'there is none'}), or a folder RUN/stages/STAGE"
+            )
+        titles.append(stage.title)

@@ -1,0 +1,276 @@
+"""Train on clips: stage after stage, each kept as soon as it is done, and the model judged at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecotf.audio.recording import open_recording
+from ecotf.datasets.manifest import Manifest
+from ecotf.detection.frame_events import find_events
+from ecotf.detection.segments import SegmentCollector, SegmentScores, margin_of, segment_windows
+from ecotf.errors import ConfigError, RecordingError
+from ecotf.evaluation.matching import CALL_LABEL
+from ecotf.evaluation.metrics import evaluate
+from ecotf.evaluation.segment_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
+from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
+from ecotf.models.tagger import ClipModel, build_clip_model, read_weights, save_weights
+from ecotf.tasks.clips.data import ClipData
+from ecotf.tasks.clips.fit_clips import fit_clips
+from ecotf.tasks.clips.recipe import ClipTrainingPlan
+from ecotf.tasks.clips.stages import FitClipsStage
+from ecotf.training.run_store import Log, RunStore, ScoreWatch
+
+
+@dataclass(frozen=True)
+class TrainedClips:
+    """The outcome of a training on clips."""
+
+    model: ClipModel
+    history: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ScoredSegments:
+    """Rows of recordings with their truth.
+
+    Attributes
+    ----------
+    table
+        ``recording, start_s`` of each row.
+    logits, targets
+        ``[rows, classes]``.
+    candidates
+        Events found in the frames; None where they are not judged.
+    """
+
+    table: pd.DataFrame
+    logits: np.ndarray
+    targets: np.ndarray
+    candidates: pd.DataFrame | None
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """``[rows, classes]``"""
+        from scipy.special import expit
+
+        return np.asarray(expit(self.logits.astype(np.float64)))
+
+
+def stage_name(number: int, stage: FitClipsStage) -> str:
+    """Folder of a stage in the run."""
+    return f"stages/{number}_{stage.title}"
+
+
+def train_clips(
+    plan: ClipTrainingPlan,
+    data: ClipData,
+    run_store: RunStore,
+    log: Log,
+    threads: int = 2,
+    watch: ScoreWatch | None = None,
+) -> TrainedClips:
+    """Run the stages; those that were finished before an interruption are not repeated.
+
+    ``watch`` looks at the epochs of every stage.
+    """
+    classes = data.classes(plan.stages[-1])
+    for number, stage in enumerate(plan.stages):
+        folder = stage_name(number, stage)
+        if run_store.step_done(folder):
+            log(f"stage {number + 1}/{len(plan.stages)} {stage.title}: was finished before")
+        else:
+            _run_stage(plan, data, run_store, log, threads, number, watch)
+    histories = [run_store.read_table(f"{stage_name(i, stage)}/history.csv") for i, stage in enumerate(plan.stages)]
+    model = fresh_model(plan, classes, pretrained=None)
+    weights, kept = read_weights(run_store.file(stage_name(len(plan.stages) - 1, plan.stages[-1])) / "weights.npz")
+    model.network.carry_rows(weights, kept, classes)
+    return TrainedClips(model, pd.concat(histories, ignore_index=True))
+
+
+def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool | None = True) -> ClipModel:
+    """A model as the plan describes it, its weights drawn with the plan's seed.
+
+    ``pretrained`` says whether the backbone gets the weights that its config names; None is a model to classify with.
+    """
+    import keras
+
+    keras.utils.set_random_seed(plan.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(plan.precision)
+    try:
+        return build_clip_model(
+            plan.network if pretrained is not None else plan.inference_network, classes, plan.front_end, plan.level,
+            plan.sample_rate, plan.clips.seconds, plan.activation, bool(pretrained),
+        )  # fmt: skip
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _run_stage(
+    plan: ClipTrainingPlan,
+    data: ClipData,
+    run_store: RunStore,
+    log: Log,
+    threads: int,
+    number: int,
+    watch: ScoreWatch | None,
+) -> None:
+    stage, folder = plan.stages[number], stage_name(number, plan.stages[number])
+    classes = data.classes(stage)
+    source = _source_of(plan, number, run_store)
+    network = fresh_model(plan, classes, pretrained=source is None).network
+    start = f"{network.n_parameters:,} parameters" if number == 0 else "goes on"
+    if source is not None:
+        weights, known = read_weights(source / "weights.npz")
+        shared = network.carry_rows(weights, known, classes)
+        start = f"weights of {source.name}, {len(shared)} of {len(classes)} classes keep their rows"
+    log(f"stage {number + 1}/{len(plan.stages)} {stage.title}: {len(classes)} classes, {start}")
+    checkpoint = run_store.path / f".fitting_{folder.replace('/', '_')}.npz"
+    logs = run_store.path / "tensorboard" / stage.title if plan.tensorboard else None
+    # Each stage has its own random numbers; the run's seed and the stage's number give them.
+    seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1)[0] >> 1)
+    history = fit_clips(network, stage, data, classes, seed, checkpoint, log, threads, logs, watch)
+    with run_store.writing(folder, folder=True) as partial:
+        save_weights(partial / "weights.npz", network.model.get_weights(), classes)
+        history.to_csv(partial / "history.csv", index=False)
+    checkpoint.unlink(missing_ok=True)
+    run_store.mark_done(folder, classes=list(classes))
+
+
+def _source_of(plan: ClipTrainingPlan, number: int, run_store: RunStore) -> Path | None:
+    """The folder that a stage's first weights are in; None begins anew."""
+    source = plan.stages[number].weights_from
+    if source == "fresh" or (source == "previous" and number == 0):
+        return None
+    if "/" in source:
+        if not (Path(source) / "weights.npz").is_file():
+            raise ConfigError(
+                f"stage {plan.stages[number].title!r}: weights_from = {source!r} holds no weights; a stage of a run "
+                "does, RUN/stages/0_train"
+            )
+        return Path(source)
+    before = number - 1
+    if source != "previous":
+        before = next(i for i, stage in enumerate(plan.stages) if stage.title == source)
+    return run_store.file(stage_name(before, plan.stages[before]))
+
+
+def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expansion: float | None) -> SegmentScores:
+    """All rows of a recording; raises `RecordingError`."""
+    recording = open_recording(path, time_expansion=expansion)
+    rate, rows = plan.sample_rate, SegmentCollector(model, plan.inference)
+    blocks = recording.blocks(10 * rate, channel=plan.data.channel, sample_rate=rate)
+    row, margin = round(plan.inference.segment_s * rate), margin_of(model, plan.inference)
+    for window in segment_windows(blocks, row, margin, plan.inference.ends):
+        rows.push(window)
+    return rows.finish().until(recording.duration_s)
+
+
+def score_split(model: ClipModel, data: ClipData, split: str, log: Log) -> ScoredSegments | None:
+    """Score the recordings of a split as recordings are classified; None where it has none of the classes to read."""
+    from scipy.special import expit
+
+    plan = data.plan
+    truth = data.rows(split, plan.stages[-1].data, model.classes, plan.inference.segment_s, None)
+    if truth is None:
+        return None
+    table = pd.DataFrame(
+        {"recording": np.array(truth.recordings, object)[truth.table.recording], "start_s": truth.table.start_s}
+    )
+    logits = np.zeros(truth.table.targets.shape, np.float32)
+    there = np.zeros(len(table), bool)
+    events = []
+    for number, name in enumerate(truth.recordings):
+        own = np.flatnonzero(truth.table.recording == number)
+        manifest = data.manifest
+        try:
+            scores = score_recording(model, plan, manifest.path_of(name), manifest.time_expansion_of(name))
+        except RecordingError as error:
+            log(f"left out: {name}: {error}")
+            continue
+        at = np.minimum(
+            np.rint(table["start_s"].to_numpy()[own] / plan.inference.segment_s).astype(int), len(scores.rows) - 1
+        )
+        logits[own], there[own] = scores.rows[at], True
+        if plan.evaluation.events and scores.frames is not None:
+            band = plan.front_end.low_hz, plan.front_end.high_hz
+            found = find_events(
+                expit(scores.frames.astype(np.float64)), scores.frame_times, scores.frame_s, model.classes, band,
+                plan.inference.events, calls=True,
+            )  # fmt: skip
+            events.append(found.assign(recording=name))
+    if not there.any():
+        return None
+    candidates = pd.concat(events, ignore_index=True) if events else None
+    if candidates is not None and not _with_ends(data, table["recording"][there], model.classes):
+        log(f"events are not judged: in each recording of split {split} a class has no end_s")
+        candidates = None
+    return ScoredSegments(table[there].reset_index(drop=True), logits[there], truth.table.targets[there], candidates)
+
+
+def judge_segments(scored: ScoredSegments, classes: Sequence[str]) -> dict[str, Any]:
+    """Metrics of rows, and of whole recordings where each has one class: the mean of its rows' probabilities."""
+    metrics = clip_metrics(scored.targets, scored.probabilities, classes)
+    recordings = scored.table["recording"].to_numpy()
+    names = list(dict.fromkeys(recordings))
+    scores = np.stack([scored.probabilities[recordings == name].mean(axis=0) for name in names])
+    truth = np.stack([counted_labels(scored.targets[recordings == name]).max(axis=0) for name in names])
+    return {"rows": metrics, "recordings": accuracy(truth, scores)}
+
+
+def fit_segment_thresholds(scored: ScoredSegments | None, classes: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+    """Thresholds of rows, from the validation recordings; guesses of 0.5 where there are none."""
+    if scored is None:
+        return dict.fromkeys(classes, 0.5), list(classes)
+    return fit_clip_thresholds(scored.targets, scored.probabilities, classes)
+
+
+def fit_event_thresholds(
+    plan: ClipTrainingPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str]
+) -> FittedThresholds:
+    """Thresholds of events, from the validation recordings; guesses of 0.5 where none can be judged."""
+    if scored.candidates is None:
+        return FittedThresholds(dict.fromkeys([*classes, CALL_LABEL], 0.5), [*classes, CALL_LABEL])
+    names, manifest = _judged(data, scored, classes)
+    found = scored.candidates[scored.candidates["recording"].isin(names)]
+    return fit_thresholds(found, manifest.table, names, classes, plan.evaluation.tolerance_s)
+
+
+def judge_events(
+    plan: ClipTrainingPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str], thresholds: dict[str, float]
+) -> dict[str, Any]:
+    """Metrics of events as `evaluate` gives them."""
+    assert scored.candidates is not None
+    names, manifest = _judged(data, scored, classes)
+    found = scored.candidates[scored.candidates["recording"].isin(names)]
+    return evaluate(
+        found, manifest.table, names, labels=classes, ignored_labels=(), thresholds=thresholds,
+        tolerance_s=plan.evaluation.tolerance_s, seed=plan.seed, n_bootstrap=plan.evaluation.bootstrap,
+    )  # fmt: skip
+
+
+def _judged(data: ClipData, scored: ScoredSegments, classes: Sequence[str]) -> tuple[list[str], Manifest]:
+    """The recordings that were scored, and their annotations of the classes that have a start and an end.
+
+    Recordings that have a class without an end are left out: where it is in them, nobody has written down. Those
+    without a class keep one row without a label: nothing is to be found in them.
+    """
+    names = _with_ends(data, scored.table["recording"], classes)
+    table = data.manifest.table
+    table = table[table["recording"].isin(names)]
+    usable = table[table["label"].isin(list(classes))]
+    empty = table[~table["recording"].isin(usable["recording"])].drop_duplicates("recording").assign(label="")
+    return names, Manifest(pd.concat([usable, empty], ignore_index=True), data.manifest.root)
+
+
+def _with_ends(data: ClipData, recordings: Iterable[str], classes: Sequence[str]) -> list[str]:
+    """Those of ``recordings`` in which every annotation of a class has an end."""
+    table = data.manifest.table
+    unknown = set(table.loc[table["label"].isin(list(classes)) & table["end_s"].isna(), "recording"])
+    return [name for name in dict.fromkeys(recordings) if name not in unknown]

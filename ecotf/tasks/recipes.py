@@ -1,0 +1,142 @@
+"""Recipes: one YAML file holds everything that makes a model, so that a run can be repeated from it alone."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from ecotf.config import Config, apply_overrides, read_yaml, validate
+from ecotf.errors import ConfigError
+from ecotf.tasks.calls.recipe import TrainingPlan
+from ecotf.tasks.clips.recipe import ClipTrainingPlan
+from ecotf.tuning.config import TuningConfig
+
+
+class Recipe(TrainingPlan):
+    """A training plan with a name.
+
+    Attributes
+    ----------
+    name
+        ``family/model``; the runs are kept under it.
+    description
+        One or two sentences: what it is, where it was published.
+    tuning
+        What a search over its settings may change; training does not look at it.
+    """
+
+    name: str
+    description: str
+    tuning: TuningConfig | None = None
+
+
+class ClipRecipe(ClipTrainingPlan):
+    """A plan of a training on weakly labelled clips, with a name; see `Recipe`."""
+
+    name: str
+    description: str
+    tuning: TuningConfig | None = None
+
+
+class Member(Config):
+    """One of an ensemble.
+
+    Attributes
+    ----------
+    recipe
+        What its run was made with.
+    weight
+        Of its logits.
+    """
+
+    recipe: str
+    weight: float = Field(gt=0)
+
+
+class EnsembleRecipe(Config):
+    """Which runs answer together, and how much each counts: for ``run_classifier.py --ensemble``."""
+
+    task: Literal["ensemble"]
+    name: str
+    description: str
+    members: tuple[Member, ...] = Field(min_length=1)
+
+
+_TASKS = ("calls", "clips", "ensemble")
+
+
+def recipe_names(task: str = "") -> list[str]:
+    """Names of the recipes that come with ecotf; of one task, if it is given."""
+    folder = Path(str(resources.files("ecotf"))) / "recipes"
+    paths = {str(path.relative_to(folder).with_suffix("")): path for path in folder.glob("*/*.yaml")}
+    return sorted(name for name, path in paths.items() if not task or task_of(read_yaml(path), name) == task)
+
+
+def task_of(values: Any, source: str) -> str:
+    """What a recipe is for; ``calls`` where it does not say. Raises `ConfigError`."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: a recipe is a mapping of keys to values, this is not")
+    task = values.get("task", "calls")
+    if task not in _TASKS:
+        raise ConfigError(f"{source}: task = {task!r}; allowed: {', '.join(_TASKS)}")
+    return str(task)
+
+
+def parse_recipe(values: Any, source: str) -> Recipe | ClipRecipe | EnsembleRecipe:
+    """The recipe that plain values describe."""
+    task = task_of(values, source)
+    if task == "calls":
+        return validate(Recipe, {key: value for key, value in values.items() if key != "task"}, source)
+    if task == "clips":
+        return validate(ClipRecipe, values, source)
+    return validate(EnsembleRecipe, values, source)
+
+
+def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe for calls; as `load_any_recipe`, which is for all tasks."""
+    recipe = load_any_recipe(name, overrides)
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"{name}: a recipe of task {recipe.task}; here one of task calls is needed")
+    return recipe
+
+
+def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe | ClipRecipe | EnsembleRecipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    name
+        The name of a recipe that comes with ecotf (``bats/field``), or the path of a YAML file.
+    overrides
+        ``key=value`` with dotted keys, applied before the whole is checked.
+
+    Raises
+    ------
+    ConfigError
+        Unknown recipe, or one line saying which key, which value, and what is allowed.
+    """
+    text = str(name)
+    known = recipe_names()
+    if text in known:
+        path = Path(str(resources.files("ecotf"))) / "recipes" / f"{text}.yaml"
+    elif text.endswith((".yaml", ".yml")):
+        path = Path(text)
+    else:
+        near = difflib.get_close_matches(text, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"unknown recipe {text!r}; known: {', '.join(known)}, or the path of a .yaml file{hint}")
+    values = read_yaml(path)
+    task_of(values, str(path))
+    values.setdefault("name", text if text in known else f"own/{path.stem}")
+    return parse_recipe(apply_overrides(values, overrides), text)
+
+
+def recipe_text(recipe: Recipe | ClipRecipe) -> str:
+    """The resolved recipe as YAML, every default written out."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

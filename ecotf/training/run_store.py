@@ -1,0 +1,73 @@
+"""What training needs of the outside: somewhere to keep what it made, and somebody to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+Log = Callable[[str], None]
+"""Takes one line about what goes on."""
+
+
+class EpochWatch(Protocol):
+    """Looks at a fit between its epochs, and may end it by raising."""
+
+    def measure(self, model: Any, batches: Any, targets: np.ndarray) -> float:
+        """How good the network is now on the validation patches; kept in the history as ``valid_score``."""
+
+    def check(self, history: list[dict[str, Any]]) -> None:
+        """Called before every epoch but the first, with one row for each that is done."""
+
+
+class ScoreWatch(Protocol):
+    """Looks at the scores that a fit measures itself, and may end it by raising."""
+
+    def check_scores(self, name: str, scores: Sequence[float]) -> None:
+        """Called before every epoch but the first with the validation score of each that is done.
+
+        ``name`` is what is fitted: the title of a stage.
+        """
+
+
+class RunStore(Protocol):
+    """A run folder, as far as training knows."""
+
+    path: Path
+
+    def writing(self, name: str, *, folder: bool = False) -> AbstractContextManager[Path]:
+        """A temporary path that becomes ``name`` if the block succeeds."""
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write JSON."""
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write text."""
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table as CSV or Parquet."""
+
+    def read_json(self, name: str) -> Any:
+        """Read JSON."""
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """Read a table."""
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+
+    def file(self, name: str) -> Path:
+        """Path of a file that is there."""
+
+    def step_done(self, name: str) -> bool:
+        """Whether a step was finished, now or before the training was interrupted."""
+
+    def mark_done(self, name: str, **facts: Any) -> None:
+        """Note that a step is finished."""
+
+    def step_facts(self, name: str) -> dict[str, Any]:
+        """What was noted with it."""
