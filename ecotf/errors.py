@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-RecordingStatus = Literal["done", "short", "silent", "corrupt", "unsupported", "failed"]
+RecordingStatus = Literal["done", "salvaged", "short", "silent", "corrupt", "unsupported", "failed"]
 
 
 class EcotfError(Exception):
@@ -17,6 +17,10 @@ class ConfigError(EcotfError):
 
 class DataError(EcotfError):
     """A manifest, an annotation file or a data set that cannot be used."""
+
+
+class DiskFullError(EcotfError):
+    """A full disk: what was finished before is kept, and nothing more can be done."""
 
 
 class RecordingError(EcotfError):

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ecotf.errors import ConfigError, EcotfError
+from ecotf.errors import ConfigError, DiskFullError, EcotfError
 
 # Put before the name, not after it: libraries choose the format by the ending (.weights.h5, .ubj, .png).
 PARTIAL_PREFIX = ".partial-"
 
+LONGEST_NAME = 255
+"""How many bytes the name of a file may have on the file systems of Linux."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NEARLY_NOTHING = 16 * 1024  # bytes; less than this free is a full disk, whatever a library calls its failure
 
@@ -75,7 +77,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise EcotfError(f"disk full while writing {path}") from error
+            raise DiskFullError(f"disk full while writing {path}") from error
         if error.filename is None:
             raise
         place = Path(os.fsdecode(error.filename))
@@ -133,7 +135,11 @@ def lock(path: str | Path, busy: str) -> IO[str]:
 
 
 def _partial_of(path: Path) -> Path:
-    return path.with_name(f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:8]}-{path.name}")
+    prefix = f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:8]}-"
+    tail = os.fsencode(path.name)[len(prefix) + len(".old") - LONGEST_NAME :]  # the ending of a long name stays
+    while tail and tail[0] & 0xC0 == 0x80:  # not from the middle of a UTF-8 character
+        tail = tail[1:]
+    return path.with_name(prefix + os.fsdecode(tail))
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def _whole(path: Path, remove_partial: Callable[[], object]) -> Iterator[None]:
             full = _disk_is_full(error, path)  # asked before the partial is removed and gives its space back
             remove_partial()
             if full:
-                raise EcotfError(f"disk full while writing {path}") from error
+                raise DiskFullError(f"disk full while writing {path}") from error
             raise
 
 
