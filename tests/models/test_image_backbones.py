@@ -8,13 +8,14 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras.src.legacy.saving import legacy_h5_format
 from pydantic import TypeAdapter
 
 from ecotf.errors import ConfigError
 from ecotf.models.backbones.grouped import GroupedConv2D
 from ecotf.models.backbones.of_images import ImageBackboneConfig, build_image_backbone
-from ecotf.models.backbones.residual import deep_stem, join
+from ecotf.models.backbones.residual import convolve, deep_stem, join
 
 CONFIG: TypeAdapter = TypeAdapter(ImageBackboneConfig)
 SMALL = {"name": "small", "stem": 4, "filters": (4, 6, 8), "blocks": (1, 1, 1), "features": 10}
@@ -53,6 +54,27 @@ def test_published_numbers_of_parameters(name):
 @pytest.mark.parametrize(("name", "features"), [("mobilenet_v3_small", 576), ("mobilenet_v3_large", 960)])
 def test_mobilenets_end_before_their_classifier(name, features):
     assert built(64, name=name).output_shape == (None, None, 2, features)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_convolution_that_leaves_one_column_reads_no_memory_of_others(width):
+    """In bfloat16, memory that held NaN came through now and then (TensorFlow 2.16 on processors with AMX)."""
+    image = np.random.default_rng(0).normal(size=(6, 3, width, 256)).astype(np.float32)
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((3, width, 256))
+    exact = keras.Model(inputs, convolve(inputs, 512, 3, 2))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        rough = keras.Model(inputs, convolve(inputs, 512, 3, 2))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    rough.set_weights(exact.get_weights())
+    assert rough.output_shape == exact.output_shape == (None, 2, 1, 512)
+    expected = exact(image)
+    for _ in range(10):
+        left_behind = [tf.fill([n], tf.constant(np.nan, tf.bfloat16)) for n in (64, 512, 4096, 65536) for _ in range(8)]
+        del left_behind
+        np.testing.assert_allclose(tf.cast(rough(image), tf.float32), expected, atol=0.1)
 
 
 def test_resnet34_d_differs_from_resnet34_in_stem_and_shortcuts():

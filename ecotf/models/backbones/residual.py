@@ -18,7 +18,14 @@ def convolve(x: Any, filters: int, kernel: int, stride: int = 1, groups: int = 1
     options: dict[str, Any] = {"use_bias": False, "kernel_initializer": initializer}
     if groups > 1:
         return GroupedConv2D(filters, kernel, stride, groups=groups, **options)(x)
-    return keras.layers.Conv2D(filters, kernel, stride, **options)(x)
+    strides = (stride, stride)
+    unread = x.shape[2] - kernel
+    if 0 <= unread < stride and stride > 1 and keras.config.dtype_policy().compute_dtype == "bfloat16":
+        # One column comes out, so a stride over columns does nothing. With it, oneDNN (TensorFlow 2.16, on processors
+        # with AMX) multiplies memory that nobody wrote, and the answers are wrong or not numbers, now and then.
+        x = keras.layers.Cropping2D(((0, 0), (0, unread)))(x) if unread else x
+        strides = (stride, 1)
+    return keras.layers.Conv2D(filters, kernel, strides, **options)(x)
 
 
 def normalise(x: Any, relu: bool = True, gamma: str = "ones") -> Any:
