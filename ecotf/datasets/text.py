@@ -10,6 +10,9 @@ import pandas as pd
 
 from ecotf.errors import DataError
 
+_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+_CONTROLS = {picture: code for code, picture in _PICTURES.items()}
+
 HEADER_ROWS = 1
 FIRST_ROW = 1 + HEADER_ROWS  # rows are numbered as a spreadsheet shows them
 
@@ -71,3 +74,21 @@ def read_table(path: str | Path, separator: str = ",") -> pd.DataFrame:
     if len(twice):
         raise DataError(f"{path}: column {twice[0]!r} is there twice; every column needs its own name")
     return table[(table != "").any(axis=1)]
+
+
+def one_line(text: str) -> str:
+    """Write text for a format without quotation: Unicode's pictures stand for line breaks, tabs and their like.
+
+    A tab inside a label would move every cell behind it. :func:`from_one_line` gives the text back.
+
+    Examples
+    --------
+    >>> one_line("Pip\\tsocial")
+    'Pip␉social'
+    """
+    return text.translate(_PICTURES)
+
+
+def from_one_line(text: str) -> str:
+    """Read back what :func:`one_line` wrote."""
+    return text.translate(_CONTROLS)

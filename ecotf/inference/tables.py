@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecotf.files import atomic_file, explain_write_errors
-from ecotf.inference.formats import Call
+from ecotf.inference.formats import REQUIRED, Call, csv_text
 
 COLUMNS = ("recording", *Call._fields)
 PUBLISHED_COLUMNS = ("file_name", "predicted_time", "predicted_species", "predicted_prob")
-_SCHEMA = pa.schema([(name, pa.string() if name in ("recording", "label") else pa.float64()) for name in COLUMNS])
+_TYPES = {"recording": pa.string(), "label": pa.string(), "channel": pa.int64(), "time": pa.string()}
+_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in COLUMNS])
 _ROW_GROUP = 50_000
 
 Row = tuple[str, Call]
@@ -46,17 +46,24 @@ def append_to_journal(journal: Path, recording: str, calls: Iterable[Call]) -> N
 
 
 def read_journal(journal: Path) -> Iterator[Row]:
-    """Read a journal row by row; a row that a kill cut off is left out."""
+    """Read a journal row by row, by the names in its header; a row that a kill cut off is left out."""
     with open(journal, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        for cells in islice(csv.reader(file), 1, None):
+        reader = csv.reader(file)
+        names = next(reader, [])
+        for cells in reader:
             try:
-                recording, start_s, end_s, low_hz, high_hz, label, score = cells
-                start, end, low, high, sure = (
-                    float(cell or "nan") for cell in (start_s, end_s, low_hz, high_hz, score)
-                )
-            except ValueError:
+                yield _row(dict(zip(names, cells, strict=True)))
+            except (ValueError, KeyError):
                 continue
-            yield recording, Call(start, end, low, high, label, sure)
+
+
+def _row(cells: Mapping[str, str]) -> Row:
+    start, end, low, high, score = (float(cells[name] or "nan") for name in REQUIRED if name != "label")
+    channel = cells.get("channel")
+    detection_score = float(cells.get("detection_score") or "nan")
+    call = Call(start, end, low, high, cells["label"], score, detection_score, int(channel) if channel else None,
+                cells.get("time", ""))  # fmt: skip
+    return cells["recording"], call
 
 
 def read_parquet(path: Path) -> Iterator[Row]:
@@ -95,14 +102,13 @@ def write_parquet(rows: Iterable[Row], path: Path, root: Path) -> None:
 
 def _cells(recording: str, call: Call) -> list[str | float]:
     values = (recording, *call)
-    return ["" if value != value else value for value in values]  # an unknown edge is an empty cell, not "nan"
+    # What is not known is an empty cell, not "nan".
+    return ["" if value is None or value != value else value for value in values]
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
     # Names from old recorders need not be UTF-8; their bytes pass through unharmed.
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return csv_text(rows).encode("utf-8", "surrogateescape")
 
 
 def _utf8(name: str) -> str:

@@ -12,9 +12,8 @@ import pandas as pd
 
 from ecotf.errors import ConfigError, DataError
 from ecotf.files import atomic_file
-from ecotf.inference.formats import Call, audacity, audiotagger, calls_of, raven
+from ecotf.inference.formats import REQUIRED, Call, audacity, audiotagger, calls_of, raven
 from ecotf.inference.tables import (
-    COLUMNS,
     Row,
     append_to_journal,
     read_journal,
@@ -190,7 +189,8 @@ def write_detections(
     Parameters
     ----------
     table
-        Columns ``recording, start_s, end_s, low_hz, high_hz, label, score``; real seconds and hertz.
+        Columns ``recording, start_s, end_s, low_hz, high_hz, label, score``, and where known ``detection_score,
+        channel, time``; real seconds and hertz.
     folder
         Where to write; made if absent.
     formats
@@ -210,9 +210,10 @@ def write_detections(
         A column is missing, or a row names a recording that is not in ``recordings``.
     """
     check_formats(formats)
-    absent = [column for column in COLUMNS if column not in table]
+    needed = ("recording", *REQUIRED)
+    absent = [column for column in needed if column not in table]
     if absent:
-        raise DataError(f"the detections lack column {absent[0]!r}; needed are {', '.join(COLUMNS)}")
+        raise DataError(f"the detections lack column {absent[0]!r}; needed are {', '.join(needed)}")
     strangers = set(table["recording"]).difference(recordings)
     if strangers:
         raise DataError(f"the detections name {min(strangers)!r}, which is not among the {len(recordings)} recordings")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecotf.errors import ConfigError, DataError, EcotfError
+from ecotf.inference.formats import REQUIRED
 from ecotf.inference.tables import COLUMNS
 from ecotf.inference.writers import JOURNAL, WRITERS, DetectionWriter, common_folder, write_detections
 
@@ -21,7 +22,9 @@ NAN = float("nan")
 
 
 def calls(recording: str, *rows: tuple) -> pd.DataFrame:
-    return pd.DataFrame([(recording, *row) for row in rows], columns=list(COLUMNS))
+    """A table without what a detector may not know; rows with all columns of ours may be given too."""
+    names = list(COLUMNS if rows and len(rows[0]) == len(COLUMNS) - 1 else ("recording", *REQUIRED))
+    return pd.DataFrame([(recording, *row) for row in rows], columns=names)
 
 
 def files_below(folder: Path) -> list[str]:
@@ -34,11 +37,12 @@ def night(tmp_path):
     a, b, c = (str(tmp_path / "night" / name) for name in ("site1/r.wav", "site2/r.wav", "site2/quiet.flac"))
     table = pd.concat(
         [
-            calls(a, (0.1 + 0.2, 0.305, 44000.0, 61000.5, "Pip50", 0.91237), (1.0, 1.0, NAN, NAN, "NA", 0.5)),
-            calls(b, (0.0156, 0.0201, NAN, 52000.0, "Myosp, small", 1.0)),
+            calls(a, (0.1 + 0.2, 0.305, 44000.0, 61000.5, "Pip50", 0.91237, 0.987654, 2, "2026-06-21T22:15:00+02:00"),
+                  (1.0, 1.0, NAN, NAN, "NA", 0.5, NAN, None, "")),
+            calls(b, (0.0156, 0.0201, NAN, 52000.0, "Myosp, small", 1.0, 1.0, 1, "")),
         ],
         ignore_index=True,
-    )
+    ).astype({"channel": "Int64"})  # fmt: skip
     return table, {a: 384000.0, b: 256000.0, c: 96000.0}, (a, b, c)
 
 
@@ -63,8 +67,8 @@ def test_csv_and_parquet_hold_the_same_numbers(tmp_path, night):
     parquet = pd.read_parquet(tmp_path / "out" / "detections.parquet")
     pd.testing.assert_frame_equal(parquet, table, check_dtype=False, check_exact=True)
     text = pd.read_csv(
-        tmp_path / "out" / "detections.csv", dtype={"label": str}, keep_default_na=False,
-        na_values={"low_hz": "", "high_hz": ""}, float_precision="round_trip",
+        tmp_path / "out" / "detections.csv", dtype={"label": str, "channel": "Int64"}, keep_default_na=False,
+        na_values={"low_hz": "", "high_hz": "", "detection_score": "", "channel": ""}, float_precision="round_trip",
     )  # fmt: skip
     pd.testing.assert_frame_equal(text, table, check_dtype=False, check_exact=True)
 
@@ -88,7 +92,10 @@ def test_raven(tmp_path, night):
         "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)",
     ]  # fmt: skip
     assert found["Selection"].tolist() == [1, 2]
-    assert set(found["View"]) == {"Spectrogram 1"}
+    assert found["View"].tolist() == ["Spectrogram 2", "Spectrogram 1"]
+    assert found["Channel"].tolist() == [2, 1]  # a mix of channels is channel 1: Raven needs a number
+    assert found["Detection Score"].tolist() == ["0.9877", ""]
+    assert found["Date Time"].tolist() == ["2026-06-21T22:15:00+02:00", ""]
     assert found["Begin Time (s)"].tolist() == [0.3, 1.0]
     assert found["File Offset (s)"].tolist() == [0.3, 1.0]
     assert found["High Freq (Hz)"].tolist() == [61000.5, 192000.0]  # an unknown edge is the recording's
@@ -105,7 +112,8 @@ def test_audacity(tmp_path, night):
     table, recordings, _ = night
     write_detections(table, tmp_path / "out", ["audacity"], recordings)
     assert (tmp_path / "out/site1/r.labels.txt").read_text() == (
-        "0.300000\t0.305000\tPip50 0.91\n\\\t44000.000000\t61000.500000\n1.000000\t1.000000\tNA 0.50\n"
+        "0.300000\t0.305000\tPip50 [score 0.9124, call 0.9877, channel 2]\n\\\t44000.000000\t61000.500000\n"
+        "1.000000\t1.000000\tNA [score 0.5000]\n"
     )
     assert "\\\t-1.000000\t52000.000000\n" in (tmp_path / "out/site2/r.labels.txt").read_text()
     assert (tmp_path / "out/site2/quiet.labels.txt").read_text() == ""
@@ -131,8 +139,8 @@ def test_audiotagger(tmp_path, night):
 def test_a_tab_in_a_label_shifts_nothing(tmp_path):
     table = calls("a.wav", (0.0, 1.0, 1.0, 2.0, "Pip\t50\nsocial", 0.5))
     write_detections(table, tmp_path, ["raven", "audacity"], {"a.wav": 1000.0})
-    assert pd.read_csv(tmp_path / "a.selections.txt", sep="\t")["Species"].tolist() == ["Pip 50 social"]
-    assert (tmp_path / "a.labels.txt").read_text().startswith("0.000000\t1.000000\tPip 50 social 0.50\n")
+    assert pd.read_csv(tmp_path / "a.selections.txt", sep="\t")["Species"].tolist() == ["Pip␉50␊social"]
+    assert (tmp_path / "a.labels.txt").read_text().startswith("0.000000\t1.000000\tPip␉50␊social [score 0.5000]\n")
 
 
 def test_no_detections_at_all(tmp_path):
