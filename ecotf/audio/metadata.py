@@ -13,13 +13,13 @@ GUANO reference implementation (https://github.com/riggsd/guano-py, ``wamd2guano
 from __future__ import annotations
 
 import os
-import re
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from ecotf.audio.beginning import read_comment
 
 _BLANK = " \t\n\v\f\r\0"
 _UNKNOWN_SIZE = 0xFFFFFFFF
@@ -36,11 +36,6 @@ _WAMD_FIELDS = {
     0x0C: "Species Manual ID",
     0x0F: "TE",
 }
-
-_AUDIOMOTH = re.compile(
-    r"Recorded at (?P<time>\d\d:\d\d:\d\d)(\.\d+)? (?P<date>\d\d/\d\d/\d{4}) "
-    r"\(UTC(?P<sign>[+-])?(?P<hours>\d+)?(:(?P<minutes>\d\d))?\)"
-)
 
 
 class RiffChunk(NamedTuple):
@@ -77,6 +72,27 @@ def riff_chunks(file: BinaryIO) -> Iterator[RiffChunk]:
         position = offset + promised + promised % 2
 
 
+class Notes(NamedTuple):
+    """What a recorder wrote into a file, apart by where it stood; fields under their GUANO names."""
+
+    guano: dict[str, str]
+    wamd: dict[str, str]
+    comment: dict[str, str]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """All fields as one: GUANO wins over WAMD, and WAMD over the comment of an AudioMoth."""
+        fields = self.comment | self.wamd | self.guano
+        if "TE" in self.guano and "TE" in self.wamd and self.guano["TE"] != self.wamd["TE"]:
+            fields["WA|TE"] = self.wamd["TE"]
+        return fields
+
+    @property
+    def dated(self) -> list[tuple[str, dict[str, str]]]:
+        """The sources in which a time may stand, the most trusted first."""
+        return [("GUANO", self.guano), ("WAMD", self.wamd), ("AudioMoth comment", self.comment)]
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Read the metadata of a recording.
 
@@ -96,9 +112,12 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     OSError
         When the file cannot be read.
     """
-    guano: dict[str, str] = {}
-    wamd: dict[str, str] = {}
-    comment: dict[str, str] = {}
+    return read_notes(path).fields
+
+
+def read_notes(path: str | Path) -> Notes:
+    """Read the metadata of a recording as :func:`read_metadata` does, apart by where they stand."""
+    notes = Notes({}, {}, {})
     with open(path, "rb") as file:
         for chunk in riff_chunks(file):
             if chunk.name not in (b"guan", b"wamd", b"LIST") or not 0 < (chunk.size or 0) <= _LARGEST_METADATA:
@@ -106,15 +125,12 @@ def read_metadata(path: str | Path) -> dict[str, str]:
             file.seek(chunk.offset)
             content = file.read(chunk.size)
             if chunk.name == b"guan":
-                guano |= parse_guano(content)
+                notes.guano.update(parse_guano(content))
             elif chunk.name == b"wamd":
-                wamd |= parse_wamd(content)
+                notes.wamd.update(parse_wamd(content))
             else:
-                comment |= _parse_comment(content)
-    fields = comment | wamd | guano
-    if "TE" in guano and "TE" in wamd and guano["TE"] != wamd["TE"]:
-        fields["WA|TE"] = wamd["TE"]
-    return fields
+                notes.comment.update(_parse_comment(content))
+    return notes
 
 
 def parse_guano(content: bytes) -> dict[str, str]:
@@ -174,11 +190,9 @@ def _parse_comment(content: bytes) -> dict[str, str]:
         if name == b"ICMT":
             fields["Comment"] = content[position + 8 : position + 8 + size].decode("utf-8", "replace").strip(_BLANK)
         position += 8 + size + size % 2
-    if found := _AUDIOMOTH.search(fields.get("Comment", "")):
-        with suppress(ValueError):  # a date that cannot be is none
-            offset = f"{found['sign'] or '+'}{int(found['hours'] or 0):02d}:{found['minutes'] or '00'}"
-            when = datetime.strptime(f"{found['date']} {found['time']} {offset}", "%d/%m/%Y %H:%M:%S %z")
-            fields["Timestamp"] = when.isoformat()
+    with suppress(ValueError):  # a date that cannot be is none
+        if when := read_comment(fields.get("Comment", "")):
+            fields["Timestamp"] = when.isoformat(timespec="seconds")
     return fields
 
 

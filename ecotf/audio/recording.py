@@ -15,9 +15,10 @@ from typing import Literal
 import numpy as np
 import soundfile
 
+from ecotf.audio.beginning import Began, find_beginning, time_zone_of
 from ecotf.audio.discover import SOUND_EXTENSIONS
 from ecotf.audio.integrity import check_file, check_whole, mp3_length
-from ecotf.audio.metadata import read_metadata
+from ecotf.audio.metadata import read_notes
 from ecotf.audio.resample import resample, resample_blocks
 from ecotf.audio.time_expansion import settle_time_expansion
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
@@ -53,6 +54,10 @@ class Recording:
         Samples per channel.
     metadata
         The fields that the recorder wrote, under their GUANO names.
+    began
+        When it began (:func:`ecotf.audio.beginning.iso_time` dates what lies behind); None where nothing says it.
+    date_note
+        Why a time is left out, or that its zone is not known; empty where all is well.
     """
 
     path: Path
@@ -62,6 +67,8 @@ class Recording:
     n_channels: int
     n_frames: int
     metadata: dict[str, str] = field(default_factory=dict, hash=False)
+    began: Began | None = None
+    date_note: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -202,7 +209,7 @@ class Recording:
         return piece @ np.full(self.n_channels, 1 / self.n_channels, np.float32)
 
 
-def open_recording(path: str | Path, *, time_expansion: float | None = None) -> Recording:
+def open_recording(path: str | Path, *, time_expansion: float | None = None, time_zone: str | None = None) -> Recording:
     """Open a recording: read its header and metadata, and refuse what cannot be used.
 
     Parameters
@@ -212,6 +219,8 @@ def open_recording(path: str | Path, *, time_expansion: float | None = None) -> 
     time_expansion
         How many times slower than life the sound is stored, where the user or the manifest states it. None takes it
         from the metadata, and is 1 where they say nothing (:func:`ecotf.audio.time_expansion.settle_time_expansion`).
+    time_zone
+        The zone in which the recorder's clock was set, such as ``Europe/Brussels``, for times that come without one.
 
     Raises
     ------
@@ -220,11 +229,12 @@ def open_recording(path: str | Path, *, time_expansion: float | None = None) -> 
         is missing, cannot be read or is a folder; ``corrupt`` for an empty, cut or unrecognisable file;
         ``unsupported`` for another kind of file, or a time expansion that contradicts the metadata.
     ConfigError
-        When ``time_expansion`` is not a positive number.
+        When ``time_expansion`` is not a positive number, or ``time_zone`` no zone.
     """
     path = Path(path)
     if time_expansion is not None and not (math.isfinite(time_expansion) and time_expansion > 0):
         raise ConfigError(f"time expansion {time_expansion}: must be a number above 0, such as 10")
+    zone = None if time_zone is None else time_zone_of(time_zone)
     check_file(path)
     try:
         with _Sound(path) as sound:
@@ -238,11 +248,15 @@ def open_recording(path: str | Path, *, time_expansion: float | None = None) -> 
         raise RecordingError(
             f"is not a sound file that can be read: {_why(error)}; allowed: WAV, FLAC, OGG, MP3", status
         ) from None
-    metadata = read_metadata(path)
+    notes = read_notes(path)
+    metadata = notes.fields
+    began, date_note = find_beginning(path, notes.dated, zone)
     expansion = settle_time_expansion(metadata, file_rate, time_expansion)
     if kind == "MP3":
         frames = mp3_length(path, frames, file_rate)
-    recording = Recording(path, round(file_rate * expansion), file_rate, expansion, channels, frames, metadata)
+    recording = Recording(
+        path, round(file_rate * expansion), file_rate, expansion, channels, frames, metadata, began, date_note
+    )
     check_whole(path, kind, frames, recording.duration_s)
     return recording
 
