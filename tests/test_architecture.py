@@ -27,8 +27,6 @@ NOT_YET = {
         )
     ),
     "ecotf.tasks.clips.evaluate imports ecotf.commands, which is to its right",
-    "ecotf.tuning.keys imports ecotf.tasks, which is to its right",
-    "ecotf.tuning.published imports ecotf.tasks, which is to its right",
 }  # fmt: skip
 # Reading recordings, checking a manifest or writing detections must not cost the six seconds TensorFlow takes.
 LIGHT = ("config", "files", "audio", "datasets", "evaluation", "runs", "inference.writers", "inference.ledger")

@@ -142,7 +142,7 @@ def test_a_file_that_is_no_recipe(tmp_path):
         ("front_end.high_hz=5000", "front_end: low_hz = 8000 must be below high_hz = 5000"),
         ("front_end.high_hz=8100", "front_end: the band from 8000 to 8100 Hz holds 0 rows"),
         ("patches.width_s=0.001", "patches.width_s = 0.001 is shorter than one spectrum, front_end.window_s = 0.002"),
-        ("patches.reduce_frequency=20", "a window of 24 columns by 11 bands is too small for this field_cnn; allowed"),
+        ("patches.reduce_frequency=20", "a patch of 24 columns by 11 bands is too small for this field_cnn; allowed"),
         ("trees=null", "trees: a recipe with trees has one network and one stage fit_trees"),
         ("stages.0.network=other", "stages fit the networks ['other']; allowed: each of ['calls']"),
         ("networks.0.head.activation=softmax", "a softmax head does not go with a binary loss"),
@@ -162,7 +162,7 @@ def test_mistakes_in_the_field_recipe(override, expected):
         (["networks.0.name=namer"], "two networks are called 'namer'"),
         (
             ["networks.0.backbone.convolutions=5"],
-            "network 'detector': a window of 20 columns by 130 bands is too small",
+            "network 'detector': a patch of 20 columns by 130 bands is too small",
         ),
         (["networks.1.head.activation=softmax"], "network 'namer': a softmax head does not go with a binary loss"),
         (

@@ -7,23 +7,25 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ecotf.commands.console import log, quieten_libraries
+from ecotf.commands.console import log, progress_bar, quieten_libraries
 from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of
 from ecotf.commands.tuning_results import write_results
-from ecotf.commands.tuning_tasks import cache_name, known_figures, load_searchable, objective_of, read_recordings
 from ecotf.datasets.against_audio import require_files
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError, DataError
-from ecotf.tasks.recipes import ClipRecipe, Recipe, recipe_names
+from ecotf.parallel.spark import require_spark
+from ecotf.tasks.base import get_task
+from ecotf.tasks.recipes import AnyRecipe, load_trainable, recipe_names
 from ecotf.tuning.clock import Clock
 from ecotf.tuning.config import TuningConfig, seconds_in
 from ecotf.tuning.journal import NAME, Journal
 from ecotf.tuning.keys import check_keys, settings_of, with_settings
-from ecotf.tuning.published import read_start
 from ecotf.tuning.report import write_table
 from ecotf.tuning.search import Search, Start, require_metric
-from ecotf.tuning.spark import require_spark, run_with_spark
+from ecotf.tuning.searchable import Searchable
+from ecotf.tuning.spark import run_with_spark
 from ecotf.tuning.trial import Objective
 from ecotf.tuning.workers import run_with_workers
 
@@ -97,11 +99,13 @@ def main(arguments: Sequence[str]) -> int:
         recipe, manifest, starts = _what_to_search(options, place, begun)
         jobs = options.jobs or (begun.jobs if begun else 1)
         threads = options.threads or max(1, (os.cpu_count() or 1) // jobs)
-        cache = options.cache or folder / cache_name(recipe)
-        data = read_recordings(recipe, manifest, cache, threads)
-        require_metric(_tuning_of(recipe).metric, known_figures(recipe, data))
+        task = get_task(recipe.task)
+        searchable = task.searchable(recipe)
+        cache = options.cache or folder / task.cache_name
+        data = _read_recordings(searchable, manifest, cache, threads)
+        require_metric(_tuning_of(recipe).metric, searchable.known_figures(data))
         search = _open_search(recipe, data.manifest, starts, place, jobs)
-        objective = objective_of(recipe, place, threads, cache)
+        objective = searchable.objective(place.path.resolve(), cache.resolve(), threads, log)
         try:
             _run(search, objective, options.engine, place, None if jobs == 1 and not options.threads else threads)
         except BaseException:
@@ -114,7 +118,7 @@ def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
     """The folder of the search, and what was begun there, if it is to go on."""
     if options.output is None and options.recipe is None:
         raise ConfigError("--recipe and --data are needed (or --resume with --output FOLDER); --help shows examples")
-    name = None if options.recipe is None else load_searchable(options.recipe, []).name
+    name = None if options.recipe is None else load_trainable(options.recipe).name
     folder = options.output or Path("tuning", *str(name).split("/"))
     begun = Begun.read(folder)
     if begun is not None and not options.resume:
@@ -127,23 +131,22 @@ def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
 
 def _what_to_search(
     options: argparse.Namespace, place: SearchFolder, begun: Begun | None
-) -> tuple[Recipe | ClipRecipe, Manifest, list[Start]]:
+) -> tuple[AnyRecipe, Manifest, list[Start]]:
     overrides = [*options.overrides, *options.more]
     if begun is not None and options.recipe is None:
         if overrides or options.start_from:
             raise ConfigError("--resume takes the settings from the search; leave --set and --start-from out")
         recipe = begun.recipe
     else:
-        recipe = load_searchable(options.recipe, overrides)
+        recipe = load_trainable(options.recipe, overrides)
     config = _tuning_of(recipe)
-    check_keys(recipe, config.space)
+    searchable = get_task(recipe.task).searchable(recipe)
+    check_keys(recipe, config.space, searchable.judges)
     known = settings_of(recipe)
     own = {key: known[key] for key in config.space}
     starts = [Start("recipe", own)]
     if options.start_from:
-        if isinstance(recipe, ClipRecipe):
-            raise ConfigError(f"--start-from: the published tables are of bats; {recipe.name} is a recipe of clips")
-        given = read_start(options.start_from, recipe)
+        given = searchable.read_start(options.start_from)
         with_settings(recipe, given)
         starts.append(Start("start", {**own, **given}))
     elif begun is not None:
@@ -159,15 +162,19 @@ def _what_to_search(
     return recipe, manifest, starts
 
 
-def _tuning_of(recipe: Recipe | ClipRecipe) -> TuningConfig:
+def _read_recordings(searchable: Searchable, manifest: Manifest, cache: Path, threads: int) -> Any:
+    with progress_bar() as bar:
+        task = bar.add_task("reading recordings", total=len(manifest.recordings))
+        return searchable.read(manifest, cache, threads, log, lambda done, of: bar.update(task, completed=done))
+
+
+def _tuning_of(recipe: AnyRecipe) -> TuningConfig:
     if recipe.tuning is None:
         raise ConfigError(f"{recipe.name}: the recipe has no tuning: block that says what to search (docs/tuning.md)")
     return recipe.tuning
 
 
-def _open_search(
-    recipe: Recipe | ClipRecipe, manifest: Manifest, starts: list[Start], place: SearchFolder, jobs: int
-) -> Search:
+def _open_search(recipe: AnyRecipe, manifest: Manifest, starts: list[Start], place: SearchFolder, jobs: int) -> Search:
     config = _tuning_of(recipe)
     begun = Begun(recipe, starts, jobs)
     if not place.is_begun:  # before the journal, which alone would be no search that could go on

@@ -15,8 +15,8 @@ from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest, write_manifest
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file, explain_write_errors, lock, unlock
-from ecotf.tasks.calls.trees_objective import SHARED
-from ecotf.tasks.recipes import ClipRecipe, EnsembleRecipe, Recipe, parse_recipe, recipe_text
+from ecotf.tasks.base import get_task
+from ecotf.tasks.recipes import AnyRecipe, parse_trainable, recipe_text
 from ecotf.tuning.folder_objective import RUNNING
 from ecotf.tuning.journal import NAME, Identity
 from ecotf.tuning.search import Start
@@ -26,7 +26,7 @@ from ecotf.tuning.search import Start
 class Begun:
     """What a search was begun with: ``recipe.yaml`` and ``search.json``."""
 
-    recipe: Recipe | ClipRecipe
+    recipe: AnyRecipe
     starts: list[Start]
     jobs: int
 
@@ -44,10 +44,7 @@ class Begun:
             jobs = int(values["jobs"])
         except (ValueError, LookupError, TypeError):
             raise ConfigError(f"{facts}: damaged; copy it again, or begin in another --output") from None
-        found = parse_recipe(read_yaml(recipe), str(recipe))
-        if isinstance(found, EnsembleRecipe):
-            raise ConfigError(f"{recipe}: damaged; copy it again, or begin in another --output")
-        return cls(found, starts, jobs)
+        return cls(parse_trainable(read_yaml(recipe), str(recipe)), starts, jobs)
 
 
 class SearchFolder:
@@ -62,7 +59,7 @@ class SearchFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         busy = f"{self.path}: another search is running in it (process {{pid}}); stop it or wait for it"
         self._held = lock(self.path / ".lock", busy)
-        for folder in (self.path, self.path / "plots", self.path / SHARED):
+        for folder in (self.path, *filter(Path.is_dir, self.path.iterdir())):
             for left in folder.glob(".partial-*"):
                 left.unlink() if left.is_file() else shutil.rmtree(left)
         return self
@@ -92,7 +89,7 @@ class SearchFolder:
             shutil.rmtree(self.path / RUNNING / f"{number:05d}", ignore_errors=True)
 
 
-def identity_of(recipe: Recipe | ClipRecipe, starts: Sequence[Start], manifest: Manifest) -> Identity:
+def identity_of(recipe: AnyRecipe, starts: Sequence[Start], manifest: Manifest) -> Identity:
     """What makes two searches the same, part by part; the budget and the number of jobs may change."""
     config = recipe.tuning
     assert config is not None
@@ -104,19 +101,19 @@ def identity_of(recipe: Recipe | ClipRecipe, starts: Sequence[Start], manifest: 
         "startup": _digest(config.startup),
         "early stopping": _digest(None if config.stopping is None else config.stopping.model_dump()),
         "starting points": _digest([asdict(start) for start in starts]),
-        "data": _digest(_facts_of(manifest, isinstance(recipe, ClipRecipe))),
+        "data": _digest(_facts_of(manifest, get_task(recipe.task).searchable(recipe).columns)),
     }
 
 
-def _facts_of(manifest: Manifest, every_column: bool) -> list[Any]:
-    """The annotations and the splits, and of each recording the name and size of its file, wherever it lies.
+def _facts_of(manifest: Manifest, more: tuple[str, ...] | None) -> list[Any]:
+    """List the annotations and the splits, and of each recording the name and size of its file, wherever it lies.
 
-    Stages of clips choose by columns of the user's own.
+    ``more`` are columns that decide what is learned, besides the usual ones; None takes all that there are.
     """
     columns = ["start_s", "end_s", "low_hz", "high_hz", "label", "weight", "split"]
     table = manifest.table
-    if every_column:
-        columns += sorted(set(table.columns) - {*columns, "recording", "group"})
+    own = set(table.columns) - {*columns, "recording", "group"}
+    columns += sorted(own if more is None else own & set(more))
     facts = []
     for recording, rows in table.groupby("recording", sort=False):
         path = manifest.path_of(str(recording))

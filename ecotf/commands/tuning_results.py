@@ -11,17 +11,17 @@ from ecotf.commands.tuning_folder import SearchFolder
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
 from ecotf.runs import environment_facts
-from ecotf.tasks.recipes import ClipRecipe, Recipe, recipe_text
+from ecotf.tasks.base import get_task
+from ecotf.tasks.recipes import AnyRecipe, recipe_text
 from ecotf.tuning.keys import settings_of, with_settings
 from ecotf.tuning.pictures import write_pictures
-from ecotf.tuning.published import write_params
 from ecotf.tuning.report import changes, failures, write_table
 from ecotf.tuning.search import Search
 
 _SHOWN = 5
 
 
-def write_results(search: Search, recipe: Recipe | ClipRecipe, place: SearchFolder) -> int:
+def write_results(search: Search, recipe: AnyRecipe, place: SearchFolder) -> int:
     """Write everything into the folder of the search and print the short of it.
 
     Raises
@@ -44,7 +44,7 @@ def write_results(search: Search, recipe: Recipe | ClipRecipe, place: SearchFold
     tuned = _tuned(search, recipe, changed)
     with atomic_file(place.path / "best.yaml") as partial:
         partial.write_text(_comment(search, changed) + recipe_text(tuned), encoding="utf-8")
-    tables = write_params(tuned, place.path) if isinstance(tuned, Recipe) else []
+    tables = get_task(tuned.task).searchable(tuned).write_published(tuned, place.path)
     pictures = write_pictures(trials, config, recipe.name, place.path / "plots")
     facts = environment_facts(config.seed, trials[0].finished, datetime.now(UTC).isoformat())
     with atomic_file(place.path / "summary.txt") as partial:
@@ -63,7 +63,7 @@ def write_results(search: Search, recipe: Recipe | ClipRecipe, place: SearchFold
     return 0
 
 
-def _tuned(search: Search, recipe: Recipe | ClipRecipe, changed: list[str]) -> Recipe | ClipRecipe:
+def _tuned(search: Search, recipe: AnyRecipe, changed: list[str]) -> AnyRecipe:
     """The recipe of the best trial, under a name of its own."""
     best = search.best
     assert best is not None

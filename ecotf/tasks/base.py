@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ecotf.datasets.manifest import Manifest
     from ecotf.training.run_store import Log, RunStore
+    from ecotf.tuning.searchable import Searchable
 
 TASKS = ("calls", "clips")
 """The names of all tasks; each is a package ``ecotf.tasks.<name>`` that holds its ``TASK``."""
@@ -156,8 +157,8 @@ class Task(Protocol):
     def exportable(self, run: Any) -> Any:
         """What export needs of a run; the protocol is `ecotf.export.exportable.Exportable`."""
 
-    def objective(self, recipe: Any, folder: Path, cache: Path, threads: int, options: Mapping[str, Any]) -> Any:
-        """What a trial of a search is; the protocol is `ecotf.tuning.trial.Objective`."""
+    def searchable(self, recipe: Any) -> Searchable:
+        """What a search over the recipe's settings needs."""
 
 
 def get_task(name: str) -> Task:

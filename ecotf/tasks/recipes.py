@@ -44,6 +44,10 @@ class ClipRecipe(ClipTrainingPlan):
     tuning: TuningConfig | None = None
 
 
+AnyRecipe = Recipe | ClipRecipe
+"""A recipe that can be trained; its ``task`` says which task it is of."""
+
+
 class Member(Config):
     """One of an ensemble.
 
@@ -92,10 +96,28 @@ def parse_recipe(values: Any, source: str) -> Recipe | ClipRecipe | EnsembleReci
     """The recipe that plain values describe."""
     task = task_of(values, source)
     if task == "calls":
-        return validate(Recipe, {key: value for key, value in values.items() if key != "task"}, source)
+        return validate(Recipe, values, source)
     if task == "clips":
         return validate(ClipRecipe, values, source)
     return validate(EnsembleRecipe, values, source)
+
+
+def parse_trainable(values: Any, source: str) -> AnyRecipe:
+    """The recipe that plain values describe; raises `ConfigError` for an ensemble, which is not trained itself."""
+    recipe = parse_recipe(values, source)
+    if isinstance(recipe, EnsembleRecipe):
+        raise ConfigError(
+            f"{source} is an ensemble: train its members one by one "
+            f"({', '.join(member.recipe for member in recipe.members)}), then classify with --model RUN --model RUN "
+            f"... --ensemble {recipe.name}"
+        )
+    return recipe
+
+
+def load_trainable(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
+    """Read a recipe that can be trained; as `load_any_recipe`, and raises `ConfigError` for an ensemble."""
+    recipe = load_any_recipe(name, overrides)
+    return parse_trainable(recipe.model_dump(mode="json"), str(name)) if isinstance(recipe, EnsembleRecipe) else recipe
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:

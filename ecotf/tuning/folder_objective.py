@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
+from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
-from ecotf.training.run_store import Log, RunStore
+from ecotf.runs import RunFolder
+from ecotf.training.run_store import Log
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.stopping import MedianWatch
 from ecotf.tuning.trial import Task
@@ -18,17 +20,6 @@ from ecotf.tuning.trial import Task
 RUNNING = "running"
 Plan = TypeVar("Plan")
 Data = TypeVar("Data")
-
-
-class TrialStore(RunStore, Protocol):
-    """A run folder that a trial trains in."""
-
-    def close(self) -> None:
-        """Give the folder back."""
-
-
-OpenStore = Callable[[Path], TrialStore]
-"""Opens the run folder of a trial in a folder of its own: a new one, or the one that a kill left there."""
 
 
 class FolderObjective(Generic[Plan, Data]):
@@ -54,7 +45,6 @@ class FolderObjective(Generic[Plan, Data]):
         cache: Path,
         threads: int,
         stopping: StoppingConfig | None,
-        open_store: OpenStore,
     ) -> None:
         self.recipe = recipe
         self.manifest = manifest
@@ -62,7 +52,6 @@ class FolderObjective(Generic[Plan, Data]):
         self.cache = cache
         self.threads = threads
         self.stopping = stopping
-        self.open_store = open_store
         self._data: Data | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -72,15 +61,23 @@ class FolderObjective(Generic[Plan, Data]):
         """Nothing to do: what the trials share is there, or the first of them makes it."""
 
     @contextmanager
-    def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[TrialStore, MedianWatch | None]]:
+    def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[RunFolder, MedianWatch | None]]:
         """A run folder to train in, and what ends a bad trial early, where the search does that."""
         start_afresh(seed)
         watch = None if self.stopping is None else MedianWatch(task.limits)
-        run_store = self.open_store(place)
+        run_store = trial_store(place)
         try:
             yield run_store, watch
         finally:
             run_store.close()
+
+
+def trial_store(place: Path) -> RunFolder:
+    """Open the run folder that a trial trains in: the one that was interrupted, or a new one."""
+    try:
+        return RunFolder.latest(place, "training", unfinished=True)
+    except ConfigError:
+        return RunFolder.create(place, "training")
 
 
 def trial_place(folder: Path, task: Task) -> Path:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ecotf.config import Config, validate
 from ecotf.errors import ConfigError
-from ecotf.tasks.clips.recipe import ClipTrainingPlan
 
 P = TypeVar("P", bound=Config)
 
 _NAMES = ("task", "name", "description", "tuning")
 # Trials are compared on the same recordings by the same rule.
-_JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data.test")
-_JUDGES_OF_CLIPS = ("data.ignored_labels", "inference.segment_s", "clips.secondary_value", "clips.least_overlap")
+JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data.test")
 
 
 def settings_of(plan: Config) -> dict[str, Any]:
@@ -33,8 +31,13 @@ def settings_of(plan: Config) -> dict[str, Any]:
     return found
 
 
-def check_keys(plan: Config, keys: Iterable[str], source: str = "tuning.space") -> None:
+def check_keys(plan: Config, keys: Iterable[str], judges: Sequence[str], source: str = "tuning.space") -> None:
     """Refuse a key that the recipe does not have, or that would change what trials are compared on.
+
+    Parameters
+    ----------
+    judges
+        Keys that decide what trials are compared on; inner and outer ones of them count too.
 
     Raises
     ------
@@ -43,7 +46,6 @@ def check_keys(plan: Config, keys: Iterable[str], source: str = "tuning.space") 
     """
     known = settings_of(plan)
     keys = list(keys)
-    judges = _judges(plan)
     for key in keys:
         top = key.partition(".")[0]
         if top in _NAMES or any(f"{key}.".startswith(f"{j}.") or j.startswith(f"{key}.") for j in judges):
@@ -54,14 +56,6 @@ def check_keys(plan: Config, keys: Iterable[str], source: str = "tuning.space") 
         outer = next((other for other in keys if key.startswith(f"{other}.")), None)
         if outer is not None:
             raise ConfigError(f"{source}: {key} lies inside of {outer}, which is searched too; leave one out")
-
-
-def _judges(plan: Config) -> tuple[str, ...]:
-    if isinstance(plan, ClipTrainingPlan):
-        # The last stage's data are the classes; a stage is known by its title from trial to trial.
-        titles = tuple(f"stages.{number}.title" for number in range(len(plan.stages)))
-        return (*_JUDGES, *_JUDGES_OF_CLIPS, *titles, f"stages.{len(plan.stages) - 1}.data")
-    return _JUDGES
 
 
 def with_settings(plan: P, values: Mapping[str, Any]) -> P:

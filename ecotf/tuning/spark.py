@@ -12,11 +12,11 @@ from types import FrameType
 from typing import Any
 
 from ecotf.errors import EcotfError
+from ecotf.parallel.spark import require_spark, spark_session
 from ecotf.training.run_store import Log
 from ecotf.tuning.search import Search
-from ecotf.tuning.spark_session import require_spark, spark_session
 from ecotf.tuning.trial import Objective, Outcome, Task
-from ecotf.tuning.workers import attempt
+from ecotf.tuning.workers import attempt, prepare
 
 _LOOK_EVERY_S = 0.2
 _LONGEST_S = 10 * 365 * 86_400.0
@@ -85,13 +85,8 @@ class RemoteObjective:
         self.objective = objective
 
     def prepare(self, _: int) -> str:
-        """Prepare there; what went wrong, or nothing."""
-
-        def prepare(_: Task, log: Log) -> Outcome:
-            self.objective.prepare(log)
-            return Outcome("done")
-
-        return attempt(prepare, Task(-1, {}), lambda line: None).reason  # type: ignore[arg-type]
+        """Prepare there; return why it failed, or nothing."""
+        return prepare(self.objective, lambda line: None).reason
 
     def __call__(self, text: str) -> dict[str, Any]:
         """Run one trial."""

@@ -1,24 +1,19 @@
-"""Workers: processes on this machine that run trials. One that dies takes its trial along, not the search."""
+"""A search on this machine: worker processes run its trials. One that dies takes its trial along, not the search."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 import traceback
 from collections.abc import Callable
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any
 
 from ecotf.errors import EcotfError
+from ecotf.parallel.processes import Died, Worker
 from ecotf.training.run_store import Log
-from ecotf.training.threads import wait_patiently
 from ecotf.tuning.search import Search
 from ecotf.tuning.stopping import StoppedEarly
 from ecotf.tuning.trial import Objective, Outcome, Task
 
-# TensorFlow does not survive a fork.
-_CONTEXT = multiprocessing.get_context("spawn")
 _LOOK_EVERY_S = 0.5
 
 
@@ -38,17 +33,20 @@ def run_with_workers(
     ended
         Called with the number of each trial that was recorded.
     begin
-        What a worker calls first, to set up its process.
+        Called first in each worker process, to set it up.
     """
-    workers = [_Worker(objective, begin) for _ in range(search.jobs)]
+    work = TrialWork(objective)
+    workers = [Worker(work, begin) for _ in range(search.jobs)]
+    numbers: dict[Worker, int] = {}
     try:
         if search.over():
             return
         _prepare(workers[0], search, log)
         while True:
             for worker in workers:
-                task = search.next_task() if worker.task is None else None
+                task = None if worker.busy else search.next_task()
                 if task is not None:
+                    numbers[worker] = task.number
                     worker.start(task)
             if not search.running:
                 return
@@ -57,8 +55,8 @@ def run_with_workers(
                 log(f"the time is up; left where it stands: trial {left}")
                 return
             for worker in _ready(workers, search):
-                number = worker.number
-                outcome = worker.hear(lambda line, number=number: log(f"trial {number}: {line}"))  # type: ignore[misc]
+                number = numbers[worker]
+                outcome = _received(worker, lambda line, number=number: log(f"trial {number}: {line}"))  # type: ignore[misc]
                 if outcome is not None:
                     search.record(number, outcome)
                     ended(number)
@@ -68,7 +66,18 @@ def run_with_workers(
             worker.stop()
 
 
-def attempt(objective: Objective, task: Task, log: Log) -> Outcome:
+class TrialWork:
+    """Runs the trials of an objective in a worker process; None prepares what the trials share."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+
+    def __call__(self, task: Task | None, log: Log) -> Outcome:
+        """Run one trial; whatever it raises becomes its outcome."""
+        return prepare(self.objective, log) if task is None else attempt(self.objective, task, log)
+
+
+def attempt(objective: Callable[[Task, Log], Outcome], task: Task, log: Log) -> Outcome:
     """Run one trial; whatever it raises becomes its outcome."""
     try:
         return objective(task, log)
@@ -81,111 +90,45 @@ def attempt(objective: Objective, task: Task, log: Log) -> Outcome:
         return Outcome("failed", reason=reason, trace=traceback.format_exc(limit=-8))
 
 
-def _prepare(worker: _Worker, search: Search, log: Log) -> None:
+def prepare(objective: Objective, log: Log) -> Outcome:
+    """Do once what all trials share; whatever it raises becomes the outcome."""
+
+    def shared(_: Task, log: Log) -> Outcome:
+        objective.prepare(log)
+        return Outcome("done")
+
+    return attempt(shared, Task(-1, {}), log)
+
+
+def _prepare(worker: Worker, search: Search, log: Log) -> None:
     worker.start(None)
     while search.clock.left_s() > 0:
         for ready in _ready([worker], search):
-            outcome = ready.hear(log)
+            outcome = _received(ready, log)
             if outcome is not None:
                 if outcome.status == "failed":
                     raise EcotfError(f"no trial can begin: {outcome.reason}")
                 return
 
 
-def _ready(workers: list[_Worker], search: Search) -> list[_Worker]:
+def _received(worker: Worker, log: Log) -> Outcome | None:
+    """The outcome of the worker's trial; None if what it sent was a line about it."""
+    message: Any = worker.receive()
+    if isinstance(message, str):
+        log(message)
+        return None
+    if isinstance(message, Died):
+        return Outcome("failed", reason=f"its process was ended {message.how} (out of memory?)")
+    assert isinstance(message, Outcome)
+    return message
+
+
+def _ready(workers: list[Worker], search: Search) -> list[Worker]:
     """Workers that have something to say, or that have died; waits a moment for one."""
     search.clock.tick()
     busy = {worker.connection: worker for worker in workers if worker.busy}
     ready = wait(list(busy), timeout=min(_LOOK_EVERY_S, max(0.0, search.clock.left_s())))
     return [busy[connection] for connection in ready]  # type: ignore[index]
-
-
-class _Worker:
-    """One process. It is started again after it died."""
-
-    def __init__(self, objective: Objective, begin: Callable[[], object] | None) -> None:
-        self._objective, self._begin = objective, begin
-        self._process: Any = None
-        self.connection: Connection[Any, Any]
-        self.task: Task | None = None
-        self.busy = False
-
-    @property
-    def number(self) -> int:
-        """Number of the trial that it runs."""
-        return -1 if self.task is None else self.task.number
-
-    def start(self, task: Task | None) -> None:
-        """Run a trial, or, for None, prepare."""
-        if self._process is not None and not self._process.is_alive():
-            self._process = None  # it died while it had nothing to do
-        if self._process is None:
-            wait_patiently()  # before the process begins, whoever runs the search
-            self.connection, theirs = _CONTEXT.Pipe()
-            self._process = _CONTEXT.Process(target=_work, args=(theirs, self._objective, self._begin), daemon=True)
-            self._process.start()
-            theirs.close()  # so that its end closes when the process does
-        self.connection.send(task)
-        self.task, self.busy = task, True
-
-    def hear(self, log: Log) -> Outcome | None:
-        """What came of the trial, or None if it was a line about it."""
-        try:
-            message = self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join()
-            code = self._process.exitcode
-            how = f"by signal {-code}" if code < 0 else f"with status {code}"
-            message = Outcome("failed", reason=f"its process was ended {how} (out of memory?)")
-            self._process = None
-        if isinstance(message, str):
-            log(message)
-            return None
-        self.task, self.busy = None, False
-        return message
-
-    def stop(self) -> None:
-        """End the process at once; what it was doing stands on disk up to its last checkpoint."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
-
-
-def _work(connection: Connection[Any, Any], objective: Objective, begin: Callable[[], object] | None) -> None:
-    """The life of a worker."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if begin is not None:
-        begin()
-    while True:
-        try:
-            task: Task | None = connection.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        try:
-            if task is None:
-                outcome = _prepared(objective, connection.send)
-            else:
-                outcome = attempt(objective, task, connection.send)
-            connection.send(outcome)
-        except (BrokenPipeError, KeyboardInterrupt):
-            return
-
-
-def _prepared(objective: Objective, log: Log) -> Outcome:
-    def prepare(_: Task, log: Log) -> Outcome:
-        objective.prepare(log)
-        return Outcome("done")
-
-    return attempt(prepare, Task(-1, {}), log)  # type: ignore[arg-type]
-
-
-def _end_with_parent() -> None:
-    """A search that is killed must not go on in its workers: they would write into the folder of the next sitting."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
 
 
 def _one_line(error: Exception) -> str:

@@ -11,12 +11,11 @@ import soundfile
 
 from ecotf.commands import run_tuning
 from ecotf.commands.console import run_command
-from ecotf.commands.tuning_tasks import trial_store
 from ecotf.config import validate
 from ecotf.datasets.manifest import make_manifest, write_manifest
 from ecotf.errors import ConfigError
 from ecotf.tasks.clips import fit_clips as fitting
-from ecotf.tasks.clips.objective import ClipsObjective, reported_figures
+from ecotf.tasks.clips.objective import ClipsObjective, ClipsSearch
 from ecotf.tasks.recipes import ClipRecipe, load_any_recipe
 from ecotf.tuning import workers
 from ecotf.tuning.config import StoppingConfig
@@ -69,7 +68,7 @@ def recipe() -> ClipRecipe:
 
 
 def objective(clips: Path, folder: Path) -> ClipsObjective:
-    return ClipsObjective(recipe(), clips, folder, clips.parent / "sounds", 1, StoppingConfig(), trial_store)
+    return ClipsObjective(recipe(), clips, folder, clips.parent / "sounds", 1, StoppingConfig())
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +81,7 @@ def test_a_trial_reports_what_was_said_that_trials_report(tried):
     trial, outcome = tried
     assert outcome.status == "done" and outcome.epochs == 4
     assert {name: len(scores) for name, scores in outcome.scores.items()} == {"first": 2, "second": 2}
-    assert list(outcome.metrics) == reported_figures(trial.recipe, trial.data_for(trial.recipe))
+    assert list(outcome.metrics) == ClipsSearch(trial.recipe).known_figures(trial.data_for(trial.recipe))
     assert outcome.metrics["cmap"] == pytest.approx(
         np.mean([outcome.metrics[f"species.{name}.ap"] for name in PITCH]), abs=1e-12
     )
@@ -124,12 +123,16 @@ def test_a_bad_trial_ends_in_the_stage_that_is_bad(clips, tmp_path):
 )  # fmt: skip
 def test_what_trials_are_compared_on_cannot_be_searched(key):
     with pytest.raises(ConfigError, match=f"tuning.space: {key} cannot be searched"):
-        check_keys(recipe(), [key])
+        check_keys(recipe(), [key], ClipsSearch(recipe()).judges)
 
 
 def test_what_else_can():
     plan = recipe()
-    check_keys(plan, ["stages.0.data.values", "stages.1.loss.label_smoothing", "clips.seconds", "front_end.bands"])
+    check_keys(
+        plan,
+        ["stages.0.data.values", "stages.1.loss.label_smoothing", "clips.seconds", "front_end.bands"],
+        ClipsSearch(plan).judges,
+    )
     changed = with_settings(plan, {"stages.1.loss.label_smoothing": 0.1, "network.head.dropout": 0.0})
     assert changed.stages[1].loss.label_smoothing == 0.1 and isinstance(changed, ClipRecipe)
 
@@ -137,7 +140,7 @@ def test_what_else_can():
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("birds/2023_ensemble", [], "is an ensemble: search its members one by one (birds/2023_sed_v2s, "),
+        ("birds/2023_ensemble", [], "is an ensemble: train its members one by one (birds/2023_sed_v2s, "),
         ("birds/2023_sed_v2s", [], "birds/2023_sed_v2s: the recipe has no tuning: block"),
         ("birds/small", ["tuning.metric=cmaps"], "no trial reports 'cmaps'; reported are cmap, padded_cmap_5, "),
         ("birds/small", ["tuning.metric=events.ap"], "no trial reports 'events.ap'"),
@@ -149,7 +152,7 @@ def test_what_else_can():
     ],
 )
 def test_what_cannot_be_searched(clips, tmp_path, capsys, monkeypatch, name, options, said):
-    monkeypatch.setattr(workers._Worker, "start", lambda *_: pytest.fail("a worker was started"))
+    monkeypatch.setattr(workers.Worker, "start", lambda *_: pytest.fail("a worker was started"))
     arguments = ["--recipe", name, "--data", str(clips), "--output", str(tmp_path / "search"), *options]
     with pytest.raises(SystemExit) as exit:
         run_command(run_tuning.main, arguments)

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from ecotf.errors import ConfigError, DataError, EcotfError
+from ecotf.tasks.calls.published_params import read_start, write_params
 from ecotf.tasks.recipes import load_recipe
 from ecotf.tuning.keys import settings_of, with_settings
-from ecotf.tuning.published import read_start, write_params
 from ecotf.tuning.space import alike
 
 # The published files, but for their net_type, which nothing uses.

@@ -10,11 +10,11 @@ import pytest
 
 from ecotf.commands.tuning_folder import Begun, SearchFolder
 from ecotf.errors import ConfigError
+from ecotf.tasks.calls.published_params import read_start
 from ecotf.tasks.recipes import load_recipe
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.folder_objective import trial_place
 from ecotf.tuning.pictures import _place
-from ecotf.tuning.published import read_start
 from ecotf.tuning.space import read_space
 from ecotf.tuning.stopping import limits_from
 from ecotf.tuning.trial import Outcome, Task

@@ -13,7 +13,7 @@ from hyperopt.fmin import fmin
 from ecotf.errors import ConfigError
 from ecotf.tasks.recipes import load_any_recipe, load_recipe, recipe_names
 from ecotf.tuning.config import TuningConfig, seconds_in
-from ecotf.tuning.keys import check_keys, settings_of, with_settings
+from ecotf.tuning.keys import JUDGES, check_keys, settings_of, with_settings
 from ecotf.tuning.space import read_space
 from ecotf.tuning.suggest import Observation, Suggester
 
@@ -218,7 +218,7 @@ def test_what_is_no_time(text):
 )
 def test_keys_that_cannot_be_searched(keys, said):
     with pytest.raises(ConfigError) as error:
-        check_keys(load_recipe("bats/field"), keys)
+        check_keys(load_recipe("bats/field"), keys, JUDGES)
     assert str(error.value).startswith("tuning.space: ") and said in str(error.value)
 
 
@@ -229,7 +229,9 @@ def test_any_other_key_can():
         {"trees.eta": 0.5, "networks.0.backbone.filters": [8, 8, 8], "networks.0.backbone.filters.1": 9, "seed": 3,
          "stages.0.augmentation": {"time_mask": 0.2}, "data.channel": 1},
     )  # fmt: skip
-    check_keys(recipe, ["trees", "networks.0.backbone.filters.1", "seed", "stages.0.augmentation", "data.channel"])
+    check_keys(
+        recipe, ["trees", "networks.0.backbone.filters.1", "seed", "stages.0.augmentation", "data.channel"], JUDGES
+    )
     assert changed.trees.eta == 0.5 and changed.networks[0].backbone.filters == (8, 9, 8) and changed.seed == 3
     assert changed.stages[0].augmentation.time_mask == 0.2 and changed.stages[0].augmentation.level_shift == 0
     assert recipe == load_recipe("bats/field")
@@ -249,7 +251,7 @@ def test_which_recipes_come_with_a_space():
 def test_the_spaces_that_come_with_ecotf(name):
     """Their keys are there, the recipe lies in its own space, and twenty points drawn from it make recipes."""
     recipe = load_any_recipe(name)
-    check_keys(recipe, recipe.tuning.space)
+    check_keys(recipe, recipe.tuning.space, JUDGES)
     suggester = Suggester(recipe.tuning.space, 0, startup=100)
     own = {key: settings_of(recipe)[key] for key in recipe.tuning.space}
     assert suggester.values(suggester.nearest(own)).keys() == own.keys()

@@ -13,7 +13,8 @@ from cheap_search import CONFIG, STARTS, Sum, facts, search_in
 
 from ecotf.commands import run_tuning
 from ecotf.errors import ConfigError
-from ecotf.tuning.spark import require_spark, run_with_spark
+from ecotf.parallel.spark import require_spark
+from ecotf.tuning.spark import run_with_spark
 from ecotf.tuning.trial import Outcome
 from ecotf.tuning.workers import attempt
 

@@ -14,7 +14,6 @@ import yaml
 
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.commands import run_training, run_tuning
-from ecotf.commands.tuning_tasks import trial_store
 from ecotf.datasets.manifest import read_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.pipelines import spectrogram_store
@@ -22,9 +21,9 @@ from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.runs import RunFolder
 from ecotf.tasks.calls import fit_network as fitting
 from ecotf.tasks.calls.data import prepare_data
-from ecotf.tasks.calls.objective import TrainingObjective
+from ecotf.tasks.calls.objective import CallsSearch, TrainingObjective
 from ecotf.tasks.calls.train import train_detector
-from ecotf.tasks.calls.trees_objective import TreesObjective, trees_alone
+from ecotf.tasks.calls.trees_objective import TreesObjective
 from ecotf.tasks.recipes import Recipe, load_recipe
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.folder_objective import trial_place
@@ -59,7 +58,7 @@ def calls(tmp_path_factory) -> Path:
 
 
 def objective(calls: Path, folder: Path, recipe: Recipe, kind=TrainingObjective, searched=("seed",), stopping=None):
-    return kind(recipe, calls, folder, folder / "spectrograms", 1, stopping, searched, trial_store)
+    return kind(recipe, calls, folder, folder / "spectrograms", 1, stopping, searched)
 
 
 def quiet(line: str) -> None:
@@ -175,7 +174,10 @@ def test_settings_that_make_no_recipe_fail(networks):
     [(("trees.eta", "trees.gamma"), True), (("trees",), True), (("trees.eta", "stages.0.batch"), False)],
 )
 def test_when_the_trees_are_searched_alone(keys, alone):
-    assert trees_alone(keys) is alone
+    recipe = load_recipe("bats/field")
+    space = {key: recipe.tuning.space["trees.eta"] for key in keys}
+    tuning = recipe.tuning.model_copy(update={"space": space})
+    assert CallsSearch(recipe.model_copy(update={"tuning": tuning})).trees_alone is alone
 
 
 def test_trees_alone_are_tried_on_one_network_and_give_what_a_training_gives(calls, tmp_path):

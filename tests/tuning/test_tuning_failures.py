@@ -32,7 +32,7 @@ def no_worker(monkeypatch):
     def refuse(*_):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(workers._Worker, "start", refuse)
+    monkeypatch.setattr(workers.Worker, "start", refuse)
 
 
 def error_of(capsys, *arguments) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,7 @@ class EvaluationConfig(Config):
 class TrainingPlan(Config):
     """Front end, backbone, head, and the stages that train them."""
 
+    task: Literal["calls"] = "calls"
     seed: int = Field(1979, ge=0)
     data: DataConfig = DataConfig()
     front_end: BandSpectrogramConfig

@@ -16,21 +16,15 @@ from ecotf.models.saved import load_weights, save_detector
 from ecotf.tasks.calls.data import every_peak, training_patches
 from ecotf.tasks.calls.fit_network import FitNetworkStage
 from ecotf.tasks.calls.fit_trees import fit_trees_on, tree_features
-from ecotf.tasks.calls.objective import TrainingObjective
+from ecotf.tasks.calls.objective import TrainingObjective, figures_of
 from ecotf.tasks.calls.recipe import TrainingPlan
 from ecotf.tasks.calls.train import fresh_detector, judge_validation, train_detector
 from ecotf.training.run_store import Log
-from ecotf.tuning.figures import figures_of
-from ecotf.tuning.folder_objective import start_afresh
+from ecotf.tuning.folder_objective import start_afresh, trial_store
 from ecotf.tuning.trial import Outcome, Task
 
 SHARED = "shared"
 _MOST_BYTES = 1 << 30
-
-
-def trees_alone(searched: tuple[str, ...]) -> bool:
-    """Whether nothing but the trees is searched."""
-    return all(f"{key}.".startswith("trees.") for key in searched)
 
 
 class TreesObjective(TrainingObjective):
@@ -53,7 +47,7 @@ class TreesObjective(TrainingObjective):
         if not (place / "network").exists():
             log("training the network once, for all trials")
             start_afresh(plan.seed)
-            run_store = self.open_store(place)
+            run_store = trial_store(place)
             try:
                 trained = train_detector(plan, data, run_store, log, self.threads)
             finally:

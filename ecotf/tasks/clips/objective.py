@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ecotf.datasets.manifest import read_manifest
-from ecotf.errors import DataError
+from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.errors import ConfigError, DataError
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
 from ecotf.tasks.clips.train import (
@@ -20,12 +22,61 @@ from ecotf.tasks.clips.train import (
     score_split,
     train_clips,
 )
+from ecotf.tasks.recipes import ClipRecipe
 from ecotf.training.run_store import Log
 from ecotf.tuning.config import StoppingConfig
-from ecotf.tuning.figures import OF_DETECTION, Figures, clip_figures_of
-from ecotf.tuning.folder_objective import FolderObjective, OpenStore, trial_place
-from ecotf.tuning.keys import with_settings
-from ecotf.tuning.trial import Outcome, Task
+from ecotf.tuning.figures import OF_DETECTION, Figures, detection_figures
+from ecotf.tuning.folder_objective import FolderObjective, trial_place
+from ecotf.tuning.keys import JUDGES, with_settings
+from ecotf.tuning.trial import Objective, Outcome, Task
+
+_OF_SEGMENTS = ("cmap", "padded_cmap_5", "padded_cmap_3", "roc_auc", "lrap")
+_OF_CLASS = ("ap", "roc_auc")
+_JUDGES = (*JUDGES, "inference.segment_s", "clips.secondary_value", "clips.least_overlap")
+
+
+class ClipsSearch:
+    """A recipe of clips, as a search sees it; `ecotf.tuning.searchable.Searchable`."""
+
+    columns: tuple[str, ...] | None = None  # stages choose by columns of the user's own
+
+    def __init__(self, recipe: ClipRecipe) -> None:
+        self.recipe = recipe
+        # The last stage's data are the classes; a stage is known by its title from trial to trial.
+        titles = tuple(f"stages.{number}.title" for number in range(len(recipe.stages)))
+        self.judges: tuple[str, ...] = (*_JUDGES, *titles, f"stages.{len(recipe.stages) - 1}.data")
+
+    def read(
+        self, manifest: Manifest, cache: Path, threads: int, log: Log, progress: Callable[[int, int], None]
+    ) -> ClipData:
+        """Open all recordings and split them; what is decoded is kept in ``cache`` as trials need it."""
+        return prepare_clip_data(manifest, self.recipe, cache, log)
+
+    def known_figures(self, data: ClipData) -> list[str]:
+        """List the figures that a trial on these recordings reports; `DataError` where there is nothing to judge on."""
+        plan = self.recipe
+        classes = data.classes(plan.stages[-1])
+        truth = data.rows("valid", plan.stages[-1].data, classes, plan.inference.segment_s, None)
+        if truth is None:
+            raise DataError("no validation recording has a class of the recipe; trials cannot be compared")
+        rows = truth.table
+        table = pd.DataFrame({"recording": np.array(truth.recordings, object)[rows.recording], "start_s": rows.start_s})
+        nothing = ScoredSegments(table, np.zeros(rows.targets.shape, np.float32), rows.targets, None)
+        events = [f"events.{name}" for name in OF_DETECTION] if plan.evaluation.events else []
+        return [*figures_of(judge_segments(nothing, classes), None), *events, "valid_loss"]
+
+    def objective(self, folder: Path, cache: Path, threads: int, log: Log) -> Objective:
+        """Make the objective: trainings of all stages."""
+        stopping = None if self.recipe.tuning is None else self.recipe.tuning.stopping
+        return ClipsObjective(self.recipe, folder / "manifest.csv", folder, cache, threads, stopping)
+
+    def read_start(self, paths: Sequence[Path]) -> dict[str, Any]:
+        """Refuse: the published tables are of bats."""
+        raise ConfigError(f"--start-from: the published tables are of bats; {self.recipe.name} is a recipe of clips")
+
+    def write_published(self, tuned: ClipTrainingPlan, folder: Path) -> list[Path]:
+        """Write nothing: the published systems of birds keep no such tables."""
+        return []
 
 
 class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
@@ -39,12 +90,11 @@ class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
         cache: Path,
         threads: int,
         stopping: StoppingConfig | None,
-        open_store: OpenStore,
     ) -> None:
         # Trials are compared by their figures; intervals would only cost time.
         evaluation = recipe.evaluation.model_copy(update={"bootstrap": 1})
         recipe = recipe.model_copy(update={"evaluation": evaluation, "tensorboard": False})
-        super().__init__(recipe, manifest, folder, cache, threads, stopping, open_store)
+        super().__init__(recipe, manifest, folder, cache, threads, stopping)
 
     def __call__(self, task: Task, log: Log) -> Outcome:
         """Train, and say how it did on the validation recordings."""
@@ -69,18 +119,19 @@ class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
         return self._data.for_plan(recipe)
 
 
-def reported_figures(plan: ClipTrainingPlan, data: ClipData) -> list[str]:
-    """The figures that a trial on these recordings reports; raises `DataError` where there is nothing to judge on."""
-    classes = data.classes(plan.stages[-1])
-    truth = data.rows("valid", plan.stages[-1].data, classes, plan.inference.segment_s, None)
-    if truth is None:
-        raise DataError("no validation recording has a class of the recipe; trials cannot be compared")
-    rows = truth.table
-    table = pd.DataFrame({"recording": np.array(truth.recordings, object)[rows.recording], "start_s": rows.start_s})
-    nothing = ScoredSegments(table, np.zeros(rows.targets.shape, np.float32), rows.targets, None)
-    figures = clip_figures_of(judge_segments(nothing, classes), None)
-    events = [f"events.{name}" for name in OF_DETECTION] if plan.evaluation.events else []
-    return [*figures, *events, "valid_loss"]
+def figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> Figures:
+    """Name the figures of a validation: ``cmap, padded_cmap_5, ...``, ``species.<label>.*``, ``recordings.accuracy``.
+
+    They are read from what `judge_segments` and, as ``events.*``, `judge_events` of this task give.
+    """
+    rows = judged["rows"]
+    figures: Figures = {name: rows[name] for name in _OF_SEGMENTS}
+    figures["recordings.accuracy"] = None if judged["recordings"] is None else judged["recordings"]["accuracy"]
+    for label, found in rows["classes"].items():
+        figures |= {f"species.{label}.{name}": found[name] for name in _OF_CLASS}
+    if events is not None:
+        figures |= detection_figures("events", events)
+    return {name: None if value is None or np.isnan(value) else value for name, value in figures.items()}
 
 
 def _outcome(
@@ -91,7 +142,7 @@ def _outcome(
     if recipe.evaluation.events and scored.candidates is not None:
         thresholds = fit_event_thresholds(recipe, data, scored, classes).thresholds
         events = judge_events(recipe, data, scored, classes, thresholds)
-    figures: Figures = clip_figures_of(judge_segments(scored, classes), events)
+    figures = figures_of(judge_segments(scored, classes), events)
     last = history[history["stage"] == recipe.stages[-1].title]
     least = float(last["valid_loss"].min())
     figures["valid_loss"] = least if np.isfinite(least) else None

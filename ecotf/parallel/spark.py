@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecotf.errors import ConfigError
-from ecotf.training.threads import PATIENT_THREADS
+from ecotf.parallel.threads import PATIENT_THREADS
 
 _MASTER = re.compile(
     r"spark://[\w.-]+:\d+(,[\w.-]+:\d+)*|local-cluster\[\d+,\d+,\d+\]|local(\[(\d+|\*)\])?|yarn|k8s://.+"
