@@ -1,23 +1,61 @@
-"""Finding the recordings that a command line names: files, folders and patterns."""
+"""Find the recordings that a command line names: files, folders and patterns."""
 
 from __future__ import annotations
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-SOUND_EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".w64", ".aif", ".aiff")
+SOUND_EXTENSIONS = (
+    *(".wav", ".wave", ".bwf", ".wavex", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
+    *(".aif", ".aiff", ".aifc", ".caf", ".au", ".snd", ".voc", ".nist", ".sph", ".avr", ".paf", ".pvf", ".ircam"),
+)
+"""Endings of the formats that libsndfile reads and that name nothing else (``.mat`` and ``.raw`` do)."""
+
+_HIDDEN, _HIDDEN_FOLDERS, _DANGLING = "hidden files", "hidden folders", "links to nothing"
 
 
-def find_recordings(
-    arguments: Sequence[str | Path], recursive: bool = True
-) -> tuple[list[Path], list[tuple[str, str]]]:
+@dataclass
+class Found:
+    """What files, folders and patterns stand for.
+
+    Attributes
+    ----------
+    recordings
+        Sorted paths; a file that is reached in several ways comes once.
+    problems
+        ``(argument, reason)`` for every argument that stands for no recording, and for folders that cannot be read.
+    passed_over
+        How many files were not taken, by their ending in small letters, or by ``hidden files``, ``hidden folders``,
+        ``links to nothing`` and ``files without an ending``.
+    """
+
+    recordings: list[Path]
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def passed_over_text(self) -> str:
+        """One line about what was passed over; empty where nothing was.
+
+        Examples
+        --------
+        >>> Found([], [], {".txt": 2, ".xml": 1, "hidden files": 3}).passed_over_text
+        '6 files passed over: .txt, .xml, hidden files'
+        """
+        count = sum(self.passed_over.values())
+        return f"{count} file{'s' * (count != 1)} passed over: {', '.join(self.passed_over)}" if count else ""
+
+
+def find_recordings(arguments: Sequence[str | Path], recursive: bool = True) -> Found:
     """Find the recordings that files, folders and glob patterns stand for.
 
-    A file named outright is always taken, whatever its extension, so that a mistake shows in the ledger. In folders and
-    patterns only sound files (:data:`SOUND_EXTENSIONS`, in any case) are taken, and hidden files and folders, such as
-    the ``._night.wav`` that macOS leaves on memory cards, are passed over.
+    A file named outright is always taken, whatever its ending, so that a mistake shows in the ledger. In folders and
+    patterns only sound files (:data:`SOUND_EXTENSIONS`, in any case) are taken; others are counted, and so are hidden
+    files and folders, such as the ``._night.wav`` that macOS leaves on memory cards. Linked folders are followed, each
+    once.
 
     Parameters
     ----------
@@ -25,57 +63,100 @@ def find_recordings(
         Files, folders, or patterns such as ``night_*/**/*.wav``.
     recursive
         Whether to look into the folders inside a folder.
-
-    Returns
-    -------
-    recordings
-        Sorted paths; a file that is reached in several ways comes once.
-    problems
-        ``(argument, reason)`` for every argument that stands for no recording, and for folders that cannot be read.
     """
-    found: dict[Path, Path] = {}
-    problems: list[tuple[str, str]] = []
-    for argument in map(str, arguments):
+    search = _Search(recursive)
+    for argument in arguments:
+        search.take(os.fspath(argument))
+    passed_over: dict[str, int] = {}
+    kinds = [kind for path, kind in search.passed_over.items() if os.path.realpath(path) not in search.found]
+    for kind in sorted(kinds, key=lambda kind: (not kind.startswith("."), kind)):
+        passed_over[kind] = passed_over.get(kind, 0) + 1
+    return Found(sorted(search.found.values()), search.problems, passed_over)
+
+
+def shown_name(path: str | Path) -> str:
+    r"""Return a path that any terminal and any table can show: bytes that are not UTF-8 as ``\xe9``.
+
+    Examples
+    --------
+    >>> shown_name("for\udceat.wav")
+    'for\\xeat.wav'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class _Search:
+    """The files that were found and those that were passed over, by their real paths."""
+
+    def __init__(self, recursive: bool) -> None:
+        self.found: dict[str, Path] = {}
+        self.passed_over: dict[str, str] = {}
+        self.problems: list[tuple[str, str]] = []
+        self._recursive = recursive
+
+    def take(self, argument: str) -> None:
+        looked_for = f"looked for {', '.join(SOUND_EXTENSIONS)}"
         if os.path.isfile(argument):
-            matches = [Path(argument)]
+            matches = [argument]
         elif os.path.isdir(argument):
-            matches = list(_in_folder(argument, recursive, problems))
+            matches = list(self._in_folder(argument))
             if not matches:
-                where = "" if recursive else " itself (folders inside it were not searched)"
-                problems.append((argument, f"no recordings in this folder{where}; looked for {_extensions()}"))
-        elif glob.has_magic(argument):
-            matches = list(_matching(argument, recursive, problems))
+                where = "" if self._recursive else " itself (folders inside it were not searched)"
+                self.problems.append((argument, f"no recordings in this folder{where}; {looked_for}"))
+        elif glob.has_magic(argument) and not os.path.lexists(argument):
+            matches = list(self._matching(argument))
             if not matches:
-                problems.append((argument, f"this pattern matches no recording; looked for {_extensions()}"))
+                self.problems.append((argument, f"this pattern matches no recording; {looked_for}"))
         else:
             matches = []
-            problems.append((argument, "no such file or folder"))
+            what = "a link to nothing" if os.path.islink(argument) else "no such file or folder"
+            self.problems.append((argument, "is not an ordinary file" if os.path.exists(argument) else what))
         for path in matches:
-            found.setdefault(path.resolve(), path)
-    return sorted(found.values()), problems
+            self.found.setdefault(os.path.realpath(path), Path(path))
 
+    def _in_folder(self, folder: str) -> Iterator[str]:
+        """The sound files of a folder. Links to folders wait until the folders are done, so that real paths win."""
+        waiting, seen = [folder], set()
+        while waiting:
+            for parent, folders, names in os.walk(waiting.pop(0), onerror=self._unreadable):
+                real = os.path.realpath(parent)
+                linked = sorted(name for name in folders if os.path.islink(os.path.join(parent, name)))
+                for name in [name for name in folders if name.startswith(".")]:
+                    self._pass_over(os.path.join(parent, name), _HIDDEN_FOLDERS)
+                if real in seen:
+                    folders[:] = []
+                    continue
+                seen.add(real)
+                waiting += [os.path.join(parent, name) for name in linked if self._recursive and name[0] != "."]
+                folders[:] = sorted(
+                    name for name in folders if self._recursive and name[0] != "." and name not in linked
+                )
+                yield from (path for name in sorted(names) if self._is_recording(path := os.path.join(parent, name)))
 
-def _in_folder(folder: str, recursive: bool, problems: list[tuple[str, str]]) -> Iterator[Path]:
-    def note(error: OSError) -> None:
-        problems.append((str(error.filename), f"this folder cannot be read ({error.strerror})"))
+    def _matching(self, pattern: str) -> Iterator[str]:
+        for match in sorted(glob.iglob(pattern, recursive=True)):
+            if os.path.isdir(match):
+                if "**" not in pattern:  # `**` lists the files below by itself
+                    yield from self._in_folder(match)
+            elif self._is_recording(match):
+                yield match
 
-    for parent, folders, names in os.walk(folder, onerror=note):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        yield from (Path(parent, name) for name in names if _is_recording(name))
+    def _is_recording(self, path: str) -> bool:
+        name = os.path.basename(path)
+        ending = os.path.splitext(name)[1].lower()
+        if name.startswith("."):
+            kind = _HIDDEN
+        elif not os.path.exists(path):
+            kind = _DANGLING
+        elif ending in SOUND_EXTENSIONS:
+            return True
+        else:
+            kind = ending if 1 < len(ending) < 10 and ending[1:].isalnum() else "files without an ending"
+        self._pass_over(path, kind)
+        return False
 
+    def _pass_over(self, path: str, kind: str) -> None:
+        self.passed_over.setdefault(os.path.abspath(path), kind)
 
-def _matching(pattern: str, recursive: bool, problems: list[tuple[str, str]]) -> Iterator[Path]:
-    for match in glob.iglob(pattern, recursive=True):
-        if os.path.isdir(match):
-            if "**" not in pattern:  # `**` lists the files below by itself
-                yield from _in_folder(match, recursive, problems)
-        elif _is_recording(os.path.basename(match)):
-            yield Path(match)
-
-
-def _is_recording(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(SOUND_EXTENSIONS)
-
-
-def _extensions() -> str:
-    return ", ".join(SOUND_EXTENSIONS)
+    def _unreadable(self, error: OSError) -> None:
+        self.problems.append((str(error.filename), f"this folder cannot be read ({error.strerror})"))

@@ -78,9 +78,12 @@ def main(arguments: Sequence[str]) -> int:
         not options.named_only,
         options.gate,
     )
-    recordings, unmatched = find_recordings(options.recordings, recursive=not options.no_recursive)
+    found = find_recordings(options.recordings, recursive=not options.no_recursive)
+    recordings, unmatched = found.recordings, found.problems
     for argument, reason in unmatched:
         complaints.print(f"{argument}: {reason}", markup=False)
+    if found.passed_over:
+        complaints.print(found.passed_over_text, markup=False)
     if not recordings:
         raise ConfigError("no recording to classify")
     run = load_classifier(options.model, options.ensemble, options.fit_weights)
