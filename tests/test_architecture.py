@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 # A room imports only from rooms to its left. The kernels are compiled and import nothing, so anyone may use them.
 ARROWS = (
-    "errors", "files", "append_only", "config", "registry", "multilabel", "audio", "features", "datasets", "pipelines",
+    "errors", "files", "append_only", "dotted", "plain", "config", "registry",
+    "multilabel", "audio", "features", "datasets", "pipelines",
     "models", "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "inference",
     "commands",
 )  # fmt: skip

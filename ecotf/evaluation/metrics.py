@@ -35,6 +35,7 @@ from ecotf.evaluation.matching import (
     match_track,
     scored_tables,
 )
+from ecotf.plain import plain
 
 Metrics = dict[str, Any]
 
@@ -123,7 +124,7 @@ def evaluate(
             "ignored_labels": sorted(ignored_labels),
         },
     }
-    return _plain(metrics)
+    return plain(metrics)
 
 
 def _detection(track: Track, threshold: float, weights: Integers) -> dict[str, Any]:
@@ -216,14 +217,3 @@ def _groups(manifest_table: pd.DataFrame, recordings: list[str]) -> list[str]:
     if "group" not in manifest_table.columns:
         raise DataError("resample_by='group' needs a column 'group' in the manifest; without one use 'recording'")
     return manifest_table.drop_duplicates("recording").set_index("recording")["group"].loc[recordings].to_list()
-
-
-def _plain(value: Any) -> Any:
-    """Numbers that JSON can hold: no numpy types, and None for NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.integer | np.floating | np.ndarray):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value

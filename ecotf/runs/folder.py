@@ -14,7 +14,7 @@ import pandas as pd
 
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file, atomic_folder, explain_write_errors, lock, remove_partials, unlock
-from ecotf.runs.plain import plain
+from ecotf.plain import plain
 from ecotf.runs.progress import PROGRESS, new_progress, read_progress
 
 _LOCK = ".lock"

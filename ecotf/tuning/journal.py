@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import zlib
@@ -10,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ecotf.errors import ConfigError, EcotfError
-from ecotf.files import atomic_file, explain_write_errors
+from ecotf.append_only import AppendOnly
+from ecotf.errors import ConfigError
+from ecotf.files import atomic_file
 from ecotf.training.run_store import Log
 from ecotf.tuning.trial import Trial, trial_of
 
@@ -77,18 +77,7 @@ class Journal:
         EcotfError
             The disk is full; the file is as it was before.
         """
-        line = _line(trial.as_json())
-        with explain_write_errors(self.path), self.path.open("r+b") as stream:
-            end = stream.seek(0, os.SEEK_END)
-            try:
-                stream.write(line)
-                stream.flush()
-                os.fsync(stream.fileno())
-            except OSError as error:
-                os.truncate(self.path, end)
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise EcotfError(f"disk full while writing {self.path}") from error
-                raise
+        AppendOnly(self.path, b"").append(_line(trial.as_json()))
         self.trials.append(trial)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ecotf.config import Config, validate
+from ecotf.dotted import put_at, walk
 from ecotf.errors import ConfigError
 
 P = TypeVar("P", bound=Config)
@@ -18,17 +19,7 @@ JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data
 
 def settings_of(plan: Config) -> dict[str, Any]:
     """Every key of the recipe, the inner ones too, with its value as YAML would hold it."""
-    found: dict[str, Any] = {}
-
-    def walk(value: Any, key: str) -> None:
-        if key:
-            found[key] = value
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        for part, below in items:
-            walk(below, f"{key}.{part}" if key else str(part))
-
-    walk(plan.model_dump(mode="json", exclude=set(_NAMES)), "")
-    return found
+    return dict(walk(plan.model_dump(mode="json", exclude=set(_NAMES))))
 
 
 def check_keys(plan: Config, keys: Iterable[str], judges: Sequence[str], source: str = "tuning.space") -> None:
@@ -68,12 +59,5 @@ def with_settings(plan: P, values: Mapping[str, Any]) -> P:
     """
     raw = plan.model_dump(mode="json")
     for key, value in values.items():
-        *parents, last = key.split(".")
-        node: Any = raw
-        for part in parents:
-            node = node[int(part)] if isinstance(node, list) else node[part]
-        if isinstance(node, list):
-            node[int(last)] = value
-        else:
-            node[last] = value
+        put_at(raw, key, value)
     return validate(type(plan), raw, "with these settings")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecotf.errors import ConfigError
-from ecotf.runs.plain import plain
+from ecotf.plain import plain
 
 MODEL_JSON = "model.json"
 _EPOCH = (2020, 1, 1, 0, 0, 0)  # the same content gives the same bytes, whenever it was written

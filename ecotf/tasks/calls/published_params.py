@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ecotf.config import Config
+from ecotf.dotted import value_at
 from ecotf.errors import ConfigError, DataError
 from ecotf.files import atomic_file
 from ecotf.models.backbones.cnn import CnnConfig
@@ -106,10 +107,11 @@ def read_start(paths: Sequence[Path], plan: TrainingPlan) -> dict[str, Any]:
 def write_params(plan: TrainingPlan, folder: Path) -> list[Path]:
     """Write the parts of a recipe that the published columns can hold; returns the files."""
     written: dict[str, list[dict[str, Any]]] = {}
+    settings = plan.model_dump(mode="json")
     for row in _rows_of(plan):
         values: dict[str, Any] = {"model": row.model}
         for column, key in row.columns.items():
-            value = _at(plan, key)
+            value = value_at(settings, key)
             values[column] = value - 1 if column == "nb_conv_layers" else value
         if row.net_type:
             values["net_type"] = "params"
@@ -168,10 +170,3 @@ def _number(text: str, column: str, file: Path) -> float | int:
             raise DataError(f"{file}: {column} = {text!r} is not a whole number")
         return int(number) + (column == "nb_conv_layers")
     return number
-
-
-def _at(plan: TrainingPlan, key: str) -> Any:
-    value: Any = plan
-    for part in key.split("."):
-        value = value[int(part)] if part.isdecimal() else getattr(value, part)
-    return value
