@@ -13,8 +13,8 @@ from pydantic import Field
 from ecotf.config import Config
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
-from ecotf.models.backbones.of_images import ImageBackboneConfig, build_image_backbone
-from ecotf.models.heads.of_images import CLASS_LAYERS, ImageHeadConfig, build_head
+from ecotf.models.backbones import ImageBackbone, build_backbone
+from ecotf.models.heads import ImageHead, build_image_head
 
 
 class ClipNetworkConfig(Config):
@@ -29,8 +29,8 @@ class ClipNetworkConfig(Config):
         Batch-normalise every band of the image first ("bn0").
     """
 
-    backbone: ImageBackboneConfig
-    head: ImageHeadConfig
+    backbone: ImageBackbone
+    head: ImageHead
     parts: int = Field(1, ge=1)
     band_norm: bool = False
 
@@ -123,7 +123,7 @@ class ClipNetwork:
         here = [list(new_classes).index(name) for name in shared]
         carried = []
         for variable, old, new in zip(self.model.weights, old_weights, own, strict=True):
-            if _has_classes(variable):
+            if self._has_classes(variable):
                 expected = (*new.shape[:-1], len(old_classes))
                 if new.shape[-1] != len(new_classes):
                     raise ConfigError(f"{len(new_classes)} new classes for a network of {new.shape[-1]}")
@@ -134,13 +134,17 @@ class ClipNetwork:
                     f"weights {variable.path} have shape {old.shape}; this network and the {len(old_classes)} old "
                     f"classes need {expected}"
                 )
-            if _has_classes(variable):
+            if self._has_classes(variable):
                 rows = new.copy()
                 rows[..., here] = old[..., there]
                 old = rows
             carried.append(old)
         self.model.set_weights(carried)
         return shared
+
+    def _has_classes(self, weight: Any) -> bool:
+        """Whether the last axis of a weight is that of the classes."""
+        return any(part in self.config.head.class_layers for part in weight.path.split("/"))
 
     def save(self, path: str | Path) -> None:
         """Write the weights to a file that ends in ``.weights.h5``, whole or not at all."""
@@ -192,23 +196,19 @@ def build_clip_network(
     if fixed and frames is None:
         raise ConfigError(f"head {config.head.name}: works on clips of one length; say how many frames its images have")
     frames_of_part = None if frames is None else frames // config.parts
-    backbone = build_image_backbone(config.backbone, frames_of_part, bands, channels)
+    backbone = build_backbone(config.backbone, (frames_of_part, bands, channels))
     x = inputs = keras.Input((frames if fixed else None, bands, channels))
     if config.band_norm:
         x = keras.layers.BatchNormalization(axis=2, momentum=0.9, epsilon=1e-5, name="band_norm")(x)
     x = SplitParts(config.parts)(x) if config.parts > 1 else x
     x = backbone(x)
     x = JoinParts(config.parts)(x) if config.parts > 1 else x
-    head = build_head(config.head, x.shape[1:], n_classes, probabilities)
+    head = build_image_head(config.head, x.shape[1:], n_classes, probabilities)
     return ClipNetwork(config, backbone, head, keras.Model(inputs, head(x), name="clip_network"))
 
 
 def _is_average(weight: Any) -> bool:
     return weight.path.rpartition("/")[2] in ("moving_mean", "moving_variance")
-
-
-def _has_classes(weight: Any) -> bool:
-    return any(part in CLASS_LAYERS for part in weight.path.split("/"))
 
 
 def _layer(model: Any, name: str) -> Any:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ecotf.config import validate
 from ecotf.errors import ConfigError
-from ecotf.models.heads.of_images import build_head
+from ecotf.models.heads import build_image_head
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 from ecotf.tasks.recipes import load_any_recipe, recipe_names
 from ecotf.training.losses import LossConfig, clip_loss
@@ -177,7 +177,7 @@ def test_published_numbers_of_parameters():
     # 2024, 5 s by 40 bands: 22.3 M with 2.1 M that learn on the frozen backbone, and 1.0 M
     for head, expected in (("attention", 2_105_964), ("chrononet", 1_009_782)):
         config = config_of({"name": "efficientnet_v2_s"}, {"name": head})
-        built_head = build_head(config.head, (16, 2, 1280), 182)
+        built_head = build_image_head(config.head, (16, 2, 1280), 182)
         assert sum(int(np.prod(weight.shape)) for weight in built_head.trainable_weights) == expected
     assert backbone + 2_105_964 == 22_283_452
 
@@ -335,7 +335,7 @@ def test_what_cannot_be_built_is_said_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
     for values, match in (
         ({"backbone": {"name": "resnet"}, "head": SED}, "allowed: .*'resnet34d'.*'small'"),
-        ({"backbone": SMALL, "head": {"name": "dense"}}, "allowed: 'sed'"),
+        ({"backbone": SMALL, "head": {"name": "dense"}}, "allowed: 'attention'"),
         ({"backbone": {"name": "small", "blocks": (1, 2)}, "head": SED}, "one number"),
     ):
         with pytest.raises(ConfigError, match=match):

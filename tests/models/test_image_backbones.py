@@ -13,18 +13,18 @@ from keras.src.legacy.saving import legacy_h5_format
 from pydantic import TypeAdapter
 
 from ecotf.errors import ConfigError
+from ecotf.models.backbones import ImageBackbone, build_backbone
 from ecotf.models.backbones.grouped import GroupedConv2D
-from ecotf.models.backbones.of_images import ImageBackboneConfig, build_image_backbone
 from ecotf.models.backbones.residual import convolve, deep_stem, join
 
-CONFIG: TypeAdapter = TypeAdapter(ImageBackboneConfig)
+CONFIG: TypeAdapter = TypeAdapter(ImageBackbone)
 SMALL = {"name": "small", "stem": 4, "filters": (4, 6, 8), "blocks": (1, 1, 1), "features": 10}
 GREY = np.random.default_rng(0).uniform(0, 1, (1, 64, 32, 1)).astype(np.float32)
 COLOUR = np.repeat(GREY, 3, axis=-1)
 
 
 def built(bands: int = 32, channels: int = 1, **values):
-    return build_image_backbone(CONFIG.validate_python(values), None, bands, channels)
+    return build_backbone(CONFIG.validate_python(values), (None, bands, channels))
 
 
 # --- sizes -----------------------------------------------------------------------------------------------------------

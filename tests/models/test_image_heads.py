@@ -10,16 +10,16 @@ from pydantic import TypeAdapter
 from scipy.special import expit, softmax
 
 from ecotf.errors import ConfigError
-from ecotf.models.heads.of_images import ImageHeadConfig, build_head
+from ecotf.models.heads import ImageHead, build_image_head
 from ecotf.models.heads.pooling import AttentionPooling, FrameSmoothing, GeneralisedMean
 
-CONFIG: TypeAdapter = TypeAdapter(ImageHeadConfig)
+CONFIG: TypeAdapter = TypeAdapter(ImageHead)
 T, F, C, CLASSES = 6, 2, 5, 3
 
 
 def built(t: int | None = T, **values):
     keras.utils.set_random_seed(3)
-    return build_head(CONFIG.validate_python(values), (t, F, C), CLASSES)
+    return build_image_head(CONFIG.validate_python(values), (t, F, C), CLASSES)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from ecotf.models.backbones.field_cnn import FieldCnnConfig
-from ecotf.models.patch_network import DenseHeadConfig, NetworkConfig, build_network
+from ecotf.models.heads.dense import DenseHeadConfig
+from ecotf.models.patch_network import NetworkConfig, build_network
 from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_table
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.tasks.calls import fit_network as fitting

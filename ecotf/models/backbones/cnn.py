@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ecotf.config import Config
+from ecotf.models.backbones.base import BACKBONES, BackboneConfig
 
 
-class CnnConfig(Config):
+class CnnConfig(BackboneConfig):
     """Plain convolutional network; the defaults are the published eight-class one."""
 
     name: Literal["cnn"] = "cnn"
@@ -22,16 +22,22 @@ class CnnConfig(Config):
     dropout: float = Field(0.6, ge=0, lt=1)
 
     @property
-    def smallest_patch(self) -> tuple[int, int]:
+    def smallest(self) -> tuple[int, int]:
         """Columns and bands that a patch must have at least to be pooled so often."""
         return self.pool**self.convolutions, self.pool**self.convolutions
 
+    @property
+    def head_dropout(self) -> float:
+        """The dropout between the last dense layer and the head."""
+        return self.dropout
 
-def build_cnn(config: CnnConfig, columns: int, bands: int) -> Any:
+
+@BACKBONES.register(CnnConfig)
+def build_cnn(config: CnnConfig, shape: tuple[int, int, int]) -> Any:
     """Build the network; its embedding is the last dense layer, before the dropout that its head begins with."""
     import keras
 
-    x = inputs = keras.Input((columns, bands, 1))
+    x = inputs = keras.Input(shape)
     for _ in range(config.convolutions):
         x = keras.layers.Conv2D(config.filters, config.kernel, padding="same", activation="relu")(x)
         x = keras.layers.MaxPooling2D(config.pool)(x)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ecotf.models.backbones.weights import BackboneWeights, build_weighted
+from ecotf.models.backbones.base import BACKBONES
+from ecotf.models.backbones.weights import ImageBackboneConfig, build_weighted
 
 _CLASSES = {
     "efficientnet_v2_s": "EfficientNetV2S",
@@ -14,13 +15,14 @@ _CLASSES = {
 }
 
 
-class EfficientNetConfig(BackboneWeights):
+class EfficientNetConfig(ImageBackboneConfig):
     """An EfficientNet without its classifier; blocks are dropped with a probability up to 0.2, as published."""
 
     name: Literal["efficientnet_v2_s", "efficientnet_v2_b0", "efficientnet_b0", "efficientnet_b3"]
 
 
-def build_efficientnet(config: EfficientNetConfig, bands: int, channels: int) -> Any:
+@BACKBONES.register(EfficientNetConfig)
+def build_efficientnet(config: EfficientNetConfig, shape: tuple[int | None, int, int]) -> Any:
     """Build the network; time and frequency are halved five times."""
 
     def make(channels: int, weights: str | None) -> Any:
@@ -28,7 +30,7 @@ def build_efficientnet(config: EfficientNetConfig, bands: int, channels: int) ->
 
         options: dict[str, Any] = {} if "_v2_" not in config.name else {"include_preprocessing": False}
         raw = getattr(keras.applications, _CLASSES[config.name])(
-            include_top=False, weights=weights, input_shape=(None, bands, channels), **options
+            include_top=False, weights=weights, input_shape=(None, shape[1], channels), **options
         )
         if options:
             return raw
@@ -36,5 +38,5 @@ def build_efficientnet(config: EfficientNetConfig, bands: int, channels: int) ->
         return keras.Model(raw.get_layer("stem_conv_pad").input, raw.output, name="backbone")
 
     return build_weighted(
-        config.name, config.weights, channels, lambda n: make(n, None), lambda weights: make(3, weights)
+        config.name, config.weights, shape[2], lambda n: make(n, None), lambda weights: make(3, weights)
     )

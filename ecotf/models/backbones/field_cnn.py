@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ecotf.config import Config
+from ecotf.models.backbones.base import BACKBONES, BackboneConfig
 
 
-class FieldCnnConfig(Config):
+class FieldCnnConfig(BackboneConfig):
     """Separable convolutions (Sifre 2014), pooled in frequency after every layer and in time after two of them, then
     squeezed to few channels, so that the dense embedding stays small.
 
@@ -23,16 +23,17 @@ class FieldCnnConfig(Config):
     dropout: float = Field(0.3, ge=0, lt=1)
 
     @property
-    def smallest_patch(self) -> tuple[int, int]:
+    def smallest(self) -> tuple[int, int]:
         """Columns and bands that a patch must have at least to be pooled so often."""
         return 4, 2 ** len(self.filters)
 
 
-def build_field_cnn(config: FieldCnnConfig, columns: int, bands: int) -> Any:
+@BACKBONES.register(FieldCnnConfig)
+def build_field_cnn(config: FieldCnnConfig, shape: tuple[int, int, int]) -> Any:
     """Build the network; time is pooled by 2 after the second and the third layer."""
     import keras
 
-    inputs = keras.Input((columns, bands, 1))
+    inputs = keras.Input(shape)
     # Recorders differ in level and noise; this learns the scale of their decibels.
     x = keras.layers.BatchNormalization(momentum=0.9)(inputs)
     for layer, filters in enumerate(config.filters):

@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from ecotf.models.backbones.base import BACKBONES
 from ecotf.models.backbones.residual import convolve, deep_stem, drop_rates, join, normalise
-from ecotf.models.backbones.weights import BackboneWeights, build_weighted
+from ecotf.models.backbones.weights import ImageBackboneConfig, build_weighted
 
 _STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))  # filters, blocks
 
 
-class ResNet34dConfig(BackboneWeights):
+class ResNet34dConfig(ImageBackboneConfig):
     """ResNet-34-D without its classifier.
 
     Attributes
@@ -25,9 +26,10 @@ class ResNet34dConfig(BackboneWeights):
     drop_path: float = Field(0.2, ge=0, lt=1)
 
 
-def build_resnet34d(config: ResNet34dConfig, bands: int, channels: int) -> Any:
+@BACKBONES.register(ResNet34dConfig)
+def build_resnet34d(config: ResNet34dConfig, shape: tuple[int | None, int, int]) -> Any:
     """Build the network; time and frequency are halved five times."""
-    return build_weighted(config.name, config.weights, channels, lambda n: _build(config, bands, n))
+    return build_weighted(config.name, config.weights, shape[2], lambda n: _build(config, shape[1], n))
 
 
 def _build(config: ResNet34dConfig, bands: int, channels: int) -> Any:

@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ecotf.config import Config
+from ecotf.models.backbones.base import BACKBONES, BackboneConfig
 
 # filters of the two narrow convolutions, number of blocks; the widest convolution has four times the filters
 _STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
 
 
-class ResNet50Config(Config):
+class ResNet50Config(BackboneConfig):
     """ResNet-50 with L2 weight decay and batch normalisation."""
 
     name: Literal["resnet50"] = "resnet50"
@@ -20,13 +20,9 @@ class ResNet50Config(Config):
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1)
     batch_norm_epsilon: float = Field(0.001, gt=0)
 
-    @property
-    def smallest_patch(self) -> tuple[int, int]:
-        """Columns and bands that a patch must have at least: its convolutions pad."""
-        return 1, 1
 
-
-def build_resnet50(config: ResNet50Config, columns: int, bands: int) -> Any:
+@BACKBONES.register(ResNet50Config)
+def build_resnet50(config: ResNet50Config, shape: tuple[int, int, int]) -> Any:
     """Build the network; its embedding is the global average of the last 2048 feature maps."""
     import keras
 
@@ -38,7 +34,7 @@ def build_resnet50(config: ResNet50Config, columns: int, bands: int) -> Any:
         x = keras.layers.BatchNormalization(momentum=config.batch_norm_momentum, epsilon=config.batch_norm_epsilon)(x)
         return keras.layers.ReLU()(x) if relu else x
 
-    x = inputs = keras.Input((columns, bands, 1))
+    x = inputs = keras.Input(shape)
     x = convolve(x, 64, 7, stride=2)
     x = keras.layers.MaxPooling2D(3, 2, padding="same")(x)
     for stage, (filters, blocks) in enumerate(_STAGES):

@@ -10,15 +10,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from ecotf.models.backbones.base import BACKBONES
 from ecotf.models.backbones.residual import convolve, deep_stem, drop_rates, join, normalise
-from ecotf.models.backbones.weights import BackboneWeights, build_weighted
+from ecotf.models.backbones.weights import ImageBackboneConfig, build_weighted
 
 _STAGES = ((128, 2), (256, 2), (512, 2), (1024, 2))  # filters of the grouped convolution, blocks
 _GROUPS = 32
 _SQUEEZE = 16
 
 
-class SeResNext26tConfig(BackboneWeights):
+class SeResNext26tConfig(ImageBackboneConfig):
     """SE-ResNeXt-26-T without its classifier.
 
     Attributes
@@ -31,9 +32,10 @@ class SeResNext26tConfig(BackboneWeights):
     drop_path: float = Field(0.2, ge=0, lt=1)
 
 
-def build_seresnext26t(config: SeResNext26tConfig, bands: int, channels: int) -> Any:
+@BACKBONES.register(SeResNext26tConfig)
+def build_seresnext26t(config: SeResNext26tConfig, shape: tuple[int | None, int, int]) -> Any:
     """Build the network; time and frequency are halved five times."""
-    return build_weighted(config.name, config.weights, channels, lambda n: _build(config, bands, n))
+    return build_weighted(config.name, config.weights, shape[2], lambda n: _build(config, shape[1], n))
 
 
 def _build(config: SeResNext26tConfig, bands: int, channels: int) -> Any:

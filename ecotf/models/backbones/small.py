@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from ecotf.models.backbones.base import BACKBONES
 from ecotf.models.backbones.residual import drop_rates
-from ecotf.models.backbones.weights import BackboneWeights, build_weighted
+from ecotf.models.backbones.weights import ImageBackboneConfig, build_weighted
 
 
-class SmallConfig(BackboneWeights):
+class SmallConfig(ImageBackboneConfig):
     """Inverted residuals with depthwise convolutions (Sandler et al., CVPR 2018), of operations that int8 keeps.
 
     Three things differ from a network for photographs. A note means another species when it is higher, so every band
@@ -54,9 +55,10 @@ class SmallConfig(BackboneWeights):
         return self
 
 
-def build_small(config: SmallConfig, bands: int, channels: int) -> Any:
+@BACKBONES.register(SmallConfig)
+def build_small(config: SmallConfig, shape: tuple[int | None, int, int]) -> Any:
     """Build the network; time is halved four times, frequency once more for each stage."""
-    return build_weighted(config.name, config.weights, channels, lambda n: _build(config, bands, n))
+    return build_weighted(config.name, config.weights, shape[2], lambda n: _build(config, shape[1], n))
 
 
 def _build(config: SmallConfig, bands: int, channels: int) -> Any:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from ecotf.config import Config
 from ecotf.errors import ConfigError
+from ecotf.models.backbones.base import BackboneConfig, Takes
 
 _OWN, _WHOLE, _APPLICATIONS = ".weights.h5", ".keras", ".h5"
 
 
-class BackboneWeights(Config):
-    """Weights to begin with.
+class ImageBackboneConfig(BackboneConfig):
+    """A backbone of images, and the weights to begin with.
 
     Attributes
     ----------
@@ -27,7 +27,15 @@ class BackboneWeights(Config):
         keras.applications publishes. Weights for three channels also serve one: the first kernels are summed.
     """
 
+    takes: ClassVar[Takes] = "image"
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
+
     weights: str = Field("none", min_length=1)
+
+    @property
+    def smallest(self) -> tuple[int, int]:
+        """Frames and bands: every backbone halves both five times, or time four times."""
+        return 32, 32
 
 
 def build_weighted(

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ecotf.config import Config
+from ecotf.models.heads.base import HEADS, HeadConfig
 
 
-class GemHeadConfig(Config):
+class GemHeadConfig(HeadConfig):
     """The CNN head of BirdCLEF 2023.
 
     Attributes
@@ -25,12 +25,8 @@ class GemHeadConfig(Config):
     dropout: float = Field(0.5, ge=0, lt=1)
     samples: int = Field(5, ge=1, le=64)
 
-    @property
-    def fixed_length(self) -> bool:
-        """Whether all clips must be of one length."""
-        return False
 
-
+@HEADS.register(GemHeadConfig)
 def build_gem(
     config: GemHeadConfig, feature_shape: tuple[int | None, int, int], n_classes: int, probabilities: bool
 ) -> Any:

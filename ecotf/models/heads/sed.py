@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ecotf.config import Config
+from ecotf.models.heads.base import HEADS, HeadConfig
 
 
-class _AttentionOverFrames(Config):
+class AttentionOverFrames(HeadConfig):
     """What the heads with attention have in common.
 
     Attributes
@@ -20,30 +20,22 @@ class _AttentionOverFrames(Config):
         Before and after that layer.
     """
 
+    gives_frames: ClassVar[bool] = True
+    class_layers: ClassVar[tuple[str, ...]] = ("classes", "class_attention")
+
     hidden: int | None = Field(None, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)
 
-    @property
-    def fixed_length(self) -> bool:
-        """Whether all clips must be of one length."""
-        return False
 
-
-class SedHeadConfig(_AttentionOverFrames):
+class SedHeadConfig(AttentionOverFrames):
     """Mean over frequency, maximum and mean of three frames, dense layer, attention (BirdCLEF 2023)."""
 
     name: Literal["sed"] = "sed"
 
 
-class AttentionHeadConfig(_AttentionOverFrames):
-    """The same with less dropout (BirdCLEF 2024, where it also stayed on when predicting; here it does not)."""
-
-    name: Literal["attention"] = "attention"
-    dropout: float = Field(0.3, ge=0, lt=1)
-
-
+@HEADS.register(SedHeadConfig)
 def build_sed(
-    config: SedHeadConfig | AttentionHeadConfig,
+    config: AttentionOverFrames,
     feature_shape: tuple[int | None, int, int],
     n_classes: int,
     probabilities: bool,

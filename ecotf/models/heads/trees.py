@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ecotf.config import Config
+from ecotf.models.heads.base import HEADS, HeadConfig, Takes
 from ecotf.models.heads.split_points import with_splits_halfway
 
 # A batch is a few hundred rows: waking a second thread costs more than it gives, most of all on a busy machine.
 _PREDICT = {"nthread": 1}
 
 
-class TreesConfig(Config):
+class TreesConfig(HeadConfig):
     """XGBoost settings; the defaults are the published ones for the bat embedding.
 
     Attributes
@@ -32,6 +32,9 @@ class TreesConfig(Config):
     balanced
         Weight samples so that, for every class, calls and the rest count the same.
     """
+
+    takes: ClassVar[Takes] = "table"
+    class_layers: ClassVar[tuple[str, ...]] = ()
 
     name: Literal["trees"] = "trees"
     strategy: Literal["one_vs_rest", "chain", "powerset"] = "one_vs_rest"
@@ -120,6 +123,7 @@ def load_trees(folder: Path) -> Trees:
     )
 
 
+@HEADS.register(TreesConfig)
 def fit_trees(
     config: TreesConfig,
     embedding: np.ndarray,

@@ -92,7 +92,7 @@ class TrainingPlan(Config):
         except ConfigError as error:
             raise ValueError(f"front_end: {error}") from None
         for network in self.networks:
-            least = network.backbone.smallest_patch
+            least = network.backbone.smallest
             if columns < least[0] or bands < least[1]:
                 raise ValueError(
                     f"network {network.name!r}: a patch of {columns} columns by {bands} bands is too small for this "

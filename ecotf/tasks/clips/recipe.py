@@ -12,7 +12,6 @@ from ecotf.detection.segments import SegmentsConfig
 from ecotf.errors import ConfigError
 from ecotf.features import MelSpectrogramConfig
 from ecotf.features.image import ImageConfig
-from ecotf.models.backbones.of_images import SMALLEST
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape
 from ecotf.pipelines.clips import ClipsConfig
@@ -130,7 +129,7 @@ class ClipTrainingPlan(Config):
     @model_validator(mode="after")
     def _fits_together(self) -> ClipTrainingPlan:
         check_sources(self.stages)
-        gives_frames = self.network.head.name in ("sed", "attention")
+        gives_frames = self.network.head.gives_frames
         for stage in self.stages:
             if stage.loss.frames_share and not gives_frames:
                 raise ValueError(
@@ -169,9 +168,10 @@ class ClipTrainingPlan(Config):
         seen.append((f"inference: a window of {window:g} s", window, self.inference_network.parts))
         for where, seconds, parts in seen:
             frames, bands, _ = clip_image_shape(self.front_end, self.level, self.sample_rate, seconds)
-            if bands < SMALLEST or frames // parts < SMALLEST:
+            least = self.network.backbone.smallest
+            if frames // parts < least[0] or bands < least[1]:
                 raise ValueError(
                     f"{where}: an image of {frames} frames in {parts} parts by {bands} bands is too small; each part "
-                    f"needs at least {SMALLEST} by {SMALLEST}"
+                    f"needs at least {least[0]} by {least[1]}"
                 )
         return self

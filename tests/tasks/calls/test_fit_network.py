@@ -12,8 +12,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.models.backbones.cnn import CnnConfig
 from ecotf.models.backbones.field_cnn import FieldCnnConfig
+from ecotf.models.heads.dense import DenseHeadConfig
 from ecotf.models.heads.trees import TreesConfig
-from ecotf.models.patch_network import DenseHeadConfig, Network, NetworkConfig, build_network
+from ecotf.models.patch_network import Network, NetworkConfig, build_network
 from ecotf.pipelines.patch_batches import AugmentationConfig
 from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_table
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram

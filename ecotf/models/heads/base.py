@@ -1,0 +1,44 @@
+"""What a head says of itself, and the registry of all heads."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from ecotf.config import Config
+from ecotf.registry import Registry
+
+Takes = Literal["features", "embedding", "table"]
+
+HEADS: Registry[Any] = Registry("head")
+"""All heads. What an entry is built from depends on what it takes; see `HeadConfig.takes`."""
+
+
+class HeadConfig(Config):
+    """What all heads have in common.
+
+    Attributes
+    ----------
+    takes
+        ``features``: a feature map ``(batch, t, f, c)``; built by ``build(config, (t, f, c), n_classes,
+        probabilities)`` as a Keras model that gives a dict with ``clip`` ``(batch, classes)``.
+        ``embedding``: ``(batch, e)``; built by ``build(config, n_species)`` as a Keras layer that gives scores.
+        ``table``: rows of numbers; fitted, not trained, by ``build(config, rows, targets, seed, threads)``.
+    gives_frames
+        It also gives ``frames`` ``(batch, t, classes)``, from a layer ``hidden`` through layers of the class.
+    recurrent
+        It goes through the frames one after another.
+    class_layers
+        Names of the layers whose weights have, on their last axis, a row for each class.
+    """
+
+    takes: ClassVar[Takes] = "features"
+    gives_frames: ClassVar[bool] = False
+    recurrent: ClassVar[bool] = False
+    class_layers: ClassVar[tuple[str, ...]] = ("classes",)
+
+    name: str
+
+    @property
+    def fixed_length(self) -> bool:
+        """Whether all clips must be of one length."""
+        return False
