@@ -216,7 +216,7 @@ def report(result: dict[str, Any], console: Console) -> None:
         for name, times in sorted(result[task].items(), key=lambda item: item[1]["clock"]):
             goals = GOALS[task].get(name)
             cells = [f"{value:.2f}" for kind in times for value in (times[kind], times[kind] / ours[kind])]
-            table.add_row(name, *cells, "" if goals is None else str(goals[0 if result["build"] == "v4" else 1]))
+            table.add_row(name, *cells, _goal(goals, result["build"]))
         console.print(table)
     ratios = [
         (
@@ -234,6 +234,11 @@ def report(result: dict[str, Any], console: Console) -> None:
         console.print(f"{title}: {both[0]:.2f} on the clock, {both[1]:.2f} of processor time")
 
 
+def _goal(goals: tuple[int, int] | None, build: str) -> str:
+    """The goal of AVX-512 or of AVX2; slower processors have none."""
+    return "" if goals is None or build not in ("v4", "v3") else str(goals[("v4", "v3").index(build)])
+
+
 def processor() -> str:
     """The processor's name, where Linux tells it."""
     try:
@@ -243,11 +248,20 @@ def processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
+def runnable_builds() -> list[str]:
+    """List the builds of the kernels that this processor can run, the fastest first."""
+    from ecotf._kernels import cpu
+
+    return list(cpu.levels())
+
+
 def main() -> None:
     """Measure with each build in a process of its own, then report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--builds", nargs="+", default=["v4", "v3"], help="builds of the kernels: v4, v3, v2, portable")
+    parser.add_argument(
+        "--builds", nargs="+", metavar="BUILD", help="builds of the kernels (the two fastest that run here)"
+    )
     parser.add_argument("--output", type=Path, help="where to write JSON")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -256,7 +270,10 @@ def main() -> None:
         return
     console = Console(width=110)
     results = []
-    for build in args.builds:
+    known = runnable_builds()
+    for build in args.builds or known[:2]:
+        if build not in known:
+            parser.error(f"--builds {build}: this processor runs {', '.join(known)}")
         command = [sys.executable, __file__, "--child", "--rounds", str(args.rounds)]
         environment = {**os.environ, **ONE_THREAD, "ECOTF_KERNELS": build}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
