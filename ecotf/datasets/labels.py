@@ -1,8 +1,25 @@
-"""What labels mean: which of them are bat calls, and the label of a call whatever its species."""
+"""What labels mean: names of species, sounds that are no event, and events whose species nobody knows.
+
+A label is compared with shell patterns; case, spaces, underscores, hyphens and points make no difference, so
+``Not Bat``, ``not_bat`` and ``NOT-BAT`` are one. Both kinds of lists are settings of a recipe (``data.ignored_labels``,
+``data.unnamed_labels``); these are the defaults:
+
+=====================  =====================================================  ==========================================
+list                   holds                                                  what training does with it
+=====================  =====================================================  ==========================================
+NO_EVENT_LABELS        nocall, no bat, not a bat, none, noise, background     task clips: annotated, of no class
+IGNORED_LABELS         those, and insect*, orthoptera*, bird*, rain*, noise*  task calls: annotated, not a call
+UNNAMED_EVENT_LABELS   unknown, unidentified, noid, undetermined, ?           task clips: no class; no negative either
+UNNAMED_LABELS         those, and bat, bat sp., Chiroptera                    task calls: a call of no named species
+=====================  =====================================================  ==========================================
+
+"Bird" is ignored by a detector of bat calls and a class like any other in task clips; so is "bat".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import pandas as pd
@@ -10,21 +27,38 @@ import pandas as pd
 CALL_LABEL = "call"
 """The label of candidates that say that a bat called, whatever its species."""
 
+NO_EVENT_LABELS = (
+    "nocall", "nocalls", "not call", "not a call",
+    "nobat", "nobats", "not bat", "not bats", "not a bat", "non bat",
+    "nobird", "nobirds", "not bird", "not a bird", "no event", "no species", "none", "nothing", "empty",
+    "noise", "background", "background noise",
+)  # fmt: skip
+"""Labels of what is no event in any task."""
+
 IGNORED_LABELS = (
-    "noise*",
-    "insect*",
-    "orthoptera*",
-    "bush-cricket*",
-    "bird*",
-    "*(bird)*",
-    "rain*",
-    "not call",
-    "ignored_labels",
-)
-"""Patterns of labels that are annotated but are no bat calls."""
+    *NO_EVENT_LABELS,
+    "noise*", "background*", "insect*", "orthoptera*", "bush-cricket*", "bird*", "*(bird)*", "rain*",
+)  # fmt: skip
+"""Labels that are annotated but are no bat calls."""
+
+UNNAMED_EVENT_LABELS = (
+    "unknown", "unk", "unknown species", "unknown sp", "species unknown", "sp unknown",
+    "unid", "unidentified", "unidentified species", "not identified", "noid", "no identification",
+    "undetermined", "indet", "indeterminate", "unnamed", "unsure", "[?]", "[?][?]", "[?][?][?]",
+)  # fmt: skip
+"""Labels of an event whose species is not known, in any task."""
+
+UNNAMED_LABELS = (
+    *UNNAMED_EVENT_LABELS,
+    "bat", "bats", "bat sp", "bat spp", "bat species", "bat call", "bat calls", "unknown bat", "unidentified bat",
+    "bat unknown", "chiroptera", "chiroptera sp", "echolocation", "echolocation call",
+)  # fmt: skip
+"""Labels of a bat call whose species is not known."""
 
 BACKGROUND_ROLE = "background"
 """What the manifest's column ``role`` says of recordings that are there to be mixed into others."""
+
+_MAKES_NO_DIFFERENCE = re.compile(r"(\[[^\]]*\])|[\s_.\-]+")
 
 
 def is_background(table: pd.DataFrame) -> pd.Series:
@@ -35,6 +69,37 @@ def is_background(table: pd.DataFrame) -> pd.Series:
 
 
 def labels_that_match(labels: Iterable[str], patterns: Sequence[str]) -> list[str]:
-    """The labels that match any of the shell patterns, whatever their case, in order and without repeats."""
-    lowered = [pattern.lower() for pattern in patterns]
-    return [label for label in dict.fromkeys(labels) if any(fnmatchcase(label.lower(), pattern) for pattern in lowered)]
+    """List the labels that match any of the shell patterns, in order and without repeats.
+
+    Examples
+    --------
+    >>> labels_that_match(["Not Bat", "no_bat", "Pippip", "Bush-Cricket sp."], ["not-bat", "nobat", "bushcricket*"])
+    ['Not Bat', 'no_bat', 'Bush-Cricket sp.']
+    """
+    plain = [_plain(pattern) for pattern in patterns]
+    return [label for label in dict.fromkeys(labels) if any(fnmatchcase(_plain(label), one) for one in plain)]
+
+
+def unnamed_among(labels: Collection[str], patterns: Sequence[str]) -> list[str]:
+    """List the labels of events of unknown species; none where no other label is there.
+
+    A data set in which everything is called ``bat`` has one class, and that is its name.
+
+    Parameters
+    ----------
+    labels
+        Those of events, without the ignored ones.
+
+    Examples
+    --------
+    >>> unnamed_among(["Pippip", "bat"], ["bat", "noid"]), unnamed_among(["bat"], ["bat", "noid"])
+    (['bat'], [])
+    """
+    unnamed = labels_that_match(labels, patterns)
+    return [] if len(unnamed) == len(set(labels)) else unnamed
+
+
+def _plain(text: str) -> str:
+    """In lower case, without what makes no difference; brackets of a pattern stay whole."""
+    plain = _MAKES_NO_DIFFERENCE.sub(lambda found: found[1] or "", text.lower())
+    return plain or text.strip().lower()

@@ -48,6 +48,7 @@ def segments_of_recordings(
     config: ClipsConfig,
     hop_s: float | None = None,
     seed: int = 0,
+    unnamed_labels: Sequence[str] = (),
 ) -> Clips:
     """Clips at fixed places, one after the other from the start of every recording: nothing in them is random.
 
@@ -58,6 +59,8 @@ def segments_of_recordings(
     hop_s
         From one clip to the next; by default the length of a clip. The last one may reach past the end; it is left out
         where less than half of it has sound, but every recording has one.
+    unnamed_labels
+        Labels of events whose species is not known; clips that hold only those are left out.
 
     Raises
     ------
@@ -73,6 +76,8 @@ def segments_of_recordings(
     rows = rows[rows["recording"].isin(durations.keys())]
     step = hop_s or config.seconds
     recordings, tables = rows["recording"].unique().tolist(), []
+    unnamed = manifest.table[manifest.table["label"].isin(unnamed_labels)]
+    unknown = {str(name): some for name, some in unnamed.groupby("recording")}
     weights = pd.Series(_weights(rows, config, seed), index=rows.index)
     for number, (recording, own) in enumerate(rows.groupby("recording", sort=False)):
         length = durations[str(recording)]
@@ -88,7 +93,13 @@ def segments_of_recordings(
         _fill(targets, window, own.iloc[row], config.secondary_value)
         weight = np.full(len(starts), weights[own.index].max(), np.float32)
         foreground = (targets >= 1).any(axis=1) | ~(targets > 0).any(axis=1)
-        tables.append(ClipTable(np.full(len(starts), number), starts, targets, weight, foreground))
+        made = ClipTable(np.full(len(starts), number), starts, targets, weight, foreground)
+        if str(recording) in unknown:
+            theirs = unknown[str(recording)]
+            begins, ends = theirs["start_s"].to_numpy(float), theirs["end_s"].fillna(length).to_numpy(float)
+            touched = ((starts[:, None] + config.seconds > begins) & (starts[:, None] <= ends)).any(axis=1)
+            made = made.take(np.flatnonzero(~touched | (targets > 0).any(axis=1)))
+        tables.append(made)
     if not tables:
         raise DataError("none of the recordings can be read, so there are no clips")
     table = ClipTable(*(np.concatenate([getattr(one, name) for one in tables]) for name in _FIELDS))

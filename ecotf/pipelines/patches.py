@@ -73,6 +73,13 @@ class PatchesConfig(Config):
         return max(unit, unit * round(self.width_s / nominal_hop_s / unit))
 
 
+UNNAMED = 2
+"""Stands in all of a patch's row of species where there is a call whose species is not known."""
+NOT_KNOWN = -1.0
+"""A target that teaches nothing."""
+_NOT_LEARNED, _UNNAMED_CODE = -1, -2
+
+
 @dataclass(frozen=True)
 class PatchTable:
     """Training patches.
@@ -84,7 +91,8 @@ class PatchTable:
     time_s
         float64 ``[n]``, middle of the patch.
     species
-        uint8 ``[n, species]``, 1 for every species that calls there; a row of zeros is not a call.
+        uint8 ``[n, species]``, 1 for every species that calls there; a row of zeros is not a call, and a row of
+        :data:`UNNAMED` is a call whose species is not known.
     """
 
     recording: np.ndarray
@@ -99,14 +107,21 @@ class PatchTable:
         """bool ``[n]``."""
         return self.species.any(axis=1)
 
+    @property
+    def is_unnamed(self) -> np.ndarray:
+        """bool ``[n]``: calls whose species is not known."""
+        return (self.species == UNNAMED).any(axis=1)
+
     def targets(self, answers: Literal["call_and_species", "call", "species"]) -> np.ndarray:
-        """float32 ``[n, scores]`` in the order of a head that gives ``answers``."""
+        """Make the targets of a head that gives ``answers``: float32 ``[n, scores]``, :data:`NOT_KNOWN` where none is.
+
+        A call of unknown species says that there is a call; what it says about each species is not known.
+        """
         call = self.is_call[:, None]
-        if answers == "species":
-            return self.species.astype(np.float32)
         if answers == "call":
             return np.hstack([~call, call]).astype(np.float32)
-        return np.hstack([~call, self.species.astype(bool)]).astype(np.float32)
+        species = np.where(self.species == UNNAMED, np.float32(NOT_KNOWN), self.species.astype(np.float32))
+        return species if answers == "species" else np.hstack([~call, species]).astype(np.float32)
 
     def take(self, index: np.ndarray) -> PatchTable:
         """The patches at ``index``."""
@@ -128,8 +143,8 @@ def empty_patches(n_species: int) -> PatchTable:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is annotated in one recording, in seconds: calls, with the index of their species or -1 for one that is not
-    to be learned, and the middles of sounds that are no calls."""
+    """What is annotated in one recording, in seconds: calls, with the index of their species, -1 for one that is not
+    to be learned or -2 for one whose species is not known, and the middles of sounds that are no calls."""
 
     starts: np.ndarray
     ends: np.ndarray
@@ -142,14 +157,16 @@ class Annotations:
         return (self.starts + self.ends) / 2
 
 
-def annotations_of(calls: pd.DataFrame, sounds: pd.DataFrame, species: Sequence[str]) -> Annotations:
-    """Gather the annotations of one recording."""
-    code = {label: index for index, label in enumerate(species)}
+def annotations_of(
+    calls: pd.DataFrame, sounds: pd.DataFrame, species: Sequence[str], unnamed: Sequence[str] = ()
+) -> Annotations:
+    """Gather the annotations of one recording; calls labelled ``unnamed`` are of no known species."""
+    code = dict.fromkeys(unnamed, _UNNAMED_CODE) | {label: index for index, label in enumerate(species)}
     middles = ((sounds["start_s"] + sounds["end_s"]) / 2).to_numpy(float)
     return Annotations(
         calls["start_s"].to_numpy(float),
         calls["end_s"].to_numpy(float),
-        np.array([code.get(label, -1) for label in calls["label"]], dtype=int),
+        np.array([code.get(label, _NOT_LEARNED) for label in calls["label"]], dtype=int),
         middles[np.isfinite(middles)],  # a sound that holds for the whole recording has no end
     )
 
@@ -170,7 +187,7 @@ def patches_at_calls(
         Its index in the list of spectrograms.
     """
     starts, ends = annotations.starts, annotations.ends
-    known = annotations.middles[annotations.codes >= 0]
+    known = annotations.middles[annotations.codes != _NOT_LEARNED]
     positive = _shifted(known, config.shift_s)
     targets = _targets(np.repeat(known, len(_shifts(config.shift_s))), annotations, n_species, config.merge_s)
     n_random = round(
@@ -202,7 +219,7 @@ def patches_at_peaks(
     """
     match = match_peaks(peaks_s, strengths, annotations, config.match_s)
     hit = match >= 0
-    without = np.setdiff1d(np.flatnonzero(annotations.codes >= 0), match)
+    without = np.setdiff1d(np.flatnonzero(annotations.codes != _NOT_LEARNED), match)
     learned = label_peaks(peaks_s, match, annotations, n_species, config.merge_s)
     missed = annotations.middles[without]
     calls = np.concatenate([peaks_s[learned.any(axis=1)], missed])
@@ -231,7 +248,11 @@ def label_peaks(
     hit = np.flatnonzero(match >= 0)
     targets[hit] = _targets(peaks_s[hit], annotations, n_species, merge_s)
     own = annotations.codes[match[hit]]
-    targets[hit[own >= 0], own[own >= 0]] = 1
+    named = hit[own >= 0]
+    targets[named[(targets[named] == UNNAMED).any(axis=1)]] = 0
+    targets[named, own[own >= 0]] = 1
+    unnamed = hit[own == _UNNAMED_CODE]
+    targets[unnamed[~targets[unnamed].any(axis=1)]] = UNNAMED
     return targets
 
 
@@ -244,7 +265,7 @@ def _shifted(times: np.ndarray, shift_s: Sequence[float]) -> np.ndarray:
 
 
 def _targets(times: np.ndarray, annotations: Annotations, n_species: int, merge_s: float) -> np.ndarray:
-    """The species of every call whose middle is near to each time: uint8 ``[n, species]``."""
+    """The species of every call whose middle is near to each time: uint8 ``[n, species]``; a known one comes first."""
     targets = np.zeros((len(times), n_species), np.uint8)
     order = np.argsort(annotations.middles, kind="stable")
     middles, codes = annotations.middles[order], annotations.codes[order]
@@ -252,7 +273,10 @@ def _targets(times: np.ndarray, annotations: Annotations, n_species: int, merge_
     last = np.searchsorted(middles, times + merge_s, side="right")
     for row, (low, high) in enumerate(zip(first, last, strict=True)):
         near = codes[low:high]
-        targets[row, near[near >= 0]] = 1
+        if (near >= 0).any():
+            targets[row, near[near >= 0]] = 1
+        elif (near == _UNNAMED_CODE).any():
+            targets[row] = UNNAMED
     return targets
 
 

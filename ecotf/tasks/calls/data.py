@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
 from ecotf.datasets.against_audio import check_recordings
-from ecotf.datasets.labels import IGNORED_LABELS, labels_that_match
+from ecotf.datasets.labels import IGNORED_LABELS, UNNAMED_LABELS, labels_that_match, unnamed_among
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
@@ -39,7 +39,10 @@ class DataConfig(Config):
     Attributes
     ----------
     ignored_labels
-        Shell patterns of labels that are annotated but are no calls.
+        Shell patterns of labels that are annotated but are no calls (:mod:`ecotf.datasets.labels`).
+    unnamed_labels
+        Shell patterns of labels of calls whose species is not known. They teach that there is a call and name no
+        species; where no other label is there they are names as any other.
     train, valid, test
         Shares of the groups; together 1.
     channel
@@ -47,6 +50,7 @@ class DataConfig(Config):
     """
 
     ignored_labels: tuple[str, ...] = IGNORED_LABELS
+    unnamed_labels: tuple[str, ...] = UNNAMED_LABELS
     train: float = Field(0.7, gt=0)
     valid: float = Field(0.15, gt=0)
     test: float = Field(0.15, ge=0)
@@ -81,6 +85,8 @@ class TrainingData:
         The labels of the training recordings' calls, sorted.
     ignored_labels
         The labels that are no calls.
+    unnamed_labels
+        The labels of calls whose species is not known.
     problems
         ``recording, status, reason`` of what could not be read.
     """
@@ -90,6 +96,7 @@ class TrainingData:
     species: tuple[str, ...]
     ignored_labels: tuple[str, ...]
     problems: pd.DataFrame
+    unnamed_labels: tuple[str, ...] = ()
 
     def recordings_of(self, split: str) -> list[str]:
         """Names of the recordings of a split."""
@@ -168,10 +175,16 @@ def prepare_data(
         if not manifest.of_split(split).recordings:
             raise DataError(f"no recording is in the split {split!r}; training needs one, to fit on or to choose by")
     ignored_labels = labels_that_match(manifest.labels, config.ignored_labels)
-    check_labels([label for label in manifest.labels if label not in ignored_labels], ignored_labels)
-    _require_ends(manifest, ignored_labels)
     in_training = manifest.of_split("train").annotations["label"]
-    counts = in_training[~in_training.isin(ignored_labels)].value_counts()
+    in_training = in_training[~in_training.isin(ignored_labels)]
+    unnamed_labels: list[str] = []
+    if unnamed_among(in_training.unique().tolist(), config.unnamed_labels):
+        unnamed_labels = labels_that_match(manifest.labels, config.unnamed_labels)
+        log(f"calls of unknown species, which teach that there is a call: {', '.join(unnamed_labels)}")
+    no_species = {*ignored_labels, *unnamed_labels}
+    check_labels([label for label in manifest.labels if label not in no_species], ignored_labels)
+    _require_ends(manifest, ignored_labels)
+    counts = in_training[~in_training.isin(unnamed_labels)].value_counts()
     if counts.empty:
         raise DataError(
             "the training recordings hold no annotated call; labels that are no calls: " + str(ignored_labels)
@@ -185,6 +198,7 @@ def prepare_data(
         tuple(sorted(counts.index)),
         tuple(ignored_labels),
         pd.DataFrame(problems, columns=["recording", "status", "reason"]),
+        tuple(unnamed_labels),
     )
 
 
@@ -211,7 +225,8 @@ def every_peak(
     recordings = data.manifest.recordings
     for index in data.indices_of(split):
         spectrogram = data.spectrograms[index]
-        annotations = annotations_of(data.calls_of(recordings[index]), data.sounds_of(recordings[index]), data.species)
+        name = recordings[index]
+        annotations = annotations_of(data.calls_of(name), data.sounds_of(name), data.species, data.unnamed_labels)
         at = find_peaks(spectrogram.values, spectrogram.hop_s, peaks)
         measured = measure_peaks(spectrogram.values, at, spectrogram.hop_s, peaks)
         times = spectrogram.offset_s + at * spectrogram.hop_s
@@ -232,7 +247,7 @@ def training_patches(data: TrainingData, split: str, config: PatchesConfig, peak
         rng = np.random.default_rng([seed, index])
         spectrogram = data.spectrograms[index]
         name = recordings[index]
-        annotations = annotations_of(data.calls_of(name), data.sounds_of(name), data.species)
+        annotations = annotations_of(data.calls_of(name), data.sounds_of(name), data.species, data.unnamed_labels)
         if config.at == "peaks":
             at = find_peaks(spectrogram.values, spectrogram.hop_s, peaks)
             strengths = strength(spectrogram.values, spectrogram.hop_s, peaks.smooth_s)[at]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from ecotf.config import Config
 from ecotf.errors import ConfigError, DataError
 from ecotf.models.patch_network import Network
 from ecotf.pipelines.patch_batches import AugmentationConfig, patch_batches
-from ecotf.pipelines.patches import PatchesConfig, PatchTable
+from ecotf.pipelines.patches import NOT_KNOWN, PatchesConfig, PatchTable
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.training.fit_state import FitState
 from ecotf.training.run_store import EpochWatch, Log
@@ -71,6 +71,12 @@ def fit_network(
     checkpoint
         Written now and then, read when it is there: the same seed gives the same weights with or without a kill.
 
+    Notes
+    -----
+    A call of unknown species teaches a network that answers ``call`` that there is a call, and nothing to one that
+    answers ``species``. One that answers ``call_and_species`` learns "not no call" from it, and its species' scores are
+    left out of the loss of that patch. Epochs are compared on patches whose species is known.
+
     Returns
     -------
     One row an epoch: ``network, epoch, loss, valid_loss``, and ``valid_score`` if there is a ``watch``.
@@ -88,15 +94,18 @@ def fit_network(
     if answers == "species":
         # This network is only ever asked about calls.
         train, valid = train.take(np.flatnonzero(train.is_call)), valid.take(np.flatnonzero(valid.is_call))
+        train = train.take(np.flatnonzero(~train.is_unnamed))
+    if answers != "call":
+        valid = valid.take(np.flatnonzero(~valid.is_unnamed))
     for table, side in ((train, "training"), (valid, "validation")):
         if not len(table):
             raise DataError(f"network {network.config.name!r}: the {side} recordings hold no patch to fit on")
     targets = train.targets(answers)
-    weights = balanced_weights(targets) if stage.balanced else np.ones(len(train), np.float32)
+    weights = balanced_weights(np.maximum(targets, 0)) if stage.balanced else np.ones(len(train), np.float32)
     model = network.model
     optimizer = keras.optimizers.Adam(stage.learning_rate, stage.beta_1, stage.beta_2, stage.epsilon)
     losses = {"binary": keras.losses.BinaryCrossentropy, "categorical": keras.losses.CategoricalCrossentropy}
-    model.compile(optimizer, losses[stage.loss]())
+    model.compile(optimizer, known_cross_entropy if (targets == NOT_KNOWN).any() else losses[stage.loss]())
     optimizer.build(model.trainable_variables)
     state = FitState(model, optimizer, checkpoint, _SAVE_EVERY_S)
     valid_targets = valid.targets(answers)
@@ -134,6 +143,15 @@ def fit_network(
         )
     state.restore_best()
     return pd.DataFrame(state.history)
+
+
+def known_cross_entropy(targets: Any, scores: Any) -> Any:
+    """Binary cross-entropy as Keras has it; a target of :data:`NOT_KNOWN` is no error. ``[n, k]`` to ``[n]``."""
+    import keras
+
+    known = keras.ops.cast(targets >= 0, scores.dtype)
+    errors = keras.ops.binary_crossentropy(targets * known, scores)
+    return keras.ops.mean(errors * known, axis=-1)
 
 
 def balanced_weights(targets: np.ndarray) -> np.ndarray:

@@ -69,7 +69,13 @@ def tree_features(
     patches: PatchesConfig,
     measures: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the trees are fitted on: the features of every patch, float32 ``[n, f]``, and its targets ``[n, k]``."""
+    """What the trees are fitted on: the features of every patch, float32 ``[n, f]``, and its targets ``[n, k]``.
+
+    Calls of unknown species are left out: trees answer for the species and the call together.
+    """
+    if table.is_unnamed.any():
+        named = np.flatnonzero(~table.is_unnamed)
+        table, measures = table.take(named), None if measures is None else measures[named]
     if not len(table):
         raise DataError("trees: the training recordings hold no peak to learn from; lower peaks.floor")
     embedding = embed_patches(network, table, spectrograms, patches, scores=measures is not None)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.recordings import candidates_of
 from ecotf.detection.scoring import Stopwatch
 from ecotf.evaluation.metrics import Metrics, evaluate
@@ -96,7 +97,7 @@ def judge(
 ) -> Metrics:
     """Metrics of candidates on ``recordings``, as the plan asks for them."""
     return evaluate(
-        candidates,
+        without_unnamed(candidates, data, plan.evaluation.tolerance_s),
         data.manifest.table,
         recordings,
         labels=data.species,
@@ -106,6 +107,25 @@ def judge(
         seed=plan.seed,
         n_bootstrap=plan.evaluation.bootstrap,
     )
+
+
+def without_unnamed(candidates: pd.DataFrame, data: TrainingData, tolerance_s: float) -> pd.DataFrame:
+    """Leave out the species named on calls whose species nobody knows: they are neither right nor wrong.
+
+    The candidates that there is a call stay. A species named where a known call is as near stays, too.
+    """
+    if not data.unnamed_labels:
+        return candidates
+    middle = ((candidates["start_s"] + candidates["end_s"]) / 2).to_numpy(float)
+    kept = np.ones(len(candidates), bool)
+    for recording, rows in candidates.reset_index(drop=True).groupby("recording", sort=False):
+        calls, at = data.calls_of(str(recording)), middle[rows.index]
+        inside = (at[:, None] >= calls["start_s"].to_numpy(float) - tolerance_s) & (
+            at[:, None] <= calls["end_s"].to_numpy(float) + tolerance_s
+        )
+        unnamed = calls["label"].isin(data.unnamed_labels).to_numpy(bool)
+        kept[rows.index] = ~(inside[:, unnamed].any(axis=1) & ~inside[:, ~unnamed].any(axis=1))
+    return candidates[kept | (candidates["label"] == CALL_LABEL).to_numpy(bool)]
 
 
 def score_recordings(
@@ -134,7 +154,7 @@ def judge_validation(plan: TrainingPlan, data: TrainingData, detector: Detector)
     candidates = score_recordings(plan, data, detector, "valid")
     recordings = data.recordings_of("valid")
     fitted = fit_thresholds(
-        candidates,
+        without_unnamed(candidates, data, plan.evaluation.tolerance_s),
         data.manifest.table[data.manifest.table["recording"].isin(recordings)],
         recordings,
         data.species,

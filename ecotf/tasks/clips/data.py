@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecotf.audio.recording import open_recording
-from ecotf.datasets.labels import is_background, labels_that_match
+from ecotf.datasets.labels import is_background, labels_that_match, unnamed_among
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps, split_by_group
 from ecotf.errors import DataError, RecordingError
@@ -54,7 +54,13 @@ class ClipData:
 
     def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
         """The labels that a stage learns, sorted."""
-        return classes_of(self._heard("train").table, stage.data, f"stage {stage.title!r}")
+        table = self._heard("train").table
+        return classes_of(table[~table["label"].isin(self.unnamed_labels)], stage.data, f"stage {stage.title!r}")
+
+    @property
+    def unnamed_labels(self) -> list[str]:
+        """The labels of events of unknown species."""
+        return unnamed_among(self.manifest.labels, self.plan.data.unnamed_labels)
 
     def side(self, split: str, data: StageData) -> Manifest:
         """The rows of a split that a stage's data choose; may be empty."""
@@ -66,7 +72,7 @@ class ClipData:
         manifest, config = self.side("train", stage.data), self._clips_config(stage)
         if stage.segments:
             made = segments_of_recordings(
-                manifest, self.durations, classes, config, stage.segment_hop_s, self.plan.seed
+                manifest, self.durations, classes, config, stage.segment_hop_s, self.plan.seed, self.unnamed_labels
             )
         else:
             made = clips_of_recordings(manifest, classes, config, self.plan.seed)
@@ -85,7 +91,9 @@ class ClipData:
         if not manifest.recordings or not (set(manifest.labels) & set(classes)):
             return None
         config = self.plan.clips.model_copy(update={"seconds": seconds})
-        return segments_of_recordings(manifest, self.durations, classes, config, hop_s, self.plan.seed)
+        return segments_of_recordings(
+            manifest, self.durations, classes, config, hop_s, self.plan.seed, self.unnamed_labels
+        )
 
     def sounds(self, recordings: Sequence[str]) -> ClipSounds:
         """Reads crops of these recordings; the same object for the same recordings."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
+from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segments import SegmentsConfig
 from ecotf.errors import ConfigError
@@ -24,7 +25,11 @@ class ClipDataConfig(Config):
     Attributes
     ----------
     ignored_labels
-        Shell patterns of labels that are annotated but are no classes: what has only those is a clip of no class.
+        Shell patterns of labels that are annotated but are no classes (:mod:`ecotf.datasets.labels`): a recording that
+        has only those becomes a clip of no class.
+    unnamed_labels
+        Shell patterns of labels of events whose species is not known. They are no classes, and segments that hold only
+        those are left out: whether a class is there, nobody knows. Where no other label is there they are classes.
     train, valid, test
         Shares of the groups; together 1.
     channel
@@ -34,7 +39,8 @@ class ClipDataConfig(Config):
         ``sound.backgrounds``; the last serves those after it too.
     """
 
-    ignored_labels: tuple[str, ...] = ()
+    ignored_labels: tuple[str, ...] = NO_EVENT_LABELS
+    unnamed_labels: tuple[str, ...] = UNNAMED_EVENT_LABELS
     train: float = Field(0.7, gt=0)
     valid: float = Field(0.15, ge=0)
     test: float = Field(0.15, ge=0)
