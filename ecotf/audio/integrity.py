@@ -10,13 +10,18 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from ecotf.audio.metadata import riff_chunks
+import soundfile
+
+from ecotf.audio.flac import FlacLength, read_flac
+from ecotf.audio.riff import Riff, WavFormat, impossible_format, read_format, read_riff
+from ecotf.audio.sound_file import UNKNOWN_LENGTH, Opening, raw_opening
 from ecotf.errors import RecordingError
 
-_HEADER_SLACK = 64  # bytes; some recorders count their own header as sound
+_SALVAGE_FRAMES = 1 << 12  # what is read at a time up to a damage; less than this is lost before it
 _MP3_RATES = (44100, 48000, 32000)
 _MP3_KBITS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG-1 layer III
@@ -40,31 +45,142 @@ def check_file(path: Path) -> None:
         raise RecordingError("empty file (0 bytes)", "corrupt")
 
 
-def check_whole(path: Path, kind: str, n_frames: int, duration_s: float) -> None:
-    """Refuse as ``corrupt`` a file of which the header promises more than it holds, or that holds no sound.
+@dataclass(frozen=True)
+class Contents:
+    """The sound of a file, as its header tells it and as it is.
+
+    Attributes
+    ----------
+    kind, rate, channels
+        libsndfile's name of the format, and the rate in Hz and the channels that the header gives.
+    frames
+        Samples per channel that are there.
+    promised
+        Samples per channel after the header, where that is more or less than there are; None where it is unknown.
+    cut
+        Whether the file ends too early, or is damaged, so that less is there than there should be.
+    opening
+        How its sound is opened.
+    riff
+        Where the chunks of a WAV file are.
+    """
+
+    kind: str
+    rate: int
+    channels: int
+    frames: int
+    promised: int | None = None
+    cut: bool = False
+    opening: Opening = field(default_factory=Opening)
+    riff: Riff | None = field(default=None, repr=False)
+
+    def note(self, sample_rate: int) -> str:
+        """What a user must know of it, in real seconds; empty where all is well."""
+        held = f"{self.frames / sample_rate:.3f} s"
+        if self.promised is None:
+            return f"truncated: cut off in mid-page after {held}" if self.cut else ""
+        promised = f"its header promises {self.promised / sample_rate:.3f} s"
+        if self.cut:
+            return f"truncated: {promised} of sound, it holds {held if self.frames else 'none'}"
+        return f"{promised}, it holds {held}"
+
+    def salvage(self, path: Path, sample_rate: int) -> tuple[Contents, str]:
+        """What can be read of it, and a note with the seconds read and the seconds promised."""
+        frames = count_frames(path, self.opening, _SALVAGE_FRAMES)
+        if frames == 0:
+            raise RecordingError(f"{self.note(sample_rate)}; nothing can be read", "corrupt")
+        promised = "an unknown length" if self.promised is None else f"{self.promised / sample_rate:.3f} s"
+        return replace(self, frames=frames), f"{frames / sample_rate:.3f} s read of {promised} promised"
+
+
+def read_contents(path: Path) -> Contents:
+    """Find out what sound a file holds, without decoding it.
+
+    Raises
+    ------
+    RecordingError
+        ``corrupt`` for a header that cannot be true; ``unsupported`` for sound in several pieces, or that goes on
+        where the header says that it ends and is compressed; ``soundfile.LibsndfileError`` for what is no sound.
+    """
+    with path.open("rb") as file:
+        riff = read_riff(file)
+        if riff is not None:
+            form = read_format(file, riff)
+            if why := impossible_format(form) if riff.offset else "":
+                raise RecordingError(why, "corrupt")
+            if riff.pieces > 1:
+                raise RecordingError(
+                    f"its sound lies in {riff.pieces} pieces, one behind the other; join them with a sound editor",
+                    "unsupported",
+                )
+            if form is not None and riff.offset:
+                return _wav_contents(path, riff, form)
+        flac = read_flac(file)
+    with Opening().open(path) as sound:
+        found = Contents(sound.format, sound.samplerate, sound.channels, sound.frames)
+    if flac is not None and (flac.start > 0 or flac.held not in (None, flac.promised)):
+        return _flac_contents(found, flac)
+    if found.frames > UNKNOWN_LENGTH:
+        return replace(found, frames=count_frames(path, found.opening, errors=True))
+    return replace(found, cut=found.kind == "OGG" and ogg_is_cut(path))
+
+
+def _flac_contents(found: Contents, flac: FlacLength) -> Contents:
+    held, promised = flac.held, flac.promised
+    if held is None or promised == held:
+        return replace(found, opening=Opening(flac.start))
+    if held < promised:
+        return replace(found, frames=held, promised=promised, cut=True, opening=Opening(flac.start))
+    opening = Opening(flac.start, patches=(flac.patch(held),))
+    return replace(found, frames=held, promised=promised or None, opening=opening)
+
+
+def _wav_contents(path: Path, riff: Riff, form: WavFormat) -> Contents:
+    width = form.width * form.channels
+    raw = raw_opening(riff, form)
+    found: Contents | None = None
+    try:
+        with Opening().open(path) as sound:
+            found = Contents(sound.format, sound.samplerate, sound.channels, sound.frames)
+    except soundfile.LibsndfileError:
+        if raw is None:
+            raise
+    if raw is not None:
+        plain = Contents("WAV", form.rate, form.channels, riff.held // width)
+        if found is None or (found.rate, found.channels, found.frames) != (plain.rate, plain.channels, plain.frames):
+            found = replace(plain, opening=raw)
+        promised = None if riff.promised is None else riff.promised // width
+    else:
+        assert found is not None
+        promised = None if riff.promised is None else round(found.frames * riff.promised / max(1, riff.held))
+        if riff.is_longer:
+            raise RecordingError(
+                f"its header promises {riff.promised} bytes of sound, it holds {riff.held}; compressed sound cannot be "
+                "read past what the header says: convert it to WAV or FLAC",
+                "unsupported",
+            )
+    if not (riff.is_cut or riff.is_longer):
+        promised = None
+    return replace(found, promised=promised, cut=riff.is_cut, riff=riff)
+
+
+def count_frames(path: Path, opening: Opening, at_once: int = 1 << 16, errors: bool = False) -> int:
+    """Count the samples per channel that can be decoded, up to the first that cannot.
 
     Parameters
     ----------
-    kind
-        libsndfile's name of the format.
-    n_frames, duration_s
-        What the decoder finds in the file, in samples per channel and in real seconds.
+    errors
+        Raise what stops it (``soundfile.LibsndfileError``) instead.
     """
-    shortfall = wav_shortfall(path)
-    if shortfall is not None:
-        promised, held = shortfall
-        if promised == 0:
-            reason = f"unfinished: its header promises no sound, but {held} bytes follow; the recorder was cut off"
-        elif n_frames == 0:
-            reason = f"truncated: its header promises {promised} bytes of sound, it holds none"
-        else:
-            promised_s = duration_s * promised / held
-            reason = f"truncated: its header promises {promised_s:.3f} s of sound, it holds {duration_s:.3f} s"
-        raise RecordingError(reason, "corrupt")
-    if kind == "OGG" and ogg_is_cut(path):
-        raise RecordingError(f"truncated: cut off in mid-page after {duration_s:.3f} s", "corrupt")
-    if n_frames == 0:
-        raise RecordingError("holds a header, but no sound (0 samples)", "corrupt")
+    frames = 0
+    with opening.open(path) as sound:
+        try:
+            while n := len(sound.read(at_once, "int16")):
+                frames += n
+        except soundfile.LibsndfileError:
+            if errors:
+                raise
+    return frames
 
 
 def mp3_length(path: Path, decoder_frames: int, file_rate: int) -> int:
@@ -83,22 +199,6 @@ def mp3_length(path: Path, decoder_frames: int, file_rate: int) -> int:
             "unsupported",
         )
     return min(frames, decoder_frames)
-
-
-def wav_shortfall(path: str | Path) -> tuple[int, int] | None:
-    """Return ``(promised, held)`` bytes of sound of a WAV file that is cut or was never finished, else None.
-
-    ``promised`` is 0 for a file whose header was not filled in before the recorder stopped.
-    """
-    with open(path, "rb") as file:
-        for chunk in riff_chunks(file):
-            if chunk.name == b"data" and chunk.size is not None:
-                if chunk.size > chunk.available + _HEADER_SLACK:
-                    return chunk.size, chunk.available
-                if chunk.size == 0 and chunk.available > 1024:
-                    return 0, chunk.available
-                return None
-    return None
 
 
 def ogg_is_cut(path: str | Path) -> bool:

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from ecotf.audio.beginning import read_comment
+from ecotf.audio.riff import Riff, read_riff, riff_chunks
 
 _BLANK = " \t\n\v\f\r\0"
-_UNKNOWN_SIZE = 0xFFFFFFFF
 _LARGEST_METADATA = 1 << 20  # bytes; a larger one is a voice note or damage, not fields
 
 _WAMD_FIELDS = {
@@ -36,40 +36,6 @@ _WAMD_FIELDS = {
     0x0C: "Species Manual ID",
     0x0F: "TE",
 }
-
-
-class RiffChunk(NamedTuple):
-    """One chunk of a RIFF file.
-
-    ``size`` is what the header promises, in bytes, or None where a writer that streams left it open; ``available`` is
-    what the file really holds from ``offset`` on.
-    """
-
-    name: bytes
-    offset: int
-    size: int | None
-    available: int
-
-
-def riff_chunks(file: BinaryIO) -> Iterator[RiffChunk]:
-    """Walk the chunks of a WAV file (RIFF, RF64 or BW64), reading only their headers; other files have none."""
-    length = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    start = file.read(12)
-    if start[:4] not in (b"RIFF", b"RF64", b"BW64") or start[8:] != b"WAVE":
-        return
-    position, size_of_data = 12, None
-    while position + 8 <= length:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
-        offset = position + 8
-        if name == b"ds64" and length >= offset + 16:
-            size_of_data = struct.unpack("<8xQ", file.read(16))[0]  # RF64: the real size, over 4 GiB
-        promised = (size_of_data if name == b"data" else None) if size == _UNKNOWN_SIZE else size
-        yield RiffChunk(name, offset, promised, length - offset)
-        if promised is None:
-            return
-        position = offset + promised + promised % 2
 
 
 class Notes(NamedTuple):
@@ -115,11 +81,18 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     return read_notes(path).fields
 
 
-def read_notes(path: str | Path) -> Notes:
-    """Read the metadata of a recording as :func:`read_metadata` does, apart by where they stand."""
+def read_notes(path: str | Path, riff: Riff | None = None) -> Notes:
+    """Read the metadata of a recording as :func:`read_metadata` does, apart by where they stand.
+
+    Parameters
+    ----------
+    riff
+        Where its chunks are, if that is known already.
+    """
     notes = Notes({}, {}, {})
     with open(path, "rb") as file:
-        for chunk in riff_chunks(file):
+        riff = riff or read_riff(file)
+        for chunk in riff.chunks if riff is not None else ():
             if chunk.name not in (b"guan", b"wamd", b"LIST") or not 0 < (chunk.size or 0) <= _LARGEST_METADATA:
                 continue
             file.seek(chunk.offset)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,25 +17,18 @@ import soundfile
 
 from ecotf.audio.beginning import Began, find_beginning, time_zone_of
 from ecotf.audio.discover import SOUND_EXTENSIONS
-from ecotf.audio.integrity import check_file, check_whole, mp3_length
+from ecotf.audio.integrity import check_file, mp3_length, read_contents
 from ecotf.audio.metadata import read_notes
 from ecotf.audio.resample import resample, resample_blocks
+from ecotf.audio.sound_file import UNKNOWN_LENGTH, Opening
 from ecotf.audio.time_expansion import settle_time_expansion
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 
 ChannelChoice = Literal["mix"] | int
 
 _READ_FRAMES = 1 << 16  # frames read at a time: 256 KiB a channel, past which reading gets no faster
-_UNKNOWN_LENGTH = 1 << 62  # libsndfile says 2**63 - 1 for a FLAC that was streamed
 _MP3_RUN_UP_S = 1.0  # an MP3 frame leans on earlier ones; decoding must begin before the first frame that is wanted
 _EDGE_FRAMES = 2048  # frames at the lower rate, read on both sides of a passage so that resampling has no edges
-
-
-class _Sound(soundfile.SoundFile):
-    """A sound file that soundfile does not seek after every read: in an MP3 that breaks the frame that follows."""
-
-    def seekable(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,13 @@ class Recording:
         When it began (:func:`ecotf.audio.beginning.iso_time` dates what lies behind); None where nothing says it.
     date_note
         Why a time is left out, or that its zone is not known; empty where all is well.
+    note
+        What the ledger must say of a recording that is used: that its header promises less than there is, or, of a
+        salvaged one, the seconds read and the seconds promised.
+    salvaged
+        Whether it is the readable part of a truncated or damaged file.
+    opening
+        How its sound is opened.
     """
 
     path: Path
@@ -69,6 +69,9 @@ class Recording:
     metadata: dict[str, str] = field(default_factory=dict, hash=False)
     began: Began | None = None
     date_note: str = ""
+    note: str = ""
+    salvaged: bool = False
+    opening: Opening = field(default_factory=Opening, repr=False)
 
     @property
     def duration_s(self) -> float:
@@ -163,10 +166,10 @@ class Recording:
     def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
         position = start
         try:
-            with _Sound(self.path) as sound:
+            with self.opening.open(self.path) as sound:
                 if sound.format == "MP3":
                     position = max(0, start - round(_MP3_RUN_UP_S * self.file_rate))
-                elif sound.frames > _UNKNOWN_LENGTH:
+                elif sound.frames > UNKNOWN_LENGTH:
                     position = 0  # libsndfile cannot seek here
                 if position > 0:
                     sound.seek(position)
@@ -209,7 +212,9 @@ class Recording:
         return piece @ np.full(self.n_channels, 1 / self.n_channels, np.float32)
 
 
-def open_recording(path: str | Path, *, time_expansion: float | None = None, time_zone: str | None = None) -> Recording:
+def open_recording(
+    path: str | Path, *, time_expansion: float | None = None, time_zone: str | None = None, salvage: bool = False
+) -> Recording:
     """Open a recording: read its header and metadata, and refuse what cannot be used.
 
     Parameters
@@ -221,6 +226,8 @@ def open_recording(path: str | Path, *, time_expansion: float | None = None, tim
         from the metadata, and is 1 where they say nothing (:func:`ecotf.audio.time_expansion.settle_time_expansion`).
     time_zone
         The zone in which the recorder's clock was set, such as ``Europe/Brussels``, for times that come without one.
+    salvage
+        Use what can be read of a truncated or damaged file, for a file that was refused as ``corrupt`` without it.
 
     Raises
     ------
@@ -237,28 +244,31 @@ def open_recording(path: str | Path, *, time_expansion: float | None = None, tim
     zone = None if time_zone is None else time_zone_of(time_zone)
     check_file(path)
     try:
-        with _Sound(path) as sound:
-            kind, file_rate, channels, frames = sound.format, sound.samplerate, sound.channels, sound.frames
-            if frames > _UNKNOWN_LENGTH:
-                frames = 0
-                while piece_frames := len(sound.read(_READ_FRAMES, "int16")):
-                    frames += piece_frames
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: soundfile takes .raw for headerless sound
+        found = read_contents(path)
+        notes = read_notes(path, found.riff)
+    except soundfile.LibsndfileError as error:
         status: RecordingStatus = "corrupt" if path.suffix.lower() in SOUND_EXTENSIONS else "unsupported"
         raise RecordingError(
             f"is not a sound file that can be read: {_why(error)}; allowed: WAV, FLAC, OGG, MP3", status
         ) from None
-    notes = read_notes(path)
-    metadata = notes.fields
+    except OSError as error:
+        raise RecordingError(f"cannot be read ({error.strerror})", "failed") from None
+    expansion = settle_time_expansion(notes.fields, found.rate, time_expansion)
+    rate = round(found.rate * expansion)
+    if found.kind == "MP3" and not salvage:
+        found = replace(found, frames=mp3_length(path, found.frames, found.rate))
+    note = found.note(rate)
+    if salvage:
+        found, note = found.salvage(path, rate)
+    elif found.cut:
+        raise RecordingError(note, "corrupt")
+    if found.frames == 0:
+        raise RecordingError("holds a header, but no sound (0 samples)", "corrupt")
     began, date_note = find_beginning(path, notes.dated, zone)
-    expansion = settle_time_expansion(metadata, file_rate, time_expansion)
-    if kind == "MP3":
-        frames = mp3_length(path, frames, file_rate)
-    recording = Recording(
-        path, round(file_rate * expansion), file_rate, expansion, channels, frames, metadata, began, date_note
-    )
-    check_whole(path, kind, frames, recording.duration_s)
-    return recording
+    return Recording(
+        path, rate, found.rate, expansion, found.channels, found.frames, notes.fields, began, date_note, note, salvage,
+        found.opening,
+    )  # fmt: skip
 
 
 def channels_to_read(recording: Recording, choice: ChannelChoice | Literal["each"]) -> list[ChannelChoice]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ecotf.audio.metadata import parse_guano, read_metadata, riff_chunks, write_guano
+from ecotf.audio.metadata import parse_guano, read_metadata, write_guano
+from ecotf.audio.riff import read_riff
 from ecotf.audio.time_expansion import settle_time_expansion
 from ecotf.errors import RecordingError
 
@@ -118,8 +119,8 @@ def test_files_without_metadata(tmp_path: Path) -> None:
 
 def test_rf64_states_the_size_of_its_sound_apart() -> None:
     content = b"RF64\xff\xff\xff\xffWAVE" + chunk(b"ds64", struct.pack("<QQQI", 0, 6 * 2**30, 0, 0))
-    chunks = list(riff_chunks(io.BytesIO(content + b"data\xff\xff\xff\xff" + bytes(10))))
-    assert [(part.name, part.size, part.available) for part in chunks][1:] == [(b"data", 6 * 2**30, 10)]
+    riff = read_riff(io.BytesIO(content + b"data\xff\xff\xff\xff" + bytes(10)))
+    assert (riff.promised, riff.held, riff.is_cut) == (6 * 2**30, 10, True)
 
 
 def test_written_guano_is_read_back(tmp_path: Path) -> None:

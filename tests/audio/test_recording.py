@@ -256,22 +256,13 @@ def test_truncated_wav(wav: Path) -> None:
 def test_wav_cut_at_its_header(wav: Path) -> None:
     content = wav.read_bytes()
     wav.write_bytes(content[:44])
-    assert refusal(wav) == ("corrupt", "truncated: its header promises 768000 bytes of sound, it holds none")
+    assert refusal(wav) == ("corrupt", "truncated: its header promises 1.000 s of sound, it holds none")
     wav.write_bytes(content[:40] + bytes(4))
     assert refusal(wav) == ("corrupt", "holds a header, but no sound (0 samples)")
     wav.write_bytes(content[:30])
     status, reason = refusal(wav)
     assert status == "corrupt"
     assert reason.startswith("is not a sound file that can be read: ")
-
-
-def test_wav_that_the_recorder_never_finished(wav: Path) -> None:
-    content = wav.read_bytes()
-    wav.write_bytes(content[:40] + bytes(4) + content[44:])
-    assert refusal(wav) == (
-        "corrupt",
-        "unfinished: its header promises no sound, but 768000 bytes follow; the recorder was cut off",
-    )
 
 
 def test_wav_whose_header_counts_itself_as_sound(wav: Path) -> None:
@@ -285,11 +276,12 @@ def test_truncated_and_damaged_flac(tmp_path: Path) -> None:
     soundfile.write(path, noise(RATE), RATE)
     content = path.read_bytes()
     middle = len(content) // 2
-    for broken in (content[:middle], content[:middle] + b"\xaa" * 3_000 + content[middle + 3_000 :]):
-        path.write_bytes(broken)
-        status, reason = refusal(path)
-        assert status == "corrupt"
-        assert reason.startswith("damaged after 0.") and " s of 1.000 s (" in reason
+    path.write_bytes(content[:middle])
+    assert refusal(path) == ("corrupt", "truncated: its header promises 1.000 s of sound, it holds 0.501 s")
+    path.write_bytes(content[:middle] + b"\xaa" * 3_000 + content[middle + 3_000 :])
+    status, reason = refusal(path)
+    assert status == "corrupt"
+    assert reason.startswith("damaged after 0.") and " s of 1.000 s (" in reason
 
 
 @pytest.mark.parametrize(("container", "share"), [("OGG", 0.3), ("OGG", 0.77), ("MP3", 0.5)])
