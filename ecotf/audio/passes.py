@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from ecotf.audio.calls import CallShape, feeding_buzz
 from ecotf.audio.clicks import Burst
@@ -42,6 +41,9 @@ def bat_pass(
 
     Levels are right among the events of the pass; the caller sets the gain of the whole.
     """
+
+    from scipy import signal
+
     flight = Flight(
         nearest_s=float(rng.uniform(-0.5, duration_s + 0.5)),
         speed_m_s=bat.speed_m_s,

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from ecotf.audio.calls import Array, CallShape, CallSound, synthesize
 
@@ -91,6 +90,9 @@ def draw_scene(sample_rate_hz: float, noise_floor_db: float, rng: np.random.Gene
 
 def coloured_noise(scene: Scene, n_samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Gaussian noise with the power density of the scene, and now and then steady whistles; shape (n_samples,)."""
+
+    from scipy import fft
+
     n_fft = fft.next_fast_len(n_samples, real=True)
     frequency = np.arange(n_fft // 2 + 1) * (scene.sample_rate_hz / n_fft)
     amplitude = 10 ** (np.interp(frequency, scene.grid_hz, scene.noise_db) / 20)
@@ -162,6 +164,9 @@ def vegetation_echo(scene: Scene, rng: np.random.Generator, length_s: float = 0.
     Dense echoes as decaying noise, band by band because air swallows high frequencies on the longer ways, and a few
     single reflectors.
     """
+
+    from scipy import fft
+
     n_samples = int(length_s * scene.sample_rate_hz)
     time = np.arange(n_samples) / scene.sample_rate_hz
     spectrum = fft.rfft(rng.standard_normal(n_samples))

@@ -13,10 +13,9 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
@@ -27,6 +26,9 @@ from ecotf.audio.scene import Scene, coloured_noise, draw_scene
 from ecotf.audio.species import SPECIES, draw_individual
 from ecotf.config import Config
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST_COLUMNS = (
     "recording", "start_s", "end_s", "low_hz", "high_hz", "label", "weight", "group", "split", "call_type",
@@ -132,6 +134,9 @@ def simulate_dataset(
     DataError
         When the folder cannot be written.
     """
+
+    import pandas as pd
+
     folder = Path(folder)
     digits = max(3, len(str(config.n_recordings - 1)))
     rows: list[dict[str, Any]] = []

@@ -6,13 +6,15 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.text import FIRST_ROW, read_table, read_text
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BEST_RATING = 5.0
 LEAST_WEIGHT = 0.1
@@ -74,6 +76,9 @@ def read_birdclef_table(path: Path) -> pd.DataFrame:
         No column for the label or the file name, an empty cell there, or a rating that is none; row and value are
         named.
     """
+
+    import pandas as pd
+
     source = read_table(path)
     table = pd.DataFrame({name: _first_of(source, path, name) for name in _COLUMNS}, index=source.index)
     for name in ("label", "file"):
@@ -137,6 +142,8 @@ def read_class_list(path: Path) -> list[str]:
 
 
 def _first_of(source: pd.DataFrame, path: Path, name: str) -> pd.Series:
+    import pandas as pd
+
     for column in _COLUMNS[name]:
         if column in source:
             return source[column].astype("str").str.strip()

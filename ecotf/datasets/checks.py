@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "weight", "group", "split")
 SPLITS = ("", "train", "valid", "test")
@@ -99,6 +102,8 @@ def _as_text(column: pd.Series) -> pd.Series:
 
 
 def _as_numbers(column: pd.Series, rows: _Rows) -> pd.Series:
+    import pandas as pd
+
     if not pd.api.types.is_numeric_dtype(column):
         text = _as_text(column).str.strip()
         column = text.where(text != "", None)

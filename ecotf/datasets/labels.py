@@ -21,8 +21,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 CALL_LABEL = "call"
 """The label of candidates that say that a bat called, whatever its species."""
@@ -63,6 +66,9 @@ _MAKES_NO_DIFFERENCE = re.compile(r"(\[[^\]]*\])|[\s_.\-]+")
 
 def is_background(table: pd.DataFrame) -> pd.Series:
     """Whether each row of a manifest's table is of a recording that is there to be mixed into others."""
+
+    import pandas as pd
+
     if "role" not in table:
         return pd.Series(False, index=table.index)
     return table["role"].fillna("") == BACKGROUND_ROLE

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecotf.datasets.checks import COLUMNS, check_table
 from ecotf.datasets.text import FIRST_ROW, read_table
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["COLUMNS", "Manifest", "make_manifest", "read_manifest", "write_manifest"]
 
@@ -172,6 +174,9 @@ def read_manifest(path: str | Path) -> Manifest:
         The file cannot be read, or its content does not pass :func:`make_manifest`. Rows are numbered as a spreadsheet
         shows them: the header of a CSV is row 1.
     """
+
+    import pandas as pd
+
     path = Path(path)
     if _format_of(path) == ".csv":
         return make_manifest(read_table(path), path.parent, str(path), FIRST_ROW)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.labels import is_background
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
-from ecotf.multilabel import stratified_parts
 
 SIDES = ("train", "valid", "test")
 
@@ -40,6 +38,9 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
     DataError
         A wrong fraction, or fewer groups than sides.
     """
+
+    from ecotf.multilabel import stratified_parts
+
     shares = _checked_fractions(fractions)
     all_groups, all_counts = _annotations_per_group(manifest)
     heard = np.flatnonzero(~_only_background(manifest, all_groups))
@@ -89,6 +90,9 @@ def folds_by_group(manifest: Manifest, n_folds: int, seed: int, *, keep_lone: bo
     DataError
         A number of folds that cannot be made.
     """
+
+    from ecotf.multilabel import stratified_parts
+
     groups, counts = _annotations_per_group(manifest)
     stays = _only_background(manifest, groups) | (_has_lone_label(counts) if keep_lone else False)
     dealt = np.flatnonzero(~stays)
@@ -141,6 +145,9 @@ def _checked_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
 
 def _annotations_per_group(manifest: Manifest) -> tuple[list[str], np.ndarray]:
     """The groups, and how many annotations each has of each label, shape (n_groups, n_labels)."""
+
+    import pandas as pd
+
     group = pd.Index(manifest.groups).get_indexer(pd.Index(manifest.table["group"]))
     label = pd.Index(manifest.labels, dtype="str").get_indexer(pd.Index(manifest.table["label"]))  # -1 where empty
     counts = np.zeros((len(manifest.groups), len(manifest.labels)), dtype=np.int64)
@@ -160,6 +167,9 @@ def _groups_to_deal(counts: np.ndarray, n_needed: int) -> np.ndarray:
 
 def _only_background(manifest: Manifest, groups: list[str]) -> np.ndarray:
     """bool ``[n_groups]``: whether all recordings of the group are there to be mixed into others."""
+
+    import pandas as pd
+
     others = manifest.table.loc[~is_background(manifest.table), "group"]
     return ~pd.Index(groups).isin(others)
 

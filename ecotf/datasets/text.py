@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 from io import StringIO
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
 _CONTROLS = {picture: code for code, picture in _PICTURES.items()}
@@ -58,6 +60,9 @@ def read_table(path: str | Path, separator: str = ",") -> pd.DataFrame:
     DataError
         The file cannot be read, is empty, has a column twice, or a row has more cells than the header.
     """
+
+    import pandas as pd
+
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path}: the file is empty; at least a header line is needed")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from ecotf._kernels.events import local_maxima, refine_peaks, smooth_gaussian
@@ -21,6 +20,9 @@ from ecotf.features.gated import Stretch
 from ecotf.features.peaks import PeakConfig, find_peaks, measure_peaks, strongest_rows
 from ecotf.models.detector import Detector
 from ecotf.pipelines.patches import PatchesConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("start_s", "end_s", "low_hz", "high_hz", "label", "score")
 
@@ -112,6 +114,9 @@ def find_candidates(
 
 def _candidates(found: Found, first_s: float, hop_s: float, frequencies_hz: np.ndarray) -> pd.DataFrame:
     """What was found, in seconds and hertz and in order of time."""
+
+    import pandas as pd
+
     half_band = (frequencies_hz[1] - frequencies_hz[0]) / 2
     start_s = first_s + (found.boxes[:, 0] - 0.5) * hop_s
     order = np.lexsort((found.labels, start_s))

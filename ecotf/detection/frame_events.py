@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks, peak_widths
 
 from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class FrameEventsConfig(Config):
@@ -59,6 +60,9 @@ def find_events(
     -------
     ``start_s, end_s, low_hz, high_hz, label, score``, in order of time.
     """
+
+    import pandas as pd
+
     tracks = [(name, probabilities[:, k]) for k, name in enumerate(classes)]
     if calls and len(classes):
         tracks.append((CALL_LABEL, probabilities.max(axis=1)))
@@ -69,6 +73,10 @@ def find_events(
 
 
 def _events(track: np.ndarray, times: np.ndarray, frame_s: float, name: str, config: FrameEventsConfig) -> pd.DataFrame:
+    import pandas as pd
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks, peak_widths
+
     smooth = np.asarray(track, np.float64)
     if config.smooth_s:
         smooth = gaussian_filter1d(smooth, config.smooth_s / frame_s, mode="nearest")

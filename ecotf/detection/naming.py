@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.labels import CALL_LABEL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNNAMED_LABEL = "bat"
 """The label of a call that no species' score is sure enough of."""
@@ -29,6 +32,9 @@ def name_calls(candidates: pd.DataFrame, thresholds: Mapping[str, float], unname
     -------
     Detections, in order of time.
     """
+
+    import pandas as pd
+
     level = candidates["label"].map(dict(thresholds)).to_numpy(float)
     kept = candidates[candidates["score"].to_numpy(float) >= level]
     species = kept[kept["label"] != CALL_LABEL]

@@ -6,13 +6,16 @@ Calls within a recording resemble each other, so whole recordings (or whole grou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from ecotf.evaluation.average_precision import divide, precision_recall_f1
 from ecotf.evaluation.matching import Floats, Integers, Track
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Interval = list[float | None]
 
@@ -111,6 +114,8 @@ def _curve_figures(track: Track, weights: Integers, n_calls: Integers, at_precis
 
 
 def _counts(rows: Integers, columns: Integers, shape: tuple[int, int]) -> sparse.csr_array:
+    from scipy import sparse
+
     return sparse.csr_array((np.ones(len(rows), dtype=np.int64), (rows, columns)), shape=shape)
 
 

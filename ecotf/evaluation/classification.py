@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from ecotf.errors import DataError
 from ecotf.evaluation.matching import Booleans, Integers, Track, match_groups, match_track
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NO_CALL, MISSED, OTHER = "no call", "missed", "other species"
 

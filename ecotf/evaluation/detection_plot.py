@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from ecotf.errors import DataError
 from ecotf.files import atomic_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TRUTH, PREDICTED = "#1b7837", "#b35806"
 
@@ -54,6 +54,10 @@ def plot_detections(
     DataError
         Shapes that do not fit together, or fewer than two frames or frequencies.
     """
+
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
     image = np.asarray(spectrogram, dtype=np.float64)
     times, frequencies = np.asarray(frame_times, dtype=np.float64), np.asarray(frequencies_hz, dtype=np.float64)
     if image.shape != (times.size, frequencies.size) or min(image.shape) < 2:
@@ -168,6 +172,9 @@ def _draw_names(axes: Axes, boxes: list[_Box], names: list[tuple[float, int, str
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure to a file that appears whole or not at all; the ending chooses the format."""
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     path = Path(path)
     FigureCanvasAgg(figure)
     with atomic_file(path) as partial:

@@ -9,15 +9,17 @@ not: matching once serves every threshold.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from ecotf._kernels.events import match_intervals
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_TOLERANCE_S = 0.010
 
@@ -75,6 +77,9 @@ def match_detections(
     DataError
         A column is missing, a score is NaN, or a time is NaN or reversed.
     """
+
+    import pandas as pd
+
     check_detections(detections)
     positions = np.flatnonzero(is_call(annotations, ignored_labels))
     calls = annotations.iloc[positions]
@@ -121,6 +126,9 @@ def scored_tables(
         Besides what :func:`match_detections` refuses: no recordings, a scored recording that the annotations do not
         name (its detections could not be judged), or detections in a recording that is not among the scored ones.
     """
+
+    import pandas as pd
+
     check_detections(detections)
     calls_mask = is_call(annotations, ignored_labels)
     index = pd.Index(dict.fromkeys(str(recording) for recording in recordings))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from ecotf.errors import DataError
 from ecotf.evaluation.average_precision import (
@@ -36,6 +35,9 @@ from ecotf.evaluation.matching import (
     scored_tables,
 )
 from ecotf.plain import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Metrics = dict[str, Any]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ecotf.errors import DataError
 from ecotf.evaluation.detection_plot import PREDICTED, plot_detections, save_figure
@@ -25,6 +24,9 @@ def plot_precision_recall(metrics: Mapping[str, Any], path: str | Path, *, title
     DataError
         The evaluation has no annotated call, so no curve.
     """
+
+    from matplotlib.figure import Figure
+
     found = metrics["detection"]
     if found["curve"] is None:
         raise DataError("no precision-recall curve: there was no annotated call to evaluate on")
@@ -64,6 +66,9 @@ def plot_confusion(metrics: Mapping[str, Any], path: str | Path, *, title: str =
     DataError
         The evaluation named no species.
     """
+
+    from matplotlib.figure import Figure
+
     confusion = metrics["confusion"]
     if confusion is None:
         raise DataError("no confusion matrix: the evaluation had no species to name")
@@ -98,6 +103,9 @@ def plot_reliability(metrics: Mapping[str, Any], path: str | Path, *, title: str
     DataError
         The scores were no probabilities, or there were none.
     """
+
+    from matplotlib.figure import Figure
+
     found = metrics["calibration"]
     if found is None:
         raise DataError("no reliability picture: it needs detection scores from 0 to 1")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from ecotf.errors import DataError
 from ecotf.evaluation.average_precision import best_f1_threshold, precision_recall_f1
@@ -23,6 +22,9 @@ from ecotf.evaluation.matching import (
     nearest_calls,
     scored_tables,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _GRID = np.arange(101) / 100
 _NOTHING = -1  # the level of a candidate that does not exist: kept at no threshold

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,8 @@ class SpectrogramConfig(Config):
 
     Attributes
     ----------
+    rows
+        Whether rows are equally far apart in hertz or in mel.
     window_s, hop_s
         Length of the analysis window, and from one frame to the next.
     window
@@ -63,6 +65,9 @@ class SpectrogramConfig(Config):
         Denoising and smoothing are done over consecutive blocks of this length.
     """
 
+    rows: ClassVar[Literal["hertz", "mel"]]
+
+    name: str
     window_s: float = Field(gt=0, allow_inf_nan=False)
     hop_s: float = Field(gt=0, allow_inf_nan=False)
     window: Literal["hann", "hamming", "blackman"] = "hann"
@@ -87,6 +92,8 @@ class BandSpectrogramConfig(SpectrogramConfig):
     Rows are 1 / window_s apart; the row at high_hz is the first that is left out.
     """
 
+    rows: ClassVar[Literal["hertz", "mel"]] = "hertz"
+
     name: Literal["band_spectrogram"] = "band_spectrogram"
     smooth_sigma: float = Field(1.0, ge=0, le=100)
 
@@ -104,11 +111,10 @@ class MelSpectrogramConfig(SpectrogramConfig):
         ``slaney``: each triangle has area 1 over hertz. ``none``: each has height 1.
     """
 
+    rows: ClassVar[Literal["hertz", "mel"]] = "mel"
+
     name: Literal["mel_spectrogram"] = "mel_spectrogram"
     bands: int = Field(gt=0, le=1024)
     mel_scale: Literal["htk", "slaney"] = "htk"
     band_norm: Literal["slaney", "none"] = "slaney"
     scale: Scale = "db"
-
-
-AnySpectrogramConfig = Annotated[BandSpectrogramConfig | MelSpectrogramConfig, Field(discriminator="name")]

@@ -11,11 +11,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from ecotf.features.configs import AnySpectrogramConfig, BandSpectrogramConfig, MelSpectrogramConfig
-from ecotf.features.spectrogram import BandSpectrogram, MelSpectrogram, build_spectrogram
+from ecotf.features.configs import BandSpectrogramConfig, MelSpectrogramConfig
+from ecotf.features.spectrogram import FRONT_ENDS, BandSpectrogram, MelSpectrogram, build_spectrogram
 from ecotf.features.transform import power_by_fft, power_in_one, power_in_two_stages, two_stages
 
-_CONFIGS: TypeAdapter[BandSpectrogramConfig | MelSpectrogramConfig] = TypeAdapter(AnySpectrogramConfig)
+_CONFIGS: TypeAdapter[BandSpectrogramConfig | MelSpectrogramConfig] = TypeAdapter(FRONT_ENDS.config_type())
 
 
 @keras.saving.register_keras_serializable("ecotf")

@@ -11,8 +11,6 @@ import warnings
 
 import numpy as np
 from pydantic import Field
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-from scipy.signal import peak_prominences
 
 from ecotf._kernels import events as kernels
 from ecotf.config import Config
@@ -52,6 +50,9 @@ def strongest_rows(values: np.ndarray) -> np.ndarray:
 
 def strength(values: np.ndarray, hop_s: float, smooth_s: float, strongest: np.ndarray | None = None) -> np.ndarray:
     """The strongest band of every slice, smoothed over time: ``[slices, rows] -> float32 [slices]``."""
+
+    from scipy.ndimage import gaussian_filter1d
+
     strongest = strongest_rows(values) if strongest is None else strongest
     return gaussian_filter1d(strongest, smooth_s / hop_s) if smooth_s else strongest
 
@@ -72,6 +73,9 @@ def find_peaks(values: np.ndarray, hop_s: float, config: PeakConfig, strongest: 
     -------
     int ``[n]``: the slices, in order.
     """
+
+    from scipy.signal import peak_prominences
+
     if not len(values):
         return np.empty(0, np.intp)
     track = strength(values, hop_s, config.smooth_s, strongest)
@@ -122,6 +126,10 @@ def measure_peaks(
     -------
     float32 ``[n, 11]``, in the order of `MEASURES`; strengths in the units of the spectrogram, bands as a share of all.
     """
+
+    from scipy.ndimage import maximum_filter1d
+    from scipy.signal import peak_prominences
+
     if not len(peaks):
         return np.empty((0, len(MEASURES)), np.float32)
     track = strength(values, hop_s, config.smooth_s, strongest)

@@ -2,126 +2,28 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import get_window
 
 from ecotf._kernels import spectrogram as kernels
 from ecotf.errors import ConfigError
 from ecotf.features.configs import BandSpectrogramConfig, MelSpectrogramConfig, SpectrogramConfig
 from ecotf.features.mel import mel_edges, mel_weights
+from ecotf.features.sampling import Sampling
 from ecotf.features.streaming import SpectrogramStream, checked
 from ecotf.features.threads import in_threads
-
-BandSpectrogramStream = SpectrogramStream  # one stream serves all spectrograms; the older name stays
+from ecotf.registry import Registry
 
 _MIN_ROWS = 4
-_MIN_WINDOW = 4
 
 
-class Spectrogram:
+class Spectrogram(Sampling):
     """A spectrogram ready for one sample rate. It has no state: one object serves many recordings and threads.
 
-    Parameters
-    ----------
-    config
-        What to compute.
-    sample_rate
-        Of the sound that will come, in real time (a time-expanded recording: the rate of the ultrasound).
-
-    Attributes
-    ----------
-    n_window, hop
-        Samples per window, and from one frame to the next.
-    hop_s
-        Seconds from one frame to the next: ``hop / sample_rate``, near ``config.hop_s``.
-    offset_s
-        Time of the middle of frame 0.
-    n_rows
-        Rows, the same number for every rate.
-    frequencies_hz
-        float64 [n_rows], ascending: the middle of each row.
-    block_frames
-        Frames per block. Blocks begin at the start of the recording; a tail shorter than half a block joins the last.
-
-    Raises
-    ------
-    ConfigError
-        The band reaches above half the sample rate or has too few rows; the window or the hop is too short.
+    Parameters and attributes are those of `Sampling`.
     """
-
-    n_rows: int
-    frequencies_hz: NDArray[np.float64]
-
-    def __init__(self, config: SpectrogramConfig, sample_rate: int) -> None:
-        self.config = config
-        self.sample_rate = sample_rate
-        if not sample_rate > 0:
-            raise ConfigError(f"sample rate {sample_rate} Hz: must be above 0")
-        # cut off, as published: 891 samples at 384 kHz, not 892
-        self.n_window = int(config.window_s * sample_rate + 1e-9)
-        self.hop = round(config.hop_s * sample_rate)
-        self.hop_s = self.hop / sample_rate
-        self._check_times()
-        self.edge = self.n_window // 2 if config.centred else 0
-        self.offset_s = (self.n_window / 2 - self.edge) / sample_rate
-        self.block_frames = 4 * max(1, round(config.block_s / config.hop_s / 4))
-        self.plan = self._plan()
-
-    def _check_times(self) -> None:
-        config, rate = self.config, self.sample_rate
-        if config.low_hz >= config.high_hz:
-            raise ConfigError(f"low_hz = {config.low_hz:g} must be below high_hz = {config.high_hz:g}")
-        if config.high_hz > rate / 2:
-            raise ConfigError(
-                f"the band up to {config.high_hz:g} Hz needs a sample rate of at least {2 * config.high_hz:g} Hz; "
-                f"this is {rate:g} Hz"
-            )
-        if self.n_window < _MIN_WINDOW:
-            raise ConfigError(
-                f"window_s = {config.window_s:g} is {self.n_window} samples at {rate:g} Hz; "
-                f"at least {_MIN_WINDOW} are needed"
-            )
-        if self.hop < 1:
-            raise ConfigError(f"hop_s = {config.hop_s:g} is less than one sample at {rate:g} Hz")
-
-    def _plan(self) -> Any:
-        raise NotImplementedError
-
-    @cached_property
-    def analysis_window(self) -> NDArray[np.float64]:
-        """[n_window], with the factor that gives |X| ** 2 the unit of ``config.power``."""
-        window = get_window(self.config.window, self.n_window)
-        unit = np.sqrt(2 / (self.sample_rate * np.sum(window**2))) if self.config.power == "density" else 1.0
-        return np.asarray(window * self.config.gain * unit)
-
-    @cached_property
-    def pcen_pace(self) -> float:
-        """How far the average of ``pcen`` goes towards a new frame's power."""
-        frames = self.config.pcen.time_constant_s / self.hop_s
-        return float((np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2))
-
-    @cached_property
-    def smoothing(self) -> NDArray[np.float32]:
-        """The right half of the smoothing kernel, its middle first; it ends at 4 sigma, as in scipy.ndimage."""
-        sigma = self.config.smooth_sigma
-        radius = int(4 * sigma + 0.5)
-        if radius == 0:
-            return np.ones(1, np.float32)
-        weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
-        return (weights / (2 * weights.sum() - 1)).astype(np.float32)
-
-    def n_frames(self, n_samples: int) -> int:
-        """Frames in a recording of so many samples; samples at the end that do not fill a frame are left out.
-
-        Frame i covers samples i * hop to i * hop + n_window, or, if centred, half a window to both sides of i * hop.
-        """
-        if n_samples < 1:
-            return 0
-        return max(0, (n_samples + 2 * self.edge - self.n_window) // self.hop + 1)
 
     def __call__(
         self, sound: NDArray[Any], threads: int = 1, out: NDArray[np.float32] | None = None
@@ -169,6 +71,11 @@ class Spectrogram:
         return SpectrogramStream(self)
 
 
+FRONT_ENDS: Registry[Spectrogram] = Registry("front end")
+"""All front ends; an entry makes a `Spectrogram` from its config and a sample rate."""
+
+
+@FRONT_ENDS.register(BandSpectrogramConfig)
 class BandSpectrogram(Spectrogram):
     """The linear-frequency spectrogram of one band; see `Spectrogram`.
 
@@ -199,6 +106,7 @@ class BandSpectrogram(Spectrogram):
         return kernels.SpectrogramPlan(self.analysis_window, self.first_bin, self.n_rows)
 
 
+@FRONT_ENDS.register(MelSpectrogramConfig)
 class MelSpectrogram(Spectrogram):
     """The mel spectrogram; see `Spectrogram`. Bands that hold no frequency bin stay empty, with a warning.
 
@@ -225,11 +133,21 @@ class MelSpectrogram(Spectrogram):
         return kernels.SpectrogramPlan(self.analysis_window, int(used[0]), int(used[-1] - used[0] + 1), filters)
 
 
-def build_spectrogram(config: BandSpectrogramConfig | MelSpectrogramConfig, sample_rate: int) -> Spectrogram:
-    """The spectrogram that a config describes, for one sample rate."""
-    if isinstance(config, MelSpectrogramConfig):
-        return MelSpectrogram(config, sample_rate)
-    return BandSpectrogram(config, sample_rate)
+def build_spectrogram(config: SpectrogramConfig, sample_rate: int) -> Spectrogram:
+    """Make the spectrogram that a config describes, for one sample rate.
+
+    Raises
+    ------
+    ConfigError
+        As `Sampling`; the config is of no front end.
+
+    Examples
+    --------
+    >>> config = BandSpectrogramConfig(window_s=0.002, hop_s=0.0005, low_hz=10_000, high_hz=120_000)
+    >>> build_spectrogram(config, 384_000).n_rows
+    220
+    """
+    return FRONT_ENDS.build(config, sample_rate)
 
 
 def _filter(band: NDArray[np.float64], spare: int) -> tuple[int, NDArray[np.float64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from ecotf._kernels import spectrogram as kernels
 from ecotf.errors import RecordingError
 from ecotf.features.edges import RecordingEdges
+from ecotf.features.sampling import Sampling
 from ecotf.features.threads import in_threads
-
-if TYPE_CHECKING:
-    from ecotf.features.spectrogram import Spectrogram
 
 _SCALES = {"log1p": 0, "db": 1, "ln": 2, "power": 3, "pcen": 3}
 _DENOISE = {"none": 0, "mean": 1, "median": 2, "published": 3}
@@ -24,7 +22,7 @@ _CHUNK_FRAMES = 512  # so that what follows the power finds it in the cache
 class SpectrogramStream:
     """The frames of one recording, in the order in which its sound comes; made by ``spectrogram.stream()``."""
 
-    def __init__(self, spectrogram: Spectrogram, threads: int = 1) -> None:
+    def __init__(self, spectrogram: Sampling, threads: int = 1) -> None:
         config = spectrogram.config
         self._made = spectrogram
         self._threads = threads
@@ -176,12 +174,12 @@ class SpectrogramStream:
         return n_frames
 
 
-def new_levels(made: Spectrogram, n_frames: int) -> NDArray[np.float32]:
+def new_levels(made: Sampling, n_frames: int) -> NDArray[np.float32]:
     """Room for frames whose rows fill whole vectors; what fills them up stays 0."""
     return np.zeros((n_frames, made.n_rows + -made.n_rows % kernels.LANES_IN_VECTOR), np.float32)
 
 
-def finish_block(made: Spectrogram, levels: NDArray[np.float32], n_frames: int, out: NDArray[np.float32]) -> None:
+def finish_block(made: Sampling, levels: NDArray[np.float32], n_frames: int, out: NDArray[np.float32]) -> None:
     """Denoise and smooth the first ``n_frames`` of ``levels`` (`new_levels`; they are changed) as one block."""
     config = made.config
     denoise = _DENOISE[config.denoise]

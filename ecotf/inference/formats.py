@@ -9,11 +9,12 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecotf.datasets.text import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AUDIOTAGGER_COLUMNS = (
     "Filename", "Label", "LabelTimeStamp", "Spec_NStep", "Spec_NWin", "Spec_x1", "Spec_y1", "Spec_x2", "Spec_y2",

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
 from ecotf.detection.candidates import DetectionConfig, find_candidates, margin_s
@@ -25,6 +24,9 @@ from ecotf.inference.submission import SubmissionWriter, check_stems
 from ecotf.inference.writers import DetectionWriter, common_folder
 from ecotf.tasks.calls.run import LoadedRun
 from ecotf.tasks.clips.run import ClipEnsemble, check_length
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BLOCK_S = 1.0
 # Finer than a sample and a band; what lies behind would only seem to be known.
@@ -137,6 +139,9 @@ def _classify_segments(
     run: ClipEnsemble, recording: Recording, options: ClassifierOptions, submission: SubmissionWriter | None
 ) -> tuple[Literal["done", "silent"], str, pd.DataFrame]:
     """The same with runs of task clips; of several channels a submission has each row's greatest score."""
+
+    import pandas as pd
+
     check_length(recording)
     tables, silent, scores = [], [], []
     for channel in channels_to_read(recording, options.channel):
@@ -156,6 +161,8 @@ def _classify_segments(
 def _classify_one(
     run: LoadedRun, recording: Recording, options: ClassifierOptions, stopwatch: Stopwatch
 ) -> tuple[Literal["done", "silent", "short"], str, pd.DataFrame]:
+    import pandas as pd
+
     try:
         spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
     except ConfigError as error:
@@ -185,6 +192,9 @@ def detect(
     stopwatch: Stopwatch | None = None,
 ) -> tuple[pd.DataFrame, bool]:
     """Candidates of one channel, and whether the channel is silent. Memory does not grow with the recording."""
+
+    import pandas as pd
+
     config: DetectionConfig = run.recipe.detection
     watch = stopwatch or Stopwatch()
     lowest, highest = np.inf, -np.inf
@@ -247,4 +257,6 @@ def _thresholds(run: LoadedRun, stated: float | None) -> dict[str, float]:
 
 
 def _nothing() -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame(columns=["start_s", "end_s", "low_hz", "high_hz", "label", "score"])

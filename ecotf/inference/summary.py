@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def species_counts(output: Path) -> pd.DataFrame | None:
     """Detections, recordings and highest score of every label; None when no table of the whole job was written."""
+
+    import pandas as pd
+
     for name in ("detections.csv", "detections.parquet"):
         if (output / name).exists():
             path = output / name

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from ecotf.errors import ConfigError
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig
@@ -75,6 +74,9 @@ class ClipModel:
 
 def softmax_logits(values: np.ndarray) -> np.ndarray:
     """log p - log(1 - p) of p = softmax(values) over the last axis; 1 - p from the other classes, so it stays exact."""
+
+    from scipy.special import log_softmax, logsumexp
+
     if values.shape[-1] == 1:
         return values
     log_p = log_softmax(values, axis=-1)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.birdclef import rating_weights
 from ecotf.datasets.labels import is_background
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
 from ecotf.pipelines.clips import Clips, ClipsConfig, ClipTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FIELDS = ("recording", "start_s", "targets", "weight", "foreground")
 
@@ -72,6 +75,9 @@ def segments_of_recordings(
     A window has the labels of the annotations that overlap it (`ClipsConfig.least_overlap`); a label without an end
     holds for the whole recording.
     """
+
+    import pandas as pd
+
     rows, outside = _labelled_rows(manifest, classes)
     rows = rows[rows["recording"].isin(durations.keys())]
     step = hop_s or config.seconds
@@ -129,6 +135,9 @@ def _labelled_rows(manifest: Manifest, classes: Sequence[str]) -> tuple[pd.DataF
 
 def _in_front(table: pd.DataFrame) -> pd.Series:
     """Whether the label of each row is in the foreground; it is, where the manifest does not say."""
+
+    import pandas as pd
+
     if "foreground" not in table:
         return pd.Series(True, index=table.index)
     text = table["foreground"].fillna("").astype("str").str.strip().str.lower()
@@ -143,6 +152,8 @@ def _fill(targets: np.ndarray, index: np.ndarray, rows: pd.DataFrame, secondary_
 
 
 def _weights(rows: pd.DataFrame, config: ClipsConfig, seed: int) -> np.ndarray:
+    import pandas as pd
+
     if config.unrated is None or "rating" not in rows:
         return rows["weight"].to_numpy(np.float32)
     first = rows.drop_duplicates("recording")  # one draw a recording

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
-from scipy.ndimage import zoom
 
 from ecotf._kernels.events import match_intervals, mean_patches, merge_intervals
 from ecotf.config import Config
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class PatchesConfig(Config):
@@ -325,6 +326,9 @@ def cut_patches(values: np.ndarray, centres: np.ndarray, slices: int, config: Pa
 
 def reduce_patches(patches: np.ndarray, config: PatchesConfig) -> np.ndarray:
     """Reduce ``[n, slices, rows]`` to ``[n, slices / reduce_time, rows / reduce_frequency]``."""
+
+    from scipy.ndimage import zoom
+
     n, slices, rows = patches.shape
     time, frequency = config.reduce_time, config.reduce_frequency
     rows -= rows % frequency

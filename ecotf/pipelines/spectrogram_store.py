@@ -15,7 +15,8 @@ import numpy as np
 
 from ecotf.audio.recording import ChannelChoice, Recording, open_recording
 from ecotf.errors import ConfigError, RecordingError
-from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig, BandSpectrogramStream
+from ecotf.features import SpectrogramStream
+from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
 from ecotf.files import atomic_file
 
 # Raised whenever the numbers of the spectrogram change, so that what an older version stored is not read.
@@ -87,7 +88,7 @@ def compute_spectrogram(
     return _stored(values, spectrogram, recording, perf_counter() - began)
 
 
-def _parts(stream: BandSpectrogramStream, recording: Recording, channel: ChannelChoice) -> Iterator[np.ndarray]:
+def _parts(stream: SpectrogramStream, recording: Recording, channel: ChannelChoice) -> Iterator[np.ndarray]:
     for block in recording.blocks(round(_BLOCK_S * recording.sample_rate), channel=channel):
         yield stream.push(block)
     yield stream.finish()

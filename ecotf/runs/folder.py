@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
-
-import pandas as pd
+from typing import IO, TYPE_CHECKING, Any
 
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file, atomic_folder, explain_write_errors, lock, remove_partials, unlock
 from ecotf.plain import plain
 from ecotf.runs.progress import PROGRESS, new_progress, read_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LOCK = ".lock"
 _RECIPE_NAME = re.compile(r"[\w.+-]+(/[\w.+-]+)*")
@@ -195,6 +196,9 @@ class RunFolder:
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Read a table written by :meth:`write_table`; empty CSV cells are NaN in number columns, "" in text ones."""
+
+        import pandas as pd
+
         path = self.file(name)
         if not _is_csv(name):
             return pd.read_parquet(path)

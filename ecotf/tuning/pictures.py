@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ecotf.evaluation.detection_plot import save_figure
 from ecotf.tuning.config import TuningConfig
 from ecotf.tuning.space import Bell, Choice, Interval
 from ecotf.tuning.trial import Trial
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _DONE, _BEST, _BAD, _RECIPE = "#4c78a8", "#1b7837", "#b2182b", "#b35806"
 
 
 def draw_progress(trials: Sequence[Trial], config: TuningConfig, title: str, path: Path) -> Path:
     """Draw every trial's metric, and the best so far; failed and stopped trials are marks along the bottom."""
+
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     done = [trial for trial in trials if trial.metric is not None]
@@ -45,6 +49,9 @@ def draw_progress(trials: Sequence[Trial], config: TuningConfig, title: str, pat
 
 def draw_parameters(trials: Sequence[Trial], config: TuningConfig, title: str, path: Path) -> Path:
     """Draw the metric over each parameter, one panel for each; later trials are darker, the best one is ringed."""
+
+    from matplotlib.figure import Figure
+
     keys = list(config.space)
     columns = 2 if len(keys) == 4 else min(3, len(keys))
     rows = math.ceil(len(keys) / columns)
@@ -103,6 +110,8 @@ def _place(expression: Choice | Interval | Bell, value: Any, jitter: np.ndarray 
 
 
 def _scale(axes: Axes, expression: Choice | Interval | Bell) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     if _is_words(expression):
         assert isinstance(expression, Choice)
         words = [str(option) for option in expression.options]

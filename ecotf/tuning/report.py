@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecotf.files import atomic_file
 from ecotf.tuning.search import Search
 from ecotf.tuning.space import alike
 from ecotf.tuning.trial import Trial
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def trial_table(trials: Sequence[Trial], metric: str) -> pd.DataFrame:
     """One row for each trial: ``trial, status, origin, <metric>, epochs, seconds``, each key, ``reason, finished``."""
+
+    import pandas as pd
+
     rows = [
         {
             "trial": trial.number,
@@ -44,6 +49,9 @@ def write_table(trials: Sequence[Trial], metric: str, path: Path) -> None:
 
 def failures(trials: Sequence[Trial]) -> list[str]:
     """One line for each reason that trials failed for, the most frequent first, and one for those stopped early."""
+
+    import pandas as pd
+
     lines = []
     failed = pd.Series([trial.outcome.reason for trial in trials if trial.outcome.status == "failed"], dtype=object)
     for reason, count in failed.value_counts().items():

@@ -6,14 +6,17 @@ The format: https://manual.audacityteam.org/man/importing_and_exporting_labels.h
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.importers.sources import AudioFolder, annotation_files, beside, fill_labels, on_real_clock
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.datasets.text import read_text
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def import_audacity(
@@ -50,6 +53,9 @@ def import_audacity(
     An empty file is a recording without annotations. A point label starts and ends at the same time. A frequency of -1
     (Audacity's "undefined") becomes unknown.
     """
+
+    import pandas as pd
+
     files = annotation_files(path, (".txt",))
     if recording is not None and len(files) != 1:
         raise DataError(f"{path}: option recording is for one label file, here are {len(files)}")
@@ -62,6 +68,8 @@ def import_audacity(
 
 
 def _read_labels(file: Path, label: str | None) -> pd.DataFrame:
+    import pandas as pd
+
     rows: list[list[float | str]] = []
     lines = []
     for number, line in enumerate(read_text(file).split("\n"), start=1):

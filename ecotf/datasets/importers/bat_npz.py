@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.importers.sources import AudioFolder, checked_factor
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.datasets.npz_arrays import read_npz
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def import_bat_npz(
@@ -64,6 +66,9 @@ def import_bat_npz(
         A damaged or unsafe file, a missing field, fields that do not fit each other, a position that is not in its
         recording, a class without a name, one recording in two splits.
     """
+
+    import pandas as pd
+
     path = Path(path)
     if time_units not in ("expanded", "real"):
         raise DataError(f"{path}: time_units is {time_units!r}; allowed are 'expanded' and 'real'")
@@ -101,6 +106,9 @@ def _read_side(
     path: Path, arrays: dict[str, np.ndarray], side: str, names: dict[str, str] | None, label: str
 ) -> pd.DataFrame:
     """One row per call, and one with an empty label per recording without calls; times as they stand in the file."""
+
+    import pandas as pd
+
     for field in ("files", "durations", "pos"):
         if f"{side}_{field}" not in arrays:
             raise DataError(f"{path}: array {side}_{field} is missing; found are {', '.join(arrays)}")

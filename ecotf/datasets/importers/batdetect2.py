@@ -12,8 +12,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ecotf.datasets.importers.sources import AudioFolder, annotation_files, beside
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.datasets.text import read_text
@@ -53,6 +51,9 @@ def import_batdetect2(
     -----
     ``event`` ("Echolocation", "Social", ...) is kept as ``call_type``, ``individual`` and ``duration_s`` as columns.
     """
+
+    import pandas as pd
+
     files = annotation_files(path, (".json",))
     audio = AudioFolder(audio_dir if audio_dir is not None else files[0].parent if Path(path).is_file() else path)
     rows: list[dict[str, Any]] = []

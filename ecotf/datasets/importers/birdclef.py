@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from ecotf.audio.discover import SOUND_EXTENSIONS
 from ecotf.audio.recording import open_recording
@@ -25,6 +24,9 @@ from ecotf.datasets.birdclef import (
 from ecotf.datasets.importers.sources import files_in
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import DataError, RecordingError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METADATA = "train_metadata.csv"
 _AUDIO_FOLDERS = ("train_audio", "train_short_audio")
@@ -77,6 +79,9 @@ def import_birdclef(
     DataError
         A table or folder that cannot be used, none of the recordings being there, or a wrong ``unrated``.
     """
+
+    import pandas as pd
+
     if unrated != "random" and not 0 <= unrated <= BEST_RATING:
         raise DataError(f"unrated is {unrated!r}; a rating from 0 to {BEST_RATING:g} is needed, or random")
     path = Path(path)
@@ -119,6 +124,9 @@ def _audio_folder(folder: Path) -> Path:
 
 def _extra_table(folder: Path) -> tuple[pd.DataFrame, Path]:
     """The recordings of another year, or of a folder of species folders, and where the audio is."""
+
+    import pandas as pd
+
     if not folder.is_dir():
         raise DataError(f"extra folder {str(folder)!r} is not there")
     if (folder / METADATA).is_file():
@@ -163,6 +171,9 @@ def _selected(
     table: pd.DataFrame, codes: dict[str, str], known: set[str], notes: list[str], extra: str
 ) -> pd.DataFrame:
     """The recordings of listed species that are not ``known``; labels become those of the class list."""
+
+    import pandas as pd
+
     twice = table["path"].duplicated() | table["xeno_canto"].isin(known - {""})
     twice |= table["xeno_canto"].duplicated() & (table["xeno_canto"] != "")
     known.update(table["xeno_canto"])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from ecotf.datasets.importers.sources import AudioFolder, on_real_clock, to_numbers
 from ecotf.datasets.manifest import COLUMNS, Manifest, make_manifest
 from ecotf.datasets.text import FIRST_ROW, read_table
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TIMES = ("start_s", "end_s")
 _FREQUENCIES = ("low_hz", "high_hz")
@@ -78,6 +79,8 @@ def import_csv_table(
 
 
 def _named_as_ours(source: pd.DataFrame, columns: dict[str, str], path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     for ours, theirs in columns.items():
         if ours not in COLUMNS and ours != "time_expansion":
             raise DataError(f"{path}: columns names {ours!r}; allowed are {', '.join(COLUMNS)} and time_expansion")

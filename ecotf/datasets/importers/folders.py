@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ecotf.audio.discover import SOUND_EXTENSIONS
 from ecotf.audio.recording import open_recording
@@ -46,6 +45,9 @@ def import_folders(
     ``end_s`` is the real length of the recording, read from its header; it is empty where the recording cannot be
     opened (reading it will say why).
     """
+
+    import pandas as pd
+
     root = Path(path)
     factor = None if time_expansion is None else checked_factor(time_expansion, str(root))
     for name in background:

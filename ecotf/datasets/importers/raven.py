@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecotf.datasets.importers.sources import (
     AudioFolder,
@@ -19,6 +18,9 @@ from ecotf.datasets.importers.sources import (
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.datasets.text import FIRST_ROW, read_table
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LABEL_COLUMNS = ("Annotation", "Species", "Label", "Common Name")
 _BEGIN, _END, _OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
@@ -61,6 +63,9 @@ def import_raven(
     ``File Offset (s)`` gives the time within the file. The recording comes from ``Begin Path`` or ``Begin File``, else
     from the name of the table. A table without rows is a recording without annotations.
     """
+
+    import pandas as pd
+
     files = annotation_files(path, (".txt",))
     audio = AudioFolder(audio_dir if audio_dir is not None else files[0].parent if Path(path).is_file() else path)
     tables = [
@@ -77,6 +82,8 @@ def import_raven(
 def _read_selections(
     file: Path, audio: AudioFolder, own_recording: str, label_column: str | None, label: str | None
 ) -> pd.DataFrame:
+    import pandas as pd
+
     raven = read_table(file, separator="\t")
     for name in (_BEGIN, _END):
         if name not in raven.columns:
@@ -120,6 +127,8 @@ def _one_row_per_selection(raven: pd.DataFrame) -> pd.DataFrame:
 
 
 def _labels(raven: pd.DataFrame, file: Path, label_column: str | None, label: str | None) -> pd.Series:
+    import pandas as pd
+
     candidates = [label_column] if label_column else LABEL_COLUMNS
     for name in candidates:
         if name in raven.columns:

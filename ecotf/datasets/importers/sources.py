@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecotf.audio.discover import SOUND_EXTENSIONS
 from ecotf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AudioFolder:
@@ -165,6 +167,9 @@ def to_numbers(column: pd.Series, source: str, first_row: int) -> pd.Series:
     DataError
         A cell is not a number; the message names column, value and row.
     """
+
+    import pandas as pd
+
     text = column.astype("str").str.strip()
     numbers = pd.to_numeric(text.where(text != "", None), errors="coerce").astype("float64")
     bad = numbers.isna() & (text != "")

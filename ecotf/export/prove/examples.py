@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ecotf.detection.candidates import COLUMNS, find_candidates
 from ecotf.export.prove.recordings import Heard, Sound
@@ -16,6 +16,9 @@ from ecotf.features.peaks import MEASURES, find_peaks, measure_peaks
 from ecotf.features.spectrogram import BandSpectrogram
 from ecotf.pipelines.patches import cut_patches
 from ecotf.tasks.calls.run import LoadedRun
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHUNKS, _BLOCKS, _WINDOWS = 12, 12, 192
 
@@ -62,6 +65,8 @@ def as_float(samples: np.ndarray) -> np.ndarray:
 
 
 def _of_peaks(run: LoadedRun, settings: ExportSettings, heard: Heard) -> Examples:
+    import pandas as pd
+
     made = BandSpectrogram(run.recipe.front_end, settings.rate)
     examples = Examples()
     chunks = _pieces(settings, heard, samples_of(made, CHUNK_FRAMES), _CHUNKS)
@@ -148,6 +153,9 @@ def _strongest(run: LoadedRun, made: BandSpectrogram, sound: np.ndarray) -> np.n
 
 def desktop_candidates(run: LoadedRun, made: BandSpectrogram, sound: np.ndarray) -> pd.DataFrame:
     """What the desktop finds in a recording."""
+
+    import pandas as pd
+
     found = find_candidates(
         [made(sound)],
         run.detector,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf._kernels import spectrogram as kernels
 from ecotf.detection.candidates import DetectionConfig, find_candidates
@@ -15,6 +14,9 @@ from ecotf.detection.scoring import Stopwatch
 from ecotf.features.peaks import PeakConfig
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
 from ecotf.pipelines.patches import PatchesConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DENOISE = {"none": 0, "mean": 1, "median": 2, "published": 3}
 
@@ -100,6 +102,9 @@ class FileDetector:
 
     def candidates(self, sound: np.ndarray) -> pd.DataFrame:
         """Candidates of a recording, as the desktop finds them."""
+
+        import pandas as pd
+
         front_end = self.values["front_end"]
         found = find_candidates(
             self.spectrogram(sound),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.export.prove.recordings import Sound
 from ecotf.export.stages.stage import DEFAULT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SECONDS = 2.0
 _WINDOWS = 8

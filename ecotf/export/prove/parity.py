@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ecotf.config import Config
@@ -18,6 +17,9 @@ from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.models.heads.trees import Trees
 from ecotf.tasks.calls.run import LoadedRun
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Two detections more or less are within what one rounding can do, however few there are.
 _DETECTIONS = 2

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ecotf.audio.recording import ChannelChoice, channels_to_read, open_recording
@@ -23,6 +23,9 @@ from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
 from ecotf.tasks.recipes import ClipRecipe, Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SIMULATED = 6
 _SIMULATED_S = 4.0
@@ -183,6 +186,9 @@ def _as_recorded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def simulated(rate: int, n: int = _SIMULATED, seconds: float = _SIMULATED_S, seed: int = 20) -> Heard:
     """Simulated bats; at a rate that carries none, they are played slower."""
+
+    import pandas as pd
+
     slower = max(1, -(-_BAT_RATE // rate))
     wanted = {
         "n_recordings": n, "duration_s": max(0.2, seconds / slower), "sample_rate_hz": rate * slower, "seed": seed,
@@ -211,6 +217,8 @@ def _to_test(data: Path) -> Manifest:
 
 
 def _manifest(folder: Path) -> Manifest:
+    import pandas as pd
+
     path = folder / "manifest.csv"
     if not path.is_file():
         return Manifest(pd.DataFrame(columns=["recording", "start_s", "label", "split"], dtype=str), folder)
@@ -219,6 +227,9 @@ def _manifest(folder: Path) -> Manifest:
 
 def _split_as_trained(manifest: Manifest, folder: Path, recipe: Recipe | ClipRecipe) -> Manifest:
     """The same split as in training, which leaves out what could not be read and draws with the recipe's seed."""
+
+    import pandas as pd
+
     problems = folder / "problems.csv"
     if problems.is_file():
         bad = set(pd.read_csv(problems, dtype=str)["recording"])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from ecotf.datasets.manifest import Manifest
 from ecotf.detection.segments import score_images
@@ -23,6 +21,9 @@ from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.features import MelSpectrogram
 from ecotf.pipelines.clip_places import segments_of_recordings
 from ecotf.tasks.clips.run import ClipRun
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ROWS = 2  # more or less are within what one rounding can do, however few there are
 _EDGE_S = 0.01  # an event is the same when its edges, which are interpolated between frames, are as near as that
@@ -40,6 +41,9 @@ def compare_clips(
 
     The network is compared on the file's own images, so that it answers for nothing that the front end did.
     """
+
+    from scipy.special import expit
+
     tolerances = TOLERANCES[precision]
     scores = outputs[f"{DEFAULT}.scores"]
     images = outputs["between.image"]

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.errors import ConfigError
 from ecotf.export.convert.converter import run_module
@@ -18,6 +17,9 @@ from ecotf.export.prove.examples import Examples, samples_for
 from ecotf.export.prove.recordings import Heard
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.stage import DEFAULT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BETWEEN = ("embedding", "answers", "margins", "scores", "image")
 _BETWEEN_WINDOWS = 96
@@ -63,6 +65,9 @@ def try_file(
     ConfigError
         The runtime does not load the file; or TensorFlow was in the process, so that the trial proves nothing.
     """
+
+    import pandas as pd
+
     model = folder / "model.tflite"
     model.write_bytes(flatbuffer)
     arrays = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}

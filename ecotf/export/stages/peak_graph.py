@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import zoom
 
 from ecotf.features.peaks import PeakConfig
 from ecotf.pipelines.patches import PatchesConfig
@@ -74,6 +73,9 @@ def window_function(slices: int, n_rows: int, config: PatchesConfig) -> Callable
 
 def _reduction(n: int, factor: int, resize: str) -> NDArray[np.float32]:
     """The matrix [n // factor, n] that reduces a column of n numbers."""
+
+    from scipy.ndimage import zoom
+
     if resize == "corners":
         return np.asarray(zoom(np.eye(n), (1 / factor, 1), order=1), np.float32)
     return np.kron(np.eye(n // factor), np.full((1, factor), 1 / factor)).astype(np.float32)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
@@ -31,6 +31,9 @@ from ecotf.pipelines.patches import (
 )
 from ecotf.pipelines.spectrogram_store import SpectrogramStore, StoredSpectrogram
 from ecotf.training.run_store import Log
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class DataConfig(Config):
@@ -140,6 +143,9 @@ def prepare_data(
         Nothing could be read, an annotation lies outside of its recording, a call has no end, a species cannot be
         called so, or the training recordings hold no call.
     """
+
+    import pandas as pd
+
     recordings = manifest.recordings
     done = 0
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ecotf.config import read_yaml
 from ecotf.detection.naming import name_calls
@@ -25,6 +23,9 @@ from ecotf.tasks.calls.run import LoadedRun, load_run
 from ecotf.tasks.clips.export import ClipRuns
 from ecotf.tasks.clips.run import ClipRun, load_clip_run
 from ecotf.tasks.recipes import task_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AnyRun = LoadedRun | ClipRun
 

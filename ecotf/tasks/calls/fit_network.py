@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from ecotf.config import Config
@@ -18,6 +17,9 @@ from ecotf.pipelines.patches import NOT_KNOWN, PatchesConfig, PatchTable
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.training.fit_state import FitState
 from ecotf.training.run_store import EpochWatch, Log
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SAVE_EVERY_S = 15.0
 HISTORY = ["network", "epoch", "loss", "valid_loss"]
@@ -88,7 +90,9 @@ def fit_network(
     ConfigError
         The loss is not a number any more.
     """
+
     import keras
+    import pandas as pd
 
     answers = network.config.head.answers
     if answers == "species":

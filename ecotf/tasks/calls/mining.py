@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.pipelines.patches import PatchTable, empty_patches
 from ecotf.tasks.calls.data import TrainingData
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class MiningConfig(Config):

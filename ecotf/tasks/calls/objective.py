@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import DataError
@@ -54,6 +52,9 @@ class CallsSearch:
 
     def known_figures(self, data: TrainingData) -> list[str]:
         """List the figures that a trial on these recordings reports, by judging a model that finds nothing."""
+
+        import pandas as pd
+
         texts = ("recording", "label")
         nothing = pd.DataFrame({name: pd.Series(dtype=object if name in texts else float) for name in _COLUMNS})
         plan = self.recipe.model_copy(update={"evaluation": _without_intervals(self.recipe.evaluation)})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ecotf.detection.naming import name_calls
 from ecotf.evaluation.metrics import Metrics
@@ -14,6 +14,9 @@ from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.runs import RunFolder
 from ecotf.tasks.calls.data import TrainingData
 from ecotf.tasks.recipes import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PICTURE_S = 0.6
 _PICTURES = 6

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ecotf.config import Config
 from ecotf.dotted import value_at
@@ -17,6 +15,9 @@ from ecotf.models.backbones.cnn import CnnConfig
 from ecotf.models.backbones.resnet50 import ResNet50Config
 from ecotf.tasks.calls.fit_network import FitNetworkStage
 from ecotf.tasks.calls.recipe import TrainingPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OF_STAGE = {
     "learn_rate_adam": "learning_rate",
@@ -106,6 +107,9 @@ def read_start(paths: Sequence[Path], plan: TrainingPlan) -> dict[str, Any]:
 
 def write_params(plan: TrainingPlan, folder: Path) -> list[Path]:
     """Write the parts of a recipe that the published columns can hold; returns the files."""
+
+    import pandas as pd
+
     written: dict[str, list[dict[str, Any]]] = {}
     settings = plan.model_dump(mode="json")
     for row in _rows_of(plan):
@@ -149,6 +153,8 @@ def _rows_of(plan: TrainingPlan) -> list[_Row]:
 
 
 def _read(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
     except OSError as error:

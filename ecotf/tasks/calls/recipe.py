@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from ecotf.config import Config
 from ecotf.detection.candidates import DetectionConfig
 from ecotf.errors import ConfigError
+from ecotf.features import BandFrontEnd
 from ecotf.features.peaks import PeakConfig
-from ecotf.features.spectrogram import BandSpectrogramConfig
 from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.patch_network import NetworkConfig
 from ecotf.models.saved import patch_shape
@@ -44,7 +44,7 @@ class TrainingPlan(Config):
     task: Literal["calls"] = "calls"
     seed: int = Field(1979, ge=0)
     data: DataConfig = DataConfig()
-    front_end: BandSpectrogramConfig
+    front_end: BandFrontEnd
     peaks: PeakConfig = PeakConfig()
     patches: PatchesConfig = PatchesConfig()
     networks: tuple[NetworkConfig, ...] = Field(min_length=1, max_length=2)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import pandas as pd
-
 from ecotf.config import read_yaml
 from ecotf.detection.gate import FittedGate
 from ecotf.errors import ConfigError
@@ -39,6 +37,9 @@ class LoadedRun:
 
 def load_run(path: str | Path) -> LoadedRun:
     """Read the run folder at ``path``; raises `ConfigError` when it is half written, or is no run."""
+
+    import pandas as pd
+
     run = RunFolder.open(path)
     recipe = parse_recipe(read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
     if not isinstance(recipe, Recipe):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.recordings import candidates_of
@@ -24,6 +23,9 @@ from ecotf.tasks.calls.fit_trees import FitTreesStage, fit_trees_stage
 from ecotf.tasks.calls.mining import mine_patches
 from ecotf.tasks.calls.recipe import TrainingPlan
 from ecotf.training.run_store import EpochWatch, Log, RunStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ def train_detector(
 
     Every round is kept under ``rounds/<number>/``; steps that were finished before an interruption are not repeated.
     """
+
+    import pandas as pd
+
     train = training_patches(data, "train", plan.patches, plan.peaks, plan.seed)
     valid = training_patches(data, "valid", plan.patches, plan.peaks, plan.seed + 1)
     histories, qualities = [], []
@@ -132,6 +137,9 @@ def score_recordings(
     plan: TrainingPlan, data: TrainingData, detector: Detector, split: str, stopwatch: Stopwatch | None = None
 ) -> pd.DataFrame:
     """Candidates of all recordings of a split, with the column ``recording`` first."""
+
+    import pandas as pd
+
     recordings = data.manifest.recordings
     tables = []
     if stopwatch is not None:
@@ -182,6 +190,8 @@ class _Round:
     watch: EpochWatch | None = None
 
     def fit(self, train: PatchTable, valid: PatchTable) -> None:
+        import pandas as pd
+
         plan, data, run_store = self.plan, self.data, self.run_store
         detector = fresh_detector(plan, data.species)
         histories = [pd.DataFrame(columns=HISTORY)]

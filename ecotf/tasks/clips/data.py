@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecotf.audio.recording import open_recording
 from ecotf.datasets.labels import is_background, labels_that_match, unnamed_among
@@ -21,6 +20,9 @@ from ecotf.pipelines.samplers import with_at_least
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
 from ecotf.tasks.clips.stages import FitClipsStage, StageData, classes_of
 from ecotf.training.run_store import Log
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TOLD_GAPS = 5
 
@@ -140,6 +142,9 @@ def prepare_clip_data(manifest: Manifest, plan: ClipTrainingPlan, cache: Path | 
     DataError
         No recording can be opened, or none is to train on.
     """
+
+    import pandas as pd
+
     durations: dict[str, float] = {}
     problems = []
     for name in manifest.recordings:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.commands.console import console, log
 from ecotf.datasets.manifest import Manifest
@@ -60,6 +59,9 @@ def train_clip_run(recipe: ClipRecipe, manifest: Manifest, run: RunFolder, cache
 
 def _evaluate(recipe: ClipRecipe, data: ClipData, trained: TrainedClips, run: RunFolder) -> None:
     """Fit thresholds on the validation recordings, and judge the test ones (or, said so, the validation ones)."""
+
+    import pandas as pd
+
     model, classes = trained.model, trained.model.classes
     valid = score_split(model, data, "valid", log)
     test = score_split(model, data, "test", log)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from ecotf.detection.segments import SegmentScores, margin_of, score_windows, segment_windows
 from ecotf.errors import ConfigError
@@ -22,6 +20,9 @@ from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.export.stages.tagger import calibration_inputs, fix_length, window_samples
 from ecotf.tasks.clips.run import ClipRun, Rows, join_runs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CALIBRATION_S, _EACH_S, _WINDOWS = 1200.0, 30.0, 120
 
@@ -67,6 +68,9 @@ class ClipRuns:
 
     def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
         """All rows of the sounds, and what the run makes of them."""
+
+        from scipy.special import expit
+
         given = [np.stack(list(self._windows(samples_for(settings, sound)))) for sound in heard.sounds]
         sounds = np.concatenate(given)
         examples = Examples(rows=tuple(len(windows) for windows in given))
@@ -114,6 +118,10 @@ class ClipRuns:
 
     def _detections(self, heard: Heard, examples: Examples, scores: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
         """What reaches its threshold, with a column ``recording``; by the desktop's own rules."""
+
+        import pandas as pd
+        from scipy.special import logit
+
         ensemble, tables, begin = join_runs([self.run]), [], 0
         frames, times = scores.get(f"{DEFAULT}.frames"), examples.frame_times
         if frames is None and ensemble.reports_events:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.errors import ConfigError, DataError
 from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
@@ -22,6 +21,9 @@ from ecotf.tasks.clips.stages import FitClipsStage
 from ecotf.training.fit_state import FitState
 from ecotf.training.losses import clip_loss
 from ecotf.training.run_store import Log, ScoreWatch
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SAVE_EVERY_S = 15.0
 _TOLD_RECORDINGS = 5
@@ -66,6 +68,9 @@ def fit_clips(
     ConfigError
         The loss is not a number any more.
     """
+
+    import pandas as pd
+
     train, valid = data.training_clips(stage, classes), data.validation_clips(stage, classes)
     network.freeze(stage.frozen)
     model = network.model

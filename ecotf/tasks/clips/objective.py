@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError, DataError
@@ -54,6 +53,9 @@ class ClipsSearch:
 
     def known_figures(self, data: ClipData) -> list[str]:
         """List the figures that a trial on these recordings reports; `DataError` where there is nothing to judge on."""
+
+        import pandas as pd
+
         plan = self.recipe
         classes = data.classes(plan.stages[-1])
         truth = data.rows("valid", plan.stages[-1].data, classes, plan.inference.segment_s, None)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.audio.recording import open_recording
 from ecotf.detection.naming import name_calls
@@ -15,6 +14,9 @@ from ecotf.runs import RunFolder
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.train import ScoredSegments, TrainedClips
 from ecotf.tasks.recipes import ClipRecipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PICTURE_S = 10.0
 _PICTURES = 6

@@ -11,7 +11,7 @@ from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segments import SegmentsConfig
 from ecotf.errors import ConfigError
-from ecotf.features import MelSpectrogramConfig
+from ecotf.features import MelFrontEnd
 from ecotf.features.image import ImageConfig
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape
@@ -108,7 +108,7 @@ class ClipTrainingPlan(Config):
     tensorboard: bool = False
     data: ClipDataConfig = ClipDataConfig()
     sample_rate: int = Field(32000, ge=1000)
-    front_end: MelSpectrogramConfig
+    front_end: MelFrontEnd
     level: ImageConfig = ImageConfig()
     clips: ClipsConfig = ClipsConfig()
     network: ClipNetworkConfig

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.special import expit, logit
 
 from ecotf.audio.recording import ChannelChoice, Recording
 from ecotf.config import read_yaml
@@ -21,6 +19,9 @@ from ecotf.evaluation.segment_metrics import fit_clip_thresholds, padded_cmap
 from ecotf.models.tagger import WEIGHTS, ClipModel, build_clip_model, reading_arrays
 from ecotf.runs import RunFolder
 from ecotf.tasks.recipes import ClipRecipe, parse_recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BLOCK_S = 10.0
 SHORTEST_S = 0.1
@@ -55,6 +56,9 @@ class Rows(NamedTuple):
 
 def load_clip_run(path: str | Path) -> ClipRun:
     """Read the run folder at ``path``; raises `ConfigError` when it is half written, or is of another task."""
+
+    import pandas as pd
+
     run = RunFolder.open(path)
     recipe = parse_recipe(read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
     if not isinstance(recipe, ClipRecipe):
@@ -99,6 +103,9 @@ class ClipEnsemble:
 
     def score(self, recording: Recording, channel: ChannelChoice) -> tuple[Rows, bool]:
         """All rows of one channel, and whether it is silent. The sound is read once, block by block."""
+
+        from scipy.special import expit
+
         rate = self.runs[0].recipe.sample_rate
         collectors = [SegmentCollector(run.model, run.recipe.inference) for run in self.runs]
         margin = max(margin_of(run.model, run.recipe.inference) for run in self.runs)
@@ -122,6 +129,10 @@ class ClipEnsemble:
 
     def detections(self, rows: Rows, duration_s: float, threshold: float | None) -> pd.DataFrame:
         """What reaches its threshold: rows, or events."""
+
+        import pandas as pd
+        from scipy.special import expit
+
         first = self.runs[0]
         band = first.recipe.front_end.low_hz, first.recipe.front_end.high_hz
         scores = rows.scores.until(duration_s)
@@ -244,6 +255,9 @@ def fit_weights(runs: Sequence[ClipRun]) -> list[float]:
 
 def _thresholds(ensemble: ClipEnsemble) -> dict[str, float]:
     """Of one run its own; of several fitted on the validation rows that they share, or else the mean of their own."""
+
+    from scipy.special import expit, logit
+
     runs = ensemble.runs
     if len(runs) == 1:
         return runs[0].thresholds

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
@@ -16,6 +15,9 @@ from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.augment_sound import AugmentSoundConfig
 from ecotf.pipelines.samplers import SamplerConfig
 from ecotf.training.losses import LossConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PARTS = ("backbone", "band_norm", "pool", "hidden")
 

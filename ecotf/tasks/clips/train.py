@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ecotf.audio.recording import open_recording
 from ecotf.datasets.manifest import Manifest
@@ -25,6 +24,9 @@ from ecotf.tasks.clips.fit_clips import fit_clips
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
 from ecotf.tasks.clips.stages import FitClipsStage
 from ecotf.training.run_store import Log, RunStore, ScoreWatch
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ def train_clips(
 
     ``watch`` looks at the epochs of every stage.
     """
+
+    import pandas as pd
+
     classes = data.classes(plan.stages[-1])
     for number, stage in enumerate(plan.stages):
         folder = stage_name(number, stage)
@@ -174,6 +179,8 @@ def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expans
 
 def score_split(model: ClipModel, data: ClipData, split: str, log: Log) -> ScoredSegments | None:
     """Score the recordings of a split as recordings are classified; None where it has none of the classes to read."""
+
+    import pandas as pd
     from scipy.special import expit
 
     plan = data.plan
@@ -261,6 +268,9 @@ def _judged(data: ClipData, scored: ScoredSegments, classes: Sequence[str]) -> t
     Recordings that have a class without an end are left out: where it is in them, nobody has written down. Those
     without a class keep one row without a label: nothing is to be found in them.
     """
+
+    import pandas as pd
+
     names = _with_ends(data, scored.table["recording"], classes)
     table = data.manifest.table
     table = table[table["recording"].isin(names)]
