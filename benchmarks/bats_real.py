@@ -96,7 +96,7 @@ def cross_validate(model: str, folds, output: Path, overrides: list[str], thread
             run = RunFolder.create(output / "runs", f"{model}/fold_{number}")
             twin = output / TWINS.get(model, "none") / f"fold_{number}" / "model"
             trained = train_detector(recipe, data, run, log, threads, twin if twin.exists() else None)
-            detector = trained.detector
+            detector = trained.model
             (place / "model").mkdir(parents=True, exist_ok=True)
             save_detector(detector, place / "model")
             facts = {"thresholds": trained.thresholds, "training_s": time.time() - began}

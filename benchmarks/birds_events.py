@@ -18,7 +18,8 @@ from ecotf.commands.console import log
 from ecotf.datasets.manifest import make_manifest
 from ecotf.evaluation import average_precision, match_detections
 from ecotf.features import MelSpectrogram
-from ecotf.tasks.recipes import ClipRecipe, load_any_recipe
+from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.recipes import load_any_recipe
 
 SETS = {"qut_boobook": ("Ninox boobook",), "qut_pitta": ("Pitta versicolor",), "pyha_piha": ("bird",)}
 TOLERANCE_S = 0.25

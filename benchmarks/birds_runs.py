@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecotf.config import read_yaml
-from ecotf.datasets.manifest import Manifest, make_manifest, write_manifest
+from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError
 from ecotf.runs import RunFolder
-from ecotf.tasks.clips.evaluate import clip_steps, train_clip_run
-from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, parse_recipe, recipe_text
+from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.recipes import load_any_recipe, read_run_recipe
+from ecotf.tasks.training_run import train_run
 
 FOLDS = 5
 # Which classes there are in other sounds: one stage, of which only the backbone is kept.
@@ -28,18 +28,14 @@ def run_once(manifest: Manifest, options: argparse.Namespace, name: str, overrid
     """
     recipe = load_any_recipe("birds/small", overrides)
     assert isinstance(recipe, ClipRecipe)
-    recipe = recipe.model_copy(update={"stages": recipe.stages[:1]})
+    recipe = recipe.model_copy(update={"name": name, "stages": recipe.stages[:1]})
     done = sorted((options.runs / name).glob("*/environment.json"))
     if done:
         kept = RunFolder.open(done[0].parent)
-        if parse_recipe(read_yaml(kept.file("recipe.yaml")), str(kept.path)) != recipe:
+        if read_run_recipe(kept.path) != recipe:
             raise ConfigError(f"{kept.path}: was trained with another recipe than is asked for; move it away")
         return kept
-    run = RunFolder.create(options.runs, name, steps=clip_steps(recipe))
-    run.write_text("recipe.yaml", recipe_text(recipe))
-    write_manifest(manifest, run.path / "manifest.csv")
-    train_clip_run(recipe, manifest, run, options.runs / "sounds", options.threads)
-    return run
+    return RunFolder.open(train_run(recipe, manifest, options.runs, threads=options.threads))
 
 
 def short_clips(data: Path, folder: str) -> pd.DataFrame:

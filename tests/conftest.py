@@ -15,8 +15,9 @@ def _make_clip_run(
 ) -> Path:
     from ecotf.models.tagger import WEIGHTS
     from ecotf.runs import RunFolder
+    from ecotf.tasks.clips.recipe import ClipRecipe
     from ecotf.tasks.clips.train import fresh_model
-    from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, recipe_text
+    from ecotf.tasks.recipes import load_any_recipe, recipe_text
 
     recipe = load_any_recipe("birds/small", list(overrides))
     assert isinstance(recipe, ClipRecipe)

@@ -78,7 +78,7 @@ def model(tmp_path_factory):
     recipe = load_recipe("bats/cnn8", TINY)
     run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/tiny")
     run.write_text("recipe.yaml", recipe_text(recipe))
-    run.write_table("labels.csv", pd.DataFrame({"label": ["Myotis", "Pipistrellus"], "training_calls": [1, 1]}))
+    run.write_table("labels.csv", pd.DataFrame({"label": ["Myotis", "Pipistrellus"], "training_annotations": [1, 1]}))
     thresholds = {"call": 0.5, "Myotis": 0.5, "Pipistrellus": 0.5}
     run.write_json("thresholds.json", {"thresholds": thresholds, "unfitted": []})
     with run.writing("model", folder=True) as folder:
@@ -374,7 +374,7 @@ def test_an_output_that_is_a_file(model, tmp_path, capsys):
 )
 def test_a_recipe_that_cannot_be(annotated, tmp_path, capsys, recipe, override, said):
     overrides = [override] if override else []
-    arguments = ("--recipe", recipe, "--data", annotated, "--runs", tmp_path / "runs", *overrides)
+    arguments = ("--recipe", recipe, "--data", annotated, "--output", tmp_path / "runs", *overrides)
     assert said in error_of(capsys, run_training.main, *arguments)
     assert not (tmp_path / "runs").exists()
 
@@ -390,7 +390,7 @@ def test_a_recipe_that_cannot_be(annotated, tmp_path, capsys, recipe, override, 
 )
 def test_a_recipe_file_that_is_none(annotated, tmp_path, capsys, text, said):
     (tmp_path / "mine.yaml").write_text(text)
-    arguments = ("--recipe", tmp_path / "mine.yaml", "--data", annotated, "--runs", tmp_path / "runs")
+    arguments = ("--recipe", tmp_path / "mine.yaml", "--data", annotated, "--output", tmp_path / "runs")
     assert said in error_of(capsys, run_training.main, *arguments)
     assert not (tmp_path / "runs").exists()
 
@@ -420,7 +420,7 @@ def annotated(tmp_path):
 
 
 def training(manifest: Path, runs: Path, *more: str) -> tuple:
-    return ("--recipe", "bats/cnn8", "--data", manifest, "--runs", runs, *TINY, *more)
+    return ("--recipe", "bats/cnn8", "--data", manifest, "--output", runs, *TINY, *more)
 
 
 @pytest.mark.parametrize(

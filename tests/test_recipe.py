@@ -15,7 +15,8 @@ from ecotf.models.detector import Detector
 from ecotf.models.patch_network import NetworkConfig
 from ecotf.models.saved import build_detector, patch_shape
 from ecotf.pipelines.patches import PatchesConfig
-from ecotf.tasks.recipes import Recipe, load_recipe, recipe_names, recipe_text
+from ecotf.tasks.calls.recipe import CallRecipe
+from ecotf.tasks.recipes import load_recipe, recipe_names, recipe_text
 
 FIELD, CNN2 = "bats/field", "bats/cnn2"
 
@@ -67,7 +68,7 @@ def test_what_is_written_into_a_run_is_the_same_recipe(tmp_path, name):
     path = tmp_path / "recipe.yaml"
     path.write_text(recipe_text(recipe))
     assert load_recipe(path) == recipe
-    assert list(yaml.safe_load(path.read_text())) == list(Recipe.model_fields)
+    assert list(yaml.safe_load(path.read_text())) == list(CallRecipe.model_fields)
 
 
 @pytest.mark.parametrize("name", [name for name in recipe_names("calls") if name != FIELD])

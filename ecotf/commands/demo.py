@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         log(f"{config.n_recordings} recordings of {config.duration_s:g} s: {place}")
     _chapter(f"2 of 5: training {RECIPE}")
     run_training.main(
-        ["--recipe", RECIPE, "--data", str(training / "manifest.csv"), "--runs", str(folder / "runs"), *SETTINGS]
+        ["--recipe", RECIPE, "--data", str(training / "manifest.csv"), "--output", str(folder / "runs"), *SETTINGS]
     )
     run = RunFolder.latest(folder / "runs", RECIPE)
     _chapter("3 of 5: classifying the night")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecotf.commands.console import log, progress_bar, quieten_libraries
 from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of
@@ -17,7 +17,7 @@ from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.parallel.spark import require_spark
 from ecotf.tasks.base import get_task
-from ecotf.tasks.recipes import AnyRecipe, load_trainable, recipe_names
+from ecotf.tasks.recipes import load_trainable, recipe_names
 from ecotf.tuning.clock import Clock
 from ecotf.tuning.config import TuningConfig, seconds_in
 from ecotf.tuning.journal import NAME, Journal
@@ -28,6 +28,9 @@ from ecotf.tuning.searchable import Searchable
 from ecotf.tuning.spark import run_with_spark
 from ecotf.tuning.trial import Objective
 from ecotf.tuning.workers import run_with_workers
+
+if TYPE_CHECKING:
+    from ecotf.tasks.recipes import AnyRecipe
 
 PROCESSES = "processes"
 EXAMPLES = """\

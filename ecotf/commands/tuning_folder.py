@@ -9,17 +9,20 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest, write_manifest
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file, explain_write_errors, lock, unlock
 from ecotf.tasks.base import get_task
-from ecotf.tasks.recipes import AnyRecipe, parse_trainable, recipe_text
+from ecotf.tasks.recipes import parse_trainable, recipe_text
 from ecotf.tuning.folder_objective import RUNNING
 from ecotf.tuning.journal import NAME, Identity
 from ecotf.tuning.search import Start
+
+if TYPE_CHECKING:
+    from ecotf.tasks.recipes import AnyRecipe
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -12,11 +13,14 @@ from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
 from ecotf.runs import environment_facts
 from ecotf.tasks.base import get_task
-from ecotf.tasks.recipes import AnyRecipe, recipe_text
+from ecotf.tasks.recipes import recipe_text
 from ecotf.tuning.keys import settings_of, with_settings
 from ecotf.tuning.pictures import write_pictures
 from ecotf.tuning.report import changes, failures, write_table
 from ecotf.tuning.search import Search
+
+if TYPE_CHECKING:
+    from ecotf.tasks.recipes import AnyRecipe
 
 _SHOWN = 5
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -125,6 +125,22 @@ def describe_gaps(manifest: Manifest) -> list[str]:
         if absent:
             number = "1 group has" if groups[label] == 1 else f"{groups[label]} groups have"
             sentences.append(f"label {label!r} is not in {' and '.join(absent)}: {number} it")
+    return sentences
+
+
+def describe_unlearned(manifest: Manifest, labels: Iterable[str]) -> list[str]:
+    """Say which of ``labels`` no training recording has, one sentence each, with what to do."""
+    annotations = manifest.annotations
+    sentences = []
+    for label in labels:
+        rows = annotations[annotations["label"] == label]
+        sides = set(rows["split"])
+        if len(rows) and "train" not in sides:
+            where = " and ".join(side for side in SIDES if side in sides) or "no split"
+            sentences.append(
+                f"{label} will not be learned: no training recording has it, its {rows['recording'].nunique()} "
+                f"recordings are in {where}; put one of them in train (the manifest's column split), or annotate more"
+            )
     return sentences
 
 

@@ -15,23 +15,24 @@ from ecotf.export.stages.stage import DEFAULT, ExportPlan, Signature
 from ecotf.export.stages.tagger import clip_stages
 from ecotf.models.detector import Detector
 from ecotf.models.tagger import ClipModel
-from ecotf.tasks.recipes import ClipRecipe, Recipe
+from ecotf.tasks.calls.recipe import CallRecipe
+from ecotf.tasks.clips.recipe import ClipRecipe
 
 
-def make_plan(model: Any, recipe: Recipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
+def make_plan(model: Any, recipe: CallRecipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
     """The plan of a run's model, in the profile that is asked for."""
     plan = plan_of(model, recipe, settings)
     return birdnet_go(plan, settings) if settings.profile == "birdnet-go" else plan
 
 
 @singledispatch
-def plan_of(model: Any, recipe: Recipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
+def plan_of(model: Any, recipe: CallRecipe | ClipRecipe, settings: ExportSettings) -> ExportPlan:
     """The stages of a run's model."""
     raise ConfigError(f"a {type(model).__name__} has no form on a device yet")
 
 
 @plan_of.register
-def _(model: Detector, recipe: Recipe, settings: ExportSettings) -> ExportPlan:
+def _(model: Detector, recipe: CallRecipe, settings: ExportSettings) -> ExportPlan:
     """Calls at peaks: the recorder finds them in the frames, and asks for the scores of each.
 
     On a grid, as published, the scores are those of the window in the middle of the sound.

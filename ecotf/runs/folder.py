@@ -145,6 +145,11 @@ class RunFolder:
         return self._progress["started"]
 
     @property
+    def steps(self) -> list[str]:
+        """The names of all steps that make the run complete."""
+        return list(self._progress["steps"])
+
+    @property
     def complete(self) -> bool:
         """Whether :meth:`finish` was reached."""
         return self._progress["complete"]

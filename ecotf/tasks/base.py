@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ecotf.errors import ConfigError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ecotf.datasets.manifest import Manifest
+    from ecotf.runs.splits import Splits
     from ecotf.training.run_store import Log, RunStore
     from ecotf.tuning.searchable import Searchable
 
@@ -96,40 +97,86 @@ class Run(Protocol):
 
 
 class Data(Protocol):
-    """The recordings of a training."""
+    """The recordings of a training.
+
+    Attributes
+    ----------
+    manifest
+        With splits; the recordings that could be read when the split was drawn.
+    problems
+        ``recording, status, reason`` of what is left out.
+    splits
+        The split, to be kept in the run.
+    """
 
     manifest: Manifest
     problems: pd.DataFrame
+    splits: Splits | None
+
+    def recordings_of(self, split: str) -> list[str]:
+        """Names of the recordings of a split that can be used now."""
+
+
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class Trained(Generic[Model]):
+    """The outcome of a training.
+
+    Attributes
+    ----------
+    model
+        The task's model, with the weights that were chosen on validation recordings.
+    classes
+        The names that it learned, in the order of its outputs.
+    history
+        One row for each epoch of each fit.
+    """
+
+    model: Model
+    classes: tuple[str, ...]
+    history: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a trained model is worth.
+    """How good a trained model is.
 
     Attributes
     ----------
     metrics
-        As they go to ``metrics.json``.
+        As they go to ``metrics.json``. ``judged_on.split`` says on which side: ``test``, or ``valid`` where there are
+        no test recordings, or None.
     thresholds
-        As they go to ``thresholds.json``; fitted on validation recordings alone.
-    report
-        The text of ``report.txt``.
+        As they go to ``thresholds.json``; fitted on validation recordings alone. ``unfitted`` names the classes that
+        none could be fitted for.
+    head, body
+        The task's own lines of the report: about the model, and the figures.
     """
 
     metrics: dict[str, Any]
     thresholds: dict[str, Any]
-    report: str
+    head: list[str]
+    body: list[str]
 
 
 class Task(Protocol):
     """A way of listening."""
 
     name: str
-    recipe_class: type
     cache_name: str
+    """The folder, beside the runs, of what is computed once and read by every training."""
+
+    @property
+    def recipe_class(self) -> type[Any]:
+        """The config class of its recipes."""
+
+    def check(self, recipe: Any) -> None:
+        """Refuse what cannot be trained, before anything is written; raises `ConfigError`."""
 
     def steps(self, recipe: Any) -> list[str]:
-        """The steps that make a run complete, in order."""
+        """The steps of its training, in order; the split before them and the evaluation after them are of all tasks."""
 
     def open_data(
         self,
@@ -139,14 +186,20 @@ class Task(Protocol):
         log: Log,
         threads: int = 2,
         progress: Callable[[int, int], None] | None = None,
+        kept: Splits | None = None,
     ) -> Data:
-        """Read the recordings, name and leave out those that cannot be read, and split the rest."""
+        """Read the recordings, name and leave out those that cannot be read, and split the rest.
 
-    def train(self, recipe: Any, data: Any, run: RunStore, log: Log, threads: int = 2, watch: Any = None) -> Any:
+        With ``kept``, the split of an interrupted training, nothing is drawn.
+        """
+
+    def train(
+        self, recipe: Any, data: Any, run: RunStore, log: Log, threads: int = 2, watch: Any = None
+    ) -> Trained[Any]:
         """Run the stages; steps that were finished before an interruption are not repeated."""
 
     def evaluate(self, recipe: Any, data: Any, trained: Any, run: RunStore, log: Log) -> Evaluation:
-        """Fit thresholds on validation recordings, judge the test ones, write model and pictures into the run."""
+        """Fit thresholds on validation recordings, judge the test ones, write model, predictions and pictures."""
 
     def load(self, folder: Path) -> Run:
         """Read a complete run folder; raises `ConfigError`."""

@@ -6,46 +6,23 @@ import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import Field
 
 from ecotf.config import Config, apply_overrides, read_yaml, validate
 from ecotf.errors import ConfigError
-from ecotf.tasks.calls.recipe import TrainingPlan
-from ecotf.tasks.clips.recipe import ClipTrainingPlan
-from ecotf.tuning.config import TuningConfig
+from ecotf.tasks.base import TASKS, get_task
 
+if TYPE_CHECKING:
+    from ecotf.tasks.calls.recipe import CallRecipe
+    from ecotf.tasks.clips.recipe import ClipRecipe
 
-class Recipe(TrainingPlan):
-    """A training plan with a name.
+    AnyRecipe = CallRecipe | ClipRecipe
 
-    Attributes
-    ----------
-    name
-        ``family/model``; the runs are kept under it.
-    description
-        One or two sentences: what it is, where it was published.
-    tuning
-        What a search over its settings may change; training does not look at it.
-    """
-
-    name: str
-    description: str
-    tuning: TuningConfig | None = None
-
-
-class ClipRecipe(ClipTrainingPlan):
-    """A plan of a training on weakly labelled clips, with a name; see `Recipe`."""
-
-    name: str
-    description: str
-    tuning: TuningConfig | None = None
-
-
-AnyRecipe = Recipe | ClipRecipe
-"""A recipe that can be trained; its ``task`` says which task it is of."""
+ENSEMBLE = "ensemble"
+"""What an ensemble's recipe has for a task: its runs are trained one by one, each with a recipe of its own."""
 
 
 class Member(Config):
@@ -72,9 +49,6 @@ class EnsembleRecipe(Config):
     members: tuple[Member, ...] = Field(min_length=1)
 
 
-_TASKS = ("calls", "clips", "ensemble")
-
-
 def recipe_names(task: str = "") -> list[str]:
     """Names of the recipes that come with ecotf; of one task, if it is given."""
     folder = Path(str(resources.files("ecotf"))) / "recipes"
@@ -87,19 +61,17 @@ def task_of(values: Any, source: str) -> str:
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: a recipe is a mapping of keys to values, this is not")
     task = values.get("task", "calls")
-    if task not in _TASKS:
-        raise ConfigError(f"{source}: task = {task!r}; allowed: {', '.join(_TASKS)}")
+    allowed = (*TASKS, ENSEMBLE)
+    if task not in allowed:
+        raise ConfigError(f"{source}: task = {task!r}; allowed: {', '.join(allowed)}")
     return str(task)
 
 
-def parse_recipe(values: Any, source: str) -> Recipe | ClipRecipe | EnsembleRecipe:
-    """The recipe that plain values describe."""
+def parse_recipe(values: Any, source: str) -> AnyRecipe | EnsembleRecipe:
+    """Check plain values and make them a recipe; raises `ConfigError`."""
     task = task_of(values, source)
-    if task == "calls":
-        return validate(Recipe, values, source)
-    if task == "clips":
-        return validate(ClipRecipe, values, source)
-    return validate(EnsembleRecipe, values, source)
+    recipe_class = EnsembleRecipe if task == ENSEMBLE else get_task(task).recipe_class
+    return validate(recipe_class, values, source)
 
 
 def parse_trainable(values: Any, source: str) -> AnyRecipe:
@@ -120,15 +92,23 @@ def load_trainable(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe
     return parse_trainable(recipe.model_dump(mode="json"), str(name)) if isinstance(recipe, EnsembleRecipe) else recipe
 
 
-def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def read_run_recipe(folder: Path) -> AnyRecipe:
+    """Read ``recipe.yaml`` of a run folder; raises `ConfigError`."""
+    path = folder / "recipe.yaml"
+    return parse_trainable(read_yaml(path), str(path))
+
+
+def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> CallRecipe:
     """Read a recipe for calls; as `load_any_recipe`, which is for all tasks."""
+    from ecotf.tasks.calls.recipe import CallRecipe
+
     recipe = load_any_recipe(name, overrides)
-    if not isinstance(recipe, Recipe):
+    if not isinstance(recipe, CallRecipe):
         raise ConfigError(f"{name}: a recipe of task {recipe.task}; here one of task calls is needed")
     return recipe
 
 
-def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe | ClipRecipe | EnsembleRecipe:
+def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe | EnsembleRecipe:
     """Read a recipe.
 
     Parameters
@@ -159,6 +139,6 @@ def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe |
     return parse_recipe(apply_overrides(values, overrides), text)
 
 
-def recipe_text(recipe: Recipe | ClipRecipe) -> str:
+def recipe_text(recipe: AnyRecipe) -> str:
     """The resolved recipe as YAML, every default written out."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -19,8 +19,9 @@ from ecotf.models.heads.trees import fit_trees
 from ecotf.models.saved import build_detector, save_detector
 from ecotf.pipelines.patches import cut_patches
 from ecotf.runs import RunFolder
+from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.calls.run import LoadedRun, load_run
-from ecotf.tasks.recipes import Recipe, load_recipe, recipe_text
+from ecotf.tasks.recipes import load_recipe, recipe_text
 
 RATE = 256_000
 SPECIES = ("Myotis daubentonii", "Pipistrellus pipistrellus")
@@ -60,7 +61,7 @@ def make_run(tmp_path_factory):
         run.write_text("recipe.yaml", recipe_text(recipe))
         if manifest is not None:
             write_manifest(read_manifest(manifest), run.path / "manifest.csv")
-        run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_calls": 1}))
+        run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_annotations": 1}))
         run.write_json("thresholds.json", {"thresholds": dict.fromkeys((*SPECIES, CALL_LABEL), 0.5), "unfitted": []})
         with run.writing("model", folder=True) as folder:
             save_detector(detector, folder)
@@ -76,7 +77,7 @@ def field(make_run, sounds) -> LoadedRun:
     return make_run("bats/field", FIELD, sounds, teach=True)
 
 
-def _taught(detector, recipe: Recipe, manifest: Path):
+def _taught(detector, recipe: CallRecipe, manifest: Path):
     """Fit the network to the strength and the band of peaks, and trees to the same: both can be learned at once.
 
     From training recordings alone: the thresholds of trees are values that training held, and where a recording holds

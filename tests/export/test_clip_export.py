@@ -27,8 +27,8 @@ from ecotf.export.plans import make_plan
 from ecotf.export.prove.runtime import open_interpreter
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import scores_of
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import ClipRun, load_clip_run
-from ecotf.tasks.recipes import ClipRecipe
 
 RATE = 32_000
 CLASSES = ("007", "owl", "wren")

@@ -56,7 +56,7 @@ def run_path(tmp_path_factory) -> Path:
     detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
     run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/field")
     run.write_text("recipe.yaml", recipe_text(recipe))
-    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_calls": 1}))
+    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_annotations": 1}))
     run.write_json("thresholds.json", {"thresholds": THRESHOLDS, "unfitted": [], "gate": GATE})
     with run.writing("model", folder=True) as folder:
         save_detector(detector, folder)

@@ -17,9 +17,10 @@ from ecotf.inference.submission import SubmissionWriter, check_stems
 from ecotf.models.tagger import WEIGHTS
 from ecotf.runs import RunFolder
 from ecotf.tasks.calls.run import load_classifier, load_run
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import fit_weights, join_runs, joined_logits, load_clip_run
 from ecotf.tasks.clips.train import fresh_model
-from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, recipe_text
+from ecotf.tasks.recipes import load_any_recipe, recipe_text
 
 TINY = "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}"
 RATE = 32000

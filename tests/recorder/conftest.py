@@ -158,7 +158,7 @@ def _export(made: Any, folder: Path) -> None:
 
     run = RunFolder.create(folder, "bats/field")
     run.write_text("recipe.yaml", recipe_text(made.recipe))
-    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_calls": 1}))
+    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_annotations": 1}))
     run.write_json("thresholds.json", {"thresholds": made.thresholds, "unfitted": []})
     with run.writing("model", folder=True) as place:
         save_detector(made.detector, place)

@@ -10,9 +10,8 @@ import pandas as pd
 import soundfile
 
 from ecotf.datasets.manifest import Manifest, make_manifest
-from ecotf.runs import RunFolder
-from ecotf.tasks.clips.evaluate import clip_steps, train_clip_run
-from ecotf.tasks.recipes import ClipRecipe, recipe_text
+from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.training_run import resume_run, train_run
 
 RATE = 32000
 PITCH = {"robin": 2000.0, "wren": 4000.0, "crow": 1000.0, "owl": 500.0}
@@ -36,18 +35,15 @@ def beeps(folder: Path, splits: Sequence[str], species: Sequence[str] = tuple(PI
 
 
 def train(
-    recipe: ClipRecipe, manifest: Manifest, folder: Path, run: RunFolder | None = None, quick: bool = False
+    recipe: ClipRecipe, manifest: Manifest, folder: Path, resume: Path | None = None, quick: bool = False
 ) -> Path:
     """Train and judge; ``quick`` does not compile the steps, which takes longer than a few of them."""
     import tensorflow as tf
 
-    if run is None:
-        run = RunFolder.create(folder / "runs", recipe.name, steps=clip_steps(recipe))
-        run.write_text("recipe.yaml", recipe_text(recipe))
     tf.config.run_functions_eagerly(quick)
     try:
-        train_clip_run(recipe, manifest, run, manifest.root / "sounds", threads=1)
+        if resume is not None:
+            return resume_run(resume, cache=manifest.root / "sounds", threads=1)
+        return train_run(recipe, manifest, folder / "runs", cache=manifest.root / "sounds", threads=1)
     finally:
         tf.config.run_functions_eagerly(False)
-        run.close()
-    return run.path

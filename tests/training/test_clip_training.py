@@ -15,8 +15,9 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import read_weights, softmax_logits
 from ecotf.runs import RunFolder
 from ecotf.tasks.clips import fit_clips as fitting
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.stages import FitClipsStage, ScheduleConfig
-from ecotf.tasks.recipes import ClipRecipe, load_any_recipe, load_recipe
+from ecotf.tasks.recipes import load_any_recipe, load_recipe
 
 
 def with_a_broken_one(made: Manifest) -> Manifest:
@@ -77,7 +78,7 @@ def test_stages_killed_in_the_second_end_in_the_same_weights(tmp_path, monkeypat
     assert list(path.glob(".fitting_*"))
     monkeypatch.setattr(fitting, "padded_cmap", real)
     capsys.readouterr()
-    train(recipe, manifest, tmp_path / "killed", RunFolder.resume(path), quick=True)
+    train(recipe, manifest, tmp_path / "killed", path, quick=True)
     said = capsys.readouterr().out
     assert "stage 1/3 pretrain: was finished before" in said and "pretrain: epoch" not in said
     assert "train: goes on after epoch 1/2" in said and "train: epoch 1/2" not in said
@@ -178,6 +179,6 @@ def test_bad_data(manifest, tmp_path):
     nobody = make_manifest(manifest.table.assign(split="test"), manifest.root, "test")
     with pytest.raises(DataError, match="nothing to learn from"):
         train(small(), nobody, tmp_path / "b")
-    with pytest.raises(ConfigError, match="holds no weights"):
+    with pytest.raises(ConfigError, match="there are no weights"):
         train(small("stages.0.weights_from=no/where"), manifest, tmp_path / "c")
     assert FitClipsStage(title="a", loss={"name": "binary"}, epochs=1).activation == "sigmoid"  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ from ecotf.datasets.manifest import make_manifest, write_manifest
 from ecotf.errors import ConfigError
 from ecotf.tasks.clips import fit_clips as fitting
 from ecotf.tasks.clips.objective import ClipsObjective, ClipsSearch
-from ecotf.tasks.recipes import ClipRecipe, load_any_recipe
+from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tuning import workers
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.keys import check_keys, with_settings

@@ -22,9 +22,10 @@ from ecotf.runs import RunFolder
 from ecotf.tasks.calls import fit_network as fitting
 from ecotf.tasks.calls.data import prepare_data
 from ecotf.tasks.calls.objective import CallsSearch, TrainingObjective
+from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.calls.train import train_detector
 from ecotf.tasks.calls.trees_objective import TreesObjective
-from ecotf.tasks.recipes import Recipe, load_recipe
+from ecotf.tasks.recipes import load_recipe
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.folder_objective import trial_place
 from ecotf.tuning.keys import with_settings
@@ -57,7 +58,7 @@ def calls(tmp_path_factory) -> Path:
     return folder / "split.csv"
 
 
-def objective(calls: Path, folder: Path, recipe: Recipe, kind=TrainingObjective, searched=("seed",), stopping=None):
+def objective(calls: Path, folder: Path, recipe: CallRecipe, kind=TrainingObjective, searched=("seed",), stopping=None):
     return kind(recipe, calls, folder, folder / "spectrograms", 1, stopping, searched)
 
 
@@ -258,11 +259,11 @@ def test_the_folder_of_a_search(searched, calls):
 
 
 def test_the_best_recipe_trains_unchanged_and_gives_what_the_search_said(searched, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_training, "draw_run", lambda *_: None)
+    monkeypatch.setattr("ecotf.tasks.calls.evaluate.draw_run", lambda *_: None)
     best = yaml.safe_load((searched / "best.yaml").read_text())
     table = pd.read_csv(searched / "trials.csv")
     arguments = ["--recipe", str(searched / "best.yaml"), "--data", str(searched / "manifest.csv"), "--threads", "1"]
-    assert run_training.main([*arguments, "--runs", str(tmp_path)]) == 0
+    assert run_training.main([*arguments, "--output", str(tmp_path)]) == 0
     (run,) = (tmp_path / best["name"]).iterdir()
     validation = json.loads((run / "rounds" / "0" / "validation.json").read_text())
     assert validation["quality"] == pytest.approx(table["quality"].max(), abs=1e-9)

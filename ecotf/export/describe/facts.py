@@ -15,11 +15,12 @@ from ecotf.export.stages.tagger import window_samples
 from ecotf.features.spectrogram import BandSpectrogram
 from ecotf.models.detector import Detector
 from ecotf.models.tagger import ClipModel
+from ecotf.tasks.calls.recipe import CallRecipe
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import SHORTEST_S
-from ecotf.tasks.recipes import ClipRecipe, Recipe
 
 
-def detector_facts(detector: Detector, recipe: Recipe, settings: ExportSettings) -> dict[str, Any]:
+def detector_facts(detector: Detector, recipe: CallRecipe, settings: ExportSettings) -> dict[str, Any]:
     """Front end, peaks, patches and detection of a detector at peaks."""
     made = BandSpectrogram(recipe.front_end, settings.rate)
     columns, bands = detector.networks[0].model.input_shape[1:3]

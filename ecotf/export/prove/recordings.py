@@ -22,7 +22,8 @@ from ecotf.config import validate
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
-from ecotf.tasks.recipes import ClipRecipe, Recipe
+from ecotf.tasks.calls.recipe import CallRecipe
+from ecotf.tasks.clips.recipe import ClipRecipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,9 +94,9 @@ class RunRecordings:
     """
 
     def __init__(
-        self, folder: Path, recipe: Recipe | ClipRecipe, data: Path | None = None, elsewhere: Path | None = None
+        self, folder: Path, recipe: CallRecipe | ClipRecipe, data: Path | None = None, elsewhere: Path | None = None
     ) -> None:
-        self._channel: ChannelChoice = recipe.data.channel  # type: ignore[assignment]
+        self._channel: ChannelChoice = recipe.data.channel
         self._high_hz = recipe.front_end.high_hz
         self._data = data
         self._places = _places(elsewhere)
@@ -225,7 +226,7 @@ def _manifest(folder: Path) -> Manifest:
     return read_manifest(path)
 
 
-def _split_as_trained(manifest: Manifest, folder: Path, recipe: Recipe | ClipRecipe) -> Manifest:
+def _split_as_trained(manifest: Manifest, folder: Path, recipe: CallRecipe | ClipRecipe) -> Manifest:
     """The same split as in training, which leaves out what could not be read and draws with the recipe's seed."""
 
     import pandas as pd

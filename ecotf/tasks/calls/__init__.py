@@ -2,23 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecotf.errors import ConfigError
+
 if TYPE_CHECKING:
+    from ecotf.datasets.manifest import Manifest
+    from ecotf.runs.splits import Splits
+    from ecotf.tasks.base import Evaluation
+    from ecotf.tasks.calls.data import TrainingData
+    from ecotf.tasks.calls.recipe import CallRecipe
+    from ecotf.tasks.calls.run import LoadedRun
+    from ecotf.tasks.calls.train import TrainedCalls
+    from ecotf.training.run_store import EpochWatch, Log, RunStore
     from ecotf.tuning.searchable import Searchable
 
 
 class _Calls:
-    """The task; what is heavy is loaded by its methods."""
+    """The task; see `ecotf.tasks.base.Task`. What is heavy loads when it is asked for."""
 
     name = "calls"
     cache_name = "spectrograms"
 
+    @property
+    def recipe_class(self) -> type[CallRecipe]:
+        from ecotf.tasks.calls.recipe import CallRecipe
+
+        return CallRecipe
+
+    def check(self, recipe: CallRecipe) -> None:
+        """Every network begins with fresh weights: there is nothing that could be missing."""
+
+    def steps(self, recipe: CallRecipe) -> list[str]:
+        return ["rounds/0"]
+
+    def open_data(
+        self,
+        recipe: CallRecipe,
+        manifest: Manifest,
+        cache: Path | None,
+        log: Log,
+        threads: int = 2,
+        progress: Callable[[int, int], None] | None = None,
+        kept: Splits | None = None,
+    ) -> TrainingData:
+        from ecotf.pipelines.spectrogram_store import SpectrogramStore
+        from ecotf.tasks.calls.data import prepare_data
+
+        store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)
+        return prepare_data(manifest, recipe.data, store, recipe.seed, log, threads, progress, kept)
+
+    def train(
+        self,
+        recipe: CallRecipe,
+        data: TrainingData,
+        run: RunStore,
+        log: Log,
+        threads: int = 2,
+        watch: EpochWatch | None = None,
+    ) -> TrainedCalls:
+        from ecotf.tasks.calls.train import train_detector
+
+        return train_detector(recipe, data, run, log, threads, watch=watch)
+
+    def evaluate(
+        self, recipe: CallRecipe, data: TrainingData, trained: TrainedCalls, run: RunStore, log: Log
+    ) -> Evaluation:
+        from ecotf.tasks.calls.evaluate import evaluate_calls
+
+        return evaluate_calls(recipe, data, trained, run, log)
+
     def searchable(self, recipe: Any) -> Searchable:
-        """What a search over the recipe's settings needs."""
         from ecotf.tasks.calls.objective import CallsSearch
 
         return CallsSearch(recipe)
+
+    def load(self, folder: Path) -> LoadedRun:
+        from ecotf.tasks.calls.run import load_run
+
+        return load_run(folder)
+
+    def join(self, runs: Sequence[LoadedRun], weights: Sequence[float] | None = None) -> LoadedRun:
+        if len(runs) > 1 or weights is not None:
+            raise ConfigError(
+                f"{runs[0].path}: a run of task calls answers alone; an ensemble is of runs of task clips"
+            )
+        return runs[0]
+
+    def exportable(self, run: LoadedRun) -> Any:
+        from ecotf.tasks.calls.export import CallRuns
+
+        return CallRuns(run)
 
 
 TASK = _Calls()

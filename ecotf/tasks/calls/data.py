@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from ecotf.config import Config
 from ecotf.datasets.against_audio import check_recordings
+from ecotf.datasets.data_config import DataConfig
 from ecotf.datasets.labels import IGNORED_LABELS, UNNAMED_LABELS, labels_that_match, unnamed_among
 from ecotf.datasets.manifest import Manifest
-from ecotf.datasets.splits import split_by_group
-from ecotf.errors import DataError, RecordingError
+from ecotf.datasets.splits import describe_unlearned
+from ecotf.errors import DataError
 from ecotf.evaluation.matching import check_labels
 from ecotf.features.peaks import MEASURES, PeakConfig, find_peaks, measure_peaks, strength
 from ecotf.pipelines.patches import (
@@ -35,8 +34,13 @@ from ecotf.training.run_store import Log
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ecotf.runs.splits import Splits
+    from ecotf.tasks.recordings import Progress
 
-class DataConfig(Config):
+_LOST = StoredSpectrogram(np.empty((0, 0), np.float32), 1.0, 1.0, 0.0, np.empty(0), 0.0, 1, 0.0)
+
+
+class CallDataConfig(DataConfig):
     """Which annotations are calls, and how recordings are split when the manifest does not say.
 
     Attributes
@@ -46,32 +50,11 @@ class DataConfig(Config):
     unnamed_labels
         Shell patterns of labels of calls whose species is not known. They teach that there is a call and name no
         species; where no other label is there they are names as any other.
-    train, valid, test
-        Shares of the groups; together 1.
-    channel
-        ``mix`` or the number of a channel, counted from 1.
     """
 
     ignored_labels: tuple[str, ...] = IGNORED_LABELS
     unnamed_labels: tuple[str, ...] = UNNAMED_LABELS
-    train: float = Field(0.7, gt=0)
     valid: float = Field(0.15, gt=0)
-    test: float = Field(0.15, ge=0)
-    channel: str | int = "mix"
-
-    @field_validator("channel")
-    @classmethod
-    def _known_channel(cls, channel: str | int) -> str | int:
-        if channel != "mix" and not (isinstance(channel, int) and channel >= 1):
-            raise ValueError(f"{channel!r} is not a channel; allowed: mix, or a channel's number, counted from 1")
-        return channel
-
-    @model_validator(mode="after")
-    def _shares_of_one(self) -> DataConfig:
-        total = self.train + self.valid + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"train, valid and test add up to {total:g}; they must add up to 1")
-        return self
 
 
 @dataclass(frozen=True)
@@ -81,9 +64,9 @@ class TrainingData:
     Attributes
     ----------
     manifest
-        With splits; only recordings that could be read.
+        With splits; only recordings that could be read when the split was drawn.
     spectrograms
-        In the order of ``manifest.recordings``.
+        In the order of ``manifest.recordings``; of lost ones, an empty one.
     species
         The labels of the training recordings' calls, sorted.
     ignored_labels
@@ -92,6 +75,10 @@ class TrainingData:
         The labels of calls whose species is not known.
     problems
         ``recording, status, reason`` of what could not be read.
+    splits
+        The split as it was drawn.
+    lost
+        Recordings that were split and can no longer be used: on no side, but their species and numbers stay.
     """
 
     manifest: Manifest
@@ -100,10 +87,12 @@ class TrainingData:
     ignored_labels: tuple[str, ...]
     problems: pd.DataFrame
     unnamed_labels: tuple[str, ...] = ()
+    splits: Splits | None = None
+    lost: frozenset[str] = frozenset()
 
     def recordings_of(self, split: str) -> list[str]:
         """Names of the recordings of a split."""
-        return self.manifest.of_split(split).recordings
+        return [name for name in self.manifest.of_split(split).recordings if name not in self.lost]
 
     def indices_of(self, split: str) -> list[int]:
         """Indices into ``spectrograms`` of a split."""
@@ -128,14 +117,17 @@ class TrainingData:
 
 def prepare_data(
     manifest: Manifest,
-    config: DataConfig,
+    config: CallDataConfig,
     store: SpectrogramStore,
     seed: int,
     log: Log,
     threads: int = 2,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    kept: Splits | None = None,
 ) -> TrainingData:
     """Read every recording, leave out (and name) those that cannot be read, and split what is left.
+
+    ``kept`` is the split of an interrupted training; nothing is drawn then.
 
     Raises
     ------
@@ -143,42 +135,16 @@ def prepare_data(
         Nothing could be read, an annotation lies outside of its recording, a call has no end, a species cannot be
         called so, or the training recordings hold no call.
     """
+    from ecotf.tasks.recordings import open_recordings
 
-    import pandas as pd
+    def read(recording: str) -> StoredSpectrogram:
+        return store.get(manifest.path_of(recording), manifest.time_expansion_of(recording))
 
-    recordings = manifest.recordings
-    done = 0
-
-    def read(recording: str) -> StoredSpectrogram | RecordingError:
-        nonlocal done
-        try:
-            return store.get(manifest.path_of(recording), manifest.time_expansion_of(recording))
-        except RecordingError as error:
-            return error
-        finally:
-            done += 1
-            if progress is not None:
-                progress(done, len(recordings))
-
-    with ThreadPoolExecutor(threads) as pool:
-        results = list(pool.map(read, recordings))
-    problems = []
-    readable: dict[str, StoredSpectrogram] = {}
-    for recording, result in zip(recordings, results, strict=True):
-        if isinstance(result, RecordingError):
-            problems.append({"recording": recording, "status": result.status, "reason": str(result)})
-            log(f"left out: {recording}: {result}")
-        else:
-            readable[recording] = result
-    if not readable:
-        raise DataError(f"none of the {len(recordings)} recordings can be read; the first: {problems[0]['reason']}")
-    manifest = manifest.subset(readable)
+    opened = open_recordings(manifest, read, config, seed, log, threads, progress, kept)
+    manifest, readable = opened.manifest, opened.readings
     check_recordings(manifest, {name: spectrogram.duration_s for name, spectrogram in readable.items()})
-    if not (manifest.table["split"] != "").any():
-        shares = {"train": config.train, "valid": config.valid, "test": config.test}
-        manifest = split_by_group(manifest, {name: share for name, share in shares.items() if share}, seed)
     for split in ("train", "valid"):
-        if not manifest.of_split(split).recordings:
+        if not set(manifest.of_split(split).recordings) & readable.keys():
             raise DataError(f"no recording is in the split {split!r}; training needs one, to fit on or to choose by")
     ignored_labels = labels_that_match(manifest.labels, config.ignored_labels)
     in_training = manifest.of_split("train").annotations["label"]
@@ -195,16 +161,20 @@ def prepare_data(
         raise DataError(
             "the training recordings hold no annotated call; labels that are no calls: " + str(ignored_labels)
         )
+    for sentence in describe_unlearned(manifest, [name for name in manifest.labels if name not in no_species]):
+        log(sentence)
     for species, count in counts.items():
         if count == 1:
             log(f"{species}: one annotated call in the training recordings; it is learned, hardly to be found again")
     return TrainingData(
         manifest,
-        [readable[recording] for recording in manifest.recordings],
+        [readable.get(recording, _LOST) for recording in manifest.recordings],
         tuple(sorted(counts.index)),
         tuple(ignored_labels),
-        pd.DataFrame(problems, columns=["recording", "status", "reason"]),
+        opened.problems,
         tuple(unnamed_labels),
+        opened.splits,
+        opened.lost,
     )
 
 

@@ -25,7 +25,7 @@ def fit_gate(plan: TrainingPlan, data: TrainingData, log: Log, split: str = "val
         name, spectrogram = recordings[index], data.spectrograms[index]
         recording = open_recording(data.manifest.path_of(name), time_expansion=data.manifest.time_expansion_of(name))
         try:
-            track = track_gate(recording, plan.front_end, plan.detection.gate, plan.data.channel)  # type: ignore[arg-type]
+            track = track_gate(recording, plan.front_end, plan.detection.gate, plan.data.channel)
         except ConfigError as error:
             log(f"no gate: {error}")
             return None

@@ -11,9 +11,8 @@ from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import DataError
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.tasks.calls.data import TrainingData, prepare_data
-from ecotf.tasks.calls.recipe import EvaluationConfig, TrainingPlan
+from ecotf.tasks.calls.recipe import CallRecipe, EvaluationConfig, TrainingPlan
 from ecotf.tasks.calls.train import judge, train_detector
-from ecotf.tasks.recipes import Recipe
 from ecotf.training.run_store import Log
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.figures import Figures, detection_figures
@@ -33,7 +32,7 @@ class CallsSearch:
     judges: tuple[str, ...] = JUDGES
     columns: tuple[str, ...] | None = ()
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: CallRecipe) -> None:
         self.recipe = recipe
         self.space = () if recipe.tuning is None else tuple(recipe.tuning.space)
 
@@ -47,7 +46,7 @@ class CallsSearch:
     ) -> TrainingData:
         """Compute the spectrograms of all recordings, which trials share, and split the recordings."""
         recipe = self.recipe
-        store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)  # type: ignore[arg-type]
+        store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)
         return prepare_data(manifest, recipe.data, store, recipe.seed, log, threads, progress)
 
     def known_figures(self, data: TrainingData) -> list[str]:
@@ -134,7 +133,7 @@ class TrainingObjective(FolderObjective[TrainingPlan, TrainingData]):
         own_features = any(key.startswith(_FEATURES) for key in self.searched)
         if self._data is None or own_features:
             cache = place / "spectrograms" if own_features else self.cache
-            store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)  # type: ignore[arg-type]
+            store = SpectrogramStore(cache, recipe.front_end, recipe.data.channel)
             manifest = read_manifest(self.manifest)
             self._data = prepare_data(manifest, recipe.data, store, recipe.seed, lambda line: None, self.threads)
             if len(self._data.problems):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecotf.detection.naming import name_calls
+from ecotf.evaluation.drawing import drawing
 from ecotf.evaluation.metrics import Metrics
 from ecotf.evaluation.plots import plot_confusion, plot_detections, plot_precision_recall, plot_reliability
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.runs import RunFolder
 from ecotf.tasks.calls.data import TrainingData
-from ecotf.tasks.recipes import Recipe
+from ecotf.tasks.calls.recipe import CallRecipe
+from ecotf.training.run_store import Log, RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,31 +24,40 @@ _PICTURES = 6
 
 
 def draw_run(
-    recipe: Recipe,
+    recipe: CallRecipe,
     data: TrainingData,
     candidates: pd.DataFrame,
     thresholds: dict[str, float],
     metrics: Metrics,
     split: str,
-    run: RunFolder,
+    run: RunStore,
+    log: Log,
 ) -> None:
     """Draw everything into the run's ``plots/``; of the recordings, the liveliest stretch of the first few."""
     folder = run.path / "plots"
-    if metrics["detection"]["n_calls"] and metrics["detection"]["n_candidates"]:
-        plot_precision_recall(metrics, folder / "precision_recall.png", title=recipe.name)
-    if metrics["confusion"] is not None:
-        plot_confusion(metrics, folder / "confusion.png", title=recipe.name)
-    if metrics["calibration"] is not None:
-        plot_reliability(metrics, folder / "calibration.png", title=recipe.name)
+    curves = (
+        (
+            "precision_recall",
+            plot_precision_recall,
+            metrics["detection"]["n_calls"] and metrics["detection"]["n_candidates"],
+        ),
+        ("confusion", plot_confusion, metrics["confusion"] is not None),
+        ("calibration", plot_reliability, metrics["calibration"] is not None),
+    )
+    for name, plot, there in curves:
+        if there:
+            with drawing(f"{name}.png", log):
+                plot(metrics, folder / f"{name}.png", title=recipe.name)
     recordings = data.manifest.recordings
     ranked = sorted(data.indices_of(split), key=lambda index: -len(data.calls_of(recordings[index])))
     for number, index in enumerate(ranked[:_PICTURES]):
         name = recordings[index]
-        mine = candidates[candidates["recording"] == name].drop(columns="recording")
-        detections = name_calls(mine, thresholds)
-        truth = data.manifest.annotations[data.manifest.annotations["recording"] == name]
-        start = liveliest(data.spectrograms[index].duration_s, truth, detections)
-        draw_stretch(data.spectrograms[index], start, detections, truth, name, folder / f"detections_{number}.png")
+        with drawing(f"detections_{number}.png, of {name},", log):
+            mine = candidates[candidates["recording"] == name].drop(columns="recording")
+            detections = name_calls(mine, thresholds)
+            truth = data.manifest.annotations[data.manifest.annotations["recording"] == name]
+            start = liveliest(data.spectrograms[index].duration_s, truth, detections)
+            draw_stretch(data.spectrograms[index], start, detections, truth, name, folder / f"detections_{number}.png")
 
 
 def draw_stretch(

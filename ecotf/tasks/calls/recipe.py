@@ -9,33 +9,20 @@ from pydantic import Field, model_validator
 from ecotf.config import Config
 from ecotf.detection.candidates import DetectionConfig
 from ecotf.errors import ConfigError
+from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.features import BandFrontEnd
 from ecotf.features.peaks import PeakConfig
 from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.patch_network import NetworkConfig
 from ecotf.models.saved import patch_shape
 from ecotf.pipelines.patches import PatchesConfig
-from ecotf.tasks.calls.data import DataConfig
+from ecotf.tasks.calls.data import CallDataConfig
 from ecotf.tasks.calls.fit_network import FitNetworkStage
 from ecotf.tasks.calls.fit_trees import FitTreesStage
 from ecotf.tasks.calls.mining import MiningConfig
+from ecotf.tuning.config import TuningConfig
 
 StageConfig = Annotated[FitNetworkStage | FitTreesStage, Field(discriminator="name")]
-
-
-class EvaluationConfig(Config):
-    """How detections are judged.
-
-    Attributes
-    ----------
-    tolerance_s
-        A detection hits when its middle lies in a call widened by this much on either side.
-    bootstrap
-        Resamplings of the recordings behind each 95 % interval.
-    """
-
-    tolerance_s: float = Field(0.010, ge=0)
-    bootstrap: int = Field(1000, ge=1)
 
 
 class TrainingPlan(Config):
@@ -43,7 +30,7 @@ class TrainingPlan(Config):
 
     task: Literal["calls"] = "calls"
     seed: int = Field(1979, ge=0)
-    data: DataConfig = DataConfig()
+    data: CallDataConfig = CallDataConfig()
     front_end: BandFrontEnd
     peaks: PeakConfig = PeakConfig()
     patches: PatchesConfig = PatchesConfig()
@@ -103,3 +90,21 @@ class TrainingPlan(Config):
                 "trees.measures = true: peaks are measured; set patches.at and detection.scoring.at to peaks"
             )
         return self
+
+
+class CallRecipe(TrainingPlan):
+    """A plan of a training of a call detector, with a name.
+
+    Attributes
+    ----------
+    name
+        ``family/model``; the runs are kept under it.
+    description
+        One or two sentences: what it is, where it was published.
+    tuning
+        What a search over its settings may change; training does not look at it.
+    """
+
+    name: str
+    description: str
+    tuning: TuningConfig | None = None

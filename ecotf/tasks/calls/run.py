@@ -12,8 +12,9 @@ from ecotf.errors import ConfigError
 from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights
 from ecotf.runs import RunFolder
+from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.clips.run import ClipEnsemble, fit_weights, join_runs, load_clip_run
-from ecotf.tasks.recipes import EnsembleRecipe, Recipe, load_any_recipe, parse_recipe, task_of
+from ecotf.tasks.recipes import EnsembleRecipe, load_any_recipe, parse_recipe, task_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class LoadedRun:
     """
 
     path: Path
-    recipe: Recipe
+    recipe: CallRecipe
     detector: Detector
     thresholds: dict[str, float]
     gate: FittedGate | None = None
@@ -42,7 +43,7 @@ def load_run(path: str | Path) -> LoadedRun:
 
     run = RunFolder.open(path)
     recipe = parse_recipe(read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
-    if not isinstance(recipe, Recipe):
+    if not isinstance(recipe, CallRecipe):
         raise ConfigError(f"{path}: a run of task {recipe.task} ({recipe.name}); here one of task calls is needed")
     # As text: a species may be called "007".
     species = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()

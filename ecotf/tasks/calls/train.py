@@ -17,6 +17,7 @@ from ecotf.evaluation.thresholds import fit_thresholds
 from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights, save_detector
 from ecotf.pipelines.patches import PatchTable
+from ecotf.tasks.base import Trained
 from ecotf.tasks.calls.data import TrainingData, every_peak, training_patches
 from ecotf.tasks.calls.fit_network import HISTORY, FitNetworkStage, fit_network
 from ecotf.tasks.calls.fit_trees import FitTreesStage, fit_trees_stage
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The outcome of a training: the kept round's detector, with its thresholds and what `judge_validation` gave."""
+class TrainedCalls(Trained[Detector]):
+    """The outcome of a training: the kept round's detector, and what `judge_validation` gave of it."""
 
-    detector: Detector
-    thresholds: dict[str, float]
-    unfitted: list[str]
-    history: pd.DataFrame
     validation: dict[str, Any]
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Of every species and of ``call``, fitted on validation recordings."""
+        return dict(self.validation["thresholds"])
 
 
 def train_detector(
@@ -47,7 +49,7 @@ def train_detector(
     threads: int = 2,
     networks_from: Path | None = None,
     watch: EpochWatch | None = None,
-) -> Trained:
+) -> TrainedCalls:
     """Train on the ``train`` recordings, choose on the ``valid`` ones.
 
     ``networks_from`` is the model folder of a run with the same networks, species and training patches: its networks
@@ -81,8 +83,7 @@ def train_detector(
         log(f"the run's model is that of round {kept}, on validation {qualities[kept]['quality']:.3f}")
     detector = fresh_detector(plan, data.species)
     detector = load_weights(detector, run_store.file(f"rounds/{kept}"), plan.trees is not None)
-    best = qualities[kept]
-    return Trained(detector, best["thresholds"], best["unfitted"], pd.concat(histories), best)
+    return TrainedCalls(detector, data.species, pd.concat(histories), qualities[kept])
 
 
 def fresh_detector(plan: TrainingPlan, species: Sequence[str]) -> Detector:
@@ -266,7 +267,8 @@ class _Round:
             false = int((~mined.is_call).sum())
             self.log(f"mined {false} false detections and {(len(mined) - false) // 2} missed calls")
         with np.load(self.run_store.file(name)) as kept:
-            return PatchTable(kept["recording"], kept["time_s"], kept["species"])
+            there = np.isin(kept["recording"], self.data.indices_of("train"))  # recordings may have been lost since
+            return PatchTable(*(kept[column][there] for column in ("recording", "time_s", "species")))
 
 
 def _save_patches(path: Path, table: PatchTable) -> None:

@@ -53,7 +53,7 @@ class TreesObjective(TrainingObjective):
             finally:
                 run_store.close()
             with atomic_folder(place / "network") as partial:
-                save_detector(trained.detector, partial)
+                save_detector(trained.model, partial)
             shutil.rmtree(run_store.path)
         assert self.recipe.trees is not None
         self._features(self.recipe.trees.measures)

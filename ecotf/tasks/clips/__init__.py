@@ -1,24 +1,98 @@
-"""Clips: score segments of some seconds, and the frames inside them."""
+"""Clips: score segments of some seconds and the frames inside them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecotf.datasets.manifest import Manifest
+    from ecotf.models.tagger import ClipModel
+    from ecotf.runs.splits import Splits
+    from ecotf.tasks.base import Evaluation, Trained
+    from ecotf.tasks.clips.data import ClipData
+    from ecotf.tasks.clips.recipe import ClipRecipe
+    from ecotf.tasks.clips.run import ClipEnsemble, ClipRun
+    from ecotf.training.run_store import Log, RunStore, ScoreWatch
     from ecotf.tuning.searchable import Searchable
 
 
 class _Clips:
-    """The task; what is heavy is loaded by its methods."""
+    """The task; see `ecotf.tasks.base.Task`. What is heavy loads when it is asked for."""
 
     name = "clips"
     cache_name = "sounds"
 
+    @property
+    def recipe_class(self) -> type[ClipRecipe]:
+        from ecotf.tasks.clips.recipe import ClipRecipe
+
+        return ClipRecipe
+
+    def check(self, recipe: ClipRecipe) -> None:
+        from ecotf.tasks.clips.first_weights import check_weights
+
+        check_weights(recipe)
+
+    def steps(self, recipe: ClipRecipe) -> list[str]:
+        from ecotf.tasks.clips.train import stage_name
+
+        return [stage_name(number, stage) for number, stage in enumerate(recipe.stages)]
+
+    def open_data(
+        self,
+        recipe: ClipRecipe,
+        manifest: Manifest,
+        cache: Path | None,
+        log: Log,
+        threads: int = 2,
+        progress: Callable[[int, int], None] | None = None,
+        kept: Splits | None = None,
+    ) -> ClipData:
+        from ecotf.tasks.clips.data import prepare_clip_data
+
+        return prepare_clip_data(manifest, recipe, cache, log, threads, progress, kept)
+
+    def train(
+        self,
+        recipe: ClipRecipe,
+        data: ClipData,
+        run: RunStore,
+        log: Log,
+        threads: int = 2,
+        watch: ScoreWatch | None = None,
+    ) -> Trained[ClipModel]:
+        from ecotf.tasks.clips.train import train_clips
+
+        return train_clips(recipe, data, run, log, threads, watch)
+
+    def evaluate(
+        self, recipe: ClipRecipe, data: ClipData, trained: Trained[ClipModel], run: RunStore, log: Log
+    ) -> Evaluation:
+        from ecotf.tasks.clips.evaluate import evaluate_clips
+
+        return evaluate_clips(recipe, data, trained, run, log)
+
     def searchable(self, recipe: Any) -> Searchable:
-        """What a search over the recipe's settings needs."""
         from ecotf.tasks.clips.objective import ClipsSearch
 
         return ClipsSearch(recipe)
+
+    def load(self, folder: Path) -> ClipRun:
+        from ecotf.tasks.clips.run import load_clip_run
+
+        return load_clip_run(folder)
+
+    def join(self, runs: Sequence[ClipRun], weights: Sequence[float] | None = None) -> ClipEnsemble:
+        from ecotf.tasks.clips.run import join_runs
+
+        return join_runs(runs, weights)
+
+    def exportable(self, run: ClipRun) -> Any:
+        from ecotf.tasks.clips.export import ClipRuns
+
+        return ClipRuns(run)
 
 
 TASK = _Clips()

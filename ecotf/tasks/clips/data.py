@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ecotf.audio.recording import open_recording
 from ecotf.datasets.labels import is_background, labels_that_match, unnamed_among
 from ecotf.datasets.manifest import Manifest
-from ecotf.datasets.splits import describe_gaps, split_by_group
-from ecotf.errors import DataError, RecordingError
+from ecotf.datasets.splits import describe_gaps, describe_unlearned
+from ecotf.errors import DataError
 from ecotf.pipelines.clip_places import background_recordings, clips_of_recordings, segments_of_recordings
 from ecotf.pipelines.clips import Clips, ClipsConfig
 from ecotf.pipelines.crops import ClipSounds
@@ -24,6 +24,9 @@ from ecotf.training.run_store import Log
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ecotf.runs.splits import Splits
+    from ecotf.tasks.recordings import Progress
+
 _TOLD_GAPS = 5
 
 
@@ -34,13 +37,15 @@ class ClipData:
     Attributes
     ----------
     manifest
-        With splits; only recordings that could be opened.
+        With splits; only recordings that could be opened when the split was drawn.
     durations
-        Recording to seconds.
+        Recording to seconds; without those that were lost since.
     problems
         ``recording, status, reason`` of what could not be opened.
     cache
         Where decoded recordings are kept; None keeps nothing.
+    splits
+        The split as it was drawn.
     """
 
     manifest: Manifest
@@ -48,16 +53,23 @@ class ClipData:
     problems: pd.DataFrame
     plan: ClipTrainingPlan
     cache: Path | None
+    splits: Splits | None = None
     _sounds: dict[tuple[object, ...], ClipSounds] = field(default_factory=dict, repr=False, compare=False)
 
     def for_plan(self, plan: ClipTrainingPlan) -> ClipData:
         """The same recordings with the same splits, for another plan; what was decoded alike is shared."""
         return replace(self, plan=plan)
 
+    def recordings_of(self, split: str) -> list[str]:
+        """Names of the recordings of a split."""
+        return [name for name in self.manifest.of_split(split).recordings if name in self.durations]
+
     def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
         """The labels that a stage learns, sorted."""
-        table = self._heard("train").table
-        return classes_of(table[~table["label"].isin(self.unnamed_labels)], stage.data, f"stage {stage.title!r}")
+        # With the recordings that were lost: the network has their classes.
+        table = self.manifest.of_split("train").table
+        table = table[~is_background(table) & ~table["label"].isin(self.unnamed_labels)]
+        return classes_of(table, stage.data, f"stage {stage.title!r}")
 
     @property
     def unnamed_labels(self) -> list[str]:
@@ -126,7 +138,8 @@ class ClipData:
     def _heard(self, split: str) -> Manifest:
         manifest = self.manifest.of_split(split)
         table = manifest.table
-        return Manifest(table[~is_background(table)].reset_index(drop=True), manifest.root)
+        heard = ~is_background(table) & table["recording"].isin(self.durations.keys())
+        return Manifest(table[heard].reset_index(drop=True), manifest.root)
 
     def _clips_config(self, stage: FitClipsStage) -> ClipsConfig:
         return (
@@ -134,41 +147,42 @@ class ClipData:
         )
 
 
-def prepare_clip_data(manifest: Manifest, plan: ClipTrainingPlan, cache: Path | None, log: Log) -> ClipData:
+def prepare_clip_data(
+    manifest: Manifest,
+    plan: ClipTrainingPlan,
+    cache: Path | None,
+    log: Log,
+    threads: int = 2,
+    progress: Progress | None = None,
+    kept: Splits | None = None,
+) -> ClipData:
     """Open every recording, leave out (and name) those that cannot be opened, and split what is left.
+
+    ``kept`` is the split of an interrupted training; nothing is drawn then.
 
     Raises
     ------
     DataError
         No recording can be opened, or none is to train on.
     """
+    from ecotf.tasks.recordings import open_recordings
 
-    import pandas as pd
-
-    durations: dict[str, float] = {}
-    problems = []
-    for name in manifest.recordings:
-        try:
-            expansion = manifest.time_expansion_of(name)
-            durations[name] = open_recording(manifest.path_of(name), time_expansion=expansion).duration_s
-        except RecordingError as error:
-            problems.append({"recording": name, "status": error.status, "reason": str(error)})
-            log(f"left out: {name}: {error}")
-    if not durations:
-        raise DataError(
-            f"none of the {len(manifest.recordings)} recordings can be read; the first: {problems[0]['reason']}"
-        )
-    manifest = manifest.subset(durations)
     none = labels_that_match(manifest.labels, plan.data.ignored_labels)
     if none:
         table = manifest.table
         manifest = Manifest(table.assign(label=table["label"].where(~table["label"].isin(none), "")), manifest.root)
-    if not (manifest.table["split"] != "").any():
-        shares = {"train": plan.data.train, "valid": plan.data.valid, "test": plan.data.test}
-        manifest = split_by_group(manifest, {name: share for name, share in shares.items() if share}, plan.seed)
-    data = ClipData(manifest, durations, pd.DataFrame(problems, columns=["recording", "status", "reason"]), plan, cache)
+
+    def read(recording: str) -> float:
+        path, expansion = manifest.path_of(recording), manifest.time_expansion_of(recording)
+        return open_recording(path, time_expansion=expansion).duration_s
+
+    opened = open_recordings(manifest, read, plan.data, plan.seed, log, threads, progress, kept)
+    manifest = opened.manifest
+    data = ClipData(manifest, opened.readings, opened.problems, plan, cache, opened.splits)
     if not data._heard("train").recordings:
         raise DataError("no recording is in the split 'train'; there is nothing to learn from")
+    for sentence in describe_unlearned(manifest, [name for name in manifest.labels if name not in data.unnamed_labels]):
+        log(sentence)
     gaps = describe_gaps(manifest)
     for sentence in gaps[:_TOLD_GAPS]:
         log(sentence)

@@ -10,11 +10,12 @@ import numpy as np
 
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError, DataError
+from ecotf.models.tagger import ClipModel
+from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
 from ecotf.tasks.clips.train import (
     ScoredSegments,
-    TrainedClips,
     fit_event_thresholds,
     judge_events,
     judge_segments,
@@ -137,7 +138,7 @@ def figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> F
 
 
 def _outcome(
-    recipe: ClipTrainingPlan, data: ClipData, trained: TrainedClips, scored: ScoredSegments, watched: bool
+    recipe: ClipTrainingPlan, data: ClipData, trained: Trained[ClipModel], scored: ScoredSegments, watched: bool
 ) -> Outcome:
     classes, history = trained.model.classes, trained.history
     events = None

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecotf.audio.recording import open_recording
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.detection.naming import name_calls
+from ecotf.evaluation.drawing import drawing
 from ecotf.evaluation.plots import plot_detections, plot_precision_recall
-from ecotf.runs import RunFolder
+from ecotf.models.tagger import ClipModel
 from ecotf.tasks.clips.data import ClipData
-from ecotf.tasks.clips.train import ScoredSegments, TrainedClips
-from ecotf.tasks.recipes import ClipRecipe
+from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.clips.train import ScoredSegments
+from ecotf.training.run_store import Log, RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,50 +27,42 @@ _PICTURES = 6
 def draw_clip_run(
     recipe: ClipRecipe,
     data: ClipData,
-    trained: TrainedClips,
-    judged: ScoredSegments | None,
+    model: ClipModel,
+    judged: ScoredSegments,
     metrics: dict[str, Any],
-    thresholds: dict[str, float] | None,
-    run: RunFolder,
+    thresholds: dict[str, float],
+    run: RunStore,
+    log: Log,
 ) -> None:
-    """Draw what there is into the run's ``plots/``: of the recordings with most events, ten seconds each."""
-    if judged is None or judged.candidates is None or thresholds is None:
-        return
+    """Draw the events into the run's ``plots/``: of the recordings with most of them, ten seconds each."""
+    assert judged.candidates is not None
     folder = run.path / "plots"
     if metrics["events"]["detection"]["n_calls"] and metrics["events"]["detection"]["n_candidates"]:
-        plot_precision_recall(metrics["events"], folder / "precision_recall.png", title=recipe.name)
+        with drawing("precision_recall.png", log):
+            plot_precision_recall(metrics["events"], folder / "precision_recall.png", title=recipe.name)
     manifest = data.manifest
-    truth = manifest.table[manifest.table["label"].isin(list(trained.model.classes)) & manifest.table["end_s"].notna()]
+    truth = manifest.table[manifest.table["label"].isin(list(model.classes)) & manifest.table["end_s"].notna()]
     names = list(dict.fromkeys(judged.table["recording"]))
     names.sort(key=lambda name: -int((truth["recording"] == name).sum()))
     for number, name in enumerate(names[:_PICTURES]):
-        found = judged.candidates[judged.candidates["recording"] == name].drop(columns="recording")
-        events = name_calls(found, thresholds, unnamed=False)
-        own = truth[truth["recording"] == name]
-        draw_events(
-            recipe,
-            trained,
-            manifest.path_of(name),
-            manifest.time_expansion_of(name),
-            events,
-            own,
-            name,
-            folder / f"events_{number}.png",
-        )
+        with drawing(f"events_{number}.png, of {name},", log):
+            found = judged.candidates[judged.candidates["recording"] == name].drop(columns="recording")
+            events = name_calls(found, thresholds, unnamed=False)
+            recording = open_recording(manifest.path_of(name), time_expansion=manifest.time_expansion_of(name))
+            own = truth[truth["recording"] == name]
+            draw_events(recipe, model, recording, events, own, name, folder / f"events_{number}.png")
 
 
 def draw_events(
     recipe: ClipRecipe,
-    trained: TrainedClips,
-    path: Path,
-    time_expansion: float | None,
+    model: ClipModel,
+    recording: Recording,
     events: pd.DataFrame,
     truth: pd.DataFrame,
     title: str,
     file: Path,
 ) -> None:
     """Draw the stretch of a recording in which most happens."""
-    recording = open_recording(path, time_expansion=time_expansion)
     starts = np.sort(np.concatenate([truth["start_s"], events["start_s"]]))
     start = 0.0
     if len(starts):
@@ -76,7 +70,7 @@ def draw_events(
         start = float(np.clip(starts[busiest] - 0.5, 0, max(0.0, recording.duration_s - _PICTURE_S)))
     end = min(recording.duration_s, start + _PICTURE_S)
     sound = recording.read(start, end, channel=recipe.data.channel, sample_rate=recipe.sample_rate)
-    spectrogram = trained.model.spectrogram
+    spectrogram = model.spectrogram
     levels = spectrogram(np.ascontiguousarray(sound, np.float32))
     times = start + np.arange(len(levels)) * spectrogram.hop_s
     detected, true = (table[(table["end_s"] > start) & (table["start_s"] < end)] for table in (events, truth))

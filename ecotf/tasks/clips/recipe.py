@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ecotf.config import Config
+from ecotf.datasets.data_config import DataConfig
 from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segments import SegmentsConfig
 from ecotf.errors import ConfigError
+from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.features import MelFrontEnd
 from ecotf.features.image import ImageConfig
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
+from ecotf.tuning.config import TuningConfig
 
 
-class ClipDataConfig(Config):
+class ClipDataConfig(DataConfig):
     """How recordings are split when the manifest does not say, and what their labels mean.
 
     Attributes
@@ -30,10 +33,6 @@ class ClipDataConfig(Config):
     unnamed_labels
         Shell patterns of labels of events whose species is not known. They are no classes, and segments that hold only
         those are left out: whether a class is there, nobody knows. Where no other label is there they are classes.
-    train, valid, test
-        Shares of the groups; together 1.
-    channel
-        ``mix`` or the number of a channel, counted from 1.
     backgrounds
         Shell patterns of the paths of background recordings (role ``background``), one for each of the stages'
         ``sound.backgrounds``; the last serves those after it too.
@@ -41,43 +40,20 @@ class ClipDataConfig(Config):
 
     ignored_labels: tuple[str, ...] = NO_EVENT_LABELS
     unnamed_labels: tuple[str, ...] = UNNAMED_EVENT_LABELS
-    train: float = Field(0.7, gt=0)
-    valid: float = Field(0.15, ge=0)
-    test: float = Field(0.15, ge=0)
-    channel: Literal["mix"] | int = "mix"
     backgrounds: tuple[str, ...] = Field(("*",), min_length=1)
 
-    @field_validator("channel")
-    @classmethod
-    def _known_channel(cls, channel: str | int) -> str | int:
-        if isinstance(channel, int) and channel < 1:
-            raise ValueError(f"{channel} is not a channel; allowed: mix, or a channel's number, counted from 1")
-        return channel
 
-    @model_validator(mode="after")
-    def _shares_of_one(self) -> ClipDataConfig:
-        total = self.train + self.valid + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"train, valid and test add up to {total:g}; they must add up to 1")
-        return self
-
-
-class ClipEvaluationConfig(Config):
-    """What is judged besides the rows.
+class ClipEvaluationConfig(EvaluationConfig):
+    """What is judged besides the segments.
 
     Attributes
     ----------
     events
         Also judge events, found in the scores of frames, against annotations with a start and an end.
-    tolerance_s
-        A detection hits when its middle lies in an annotation widened by this much on either side.
-    bootstrap
-        Resamplings of the recordings behind each 95 % interval of events.
     """
 
-    events: bool = False
     tolerance_s: float = Field(0.25, ge=0)
-    bootstrap: int = Field(1000, ge=1)
+    events: bool = False
 
 
 class InferenceConfig(SegmentsConfig):
@@ -181,3 +157,11 @@ class ClipTrainingPlan(Config):
                     f"needs at least {least[0]} by {least[1]}"
                 )
         return self
+
+
+class ClipRecipe(ClipTrainingPlan):
+    """A plan of a training on weakly labelled clips, with a name; see `ecotf.tasks.calls.recipe.CallRecipe`."""
+
+    name: str
+    description: str
+    tuning: TuningConfig | None = None

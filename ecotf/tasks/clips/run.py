@@ -18,7 +18,8 @@ from ecotf.errors import ConfigError, RecordingError
 from ecotf.evaluation.segment_metrics import fit_clip_thresholds, padded_cmap
 from ecotf.models.tagger import WEIGHTS, ClipModel, build_clip_model, reading_arrays
 from ecotf.runs import RunFolder
-from ecotf.tasks.recipes import ClipRecipe, parse_recipe
+from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.recipes import parse_recipe
 
 if TYPE_CHECKING:
     import pandas as pd

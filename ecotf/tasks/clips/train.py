@@ -19,6 +19,7 @@ from ecotf.evaluation.metrics import evaluate
 from ecotf.evaluation.segment_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
 from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
 from ecotf.models.tagger import ClipModel, build_clip_model, read_weights, save_weights
+from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.fit_clips import fit_clips
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
@@ -27,14 +28,6 @@ from ecotf.training.run_store import Log, RunStore, ScoreWatch
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class TrainedClips:
-    """The outcome of a training on clips."""
-
-    model: ClipModel
-    history: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ def train_clips(
     log: Log,
     threads: int = 2,
     watch: ScoreWatch | None = None,
-) -> TrainedClips:
+) -> Trained[ClipModel]:
     """Run the stages; those that were finished before an interruption are not repeated.
 
     ``watch`` looks at the epochs of every stage.
@@ -95,7 +88,7 @@ def train_clips(
     model = fresh_model(plan, classes, pretrained=None)
     weights, kept = read_weights(run_store.file(stage_name(len(plan.stages) - 1, plan.stages[-1])) / "weights.npz")
     model.network.carry_rows(weights, kept, classes)
-    return TrainedClips(model, pd.concat(histories, ignore_index=True))
+    return Trained(model, classes, pd.concat(histories, ignore_index=True))
 
 
 def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool | None = True) -> ClipModel:

@@ -24,13 +24,15 @@ from ecotf.features.peaks import find_peaks
 from ecotf.pipelines.patches import PatchTable
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.runs import RunFolder
+from ecotf.tasks.calls import evaluate as evaluating
 from ecotf.tasks.calls import fit_network as fitting
 from ecotf.tasks.calls import train as training
-from ecotf.tasks.calls.data import DataConfig, TrainingData, every_peak, prepare_data, training_patches
+from ecotf.tasks.calls.data import CallDataConfig, TrainingData, every_peak, prepare_data, training_patches
 from ecotf.tasks.calls.fit_gate import fit_gate
+from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.calls.run import load_run
 from ecotf.tasks.calls.train import score_recordings, train_detector
-from ecotf.tasks.recipes import Recipe, load_recipe
+from ecotf.tasks.recipes import load_recipe
 
 PIP, MYO = "Pipistrellus pipistrellus", "Myotis daubentonii"
 SOUNDS = SimulationConfig(
@@ -60,7 +62,7 @@ def train(calls: Path, runs: Path) -> Path:
     """Run the command; returns the folder of the run."""
     before = set(runs.glob("bats/field/*"))
     try:
-        arguments = ["--recipe", "bats/field", "--data", str(calls), "--runs", str(runs), "--threads", "1", *TINY]
+        arguments = ["--recipe", "bats/field", "--data", str(calls), "--output", str(runs), "--threads", "1", *TINY]
         assert run_training.main(arguments) == 0
     finally:
         (run,) = set(runs.glob("bats/field/*")) - before
@@ -74,7 +76,7 @@ def run(calls, runs) -> Path:
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_training, "draw_run", lambda *_: None)
+    monkeypatch.setattr(evaluating, "draw_run", lambda *_: None)
 
 
 def read(run: Path, name: str):
@@ -97,8 +99,8 @@ def test_the_run_folder_holds_everything(run, calls):
     inside = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert inside >= {
         "recipe.yaml", "manifest.csv", "labels.csv", "thresholds.json", "metrics.json", "history.csv", "report.txt",
-        "predictions.parquet", "environment.json", "problems.csv", "model/calls.weights.h5", "model/trees.json",
-        "model/trees_0.ubj", "plots/precision_recall.png", "plots/detections_0.png",
+        "predictions.parquet", "environment.json", "problems.csv", "splits.csv", "model/calls.weights.h5",
+        "model/trees.json", "model/trees_0.ubj", "plots/precision_recall.png", "plots/detections_0.png",
         *(f"rounds/{n}/{name}" for n in (0, 1) for name in ("calls.weights.h5", "patches.npz", "validation.json")),
     }  # fmt: skip
     assert not [name for name in inside if "partial" in name or ".lock" in name or ".fitting" in name]
@@ -113,7 +115,7 @@ def test_the_run_folder_holds_everything(run, calls):
 def test_labels_and_thresholds(run):
     labels = pd.read_csv(run / "labels.csv")
     assert labels["label"].tolist() == [MYO, PIP]
-    assert (labels["training_calls"] > 0).all()
+    assert (labels["training_annotations"] > 0).all()
     thresholds = read(run, "thresholds.json")
     assert set(thresholds["thresholds"]) == {MYO, PIP, "call"}
     # Fitted on validation recordings alone: they are what that round's validation says.
@@ -276,19 +278,21 @@ def test_two_networks_trained_on_calls_and_scored_on_a_grid(calls, tmp_path):
     run_store.close()
     assert trained.history["network"].tolist() == ["detector", "namer"]
     assert set(trained.thresholds) == {*data.species, "call"}
-    found = score_recordings(recipe, data, trained.detector, "test")
+    found = score_recordings(recipe, data, trained.model, "test")
     assert set(found["recording"]) <= set(data.recordings_of("test"))
-    assert trained.detector.is_cascade
+    assert trained.model.is_cascade
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
 
 
-def prepare(manifest: Manifest, recipe: Recipe | None = None, said: list[str] | None = None, **config) -> TrainingData:
+def prepare(
+    manifest: Manifest, recipe: CallRecipe | None = None, said: list[str] | None = None, **config
+) -> TrainingData:
     recipe = recipe or load_recipe("bats/field")
     store = SpectrogramStore(None, recipe.front_end)
     log = (lambda line: None) if said is None else said.append
-    return prepare_data(manifest, DataConfig(**config), store, recipe.seed, log, 1)
+    return prepare_data(manifest, CallDataConfig(**config), store, recipe.seed, log, 1)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,52 @@
+"""Judge a trained call detector on the test recordings, and write it with its predictions and pictures."""
+
+from __future__ import annotations
+
+import resource
+
+from ecotf.detection.scoring import Stopwatch
+from ecotf.evaluation.report import metrics_text
+from ecotf.models.saved import save_detector
+from ecotf.tasks.base import Evaluation
+from ecotf.tasks.calls.data import TrainingData
+from ecotf.tasks.calls.fit_gate import fit_gate
+from ecotf.tasks.calls.pictures import draw_run
+from ecotf.tasks.calls.recipe import CallRecipe
+from ecotf.tasks.calls.train import TrainedCalls, judge, score_recordings
+from ecotf.training.run_store import Log, RunStore
+
+
+def evaluate_calls(
+    recipe: CallRecipe, data: TrainingData, trained: TrainedCalls, run: RunStore, log: Log
+) -> Evaluation:
+    """Judge on the test recordings or, where there are none, on the validation ones; thresholds come with the model."""
+    split = "test" if data.recordings_of("test") else "valid"
+    stopwatch = Stopwatch()
+    candidates = score_recordings(recipe, data, trained.model, split, stopwatch)
+    metrics = judge(recipe, data, candidates, data.recordings_of(split), trained.thresholds)
+    with run.writing("model", folder=True) as folder:
+        save_detector(trained.model, folder)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+    indices = data.indices_of(split)
+    minutes = sum(data.spectrograms[index].duration_s for index in indices) / 60
+    metrics["judged_on"] = {"split": split, "recordings": len(indices), "minutes": minutes}
+    cost = metrics["cost"] = {
+        "features_s_per_minute": sum(data.spectrograms[index].seconds_used for index in indices) / minutes,
+        "networks_s_per_minute": stopwatch.networks_s / minutes,
+        "trees_s_per_minute": stopwatch.trees_s / minutes,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "model_bytes": size,
+        "parameters": sum(network.n_parameters for network in trained.model.networks),
+    }
+    gate = fit_gate(recipe, data, log)
+    run.write_table("predictions.parquet", candidates)
+    draw_run(recipe, data, candidates, trained.thresholds, metrics, split, run, log)
+    head = []
+    if gate is not None:
+        head.append(f"gate (run_classifier.py --gate), on the validation recordings: {gate.as_text()}")
+    pace = (
+        f"one minute of sound takes: features {cost['features_s_per_minute']:.2f} s, detection "
+        f"{cost['networks_s_per_minute']:.2f} s, classification {cost['trees_s_per_minute']:.2f} s"
+    )
+    thresholds = {"thresholds": trained.thresholds, "unfitted": trained.validation["unfitted"], "gate": gate}
+    return Evaluation(metrics, thresholds, head, [metrics_text(metrics), "", pace])

@@ -1,0 +1,39 @@
+"""Whether a recipe of clips can begin: the weights that it starts with are there, and nothing random is frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ecotf.errors import ConfigError
+from ecotf.models.tagger import read_weights
+from ecotf.tasks.clips.recipe import ClipRecipe
+
+_RANDOM = ("backbone", "hidden")  # the other parts that can be frozen begin as something that makes sense
+
+
+def check_weights(recipe: ClipRecipe) -> None:
+    """Refuse a recipe that cannot begin.
+
+    Raises
+    ------
+    ConfigError
+        A part is frozen before anything gave it weights, or weights are missing, damaged or of another network.
+    """
+    weights = recipe.network.backbone.weights
+    for number, stage in enumerate(recipe.stages):
+        source = stage.weights_from
+        if "/" in source:
+            read_weights(Path(source) / "weights.npz")
+        begins = source == "fresh" or (source == "previous" and number == 0)
+        for part in _RANDOM:
+            if begins and part in stage.frozen and (part != "backbone" or weights == "none"):
+                own = "network.backbone.weights to imagenet or a file, " if part == "backbone" else ""
+                raise ConfigError(
+                    f"{recipe.name}: stage {stage.title!r} freezes the {part} while its weights are random, so the "
+                    f"rest would learn nothing of use; set {own}stages.{number}.weights_from to the stage of another "
+                    f"run (RUN/stages/STAGE), or stages.{number}.frozen=[]"
+                )
+    if weights != "none":
+        from ecotf.tasks.clips.train import fresh_model
+
+        fresh_model(recipe, ("class",))

@@ -1,0 +1,117 @@
+"""The recordings of a training: each read once, those that cannot be used named and left out, the rest split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import pandas as pd
+
+from ecotf.datasets.data_config import DataConfig
+from ecotf.datasets.manifest import Manifest
+from ecotf.errors import DataError, RecordingError
+from ecotf.runs.splits import OK, Splits, State, draw_splits, fingerprint, state_now
+from ecotf.training.run_store import Log
+
+Reading = TypeVar("Reading")
+Progress = Callable[[int, int], None]
+"""Takes how many recordings are read, and of how many."""
+
+
+@dataclass(frozen=True)
+class Opened(Generic[Reading]):
+    """Recordings that were read and split.
+
+    Attributes
+    ----------
+    manifest
+        The recordings that could be read when the split was drawn, with their sides. What was lost since is still in
+        it, so that classes, numbers and random draws stay what they were.
+    readings
+        Recording to what was read of it; without those that were lost.
+    problems
+        ``recording, status, reason`` of all that is left out.
+    """
+
+    manifest: Manifest
+    readings: dict[str, Reading]
+    splits: Splits
+    problems: pd.DataFrame
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """What was split and can no longer be used."""
+        return frozenset(self.manifest.recordings) - self.readings.keys()
+
+
+def open_recordings(
+    manifest: Manifest,
+    read: Callable[[str], Reading],
+    config: DataConfig,
+    seed: int,
+    log: Log,
+    threads: int = 2,
+    progress: Progress | None = None,
+    kept: Splits | None = None,
+) -> Opened[Reading]:
+    """Read every recording, name and leave out those that cannot be used, and split the rest.
+
+    Parameters
+    ----------
+    read
+        Reads a recording by its name; raises `RecordingError`.
+    kept
+        The split of an interrupted training: nothing is drawn, and what has changed since is left out.
+
+    Raises
+    ------
+    DataError
+        Nothing can be read.
+    ConfigError
+        ``kept`` is of another manifest.
+    """
+    recordings = manifest.recordings
+    split = None if kept is None else kept.apply(manifest)  # before hours of reading
+
+    def look(name: str) -> tuple[Reading | None, State]:
+        path = manifest.path_of(name)
+        now = _state(manifest, name) if kept is None else state_now(path, kept.state_of(name))
+        if now.state != OK:
+            return None, now
+        try:
+            return read(name), now
+        except RecordingError as error:
+            return None, now._replace(state=error.status, reason=str(error))
+
+    readings: dict[str, Reading] = {}
+    states: dict[str, State] = {}
+    problems: list[dict[str, str]] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for done, (name, (reading, state)) in enumerate(zip(recordings, pool.map(look, recordings), strict=True), 1):
+            states[name] = state
+            if state.state == OK:
+                readings[name] = reading  # type: ignore[assignment]
+            else:
+                problems.append({"recording": name, "status": state.state, "reason": state.reason})
+                log(f"left out: {name}: {state.reason}")
+            if progress is not None:
+                progress(done, len(recordings))
+    if not readings:
+        raise DataError(
+            f"none of the {len(recordings)} recordings can be read; the first: {problems[0]['reason']}"
+            if problems else "the manifest names no recording"
+        )  # fmt: skip
+    if kept is None or split is None:
+        kept = draw_splits(manifest, states, config.shares, seed)
+        split = kept.apply(manifest)
+    return Opened(split, readings, kept, pd.DataFrame(problems, columns=["recording", "status", "reason"]))
+
+
+def _state(manifest: Manifest, name: str) -> State:
+    """A recording that was not looked at before; why its file cannot be opened, the reader says better."""
+    try:
+        return State(OK, "", *fingerprint(manifest.path_of(name)))
+    except OSError:
+        return State(OK, "", None, "")
