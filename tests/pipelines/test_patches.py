@@ -23,7 +23,8 @@ from ecotf.pipelines.patches import (
     reduce_patches,
 )
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.tasks.recipes import load_recipe, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import load_recipe
 
 DURATION_S = 2.0
 
