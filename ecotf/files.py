@@ -10,9 +10,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ecotf.errors import ConfigError, DiskFullError, EcotfError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Put before the name, not after it: libraries choose the format by the ending (.weights.h5, .ubj, .png).
 PARTIAL_PREFIX = ".partial-"
@@ -68,6 +71,22 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         else:
             os.rename(partial, path)
         _sync(path.parent)
+
+
+@contextmanager
+def reading_arrays(path: Path, what: str) -> Iterator[dict[str, np.ndarray]]:
+    """Read the arrays of an ``.npz`` file; raises `ConfigError` where it is damaged, or not ``what`` to the block."""
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+        yield arrays
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        raise ConfigError(f"{path}: damaged, or not {what}") from None
 
 
 @contextmanager

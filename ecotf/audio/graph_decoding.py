@@ -12,15 +12,81 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecotf.errors import ConfigError
+import numpy as np
+import soundfile
+
+from ecotf.audio.recording import ChannelChoice, Recording
+from ecotf.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 _HEADER_BYTES = 4096
 _INTEGER, _EXTENSIBLE = 1, 0xFFFE  # format tags of WAV
+_PCM = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")
+_DECODABLE = {"WAV": _PCM, "WAVEX": _PCM, "FLAC": ("PCM_S8", "PCM_16", "PCM_24"), "OGG": ("VORBIS",), "MP3": None}
+
+
+def why_not_decodable(path: Path) -> str:
+    """Say why tensorflow-io cannot decode a kind of file, in one sentence; empty where it can, or nobody can read it.
+
+    Raises
+    ------
+    ConfigError
+        When tensorflow-io cannot be loaded beside this TensorFlow.
+    """
+    _tensorflow_io_audio()
+    try:
+        about = soundfile.info(str(path))
+        with path.open("rb") as stream:
+            start = stream.read(16)
+    except (soundfile.LibsndfileError, OSError, TypeError):
+        return ""
+    subtypes = _DECODABLE.get(about.format, ())
+    if subtypes is not None and about.subtype not in subtypes:
+        return f"tensorflow-io cannot decode {about.format} with {about.subtype_info}"
+    if start[:4] == b"RIFF" and start[12:] != b"fmt ":
+        return "tensorflow-io cannot decode a WAV file with other chunks before its format"
+    return ""
+
+
+@dataclass(frozen=True)
+class DecodedRecording(Recording):
+    """A recording whose sound is in memory, as `decode_clip` gave it; passages are read as those of any other.
+
+    Attributes
+    ----------
+    waveform
+        float32 ``[frames, channels]``.
+    """
+
+    waveform: np.ndarray = field(default_factory=lambda: np.empty((0, 1), np.float32), hash=False, repr=False)
+
+    def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
+        yield self._checked(self.waveform[start:end], start, channel)
+
+
+def as_recording(recording: Recording, waveform: np.ndarray, rate: int) -> DecodedRecording:
+    """Take the sound of ``recording`` from what `decode_clip` gave of its file.
+
+    Raises
+    ------
+    RecordingError
+        It does not fit the header that was read.
+    """
+    if (rate, waveform.shape[1]) != (recording.file_rate, recording.n_channels) or len(waveform) < recording.n_frames:
+        raise RecordingError(
+            f"tensorflow-io gives {len(waveform)} frames at {rate} Hz, {waveform.shape[1]} channels; the header says "
+            f"{recording.n_frames} at {recording.file_rate} Hz and {recording.n_channels}",
+            "corrupt",
+        )
+    known = {one.name: getattr(recording, one.name) for one in fields(Recording)}
+    return DecodedRecording(**known, waveform=waveform)
 
 
 def decode_clip(path: str | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

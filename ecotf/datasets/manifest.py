@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ecotf.datasets.checks import COLUMNS, check_table
-from ecotf.datasets.tables import FIRST_ROW, read_table
+from ecotf.datasets.text import FIRST_ROW, read_table
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy as np
 from ecotf.errors import ConfigError
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig
 from ecotf.features.image import ImageConfig, make_image
+from ecotf.files import reading_arrays
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 
 WEIGHTS = "network.weights.h5"
@@ -127,14 +125,3 @@ def read_weights(path: Path) -> tuple[list[np.ndarray], list[str]]:
         raise ConfigError(f"{path}: there are no weights; a stage of a run keeps them, RUN/stages/0_train")
     with reading_arrays(path, "the weights of a stage") as kept:
         return [kept[f"w{i}"] for i in range(len(kept) - 1)], [str(name) for name in kept["classes"]]
-
-
-@contextmanager
-def reading_arrays(path: Path, what: str) -> Iterator[dict[str, np.ndarray]]:
-    """The arrays of an ``.npz`` file; `ConfigError` where it is damaged, or the block finds that it is not ``what``."""
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-        yield arrays
-    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
-        raise ConfigError(f"{path}: damaged, or not {what}") from None

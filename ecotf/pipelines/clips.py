@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.datasets.manifest import Manifest
+from ecotf.pipelines.sources import SOURCES, RecordingSource
+
+if TYPE_CHECKING:
+    SourceConfig = RecordingSource
+else:
+    SourceConfig = SOURCES.config_type()
 
 
 class ClipsConfig(Config):
@@ -41,6 +47,8 @@ class ClipsConfig(Config):
     least_overlap
         A window that is cut at a fixed place gets the labels of annotations that share with it at least this part of
         the shorter of the two.
+    source
+        What clips are cut from, and how that is decoded.
     """
 
     seconds: float = Field(5.0, gt=0, le=600)
@@ -52,6 +60,7 @@ class ClipsConfig(Config):
     min_per_class: int = Field(0, ge=0)
     unrated: float | Literal["random"] | None = None
     least_overlap: float = Field(0.25, gt=0, le=1)
+    source: SourceConfig = RecordingSource()
 
 
 @dataclass(frozen=True)

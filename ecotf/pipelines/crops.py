@@ -1,4 +1,4 @@
-"""The sound of clips: crops of recordings at the training rate, read at random places, filled up and added up."""
+"""The sound of clips: recordings at the training rate, opened once, and decoded once where there is a cache."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording, open_recording
+from ecotf.audio.recording import ChannelChoice
+from ecotf.config import Config
 from ecotf.errors import RecordingError
 from ecotf.pipelines.clips import ClipsConfig
-from ecotf.pipelines.sound_cache import ENVELOPE_HOP_S, DecodedSound, SoundCache, decode
+from ecotf.pipelines.passages import SoundPassages, cut_clip
+from ecotf.pipelines.sound_cache import DecodedSound, SoundCache, decode
+from ecotf.pipelines.sources import SOURCES, RecordingSource, Sound
 
 _CACHE_BYTES = 20 << 30
+_TRIES = 5
 
 
 @dataclass
@@ -39,6 +43,13 @@ class SkippedRecordings:
             self.reasons[str(path)] = reason
             self.counts[str(path)] = self.counts.get(str(path), 0) + 1
 
+    def withdraw(self, path: Path) -> None:
+        """Take back one clip that was noted: it could be read after all."""
+        with self._lock:
+            self.counts[str(path)] -= 1
+            if not self.counts[str(path)]:
+                del self.counts[str(path)], self.reasons[str(path)]
+
     @property
     def clips(self) -> int:
         """How many clips were left out."""
@@ -50,6 +61,33 @@ class SkippedRecordings:
             f"{path}: {self.reasons[path]} ({count} clip{'s' * (count != 1)} left out)"
             for path, count in sorted(self.counts.items())
         ]
+
+
+@dataclass(frozen=True)
+class _KeptPassages:
+    """Passages of one of `ClipSounds`, read from what is kept decoded of it where there is a cache."""
+
+    sounds: ClipSounds
+    recording: int
+
+    @property
+    def _plain(self) -> SoundPassages:
+        return SoundPassages(self.sounds.open(self.recording), self.sounds.sample_rate, self.sounds.channel)
+
+    @property
+    def n_samples(self) -> int:
+        return self._plain.n_samples
+
+    @property
+    def envelope(self) -> np.ndarray:
+        return self.sounds.decoded(self.recording).envelope
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        if self.sounds.keeps:
+            whole = self.sounds.decoded(self.recording)
+            if whole.file is not None:
+                return whole.read(start, stop)
+        return self._plain.read(start, stop)
 
 
 class ClipSounds:
@@ -69,6 +107,8 @@ class ClipSounds:
         Of each recording, where the manifest states it.
     channel
         As in `Recording.blocks`.
+    source
+        The kind of thing that the paths name.
     """
 
     def __init__(
@@ -80,14 +120,16 @@ class ClipSounds:
         cache_bytes: int = _CACHE_BYTES,
         time_expansions: Sequence[float | None] | None = None,
         channel: ChannelChoice = "mix",
+        source: Config | None = None,
     ) -> None:
         self.paths = list(paths)
         self.sample_rate = sample_rate
         self.channel = channel
+        self.source = source if source is not None else RecordingSource()
         self._expansions = list(time_expansions) if time_expansions is not None else [None] * len(self.paths)
         self._cache = SoundCache(cache, cache_bytes) if cache is not None else None
         self._locks = [threading.Lock() for _ in self.paths]
-        self._opened: dict[int, Recording] = {}
+        self._opened: dict[int, Sound] = {}
         self._decoded: dict[int, DecodedSound] = {}
         self._broken: dict[int, RecordingError] = {}
 
@@ -95,18 +137,23 @@ class ClipSounds:
         return len(self.paths)
 
     @property
+    def keeps(self) -> bool:
+        """Whether decoded recordings are kept on disk."""
+        return self._cache is not None
+
+    @property
     def cache_problem(self) -> str:
         """Why recordings are no longer kept on disk, one line; empty where they are."""
         return self._cache.problem if self._cache is not None else ""
 
-    def open(self, recording: int) -> Recording:
+    def open(self, recording: int) -> Sound:
         """The recording, its header read; raises `RecordingError`, the same every time."""
         if recording in self._broken:
             raise self._broken[recording]
         found = self._opened.get(recording)
         if found is None:
             try:
-                found = open_recording(self.paths[recording], time_expansion=self._expansions[recording])
+                found = SOURCES.build(self.source, self.paths[recording], self._expansions[recording])
             except RecordingError as error:
                 self._broken[recording] = error
                 raise
@@ -124,76 +171,27 @@ class ClipSounds:
                     report.add(self.paths[recording], str(error))
         return lengths
 
+    def n_samples(self, recording: int) -> int:
+        """The length of a recording at the training rate."""
+        return _KeptPassages(self, recording).n_samples
+
     def crop(
         self, recording: int, start_s: float, clips: ClipsConfig, rng: np.random.Generator, foreground: bool = True
     ) -> np.ndarray:
-        """One clip.
+        """Cut one clip out of a recording; as `cut_clip`."""
+        return cut_clip(_KeptPassages(self, recording), self.sample_rate, start_s, clips, rng, foreground)
 
-        Parameters
-        ----------
-        start_s
-            Where it begins; NaN draws the place, as ``clips.crop`` says.
-        rng
-            For the place.
-        foreground
-            Whether a label is in the foreground (`ClipsConfig.self_mixup`).
+    def any_crop(self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings) -> np.ndarray:
+        """Cut a clip out of any of the recordings; silence where none of some that are drawn can be read."""
+        for recording in rng.integers(0, len(self), _TRIES):
+            try:
+                return self.crop(int(recording), np.nan, clips, rng)
+            except RecordingError as error:
+                report.add(self.paths[recording], str(error))
+        return np.zeros(round(clips.seconds * self.sample_rate), np.float32)
 
-        Returns
-        -------
-        float32 ``[round(clips.seconds * sample_rate)]``
-
-        Raises
-        ------
-        RecordingError
-            The recording cannot be read, there or anywhere.
-        """
-        wanted = round(clips.seconds * self.sample_rate)
-        if np.isfinite(start_s):
-            start = round(start_s * self.sample_rate)
-            return padded(self._read(recording, start, start + wanted), wanted, clips.pad)
-        if clips.self_mixup == "all" or (clips.self_mixup == "background" and not foreground):
-            return self._summed(recording, wanted, clips, rng)
-        start = self._draw_start(recording, wanted, clips, rng)
-        return padded(self._read(recording, start, start + wanted), wanted, clips.pad)
-
-    def _summed(self, recording: int, wanted: int, clips: ClipsConfig, rng: np.random.Generator) -> np.ndarray:
-        """Up to ``self_mixup_s`` of the recording, cut into clips that are added up."""
-        longest = max(wanted, round(clips.self_mixup_s * self.sample_rate))
-        start = self._draw_start(recording, longest, clips, rng)
-        sound = self._read(recording, start, start + longest)
-        if len(sound) <= wanted:
-            return padded(sound, wanted, clips.pad)
-        parts = padded(sound, wanted * -(-len(sound) // wanted), "zeros")
-        return np.asarray(parts.reshape(-1, wanted).sum(axis=0), np.float32)
-
-    def _draw_start(self, recording: int, wanted: int, clips: ClipsConfig, rng: np.random.Generator) -> int:
-        spare = self.n_samples(recording) - wanted
-        if clips.crop == "start" or spare <= 0:
-            return 0
-        if clips.crop == "energy":
-            return draw_where_it_is_loud(self._whole(recording).envelope, wanted, spare, self.sample_rate, rng)
-        return int(rng.integers(0, spare + 1))
-
-    def n_samples(self, recording: int) -> int:
-        """The length of a recording at the training rate."""
-        opened = self.open(recording)
-        return round(opened.n_frames * self.sample_rate / opened.sample_rate)
-
-    def _read(self, recording: int, start: int, stop: int) -> np.ndarray:
-        """Samples ``start`` to ``stop``, or as many as there are."""
-        if self._cache is not None:
-            whole = self._whole(recording)
-            if whole.file is not None:
-                return whole.read(start, stop)
-        opened = self.open(recording)
-        start = min(start, round(opened.duration_s * self.sample_rate))
-        sound = opened.read(
-            start / self.sample_rate, stop / self.sample_rate, channel=self.channel, sample_rate=self.sample_rate
-        )
-        return sound[: stop - start]
-
-    def _whole(self, recording: int) -> DecodedSound:
-        """The recording decoded once, by one thread."""
+    def decoded(self, recording: int) -> DecodedSound:
+        """The recording decoded once, by one thread; raises `RecordingError`."""
         with self._locks[recording]:
             known = self._decoded.get(recording)
             if known is not None and (known.file is None or known.file.exists()):
@@ -209,37 +207,3 @@ class ClipSounds:
                 raise
             self._decoded[recording] = known
             return known
-
-
-def padded(sound: np.ndarray, wanted: int, pad: str) -> np.ndarray:
-    """``sound`` made ``wanted`` samples long: repeated, or followed by zeros; no sound at all becomes zeros."""
-    if len(sound) >= wanted:
-        return np.ascontiguousarray(sound[:wanted])
-    if pad == "repeat" and len(sound):
-        return np.resize(sound, wanted)
-    return np.concatenate([sound, np.zeros(wanted - len(sound), np.float32)])
-
-
-def draw_where_it_is_loud(
-    envelope: np.ndarray, wanted: int, spare: int, sample_rate: int, rng: np.random.Generator
-) -> int:
-    """Draw the first sample of a clip, each place with the energy above the recording's median that its clip holds.
-
-    Where the recording is equally loud everywhere, all places are alike.
-
-    Parameters
-    ----------
-    envelope
-        Energies, each of `ENVELOPE_HOP_S`.
-    wanted, spare
-        Samples in the clip, and in the recording beyond it.
-    """
-    hop = round(ENVELOPE_HOP_S * sample_rate)
-    above = np.concatenate([[0.0], np.cumsum(np.maximum(envelope - np.median(envelope), 0), dtype=np.float64)])
-    starts = np.arange(spare // hop + 1)
-    ends = np.minimum(starts + -(-wanted // hop), len(envelope))
-    held = np.maximum(above[ends] - above[starts], 0)
-    if not held.sum() > 0:
-        return int(rng.integers(0, spare + 1))
-    place = int(rng.choice(starts, p=held / held.sum())) * hop
-    return min(spare, place + int(rng.integers(0, hop)))

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ecotf.config import Config
+from ecotf.pipelines.class_weights import power_class_weights
 from ecotf.pipelines.clips import ClipTable
 
 
@@ -38,8 +39,7 @@ def class_counts(table: ClipTable) -> np.ndarray:
 
 def class_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
     """(n / N) ** power for each class, float32 ``[classes]``; a class without clips weighs as one with one clip."""
-    counts = np.maximum(class_counts(table), 1)
-    return np.asarray((counts / max(1, len(table))) ** power, np.float32)
+    return power_class_weights(class_counts(table), len(table), power)
 
 
 def clip_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
@@ -52,11 +52,19 @@ def clip_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
 
 def draw_order(table: ClipTable, config: SamplerConfig, seed: int, epoch: int) -> np.ndarray:
     """The clips of one epoch, as indices into ``table``; the same for the same seed and epoch."""
-    rng = np.random.default_rng([seed, epoch])
-    if config.name == "plain":
-        return rng.permutation(len(table))
+    return _ORDERS[config.name](table, config, np.random.default_rng([seed, epoch]))
+
+
+def _each_once(table: ClipTable, config: SamplerConfig, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(len(table))
+
+
+def _by_weight(table: ClipTable, config: SamplerConfig, rng: np.random.Generator) -> np.ndarray:
     weights = clip_weights(table, config.power)
     return rng.choice(len(table), config.clips or len(table), p=weights / weights.sum())
+
+
+_ORDERS = {"plain": _each_once, "balanced": _by_weight}
 
 
 def with_at_least(table: ClipTable, minimum: int, seed: int) -> ClipTable:

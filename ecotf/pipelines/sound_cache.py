@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording
+from ecotf.audio.recording import ChannelChoice
 from ecotf.errors import EcotfError, RecordingError
 from ecotf.files import atomic_file
+from ecotf.pipelines.sources import Sound
 
 # Raised whenever what is kept changes, so that what an older version kept is not read.
 _CACHE_VERSION = 1
@@ -86,7 +87,7 @@ class SoundCache:
         """What the samples take now."""
         return sum(self._sizes.values())
 
-    def get(self, recording: Recording, sample_rate: int, channel: ChannelChoice) -> DecodedSound:
+    def get(self, recording: Sound, sample_rate: int, channel: ChannelChoice) -> DecodedSound:
         """The decoded recording; decoded now unless it is kept. Raises `RecordingError` as reading does."""
         key = _key(recording, sample_rate, channel)
         with self._lock:
@@ -149,7 +150,7 @@ class SoundCache:
             return 0.0
 
 
-def decode(recording: Recording, sample_rate: int, channel: ChannelChoice, file: Path | None) -> DecodedSound:
+def decode(recording: Sound, sample_rate: int, channel: ChannelChoice, file: Path | None) -> DecodedSound:
     """Decode a recording block by block: its length, its envelope and, where ``file`` is given, its samples in there.
 
     Sound beyond twice full scale (floating-point files) is decoded a second time, on a scale that holds it.
@@ -166,7 +167,7 @@ def decode(recording: Recording, sample_rate: int, channel: ChannelChoice, file:
 
 
 def _pass(
-    recording: Recording, sample_rate: int, channel: ChannelChoice, file: Path | None, scale: float
+    recording: Sound, sample_rate: int, channel: ChannelChoice, file: Path | None, scale: float
 ) -> tuple[int, float, np.ndarray]:
     hop = round(ENVELOPE_HOP_S * sample_rate)
     block = hop * round(_BLOCK_S / ENVELOPE_HOP_S)
@@ -189,7 +190,7 @@ def _pass(
     return n_samples, peak, envelope
 
 
-def _key(recording: Recording, sample_rate: int, channel: ChannelChoice) -> str:
+def _key(recording: Sound, sample_rate: int, channel: ChannelChoice) -> str:
     digest = hashlib.blake2b(digest_size=16)
     with recording.path.open("rb") as stream:
         for chunk in iter(lambda: stream.read(1 << 20), b""):

@@ -29,7 +29,14 @@ class RunFolder:
     :meth:`finish`, :meth:`close` or the end of the process, however it ends; the others only read a complete run.
 
     Every write is whole or absent: a kill or a full disk leaves the older file, or none.
+
+    Attributes
+    ----------
+    save_every_s
+        The state of a fit is written at most so often, in seconds.
     """
+
+    save_every_s = 15.0
 
     def __init__(self, path: Path, progress: dict[str, Any], held: IO[str] | None = None) -> None:
         self.path = path

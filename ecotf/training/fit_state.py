@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ecotf.files import atomic_file
-from ecotf.models.tagger import reading_arrays
+from ecotf.files import atomic_file, reading_arrays
 
 
 class FitState:
@@ -48,7 +47,7 @@ class FitState:
             self._load()
 
     def note(
-        self, row: dict[str, Any], loss: float, min_delta: float, weights: Sequence[np.ndarray] | None = None
+        self, row: dict[str, Any], loss: float | None, min_delta: float, weights: Sequence[np.ndarray] | None = None
     ) -> bool:
         """Note an epoch; returns whether it is the best so far.
 
@@ -57,17 +56,18 @@ class FitState:
         row
             For the history.
         loss
-            What epochs are compared by.
+            What epochs are compared by, less is better; None where the latest is the best.
         min_delta
             How much less it must be.
         weights
             The weights that it was measured with, where they are not the model's own.
         """
-        better = loss < self.best_loss - min_delta
+        better = loss is None or loss < self.best_loss - min_delta
         self.epoch += 1
         self.waited = 0 if better else self.waited + 1
         if better:
-            self.best_loss, self.best = loss, self.model.get_weights() if weights is None else list(weights)
+            self.best_loss = self.best_loss if loss is None else loss
+            self.best = self.model.get_weights() if weights is None else list(weights)
         self.history.append(row)
         if perf_counter() - self._saved_at > self.save_every_s:
             self._save()

@@ -19,7 +19,7 @@ Average = Literal["weights", "clips", "sum"]
 
 
 class LossConfig(Config):
-    """What a stage minimises.
+    """The loss that a stage minimises.
 
     Attributes
     ----------
@@ -47,6 +47,11 @@ class LossConfig(Config):
     weighted_focus: bool = True
     frames_share: float = Field(0.0, ge=0, le=1)
     average: Average = "weights"
+
+    @property
+    def activation(self) -> Literal["sigmoid", "softmax"]:
+        """The function that makes probabilities of logits trained with this loss."""
+        return "softmax" if self.name in _OF_ONE_CLASS else "sigmoid"
 
     @model_validator(mode="after")
     def _gamma_has_a_slope(self) -> LossConfig:
@@ -100,13 +105,7 @@ def clip_loss(
 
 def per_clip(config: LossConfig, logits: Any, targets: Any, class_weights: Any = None) -> Any:
     """The loss of each clip, float32 [batch], from logits [batch, classes]."""
-    smoothing, gamma, weighted = config.label_smoothing, config.gamma, config.weighted_focus
-    if config.name == "cross_entropy":
-        return cross_entropy(logits, targets, class_weights, smoothing)
-    if config.name == "binary":
-        return binary_cross_entropy(logits, targets, class_weights, smoothing)
-    focal: Callable[..., Any] = focal_softmax if config.name == "focal_softmax" else focal_sigmoid
-    return focal(logits, targets, class_weights, smoothing, gamma, weighted)
+    return _LOSSES[config.name](config, logits, targets, class_weights)
 
 
 def cross_entropy(logits: Any, targets: Any, class_weights: Any = None, label_smoothing: float = 0.0) -> Any:
@@ -165,6 +164,25 @@ def averaged(losses: Any, sample_weights: Any = None, average: Average = "weight
     if average == "weights":
         return tf.math.divide_no_nan(total, tf.reduce_sum(weights))
     return total / tf.cast(tf.shape(losses)[0], tf.float32) if average == "clips" else total
+
+
+def _plain(loss: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda config, logits, targets, weights: loss(logits, targets, weights, config.label_smoothing)
+
+
+def _focal(loss: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda config, logits, targets, weights: loss(
+        logits, targets, weights, config.label_smoothing, config.gamma, config.weighted_focus
+    )
+
+
+_LOSSES = {
+    "cross_entropy": _plain(cross_entropy),
+    "binary": _plain(binary_cross_entropy),
+    "focal_softmax": _focal(focal_softmax),
+    "focal_sigmoid": _focal(focal_sigmoid),
+}
+_OF_ONE_CLASS = ("cross_entropy", "focal_softmax")
 
 
 def _binary(logits: Any, targets: Any, class_weights: Any, label_smoothing: float) -> Any:

@@ -7,13 +7,30 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 Log = Callable[[str], None]
-"""Takes one line about what goes on."""
+"""Takes one line about what goes on; lines that matter less are `Detail`."""
+
+
+class Detail(str):
+    """A line that matters less than others, such as one of many epochs: a console shows it dimmed.
+
+    >>> log = print
+    >>> log(Detail("calls: epoch 1/200  loss 0.3210"))
+    calls: epoch 1/200  loss 0.3210
+    """
+
+
+def labelled(label: str, line: str) -> str:
+    """``line`` behind a label; a `Detail` stays one.
+
+    >>> labelled("trial 3", Detail("epoch 1/2"))
+    'trial 3: epoch 1/2'
+    """
+    return type(line)(f"{label}: {line}")
 
 
 class EpochWatch(Protocol):
@@ -37,9 +54,16 @@ class ScoreWatch(Protocol):
 
 
 class RunStore(Protocol):
-    """A run folder, as far as training knows."""
+    """A run folder, as far as training knows.
+
+    Attributes
+    ----------
+    save_every_s
+        The state of a fit is written at most so often, in seconds.
+    """
 
     path: Path
+    save_every_s: float
 
     def writing(self, name: str, *, folder: bool = False) -> AbstractContextManager[Path]:
         """A temporary path that becomes ``name`` if the block succeeds."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ecotf.errors import EcotfError
 from ecotf.parallel.processes import Died, Worker
-from ecotf.training.run_store import Log
+from ecotf.training.run_store import Log, labelled
 from ecotf.tuning.search import Search
 from ecotf.tuning.stopping import StoppedEarly
 from ecotf.tuning.trial import Objective, Outcome, Task
@@ -56,7 +56,7 @@ def run_with_workers(
                 return
             for worker in _ready(workers, search):
                 number = numbers[worker]
-                outcome = _received(worker, lambda line, number=number: log(f"trial {number}: {line}"))  # type: ignore[misc]
+                outcome = _received(worker, lambda line, number=number: log(labelled(f"trial {number}", line)))  # type: ignore[misc]
                 if outcome is not None:
                     search.record(number, outcome)
                     ended(number)

@@ -11,7 +11,8 @@ from ecotf.audio.resample import resample
 from ecotf.errors import EcotfError, RecordingError
 from ecotf.pipelines import sound_cache
 from ecotf.pipelines.clips import ClipsConfig
-from ecotf.pipelines.crops import ClipSounds, SkippedRecordings, draw_where_it_is_loud, padded
+from ecotf.pipelines.crops import ClipSounds, SkippedRecordings
+from ecotf.pipelines.passages import draw_where_it_is_loud, padded
 
 RATE = 8000
 RNG = np.random.default_rng
@@ -81,7 +82,7 @@ def test_smart_crops_go_where_the_sound_is(tmp_path):
     sound[12 * RATE : 13 * RATE] += noise(1.0, 1)
     sounds = ClipSounds([write(tmp_path / "a.wav", sound)], RATE)
     clips, rng = ClipsConfig(seconds=2.0, crop="energy"), RNG(0)
-    envelope = sounds._whole(0).envelope
+    envelope = sounds.decoded(0).envelope
     starts = np.array([draw_where_it_is_loud(envelope, 2 * RATE, 18 * RATE, RATE, rng) for _ in range(300)]) / RATE
     assert (starts >= 9.9).mean() > 0.97 and (starts <= 13.1).mean() > 0.97
     # Where all of the burst is in the clip, its energy is the same, so places there are alike.
@@ -98,7 +99,7 @@ def test_wind_does_not_draw_crops(tmp_path):
     rumble = 0.5 * np.sin(2 * np.pi * 20 * time) * (time < 5)
     call = 0.1 * np.sin(2 * np.pi * 2500 * time) * ((time > 12) & (time < 13))
     sounds = ClipSounds([write(tmp_path / "a.wav", rumble + call + 0.001 * noise(20))], RATE)
-    envelope = sounds._whole(0).envelope
+    envelope = sounds.decoded(0).envelope
     starts = [draw_where_it_is_loud(envelope, 2 * RATE, 18 * RATE, RATE, RNG(i)) / RATE for i in range(200)]
     assert np.mean([9.9 < start < 13.1 for start in starts]) > 0.85
 

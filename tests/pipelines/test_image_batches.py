@@ -14,7 +14,7 @@ from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.augment_sound import AugmentSoundConfig
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
 from ecotf.pipelines.crops import ClipSounds, SkippedRecordings
-from ecotf.pipelines.image_batches import clip_batches
+from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.pipelines.samplers import SamplerConfig
 
 RATE = 8000
@@ -47,13 +47,17 @@ def table(start_s=np.nan):
     return ClipTable(numbers, np.full(N, start_s), targets, (0.1 + numbers / 100).astype(np.float32))
 
 
+def batches_of(table, sounds, batch, draws=None, image=IMAGE, clips=CLIPS, **options):
+    return clip_batches(table, ClipImages(sounds, FRONT_END, image, clips, batch, **options), draws)
+
+
 def collected(batches):
     return [np.concatenate(parts) for parts in zip(*(map(np.asarray, batch) for batch in batches), strict=True)]
 
 
 def test_without_a_sampler_it_is_the_table_and_nothing_is_random(folder):
     sounds = sounds_of(folder)
-    batches = list(clip_batches(table(0.0), sounds, FRONT_END, IMAGE, CLIPS, batch=4, numbered=True))
+    batches = list(batches_of(table(0.0), sounds, 4, numbered=True))
     assert [len(batch[0]) for batch in batches] == [4, 4, 1]
     images, targets, weight, rows = collected(batches)
     spectrogram = build_spectrogram(FRONT_END, RATE)
@@ -64,11 +68,11 @@ def test_without_a_sampler_it_is_the_table_and_nothing_is_random(folder):
     np.testing.assert_array_equal(weight, table().weight)
     assert rows.tolist() == list(range(N)) and images.shape == (N, 32, 16, 1)
     assert {part.dtype for part in (images, targets, weight)} == {np.dtype(np.float32)}
-    assert len(list(clip_batches(table(0.0), sounds, FRONT_END, IMAGE, CLIPS, batch=4, drop_last=True))) == 2
+    assert len(list(batches_of(table(0.0), sounds, 4, drop_last=True))) == 2
 
 
 def test_image_target_and_weight_stay_together(folder):
-    made = clip_batches(table(), sounds_of(folder), FRONT_END, IMAGE, CLIPS, batch=4, sampler=SamplerConfig(), seed=3)
+    made = batches_of(table(), sounds_of(folder), 4, EpochDraws(3, sampler=SamplerConfig()))
     images, targets, weight = collected(made)
     number = np.round(targets[:, 0] * 10).astype(int)
     assert sorted(number) == list(range(N)) != number.tolist()
@@ -78,13 +82,13 @@ def test_image_target_and_weight_stay_together(folder):
 
 
 EVERYTHING = {
-    "sound_augmentation": AugmentSoundConfig.model_validate(
+    "sound": AugmentSoundConfig.model_validate(
         {
             **{name: {"probability": 0.5} for name in ("gain", "pink_noise", "time_shift", "sum_mixup", "pitch_shift")},
             "backgrounds": [{"probability": 0.5, "snr_db": [0, 3]}],
         }
     ),
-    "image_augmentation": AugmentImageConfig.model_validate(
+    "image": AugmentImageConfig.model_validate(
         {name: {"probability": 0.5} for name in ("mixup", "cutmix", "time_mask", "attenuation")}
     ),
 }
@@ -93,10 +97,8 @@ EVERYTHING = {
 def test_an_epoch_comes_again_from_its_seed(folder, tmp_path):
     def epoch(number, threads=2, cache=None):
         rain = ClipSounds([folder / "rain0.wav", folder / "rain1.wav"], RATE)
-        made = clip_batches(
-            table(), sounds_of(folder, cache), FRONT_END, ImageConfig(channels=3), CLIPS, batch=4, seed=5,
-            epoch=number, threads=threads, sampler=SamplerConfig(name="balanced"), backgrounds=[rain], **EVERYTHING,
-        )  # fmt: skip
+        draws = EpochDraws(5, number, SamplerConfig(name="balanced"), backgrounds=[rain], **EVERYTHING)
+        made = batches_of(table(), sounds_of(folder, cache), 4, draws, ImageConfig(channels=3), threads=threads)
         return collected(made)
 
     first, again, later = epoch(0), epoch(0, threads=4), epoch(1)
@@ -112,17 +114,13 @@ def test_an_epoch_comes_again_from_its_seed(folder, tmp_path):
 def test_backgrounds_are_heard_only_where_they_are_mixed_in(folder):
     sound = AugmentSoundConfig.model_validate({"backgrounds": [{"probability": 0.5, "snr_db": [-40, -40]}]})
     rain = [ClipSounds([folder / "rain0.wav"], RATE)]
-    (plain,) = (collected(clip_batches(table(0.0), sounds_of(folder), FRONT_END, IMAGE, CLIPS, batch=9)),)
-    mixed = collected(
-        clip_batches(
-            table(0.0), sounds_of(folder), FRONT_END, IMAGE, CLIPS, batch=9, sound_augmentation=sound, backgrounds=rain
-        )
-    )
+    (plain,) = (collected(batches_of(table(0.0), sounds_of(folder), 9)),)
+    mixed = collected(batches_of(table(0.0), sounds_of(folder), 9, EpochDraws(sound=sound, backgrounds=rain)))
     changed = [float(np.abs(a - b).max()) for a, b in zip(plain[0], mixed[0], strict=True)]
     assert 0 < sum(value > 0.1 for value in changed) < N
     assert all(value == 0 or value > 0.1 for value in changed)
     with pytest.raises(ValueError, match="1 sets of backgrounds are configured and 0 given"):
-        clip_batches(table(), sounds_of(folder), FRONT_END, IMAGE, CLIPS, batch=2, sound_augmentation=sound)
+        EpochDraws(sound=sound)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -135,9 +133,7 @@ def test_corrupt_recordings_are_skipped_counted_and_named(folder, tmp_path, kept
     sounds = ClipSounds(paths, RATE, tmp_path / "cache" if kept else None)
     report = SkippedRecordings()
     twice = table().joined(table().take(np.array([3])))
-    made = list(
-        clip_batches(twice, sounds, FRONT_END, IMAGE, CLIPS, batch=3, sampler=SamplerConfig(), report=report, seed=1)
-    )
+    made = list(batches_of(twice, sounds, 3, EpochDraws(1, sampler=SamplerConfig()), report=report))
     assert [len(batch[0]) for batch in made] == [3, 3, 1]  # the others move up
     assert sorted(np.round(collected(made)[1][:, 0] * 10).astype(int)) == [0, 1, 2, 4, 6, 7, 8]
     assert report.clips == 3
@@ -156,7 +152,7 @@ def test_a_recording_that_breaks_off_in_the_middle(folder, tmp_path):
     sounds = ClipSounds([folder / "1.wav", tmp_path / "a.flac"], RATE, tmp_path / "cache")
     report = SkippedRecordings()
     both = ClipTable(np.arange(2), np.full(2, np.nan), np.eye(2, dtype=np.float32), np.ones(2, np.float32))
-    _, targets, _ = collected(clip_batches(both, sounds, FRONT_END, IMAGE, CLIPS, batch=2, report=report))
+    _, targets, _ = collected(batches_of(both, sounds, 2, report=report))
     assert targets.tolist() == [[1, 0]]
     assert report.clips == 1 and "a.flac: " in report.lines()[0]
 
@@ -176,19 +172,9 @@ def test_real_birds(tmp_path):
     sounds = ClipSounds(clips.paths(manifest), 32_000, tmp_path)
     front_end = MelSpectrogramConfig(window_s=0.064, hop_s=0.016, low_hz=50, high_hz=14_000, bands=64, centred=True)
     report = SkippedRecordings()
-    images, targets, _ = collected(
-        clip_batches(
-            clips.table,
-            sounds,
-            front_end,
-            ImageConfig(channels=3),
-            ClipsConfig(crop="energy"),
-            batch=16,
-            sampler=SamplerConfig(),
-            image_augmentation=EVERYTHING["image_augmentation"],
-            report=report,
-        )
-    )
+    images = ClipImages(sounds, front_end, ImageConfig(channels=3), ClipsConfig(crop="energy"), 16, report)
+    draws = EpochDraws(sampler=SamplerConfig(), image=EVERYTHING["image"])
+    images, targets, _ = collected(clip_batches(clips.table, images, draws))
     assert report.lines() == [] and images.shape == (70, 313, 64, 3) and np.isfinite(images).all()
     assert targets.sum() == pytest.approx(70, abs=1e-3)
     lengths = {clips.recordings[i]: length for i, length in sounds.durations().items()}

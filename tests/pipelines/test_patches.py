@@ -10,21 +10,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
-from ecotf.pipelines.patches import (
-    Annotations,
-    PatchesConfig,
-    PatchTable,
-    annotations_of,
-    cut_patches,
-    cut_table,
-    empty_patches,
-    patches_at_calls,
-    patches_at_peaks,
-    reduce_patches,
-)
+from ecotf.pipelines.patch_places import Annotations, annotations_of, patches_at_calls, patches_at_peaks
+from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_patches, cut_table, empty_patches, reduce_patches
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.tasks.recipe_files import recipe_names
-from ecotf.tasks.recipes import load_recipe
+from ecotf.tasks.recipes import load_recipe, recipe_names
 
 DURATION_S = 2.0
 

@@ -12,6 +12,7 @@ import soundfile
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.training_run import resume_run, train_run
+from ecotf.training.run_store import Log
 
 RATE = 32000
 PITCH = {"robin": 2000.0, "wren": 4000.0, "crow": 1000.0, "owl": 500.0}
@@ -35,7 +36,12 @@ def beeps(folder: Path, splits: Sequence[str], species: Sequence[str] = tuple(PI
 
 
 def train(
-    recipe: ClipRecipe, manifest: Manifest, folder: Path, resume: Path | None = None, quick: bool = False
+    recipe: ClipRecipe,
+    manifest: Manifest,
+    folder: Path,
+    resume: Path | None = None,
+    quick: bool = False,
+    log: Log = print,
 ) -> Path:
     """Train and judge; ``quick`` does not compile the steps, which takes longer than a few of them."""
     import tensorflow as tf
@@ -43,7 +49,7 @@ def train(
     tf.config.run_functions_eagerly(quick)
     try:
         if resume is not None:
-            return resume_run(resume, cache=manifest.root / "sounds", threads=1)
-        return train_run(recipe, manifest, folder / "runs", cache=manifest.root / "sounds", threads=1)
+            return resume_run(resume, cache=manifest.root / "sounds", log=log, threads=1)
+        return train_run(recipe, manifest, folder / "runs", cache=manifest.root / "sounds", log=log, threads=1)
     finally:
         tf.config.run_functions_eagerly(False)

@@ -14,7 +14,7 @@ from ecotf.commands.console import run_command
 from ecotf.config import validate
 from ecotf.datasets.manifest import make_manifest, write_manifest
 from ecotf.errors import ConfigError
-from ecotf.tasks.clips import fit_clips as fitting
+from ecotf.runs import RunFolder
 from ecotf.tasks.clips.objective import ClipsObjective, ClipsSearch
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.recipes import load_any_recipe
@@ -93,7 +93,7 @@ def test_a_trial_reports_what_was_said_that_trials_report(tried):
 
 
 def test_a_trial_killed_in_its_second_stage_ends_as_if_it_had_not(clips, tried, tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "_SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(RunFolder, "save_every_s", -1.0)
     first, second = (objective(clips, tmp_path) for _ in range(2))
 
     def die(line: str) -> None:

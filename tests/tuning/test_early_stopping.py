@@ -13,8 +13,9 @@ from ecotf.models.heads.dense import DenseHeadConfig
 from ecotf.models.patch_network import NetworkConfig, build_network
 from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_table
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.tasks.calls import fit_network as fitting
 from ecotf.tasks.calls.fit_network import FitNetworkStage, fit_network
+from ecotf.tasks.calls.material import Material
+from ecotf.training.stages import FitPlace
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.stopping import MedianWatch, StoppedEarly, limits_from
 from ecotf.tuning.trial import Outcome
@@ -101,8 +102,8 @@ def fit(spectrograms, checkpoint, watch=None, log=lambda line: None):
     keras.utils.set_random_seed(5)
     backbone = FieldCnnConfig(filters=(2, 4, 4), squeeze=2, embedding=4)
     network = build_network(NetworkConfig(name="calls", backbone=backbone, head=DenseHeadConfig()), 2, 16, 16)
-    more = {} if watch is None else {"watch": watch}
-    rows = fit_network(network, STAGE, patches(), patches(), spectrograms, WINDOWS, 7, checkpoint, log, **more)
+    material = Material(patches(), patches(), spectrograms, WINDOWS, 7)
+    rows = fit_network(network, STAGE, material, FitPlace(checkpoint, log, watch, save_every_s=-1.0))
     return network, rows
 
 
@@ -125,9 +126,8 @@ def test_watching_changes_nothing_and_measures_mean_average_precision(spectrogra
     assert measured["valid_score"][best] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_bad_fit_ends_at_the_same_epoch_with_or_without_a_kill(spectrograms, tmp_path, monkeypatch, watched):
+def test_a_bad_fit_ends_at_the_same_epoch_with_or_without_a_kill(spectrograms, tmp_path, watched):
     limits = {"calls": [-1.0, -1.0, 1.1]}  # nothing can be that good in epoch 3
-    monkeypatch.setattr(fitting, "_SAVE_EVERY_S", -1.0)
 
     def die_after_two(line: str) -> None:
         if "epoch 2/" in line:

@@ -19,7 +19,6 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.pipelines import spectrogram_store
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.runs import RunFolder
-from ecotf.tasks.calls import fit_network as fitting
 from ecotf.tasks.calls.data import prepare_data
 from ecotf.tasks.calls.objective import CallsSearch, TrainingObjective
 from ecotf.tasks.calls.recipe import CallRecipe
@@ -135,7 +134,7 @@ def test_a_killed_trial_goes_on_and_test_recordings_have_no_say(networks, calls,
     spoilt = manifest.table.assign(label=manifest.table["label"].where(manifest.table["split"] != "test", "noise"))
     assert (spoilt["label"] != manifest.table["label"]).any()
     spoilt.to_csv(calls.parent / "spoilt.csv", index=False)
-    monkeypatch.setattr(fitting, "_SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(RunFolder, "save_every_s", -1.0)
     task = Task(0, {"stages.0.learning_rate": 0.002})
 
     def die_after_two(line: str) -> None:

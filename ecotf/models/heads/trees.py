@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, HeadConfig, Takes
 from ecotf.models.heads.split_points import with_splits_halfway
+from ecotf.pipelines.class_weights import balanced_class_weights
 
 # A batch is a few hundred rows: waking a second thread costs more than it gives, most of all on a busy machine.
 _PREDICT = {"nthread": 1}
@@ -184,7 +185,7 @@ class _BoostedTrees:
         binary = n_classes == 2
         weights = None
         if self.config.balanced:
-            weights = (len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[codes]
+            weights = balanced_class_weights(counts, len(codes))[codes]
         parameters = {
             "objective": "binary:logistic" if binary else "multi:softprob",
             "tree_method": "hist",

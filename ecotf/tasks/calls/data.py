@@ -18,16 +18,8 @@ from ecotf.datasets.splits import describe_unlearned
 from ecotf.errors import DataError
 from ecotf.evaluation.matching import check_labels
 from ecotf.features.peaks import MEASURES, PeakConfig, find_peaks, measure_peaks, strength
-from ecotf.pipelines.patches import (
-    PatchesConfig,
-    PatchTable,
-    annotations_of,
-    empty_patches,
-    label_peaks,
-    match_peaks,
-    patches_at_calls,
-    patches_at_peaks,
-)
+from ecotf.pipelines.patch_places import annotations_of, label_peaks, match_peaks, patches_at_calls, patches_at_peaks
+from ecotf.pipelines.patches import PatchesConfig, PatchTable, empty_patches
 from ecotf.pipelines.spectrogram_store import SpectrogramStore, StoredSpectrogram
 from ecotf.training.run_store import Log
 

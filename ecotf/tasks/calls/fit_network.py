@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ecotf.config import Config
-from ecotf.errors import ConfigError, DataError
+from ecotf.errors import DataError
+from ecotf.models.detector import Detector
 from ecotf.models.patch_network import Network
+from ecotf.pipelines.class_weights import balanced_weights
 from ecotf.pipelines.patch_batches import AugmentationConfig, patch_batches
-from ecotf.pipelines.patches import NOT_KNOWN, PatchesConfig, PatchTable
-from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.pipelines.patches import NOT_KNOWN, PatchTable
+from ecotf.tasks.calls.material import Material
+from ecotf.training.epochs import Epoch, Limits, require_numbers, run_epochs
 from ecotf.training.fit_state import FitState
-from ecotf.training.run_store import EpochWatch, Log
+from ecotf.training.run_store import EpochWatch
+from ecotf.training.stages import STAGES, FitPlace, Fitted, StageConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAVE_EVERY_S = 15.0
+
 HISTORY = ["network", "epoch", "loss", "valid_loss"]
 
 
-class FitNetworkStage(Config):
+class FitNetworkStage(StageConfig):
     """Fit the network called ``network`` with Adam until its validation loss stops falling.
 
     Attributes
@@ -36,6 +38,8 @@ class FitNetworkStage(Config):
         Training stops after ``patience`` epochs that did not improve the validation loss by ``min_delta``; the best
         epoch's weights stay.
     """
+
+    learns_from: ClassVar[Literal["patches"]] = "patches"
 
     name: Literal["fit_network"] = "fit_network"
     network: str
@@ -51,27 +55,29 @@ class FitNetworkStage(Config):
     balanced: bool = True
     augmentation: AugmentationConfig = AugmentationConfig()
 
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """The network."""
+        return (self.network,)
 
-def fit_network(
-    network: Network,
-    stage: FitNetworkStage,
-    train: PatchTable,
-    valid: PatchTable,
-    spectrograms: Sequence[StoredSpectrogram],
-    patches: PatchesConfig,
-    seed: int,
-    checkpoint: Path,
-    log: Log,
-    watch: EpochWatch | None = None,
-) -> pd.DataFrame:
+    @property
+    def activation(self) -> Literal["sigmoid", "softmax"]:
+        """The activation of a head that the loss goes with."""
+        return "softmax" if self.loss == "categorical" else "sigmoid"
+
+
+@STAGES.register(FitNetworkStage)
+def fit_network_stage(stage: FitNetworkStage, detector: Detector, material: Material, place: FitPlace) -> Fitted:
+    """Fit the network of ``detector`` that the stage names; `fit_network` says how."""
+    network = next(network for network in detector.networks if network.config.name == stage.network)
+    place.log(f"network {network.config.name}: {network.n_parameters:,} parameters")
+    return Fitted(detector, fit_network(network, stage, material, place))
+
+
+def fit_network(network: Network, stage: FitNetworkStage, material: Material, place: FitPlace) -> pd.DataFrame:
     """Fit ``network`` in place.
 
-    Parameters
-    ----------
-    train, valid
-        Patches of training and of validation recordings; their ``recording`` indexes ``spectrograms``.
-    checkpoint
-        Written now and then, read when it is there: the same seed gives the same weights with or without a kill.
+    ``place.watch`` is an `EpochWatch`.
 
     Notes
     -----
@@ -81,7 +87,7 @@ def fit_network(
 
     Returns
     -------
-    One row an epoch: ``network, epoch, loss, valid_loss``, and ``valid_score`` if there is a ``watch``.
+    One row an epoch: ``network, epoch, loss, valid_loss``, and ``valid_score`` if there is a watch.
 
     Raises
     ------
@@ -90,63 +96,65 @@ def fit_network(
     ConfigError
         The loss is not a number any more.
     """
-
     import keras
-    import pandas as pd
 
-    answers = network.config.head.answers
-    if answers == "species":
-        # This network is only ever asked about calls.
-        train, valid = train.take(np.flatnonzero(train.is_call)), valid.take(np.flatnonzero(valid.is_call))
-        train = train.take(np.flatnonzero(~train.is_unnamed))
-    if answers != "call":
-        valid = valid.take(np.flatnonzero(~valid.is_unnamed))
-    for table, side in ((train, "training"), (valid, "validation")):
-        if not len(table):
-            raise DataError(f"network {network.config.name!r}: the {side} recordings hold no patch to fit on")
-    targets = train.targets(answers)
-    weights = balanced_weights(np.maximum(targets, 0)) if stage.balanced else np.ones(len(train), np.float32)
-    model = network.model
+    model, name = network.model, network.config.name
+    train = _side(network, stage, material, material.train, judged=False)
+    valid = _side(network, stage, material, material.valid, judged=True)
+    for side, what in ((train, "training"), (valid, "validation")):
+        if not len(side.table):
+            raise DataError(f"network {name!r}: the {what} recordings hold no patch to fit on")
     optimizer = keras.optimizers.Adam(stage.learning_rate, stage.beta_1, stage.beta_2, stage.epsilon)
     losses = {"binary": keras.losses.BinaryCrossentropy, "categorical": keras.losses.CategoricalCrossentropy}
-    model.compile(optimizer, known_cross_entropy if (targets == NOT_KNOWN).any() else losses[stage.loss]())
+    some_unknown = (train.targets == NOT_KNOWN).any()
+    model.compile(optimizer, known_cross_entropy if some_unknown else losses[stage.loss]())
     optimizer.build(model.trainable_variables)
-    state = FitState(model, optimizer, checkpoint, _SAVE_EVERY_S)
-    valid_targets = valid.targets(answers)
-    valid_weights = balanced_weights(valid_targets) if stage.balanced else np.ones(len(valid), np.float32)
-    valid_set = patch_batches(valid, valid_targets, valid_weights, spectrograms, patches, batch=stage.batch)
+    state = FitState(model, optimizer, place.checkpoint, place.save_every_s)
+    valid_set = valid.batches()
+    watch: EpochWatch | None = place.watch
 
-    while state.epoch < stage.epochs and state.waited < stage.patience:
-        if watch is not None and state.history:
-            watch.check(state.history)
-        rng = np.random.default_rng([seed, state.epoch])
-        batches = patch_batches(
-            train,
-            targets,
-            weights,
-            spectrograms,
-            patches,
-            batch=stage.batch,
-            augmentation=stage.augmentation,
-            rng=rng,
-        )
+    def one_epoch(number: int) -> Epoch:
+        rng = np.random.default_rng([material.seed, number])
+        batches = train.batches(augmentation=stage.augmentation, rng=rng)
         loss = float(model.fit(batches, shuffle=False, verbose=0).history["loss"][0])
         valid_loss = float(model.evaluate(valid_set, verbose=0))
-        if not np.isfinite(loss + valid_loss):
-            raise ConfigError(
-                f"network {network.config.name!r}: after epoch {state.epoch + 1} the loss is not a number; "
-                f"use a smaller learning_rate than {stage.learning_rate:g}"
-            )
-        row = {"network": network.config.name, "epoch": state.epoch + 1, "loss": loss, "valid_loss": valid_loss}
+        require_numbers(f"network {name!r}", number, stage.learning_rate, loss, valid_loss)
+        row = {"network": name, "epoch": number + 1, "loss": loss, "valid_loss": valid_loss}
         if watch is not None:
-            row["valid_score"] = watch.measure(model, valid_set, valid_targets)
-        better = state.note(row, valid_loss, stage.min_delta)
-        log(
-            f"{network.config.name}: epoch {state.epoch}/{stage.epochs}  loss {loss:.4f}  validation {valid_loss:.4f}"
-            + ("  best so far" if better else "")
+            row["valid_score"] = watch.measure(model, valid_set, valid.targets)
+        return Epoch(row, f"loss {loss:.4f}  validation {valid_loss:.4f}", valid_loss)
+
+    limits = Limits(stage.epochs, stage.patience, stage.min_delta)
+    return run_epochs(name, state, limits, one_epoch, place.log, None if watch is None else watch.check)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Patches with their targets and weights."""
+
+    table: PatchTable
+    targets: np.ndarray
+    weights: np.ndarray
+    material: Material
+    batch: int
+
+    def batches(self, **options: Any) -> Any:
+        material = self.material
+        return patch_batches(
+            self.table, self.targets, self.weights, material.spectrograms, material.patches, batch=self.batch, **options
         )
-    state.restore_best()
-    return pd.DataFrame(state.history)
+
+
+def _side(network: Network, stage: FitNetworkStage, material: Material, table: PatchTable, judged: bool) -> _Side:
+    """Patches of training recordings, or those that epochs are ``judged`` by."""
+    answers = network.config.head.answers
+    if answers == "species":
+        table = table.take(np.flatnonzero(table.is_call))  # this network is only ever asked about calls
+    if answers == "species" or (judged and answers != "call"):
+        table = table.take(np.flatnonzero(~table.is_unnamed))
+    targets = table.targets(answers)
+    weights = balanced_weights(np.maximum(targets, 0)) if stage.balanced else np.ones(len(table), np.float32)
+    return _Side(table, targets, weights, material, stage.batch)
 
 
 def known_cross_entropy(targets: Any, scores: Any) -> Any:
@@ -156,19 +164,3 @@ def known_cross_entropy(targets: Any, scores: Any) -> Any:
     known = keras.ops.cast(targets >= 0, scores.dtype)
     errors = keras.ops.binary_crossentropy(targets * known, scores)
     return keras.ops.mean(errors * known, axis=-1)
-
-
-def balanced_weights(targets: np.ndarray) -> np.ndarray:
-    """Weight of each sample so that every class counts the same: the mean of its classes' ``n / (classes * count)``.
-
-    Parameters
-    ----------
-    targets
-        0 or 1, ``[n, k]``; a row of zeros has weight 1.
-    """
-    counts = targets.sum(axis=0)
-    present = np.count_nonzero(counts)
-    per_class = np.where(counts > 0, len(targets) / (max(present, 1) * np.maximum(counts, 1)), 0)
-    n_labels = targets.sum(axis=1)
-    weights = np.where(n_labels > 0, targets @ per_class / np.maximum(n_labels, 1), 1.0)
-    return weights.astype(np.float32)

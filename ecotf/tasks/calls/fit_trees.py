@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from ecotf.config import Config
 from ecotf.errors import DataError
+from ecotf.models.detector import Detector
 from ecotf.models.heads.trees import Trees, TreesConfig, fit_trees
 from ecotf.models.patch_network import Network
 from ecotf.pipelines.patch_batches import patch_batches
 from ecotf.pipelines.patches import PatchesConfig, PatchTable
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.tasks.calls.material import Material
 from ecotf.training.run_store import Log
+from ecotf.training.stages import STAGES, FitPlace, Fitted, StageConfig
+
+if TYPE_CHECKING:
+    pass
 
 
-class FitTreesStage(Config):
+class FitTreesStage(StageConfig):
     """Fit the trees of the recipe on the embedding of its network."""
 
+    learns_from: ClassVar[Literal["patches"]] = "patches"
+
     name: Literal["fit_trees"] = "fit_trees"
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """The trees."""
+        return ("trees",)
+
+
+@STAGES.register(FitTreesStage)
+def fit_trees_stage(stage: FitTreesStage, detector: Detector, material: Material, place: FitPlace) -> Fitted:
+    """Embed the training patches, or every peak, and fit the trees on them and, if asked for, the peaks' measures.
+
+    Raises
+    ------
+    DataError
+        There is no patch: nothing in the training recordings is a peak.
+    """
+    import pandas as pd
+
+    config = material.trees
+    assert config is not None  # the recipe has seen to it
+    table, measures = (material.train, None) if material.every_peak is None else material.every_peak()
+    features, targets = tree_features(
+        detector.networks[0], table, material.spectrograms, material.patches, measures if config.measures else None
+    )
+    trees = fit_trees_on(config, features, targets, material.seed, place.threads, place.log)
+    return Fitted(detector.with_trees(trees), pd.DataFrame())
 
 
 def embed_patches(
@@ -40,28 +73,6 @@ def embed_patches(
     return np.concatenate([np.asarray(embed(x)) for x, _, _ in batches])
 
 
-def fit_trees_stage(
-    config: TreesConfig,
-    network: Network,
-    table: PatchTable,
-    spectrograms: Sequence[StoredSpectrogram],
-    patches: PatchesConfig,
-    seed: int,
-    threads: int,
-    log: Log,
-    measures: np.ndarray | None = None,
-) -> Trees:
-    """Embed the training patches and fit the trees on them, and on the peaks' ``measures`` if there are any.
-
-    Raises
-    ------
-    DataError
-        There is no patch: nothing in the training recordings is a peak.
-    """
-    features, targets = tree_features(network, table, spectrograms, patches, measures)
-    return fit_trees_on(config, features, targets, seed, threads, log)
-
-
 def tree_features(
     network: Network,
     table: PatchTable,
@@ -69,7 +80,7 @@ def tree_features(
     patches: PatchesConfig,
     measures: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the trees are fitted on: the features of every patch, float32 ``[n, f]``, and its targets ``[n, k]``.
+    """Compute what the trees are fitted on: the features of every patch, ``[n, f]``, and its targets ``[n, k]``.
 
     Calls of unknown species are left out: trees answer for the species and the call together.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -16,13 +16,17 @@ from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.patch_network import NetworkConfig
 from ecotf.models.saved import patch_shape
 from ecotf.pipelines.patches import PatchesConfig
+from ecotf.tasks.calls import fit_trees  # noqa: F401 - registers its stage
 from ecotf.tasks.calls.data import CallDataConfig
 from ecotf.tasks.calls.fit_network import FitNetworkStage
-from ecotf.tasks.calls.fit_trees import FitTreesStage
 from ecotf.tasks.calls.mining import MiningConfig
+from ecotf.training.stages import STAGES, StageConfig
 from ecotf.tuning.config import TuningConfig
 
-StageConfig = Annotated[FitNetworkStage | FitTreesStage, Field(discriminator="name")]
+if TYPE_CHECKING:
+    CallStage: TypeAlias = StageConfig
+else:
+    CallStage = STAGES.config_type(learns_from="patches")
 
 
 class TrainingPlan(Config):
@@ -36,7 +40,7 @@ class TrainingPlan(Config):
     patches: PatchesConfig = PatchesConfig()
     networks: tuple[NetworkConfig, ...] = Field(min_length=1, max_length=2)
     trees: TreesConfig | None = None
-    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    stages: tuple[CallStage, ...] = Field(min_length=1)
     mining: MiningConfig = MiningConfig()
     detection: DetectionConfig = DetectionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -52,13 +56,13 @@ class TrainingPlan(Config):
                 f"networks answer {', '.join(answers)}; allowed: one that answers call_and_species, or two that answer "
                 "call and species"
             )
-        fitted = [stage.network for stage in self.stages if isinstance(stage, FitNetworkStage)]
+        fitted = [name for stage in self.stages for name in stage.trains if name != "trees"]
         if fitted != names:
             raise ValueError(f"stages fit the networks {fitted}; allowed: each of {names}, once, in this order")
-        trees = sum(isinstance(stage, FitTreesStage) for stage in self.stages)
+        trees = sum("trees" in stage.trains for stage in self.stages)
         if (self.trees is not None) != bool(trees) or trees > 1 or (trees and len(names) > 1):
             raise ValueError("trees: a recipe with trees has one network and one stage fit_trees, after fit_network")
-        if trees and not isinstance(self.stages[-1], FitTreesStage):
+        if trees and "trees" not in self.stages[-1].trains:
             raise ValueError("stages: fit_trees comes last, it needs the fitted network")
         for network in self.networks:
             stage = next(s for s in self.stages if isinstance(s, FitNetworkStage) and s.network == network.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from ecotf.models.saved import build_detector, load_weights, save_detector
 from ecotf.pipelines.patches import PatchTable
 from ecotf.tasks.base import Trained
 from ecotf.tasks.calls.data import TrainingData, every_peak, training_patches
-from ecotf.tasks.calls.fit_network import HISTORY, FitNetworkStage, fit_network
-from ecotf.tasks.calls.fit_trees import FitTreesStage, fit_trees_stage
+from ecotf.tasks.calls.fit_network import HISTORY
+from ecotf.tasks.calls.material import Material
 from ecotf.tasks.calls.mining import mine_patches
 from ecotf.tasks.calls.recipe import TrainingPlan
 from ecotf.training.run_store import EpochWatch, Log, RunStore
+from ecotf.training.stages import STAGES, FitPlace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,33 +198,22 @@ class _Round:
         plan, data, run_store = self.plan, self.data, self.run_store
         detector = fresh_detector(plan, data.species)
         histories = [pd.DataFrame(columns=HISTORY)]
+        networks = {network.config.name for network in detector.networks}
         if self.networks_from is not None:
             detector = load_weights(detector, self.networks_from, trees=False)
+        material = self._material(train, valid)
         for number, stage in enumerate(plan.stages):
-            if isinstance(stage, FitNetworkStage) and self.networks_from is None:
-                histories.append(self._fit_network(detector, number, stage, train, valid))
-            elif isinstance(stage, FitTreesStage) and plan.trees is not None:
-                table, measures = train, None
-                if plan.patches.at == "peaks":
-                    table, measures = every_peak(data, "train", plan.patches, plan.peaks)
-                trees = fit_trees_stage(
-                    plan.trees,
-                    detector.networks[0],
-                    table,
-                    data.spectrograms,
-                    plan.patches,
-                    plan.seed,
-                    self.threads,
-                    self.log,
-                    measures if plan.trees.measures else None,
-                )
-                detector = detector.with_trees(trees)
+            if self.networks_from is not None and set(stage.trains) <= networks:
+                continue
+            fitted = STAGES.build(stage, detector, material, self._place(number))
+            detector = fitted.model
+            histories += [fitted.history] if len(fitted.history) else []
         judged = judge_validation(plan, data, detector)
         metrics = judged["metrics"]
-        with run_store.writing(self.folder, folder=True) as partial:
-            save_detector(detector, partial)
-            _save_patches(partial / "patches.npz", train)
-            pd.concat(histories).to_csv(partial / "history.csv", index=False)
+        with run_store.writing(self.folder, folder=True) as folder:
+            save_detector(detector, folder)
+            _save_patches(folder / "patches.npz", train)
+            pd.concat(histories).to_csv(folder / "history.csv", index=False)
         run_store.write_json(f"{self.folder}/validation.json", judged)
         for stage_state in run_store.path.glob(".fitting_*"):
             stage_state.unlink()
@@ -232,25 +223,15 @@ class _Round:
             f"AP {metrics['detection']['ap'] or 0:.3f}, F1 {metrics['detection']['f1'] or 0:.3f}"
         )
 
-    def _fit_network(
-        self, detector: Detector, number: int, stage: FitNetworkStage, train: PatchTable, valid: PatchTable
-    ) -> pd.DataFrame:
-        network = next(network for network in detector.networks if network.config.name == stage.network)
-        self.log(f"network {network.config.name}: {network.n_parameters:,} parameters")
+    def _material(self, train: PatchTable, valid: PatchTable) -> Material:
+        plan, data = self.plan, self.data
+        at_peaks = plan.patches.at == "peaks"
+        every = partial(every_peak, data, "train", plan.patches, plan.peaks) if at_peaks else None
+        return Material(train, valid, data.spectrograms, plan.patches, plan.seed, plan.trees, every)
+
+    def _place(self, number: int) -> FitPlace:
         checkpoint = self.run_store.path / f".fitting_{self.folder.replace('/', '_')}_{number}.npz"
-        watched = {} if self.watch is None else {"watch": self.watch}
-        return fit_network(
-            network,
-            stage,
-            train,
-            valid,
-            self.data.spectrograms,
-            self.plan.patches,
-            self.plan.seed,
-            checkpoint,
-            self.log,
-            **watched,
-        )
+        return FitPlace(checkpoint, self.log, self.watch, self.threads, self.run_store.save_every_s)
 
     def mined(self, thresholds: dict[str, float]) -> PatchTable:
         """The patches that this round's model got wrong on the training recordings; mined once, then kept."""

@@ -111,7 +111,7 @@ class ClipData:
 
     def sounds(self, recordings: Sequence[str]) -> ClipSounds:
         """Reads crops of these recordings; the same object for the same recordings."""
-        key = self.plan.sample_rate, self.plan.data.channel, *recordings
+        key = self.plan.sample_rate, self.plan.data.channel, self.plan.clips.source, *recordings
         if key not in self._sounds:
             self._sounds[key] = ClipSounds(
                 [self.manifest.path_of(recording) for recording in recordings],
@@ -119,6 +119,7 @@ class ClipData:
                 self.cache,
                 time_expansions=[self.manifest.time_expansion_of(recording) for recording in recordings],
                 channel=self.plan.data.channel,
+                source=self.plan.clips.source,
             )
         return self._sounds[key]
 

@@ -2,60 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from ecotf.errors import ConfigError, DataError
+from ecotf.errors import DataError
 from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.models.image_network import ClipNetwork
 from ecotf.pipelines.clips import Clips
 from ecotf.pipelines.crops import SkippedRecordings
-from ecotf.pipelines.image_batches import clip_batches
+from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.pipelines.samplers import class_weights
-from ecotf.tasks.clips.data import ClipData
-from ecotf.tasks.clips.stages import FitClipsStage
+from ecotf.tasks.clips.stages import FitClipsStage, Material
+from ecotf.training.epochs import Epoch, Limits, require_numbers, run_epochs
 from ecotf.training.fit_state import FitState
 from ecotf.training.losses import clip_loss
 from ecotf.training.run_store import Log, ScoreWatch
+from ecotf.training.stages import FitPlace
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_SAVE_EVERY_S = 15.0
 _TOLD_RECORDINGS = 5
 HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", "padded_cmap", "clips", "seconds"]
 
 
-def fit_clips(
-    network: ClipNetwork,
-    stage: FitClipsStage,
-    data: ClipData,
-    classes: tuple[str, ...],
-    seed: int,
-    checkpoint: Path,
-    log: Log,
-    threads: int = 2,
-    logs: Path | None = None,
-    watch: ScoreWatch | None = None,
-) -> pd.DataFrame:
+def fit_clips(network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace) -> pd.DataFrame:
     """Fit ``network`` in place.
 
-    Parameters
-    ----------
-    classes
-        Of its outputs.
-    seed
-        Of the stage.
-    checkpoint
-        Written now and then, read when it is there: the same seed gives the same weights with or without a kill.
-    logs
-        Folder for TensorBoard.
-    watch
-        Looks at the padded cmAP between epochs.
+    ``place.watch`` is a `ScoreWatch`: it looks at the padded cmAP between epochs.
 
     Returns
     -------
@@ -68,71 +46,133 @@ def fit_clips(
     ConfigError
         The loss is not a number any more.
     """
+    fit = _begin(network, stage, material, place)
+    state = FitState(network.model, fit.optimizer, place.checkpoint, place.save_every_s)
+    fit.remark(place.log)
+    watch: ScoreWatch | None = place.watch
+    writer = _log_writer(place.tensorboard)
 
-    import pandas as pd
+    def check(history: list[dict[str, Any]]) -> None:
+        if watch is not None:
+            watch.check_scores(stage.title, [row["padded_cmap"] for row in history])
 
-    train, valid = data.training_clips(stage, classes), data.validation_clips(stage, classes)
-    network.freeze(stage.frozen)
-    model = network.model
-    optimizer = build_optimizer(stage, data.plan.precision)
-    optimizer.build(model.trainable_variables)
-    weights = None if stage.class_weights is None else class_weights(train.table, stage.class_weights)
-    step, judge = _steps(model, optimizer, stage, weights)
-    state = FitState(model, optimizer, checkpoint, _SAVE_EVERY_S)
-    if state.epoch:
-        log(f"{stage.title}: goes on after epoch {state.epoch}/{stage.epochs}")
-    writer = _log_writer(logs)
-    skipped, unjudged = SkippedRecordings(), SkippedRecordings()
-    valid_set = None if valid is None else _batches(data, valid, stage, threads, unjudged)
-    wanted = stage.sound.backgrounds
-    if any(one.probability for one in wanted) and not data.backgrounds(len(wanted)):
-        log(f"{stage.title}: no recording of the manifest is background, so none is mixed in")
-    if stage.patience is not None and valid is None:
-        log(f"{stage.title}: nothing to validate on, so patience = {stage.patience} does not stop it")
-    while state.epoch < stage.epochs and (stage.patience is None or state.waited < stage.patience):
-        if watch is not None and state.history:
-            watch.check_scores(stage.title, [row["padded_cmap"] for row in state.history])
-        began = perf_counter()
-        rate = stage.schedule.rate(stage.learning_rate, state.epoch, stage.epochs)
-        optimizer.learning_rate.assign(rate)
-        skipped = SkippedRecordings()
-        batches = _batches(data, train, stage, threads, skipped, seed=seed, epoch=state.epoch)
-        losses = [(float(step(*batch)), len(batch[0])) for batch in batches]
-        if not losses:
-            raise DataError(f"stage {stage.title!r}: not one clip can be read; {'; '.join(skipped.lines()[:1])}")
-        loss = float(np.average([x for x, _ in losses], weights=[n for _, n in losses]))
-        own = model.get_weights() if stage.ema is not None else None
-        if own is not None:
-            _inner(optimizer).finalize_variable_values(model.trainable_variables)
-        valid_loss, score = (np.nan, np.nan) if valid_set is None else _judge(judge, valid_set, stage)
-        kept = model.get_weights() if own is not None else None
-        if own is not None:
-            model.set_weights(own)
-        if not np.isfinite(loss) or (valid_set is not None and not np.isfinite(valid_loss)):
-            raise ConfigError(
-                f"stage {stage.title!r}: after epoch {state.epoch + 1} the loss is not a number; use a smaller "
-                f"learning_rate than {stage.learning_rate:g}"
-            )
-        number = state.epoch + 1
-        by_score = stage.keep == "best" and np.isfinite(score)
-        values = [stage.title, number, rate, loss, valid_loss, score, sum(n for _, n in losses), perf_counter() - began]
-        row = dict(zip(HISTORY, values, strict=True))
-        # Without a validation, or with keep = last, each epoch counts as better than the one before.
-        better = state.note(row, -score if by_score else -float(number), 0.0, kept)
-        log(
-            f"{stage.title}: epoch {number}/{stage.epochs}  loss {loss:.4f}"
-            + ("" if valid_set is None else f"  validation {valid_loss:.4f}  padded cmAP {score:.3f}")
-            + ("  best so far" if better and by_score else "")
-        )
+    def noted(row: dict[str, Any]) -> None:
         if writer is not None:
-            _log(writer, number, row)
-    for line in skipped.lines()[:_TOLD_RECORDINGS]:
-        log(f"{stage.title}: left out: {line}")
-    for line in unjudged.lines()[:_TOLD_RECORDINGS]:
-        log(f"{stage.title}: left out of validation: {line}")
-    state.restore_best()
+            _log(writer, row["epoch"], row)
+
+    limits = Limits(stage.epochs, stage.patience)
+    history = run_epochs(stage.title, state, limits, fit.epoch, place.log, check, noted)
+    for skipped, where in ((fit.skipped, ""), (fit.unjudged, " of validation")):
+        for line in skipped.lines()[:_TOLD_RECORDINGS]:
+            place.log(f"{stage.title}: left out{where}: {line}")
     network.freeze(())
-    return pd.DataFrame(state.history, columns=HISTORY)
+    return history.reindex(columns=HISTORY)
+
+
+def _begin(network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace) -> _Fit:
+    """Everything that a fit needs, before its first epoch."""
+    data = material.data
+    train = data.training_clips(stage, material.classes)
+    valid = data.validation_clips(stage, material.classes)
+    network.freeze(stage.frozen)
+    optimizer = build_optimizer(stage, data.plan.precision)
+    optimizer.build(network.model.trainable_variables)
+    weights = None if stage.class_weights is None else class_weights(train.table, stage.class_weights)
+    step, judge = _steps(network.model, optimizer, stage, weights)
+    fit = _Fit(network.model, stage, material, place.threads, train, optimizer, step, judge)
+    if valid is not None:
+        fit.valid_set = clip_batches(valid.table, fit.images(valid, fit.unjudged))
+    return fit
+
+
+@dataclass
+class _Fit:
+    """A fit that goes on: trains and judges one epoch after the other."""
+
+    model: Any
+    stage: FitClipsStage
+    material: Material
+    threads: int
+    train: Clips
+    optimizer: Any
+    step: Callable[..., Any]
+    judge: Callable[..., Any]
+    valid_set: Any = None
+    skipped: SkippedRecordings = field(default_factory=SkippedRecordings)
+    unjudged: SkippedRecordings = field(default_factory=SkippedRecordings)
+
+    def remark(self, log: Log) -> None:
+        """Say what the stage asks for in vain."""
+        stage, wanted = self.stage, self.stage.sound.backgrounds
+        if any(one.probability for one in wanted) and not self.material.data.backgrounds(len(wanted)):
+            log(f"{stage.title}: no recording of the manifest is background, so none is mixed in")
+        if stage.patience is not None and self.valid_set is None:
+            log(f"{stage.title}: nothing to validate on, so patience = {stage.patience} does not stop it")
+
+    def epoch(self, number: int) -> Epoch:
+        """Train and judge one epoch, counted from 0."""
+        stage, began = self.stage, perf_counter()
+        rate = stage.schedule.rate(stage.learning_rate, number, stage.epochs)
+        self.optimizer.learning_rate.assign(rate)
+        loss, n_clips = self._train(number)
+        valid_loss, score, text = float("nan"), float("nan"), ""
+        with self._judged_weights() as judged:
+            if self.valid_set is not None:
+                valid_loss, score = _judge(self.judge, self.valid_set, stage)
+                text = f"  validation {valid_loss:.4f}  padded cmAP {score:.3f}"
+        measured = (loss,) if self.valid_set is None else (loss, valid_loss)
+        require_numbers(f"stage {stage.title!r}", number, stage.learning_rate, *measured)
+        values = [stage.title, number + 1, rate, loss, valid_loss, score, n_clips, perf_counter() - began]
+        # Without a validation, or with keep = last, the latest epoch is the one to keep.
+        compared = -score if stage.keep == "best" and np.isfinite(score) else None
+        return Epoch(dict(zip(HISTORY, values, strict=True)), f"loss {loss:.4f}{text}", compared, judged)
+
+    def _train(self, number: int) -> tuple[float, int]:
+        """The mean loss of one epoch's steps, and the clips in it."""
+        self.skipped = SkippedRecordings()
+        batches = clip_batches(self.train.table, self.images(self.train, self.skipped), self._draws(number))
+        losses = [(float(self.step(*batch)), len(batch[0])) for batch in batches]
+        if not losses:
+            lines = "; ".join(self.skipped.lines()[:1])
+            raise DataError(f"stage {self.stage.title!r}: not one clip can be read; {lines}")
+        return _mean(losses), sum(n for _, n in losses)
+
+    @contextmanager
+    def _judged_weights(self) -> Iterator[list[np.ndarray] | None]:
+        """Give the model the running average of its weights, where the stage has one, and its own ones back."""
+        if self.stage.ema is None:
+            yield None
+            return
+        own = self.model.get_weights()
+        _inner(self.optimizer).finalize_variable_values(self.model.trainable_variables)
+        yield self.model.get_weights()
+        self.model.set_weights(own)
+
+    def images(self, clips: Clips, report: SkippedRecordings) -> ClipImages:
+        """How these clips become images."""
+        data, seconds = self.material.data, self.stage.seconds
+        plan = data.plan
+        config = plan.clips if seconds is None else plan.clips.model_copy(update={"seconds": seconds})
+        return ClipImages(
+            data.sounds(clips.recordings), plan.front_end, plan.level, config, self.stage.batch, report, self.threads
+        )
+
+    def _draws(self, number: int) -> EpochDraws:
+        """What is random in an epoch of training."""
+        stage, sound = self.stage, self.stage.sound
+        backgrounds = self.material.data.backgrounds(len(sound.backgrounds))
+        if not backgrounds:
+            sound = sound.model_copy(update={"backgrounds": ()})
+        augmented = bool(sound.chances())
+        changed = any(getattr(stage.image, name).probability for name in type(stage.image).model_fields)
+        return EpochDraws(
+            seed=self.material.seed,
+            number=number,
+            sampler=stage.sampler,
+            sound=sound if augmented else None,
+            image=stage.image if changed else None,
+            backgrounds=backgrounds if augmented else (),
+        )
 
 
 def build_optimizer(stage: FitClipsStage, precision: str) -> Any:
@@ -152,6 +192,7 @@ def build_optimizer(stage: FitClipsStage, precision: str) -> Any:
 
 
 def _inner(optimizer: Any) -> Any:
+    """The optimizer without the one that scales losses for it."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
@@ -189,6 +230,7 @@ def _steps(
 
 
 def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tuple[float, float]:
+    """Loss and padded cmAP of validation clips."""
     from scipy.special import expit, softmax
 
     losses, scores, truth = [], [], []
@@ -203,38 +245,12 @@ def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tup
     if not np.isfinite(logits).all():
         return float("nan"), float("nan")
     probabilities = softmax(logits, axis=1) if stage.activation == "softmax" else expit(logits)
-    loss = float(np.average([x for x, _ in losses], weights=[n for _, n in losses]))
-    return loss, padded_cmap(counted_labels(np.concatenate(truth)), probabilities)
+    return _mean(losses), padded_cmap(counted_labels(np.concatenate(truth)), probabilities)
 
 
-def _batches(
-    data: ClipData,
-    clips: Clips,
-    stage: FitClipsStage,
-    threads: int,
-    report: SkippedRecordings,
-    seed: int | None = None,
-    epoch: int = 0,
-) -> Any:
-    """Batches to learn from, or, without a seed, to be judged by: in order and as they are."""
-    plan = data.plan
-    config = plan.clips if stage.seconds is None else plan.clips.model_copy(update={"seconds": stage.seconds})
-    options: dict[str, Any] = {}
-    if seed is not None:
-        options = {"sampler": stage.sampler, "seed": seed, "epoch": epoch}
-        if any(getattr(stage.image, name).probability for name in type(stage.image).model_fields):
-            options["image_augmentation"] = stage.image
-        sound = stage.sound
-        backgrounds = data.backgrounds(len(sound.backgrounds))
-        if not backgrounds:
-            sound = sound.model_copy(update={"backgrounds": ()})
-        if sound.chances():
-            options |= {"sound_augmentation": sound, "backgrounds": backgrounds}
-    sounds = data.sounds(clips.recordings)
-    return clip_batches(
-        clips.table, sounds, plan.front_end, plan.level, config,
-        batch=stage.batch, report=report, threads=threads, **options,
-    )  # fmt: skip
+def _mean(losses: list[tuple[float, int]]) -> float:
+    """The mean of batches' losses, each with its number of clips."""
+    return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))
 
 
 def _log_writer(logs: Path | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,13 @@ from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
+from ecotf.training.stages import STAGES
 from ecotf.tuning.config import TuningConfig
+
+if TYPE_CHECKING:
+    ClipStage: TypeAlias = FitClipsStage
+else:
+    ClipStage = STAGES.config_type(learns_from="clips")
 
 
 class ClipDataConfig(DataConfig):
@@ -88,7 +94,7 @@ class ClipTrainingPlan(Config):
     level: ImageConfig = ImageConfig()
     clips: ClipsConfig = ClipsConfig()
     network: ClipNetworkConfig
-    stages: tuple[FitClipsStage, ...] = Field(min_length=1)
+    stages: tuple[ClipStage, ...] = Field(min_length=1)
     inference: InferenceConfig = InferenceConfig()
     evaluation: ClipEvaluationConfig = ClipEvaluationConfig()
 
@@ -113,7 +119,7 @@ class ClipTrainingPlan(Config):
         check_sources(self.stages)
         gives_frames = self.network.head.gives_frames
         for stage in self.stages:
-            if stage.loss.frames_share and not gives_frames:
+            if stage.needs_frames and not gives_frames:
                 raise ValueError(
                     f"stage {stage.title!r}: loss.frames_share = {stage.loss.frames_share:g}, but the head "
                     f"{self.network.head.name} gives no frames; allowed: 0"

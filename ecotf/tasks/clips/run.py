@@ -16,7 +16,8 @@ from ecotf.detection.naming import name_calls
 from ecotf.detection.segments import SegmentCollector, SegmentScores, margin_of, segment_windows
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.evaluation.segment_metrics import fit_clip_thresholds, padded_cmap
-from ecotf.models.tagger import WEIGHTS, ClipModel, build_clip_model, reading_arrays
+from ecotf.files import reading_arrays
+from ecotf.models.tagger import WEIGHTS, ClipModel, build_clip_model
 from ecotf.runs import RunFolder
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.recipes import parse_recipe

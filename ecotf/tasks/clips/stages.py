@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -15,9 +16,13 @@ from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.augment_sound import AugmentSoundConfig
 from ecotf.pipelines.samplers import SamplerConfig
 from ecotf.training.losses import LossConfig
+from ecotf.training.stages import STAGES, FitPlace, Fitted, StageConfig
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ecotf.models.image_network import ClipNetwork
+    from ecotf.tasks.clips.data import ClipData
 
 _PARTS = ("backbone", "band_norm", "pool", "hidden")
 
@@ -69,20 +74,28 @@ class ScheduleConfig(Config):
 
     def rate(self, highest: float, epoch: int, epochs: int) -> float:
         """The learning rate of an epoch, counted from 0."""
-        import keras
-
         if epoch < self.warmup_epochs:
             return highest * (epoch + 1) / (self.warmup_epochs + 1)
-        if self.name == "constant":
-            return highest
-        length = self.restart_epochs or max(1, epochs - self.warmup_epochs)
-        cosine = keras.optimizers.schedules.CosineDecayRestarts(
-            highest, length, t_mul=1.0, m_mul=1.0, alpha=min(1.0, self.least / highest)
-        )
-        return float(cosine(epoch - self.warmup_epochs))
+        return _SCHEDULES[self.name](self, highest, epoch - self.warmup_epochs, epochs - self.warmup_epochs)
 
 
-class FitClipsStage(Config):
+def _constant(config: ScheduleConfig, highest: float, epoch: int, epochs: int) -> float:
+    return highest
+
+
+def _cosine_restarts(config: ScheduleConfig, highest: float, epoch: int, epochs: int) -> float:
+    import keras
+
+    cosine = keras.optimizers.schedules.CosineDecayRestarts(
+        highest, config.restart_epochs or max(1, epochs), t_mul=1.0, m_mul=1.0, alpha=min(1.0, config.least / highest)
+    )
+    return float(cosine(epoch))
+
+
+_SCHEDULES = {"constant": _constant, "cosine_restarts": _cosine_restarts}
+
+
+class FitClipsStage(StageConfig):
     """Fit the network on clips.
 
     Attributes
@@ -115,6 +128,8 @@ class FitClipsStage(Config):
         ``best``: the weights of the epoch with the best padded cmAP. ``last``.
     """
 
+    learns_from: ClassVar[Literal["clips"]] = "clips"
+
     name: Literal["fit_clips"] = "fit_clips"
     title: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
     data: StageData = StageData()
@@ -141,8 +156,18 @@ class FitClipsStage(Config):
 
     @property
     def activation(self) -> Literal["sigmoid", "softmax"]:
-        """What makes probabilities of the logits that this stage trains."""
-        return "softmax" if self.loss.name in ("cross_entropy", "focal_softmax") else "sigmoid"
+        """The function that makes probabilities of the logits that this stage trains."""
+        return self.loss.activation
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """The parts of the network that change; the head's class layers always do."""
+        return (*(part for part in _PARTS if part not in self.frozen), "classes")
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether the loss looks at the scores of frames."""
+        return self.loss.frames_share > 0
 
     @field_validator("frozen")
     @classmethod
@@ -157,6 +182,34 @@ class FitClipsStage(Config):
         if self.patience is not None and self.keep == "last":
             raise ValueError("patience stops at the best epoch, so it goes with keep = best")
         return self
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a stage on clips learns from.
+
+    Attributes
+    ----------
+    data
+        The recordings.
+    classes
+        Of the network's outputs.
+    seed
+        Of the stage.
+    """
+
+    data: ClipData
+    classes: tuple[str, ...]
+    seed: int
+
+
+@STAGES.register(FitClipsStage)
+def run_fit_clips(stage: FitClipsStage, network: ClipNetwork, material: Material, place: FitPlace) -> Fitted:
+    """Fit a network on clips; `fit_clips.fit_clips` says how."""
+    # The data are of a recipe, and a recipe is made of stages, so what fits is imported when it runs.
+    from ecotf.tasks.clips.fit_clips import fit_clips
+
+    return Fitted(network, fit_clips(network, stage, material, place))
 
 
 def classes_of(table: pd.DataFrame, data: StageData, what: str) -> tuple[str, ...]:

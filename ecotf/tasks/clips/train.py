@@ -21,10 +21,10 @@ from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
 from ecotf.models.tagger import ClipModel, build_clip_model, read_weights, save_weights
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData
-from ecotf.tasks.clips.fit_clips import fit_clips
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
-from ecotf.tasks.clips.stages import FitClipsStage
+from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.run_store import Log, RunStore, ScoreWatch
+from ecotf.training.stages import STAGES, FitPlace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,8 @@ def _run_stage(
     logs = run_store.path / "tensorboard" / stage.title if plan.tensorboard else None
     # Each stage has its own random numbers; the run's seed and the stage's number give them.
     seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1)[0] >> 1)
-    history = fit_clips(network, stage, data, classes, seed, checkpoint, log, threads, logs, watch)
+    place = FitPlace(checkpoint, log, watch, threads, run_store.save_every_s, logs)
+    history = STAGES.build(stage, network, Material(data, classes, seed), place).history
     with run_store.writing(folder, folder=True) as partial:
         save_weights(partial / "weights.npz", network.model.get_weights(), classes)
         history.to_csv(partial / "history.csv", index=False)

@@ -12,17 +12,22 @@ from sklearn.utils.class_weight import compute_sample_weight
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.models.backbones.cnn import CnnConfig
 from ecotf.models.backbones.field_cnn import FieldCnnConfig
+from ecotf.models.detector import Detector
 from ecotf.models.heads.dense import DenseHeadConfig
 from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.patch_network import Network, NetworkConfig, build_network
+from ecotf.pipelines.class_weights import balanced_weights
 from ecotf.pipelines.patch_batches import AugmentationConfig
 from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_table
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.tasks.calls import fit_network as module
-from ecotf.tasks.calls.fit_network import FitNetworkStage, balanced_weights, fit_network
-from ecotf.tasks.calls.fit_trees import embed_patches, fit_trees_stage
+from ecotf.tasks.calls.fit_network import FitNetworkStage, fit_network
+from ecotf.tasks.calls.fit_trees import FitTreesStage, embed_patches
+from ecotf.tasks.calls.material import Material
+from ecotf.tasks.recipes import load_recipe
+from ecotf.training.stages import STAGES, FitPlace
 
 WINDOWS = PatchesConfig(width_s=0.016)
+FRONT_END = load_recipe("bats/field").front_end
 FIELD = FieldCnnConfig(filters=(2, 4, 4), squeeze=2, embedding=4, dropout=0.3)
 STAGE = FitNetworkStage(
     network="calls", batch=16, epochs=4, learning_rate=0.01, min_delta=0.0,
@@ -65,9 +70,14 @@ def fresh(backbone=FIELD, answers: str = "call_and_species", activation: str = "
     return build_network(NetworkConfig(name="calls", backbone=backbone, head=head), 2, 16, 16)
 
 
-def fit(network: Network, spectrograms, checkpoint, stage=STAGE, seed=7, log=lambda line: None, tables=None):
+def material_of(spectrograms, tables=None, seed=7, **more) -> Material:
     train, valid = tables or (table_of(0), table_of(1))
-    return fit_network(network, stage, train, valid, spectrograms, WINDOWS, seed, checkpoint, log)
+    return Material(train, valid, spectrograms, WINDOWS, seed, **more)
+
+
+def fit(network: Network, spectrograms, checkpoint, stage=STAGE, seed=7, log=lambda line: None, tables=None, **place):
+    place = FitPlace(checkpoint, log, **place)
+    return fit_network(network, stage, material_of(spectrograms, tables, seed), place)
 
 
 def assert_same(first: Network, second: Network) -> None:
@@ -97,8 +107,7 @@ def test_the_same_seed_gives_the_same_weights(fitted, spectrograms, tmp_path):
     assert_same(again, fitted[0])
 
 
-def test_a_killed_fit_goes_on_as_if_nothing_had_happened(fitted, spectrograms, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_SAVE_EVERY_S", -1.0)
+def test_a_killed_fit_goes_on_as_if_nothing_had_happened(fitted, spectrograms, tmp_path):
     checkpoint = tmp_path / "fitting.npz"
 
     def die_after_two(line: str) -> None:
@@ -106,19 +115,19 @@ def test_a_killed_fit_goes_on_as_if_nothing_had_happened(fitted, spectrograms, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(fresh(), spectrograms, checkpoint, log=die_after_two)
+        fit(fresh(), spectrograms, checkpoint, log=die_after_two, save_every_s=-1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["fitting.npz"]
     said: list[str] = []
     resumed = fresh()
     keras.utils.set_random_seed(99)  # what the process drew before must not matter
-    history = fit(resumed, spectrograms, checkpoint, log=said.append)
-    assert len(said) == 2
+    history = fit(resumed, spectrograms, checkpoint, log=said.append, save_every_s=-1.0)
+    assert said[0] == "calls: goes on after epoch 2/4" and len(said) == 3
     assert history.equals(fitted[1])
     assert_same(resumed, fitted[0])
 
     done = fresh()
     assert fit(done, spectrograms, checkpoint, log=said.append).equals(fitted[1])
-    assert len(said) == 2, "a fit that was done was repeated"
+    assert said[3:] == ["calls: goes on after epoch 4/4"], "a fit that was done was repeated"
     assert_same(done, fitted[0])
 
 
@@ -248,10 +257,12 @@ def test_patches_are_embedded_in_order(fitted, spectrograms):
     np.testing.assert_allclose(embed_patches(fitted[0], table, spectrograms, WINDOWS), expected, atol=1e-5)
 
 
-def test_trees_learn_from_the_embedding(fitted, spectrograms):
+def test_trees_learn_from_the_embedding(fitted, spectrograms, tmp_path):
     said: list[str] = []
     config = TreesConfig(n_estimators=10, max_depth=3, subsample=1.0)
-    trees = fit_trees_stage(config, fitted[0], table_of(0), spectrograms, WINDOWS, 1, 1, said.append)
+    detector = Detector(FRONT_END, WINDOWS, ("low", "high"), (fitted[0],))
+    place = FitPlace(tmp_path / "none.npz", said.append, threads=1)
+    trees = STAGES.build(FitTreesStage(), detector, material_of(spectrograms, seed=1, trees=config), place).model.trees
     scores = trees.predict(embed_patches(fitted[0], table_of(0), spectrograms, WINDOWS))
     assert scores.shape == (60, 3)
     assert ((scores > 0.5) == (table_of(0).targets("call_and_species") > 0.5)).mean() > 0.9

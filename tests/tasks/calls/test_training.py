@@ -25,8 +25,6 @@ from ecotf.pipelines.patches import PatchTable
 from ecotf.pipelines.spectrogram_store import SpectrogramStore
 from ecotf.runs import RunFolder
 from ecotf.tasks.calls import evaluate as evaluating
-from ecotf.tasks.calls import fit_network as fitting
-from ecotf.tasks.calls import train as training
 from ecotf.tasks.calls.data import CallDataConfig, TrainingData, every_peak, prepare_data, training_patches
 from ecotf.tasks.calls.fit_gate import fit_gate
 from ecotf.tasks.calls.recipe import CallRecipe
@@ -197,22 +195,15 @@ def test_the_same_seed_gives_the_same_metrics(run, calls, runs, no_pictures):
 def test_a_killed_training_goes_on_to_the_same_metrics(run, calls, runs, no_pictures, monkeypatch):
     """Killed in the first epoch of round 1, resumed from inside its own folder."""
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "_SAVE_EVERY_S", -1.0)
-        really = training.fit_network
-        fits = []
+        patch.setattr(RunFolder, "save_every_s", -1.0)
+        first_epochs = []
 
-        def die_in_the_second(*arguments):
-            *rest, log = arguments
-            fits.append(log)
+        def die_in_the_second(line: str) -> None:
+            first_epochs.extend([line] if "epoch 1/2" in line else [])
+            if "epoch 1/2" in line and len(first_epochs) == 2:
+                raise KeyboardInterrupt
 
-            def heard(line: str) -> None:
-                log(line)
-                if len(fits) == 2 and "epoch 1/2" in line:
-                    raise KeyboardInterrupt
-
-            return really(*rest, heard)
-
-        patch.setattr(training, "fit_network", die_in_the_second)
+        patch.setattr(run_training, "log", die_in_the_second)
         before = set(runs.glob("bats/field/*"))
         with pytest.raises(KeyboardInterrupt):
             train(calls, runs)
