@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from ecotf.errors import ConfigError
 
@@ -93,6 +92,8 @@ def time_zone_of(name: str) -> tzinfo:
     ConfigError
         For a name that is none.
     """
+    from zoneinfo import ZoneInfo  # reads files of the system, which a recorder without stated zones can do without
+
     try:
         return _offset(name, name) if _ZONE.fullmatch(name) else ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -7,6 +7,7 @@ import re
 from typing import BinaryIO, NamedTuple
 
 _TAIL = 1 << 18  # bytes at the end of a file in which its last frame is looked for
+_SOME_ZEROS = 64  # bytes; so many may belong to the last frame
 _SIZES = {1: 192, **{code: 576 << (code - 2) for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
 
 
@@ -14,12 +15,14 @@ class FlacLength(NamedTuple):
     """The samples per channel of a FLAC file.
 
     ``promised`` is what its header says, 0 where it leaves that open; ``held`` is where its last frame ends, None where
-    no frame was found. ``start`` is where the file begins behind a tag, and ``first`` the 4 bits before the number.
+    no frame was found. ``start`` is where the file begins behind a tag, ``end`` where it ends before zeros (None where
+    there are none), and ``first`` the 4 bits before the number.
     """
 
     promised: int
     held: int | None
     start: int
+    end: int | None
     first: int
 
     def patch(self, frames: int) -> tuple[int, bytes]:
@@ -41,7 +44,7 @@ def read_flac(file: BinaryIO) -> FlacLength | None:
     first = max(start + 42, end - _TAIL)
     file.seek(first)
     held = _last_frame(file.read(end - first), header, rate_and_kind)
-    return FlacLength(number & ((1 << 36) - 1), held, start, number >> 36)
+    return FlacLength(number & ((1 << 36) - 1), held, start, end if end < length else None, number >> 36)
 
 
 def _end_of_content(file: BinaryIO, first: int, length: int) -> int:
@@ -52,7 +55,7 @@ def _end_of_content(file: BinaryIO, first: int, length: int) -> int:
         file.seek(start)
         content = file.read(length - start)
         if content != blank[: len(content)]:
-            return length - (len(content) - len(content.rstrip(b"\0")))
+            return min(length, start + len(content.rstrip(b"\0")) + _SOME_ZEROS)
         length = start
     return length
 

@@ -118,7 +118,7 @@ def read_contents(path: Path) -> Contents:
         flac = read_flac(file)
     with Opening().open(path) as sound:
         found = Contents(sound.format, sound.samplerate, sound.channels, sound.frames)
-    if flac is not None and (flac.start > 0 or flac.held not in (None, flac.promised)):
+    if flac is not None and (flac.start or flac.end or flac.held not in (None, flac.promised)):
         return _flac_contents(found, flac)
     if found.frames > UNKNOWN_LENGTH:
         return replace(found, frames=count_frames(path, found.opening, errors=True))
@@ -127,12 +127,12 @@ def read_contents(path: Path) -> Contents:
 
 def _flac_contents(found: Contents, flac: FlacLength) -> Contents:
     held, promised = flac.held, flac.promised
+    opening = Opening(flac.start, flac.end)
     if held is None or promised == held:
-        return replace(found, opening=Opening(flac.start))
+        return replace(found, opening=opening)
     if held < promised:
-        return replace(found, frames=held, promised=promised, cut=True, opening=Opening(flac.start))
-    opening = Opening(flac.start, patches=(flac.patch(held),))
-    return replace(found, frames=held, promised=promised or None, opening=opening)
+        return replace(found, frames=held, promised=promised, cut=True, opening=opening)
+    return replace(found, frames=held, promised=promised or None, opening=replace(opening, patches=(flac.patch(held),)))
 
 
 def _wav_contents(path: Path, riff: Riff, form: WavFormat) -> Contents:

@@ -35,8 +35,8 @@ class Opening:
 
     Attributes
     ----------
-    start
-        Where libsndfile begins to read, in bytes.
+    start, end
+        Where libsndfile begins to read, in bytes, and where the file seems to end; None for its true end.
     raw
         Subtype, channels, rate and byte order of sound without a header; None reads the header.
     patches
@@ -44,6 +44,7 @@ class Opening:
     """
 
     start: int = 0
+    end: int | None = None
     raw: tuple[str, int, int, str] | None = None
     patches: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
@@ -51,7 +52,7 @@ class Opening:
         """Open it; the name may hold any bytes, since libsndfile never sees it."""
         if self == Opening():
             return SoundFile(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), closefd=True)
-        view = _View(path.open("rb"), self.start, self.patches)
+        view = _View(path.open("rb"), self.start, self.end, self.patches)
         try:
             if self.raw is None:
                 return _OfView(view)
@@ -66,7 +67,7 @@ def raw_opening(riff: Riff, form: WavFormat) -> Opening | None:
     """How to read a WAV file's sound whatever its sizes say; None for sound that is compressed."""
     subtype = _SUBTYPES.get((form.tag, form.width))
     endian = "BIG" if riff.big_endian else "LITTLE"
-    return None if subtype is None else Opening(riff.offset, (subtype, form.channels, form.rate, endian))
+    return None if subtype is None else Opening(riff.offset, raw=(subtype, form.channels, form.rate, endian))
 
 
 class _OfView(SoundFile):
@@ -82,14 +83,15 @@ class _OfView(SoundFile):
 
 
 class _View(io.RawIOBase):
-    """A file from one of its bytes on, with some bytes replaced."""
+    """A part of a file, with some bytes replaced."""
 
-    def __init__(self, file: BinaryIO, start: int, patches: tuple[tuple[int, bytes], ...]) -> None:
+    def __init__(self, file: BinaryIO, start: int, end: int | None, patches: tuple[tuple[int, bytes], ...]) -> None:
         self._file, self._start, self._patches = file, start, patches
+        self._length = (os.fstat(file.fileno()).st_size if end is None else end) - start
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length()}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
         self._position = base + offset
         return self._position
 
@@ -99,6 +101,7 @@ class _View(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         self._file.seek(self._start + self._position)
         there = memoryview(buffer).cast("B")
+        there = there[: max(0, self._length - self._position)]
         n = self._file.readinto(there)  # type: ignore[attr-defined]
         for at, content in self._patches:
             first, last = max(at, self._position), min(at + len(content), self._position + n)
@@ -110,6 +113,3 @@ class _View(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-    def _length(self) -> int:
-        return os.fstat(self._file.fileno()).st_size - self._start

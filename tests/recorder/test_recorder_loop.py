@@ -9,6 +9,7 @@ import math
 import os
 import socket
 import sqlite3
+from datetime import UTC
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def test_a_folder_gives_the_desktops_detections(assembled, tmp_path, field_run, 
     (folder / "cut.wav").write_bytes((folder / "20260621_220000.wav").read_bytes()[:5000])
 
     def source(journal) -> FilledFolder:
-        recordings = Recordings(RATE, field_model.facts.window_s)
+        recordings = Recordings(RATE, field_model.facts.window_s, time_zone=UTC)
         return FilledFolder(folder, recordings, 0.0, lambda key: journal.database.is_done(key, "r"))
 
     recorder = assembled(source)

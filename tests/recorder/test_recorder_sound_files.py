@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -10,9 +12,13 @@ import soundfile
 from ecotf_recorder.audio.guano import read_fields, write_fields
 from ecotf_recorder.audio.wav import open_wav, write_wav
 from ecotf_recorder.errors import SoundError
+from ecotf_recorder.sources.wav_files import start_of
 
 from ecotf.audio.metadata import read_metadata, write_guano
 from ecotf.audio.recording import open_recording
+from tests.audio.odd_files import FRAMES_OVER_4_GIB, ODD, SOUND, N
+from tests.audio.odd_files import RATE as ODD_RATE
+from tests.audio.odd_files import write as write_odd
 
 RATE = 96_000
 
@@ -99,17 +105,10 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-def unfinished(path):
-    content = bytearray(path.read_bytes())
-    content[40:44] = b"\0\0\0\0"
-    path.write_bytes(content)
-
-
 DAMAGE = {
     "empty file": (lambda path: path.write_bytes(b""), "corrupt"),
     "not a WAV file": (lambda path: path.write_bytes(b"fLaC" + b"0" * 999), "unsupported"),
     "truncated: its header promises": (cut, "corrupt"),
-    "unfinished: its header promises no sound": (unfinished, "corrupt"),
     "no sound": (lambda path: path.write_bytes(path.read_bytes()[:40]), "corrupt"),
     "does not say how": (lambda path: path.write_bytes(path.read_bytes()[:12]
                          + b"data" + struct.pack("<I", 4) + b"1234"), "corrupt"),
@@ -143,3 +142,54 @@ def test_a_sample_that_is_no_number_and_a_channel_that_is_not_there(tmp_path):
         read(open_wav(path))
     with pytest.raises(SoundError, match="channel 3 was asked for, it has 1 channel"):
         read(open_wav(path), 3)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_a_header_says_and_what_a_file_holds(tmp_path, name):
+    """The same table as the desktop's."""
+    odd, path = ODD[name], write_odd(name, tmp_path)
+    if odd.frames is None or odd.frames == 2 * N - 1:
+        with pytest.raises(SoundError) as caught:
+            open_wav(path)
+        if odd.frames is not None:
+            assert "a recorder reads integers of 16" in str(caught.value)  # not those of 8 bits
+        else:
+            assert (caught.value.status, odd.words in str(caught.value)) == (odd.status, True), str(caught.value)
+        return
+    began = perf_counter()
+    wav = open_wav(path)
+    assert perf_counter() - began < 0.1
+    assert (wav.n_frames, wav.sample_rate) == (odd.frames, odd.expansion * ODD_RATE)
+    assert bool(wav.note) == bool(odd.words) and odd.words in wav.note
+    assert wav.note == open_recording(path).note
+    assert start_of(wav) in (None, 1_782_072_900)
+    blocks = wav.blocks()
+    first = next(blocks)[:1000]
+    if odd.frames in (N, FRAMES_OVER_4_GIB):
+        np.testing.assert_array_equal(first, SOUND[:1000] if first.dtype == np.int16 else SOUND[:1000] / 32768)
+    if odd.frames != FRAMES_OVER_4_GIB:
+        last = [first, *blocks][-1][-1000:]
+        np.testing.assert_array_equal(last, SOUND[-1000:] if last.dtype == np.int16 else SOUND[-1000:] / 32768)
+
+
+@pytest.mark.parametrize("name", ["audio/riff.py", "times/beginning.py"])
+def test_files_that_both_packages_have_are_the_same(name):
+    root = Path(__file__).parents[2]
+    desktop = (root / "ecotf" / "audio" / Path(name).name).read_text(encoding="utf-8")
+    recorder = (root / "deploy" / "recorder" / "ecotf_recorder" / name).read_text(encoding="utf-8")
+    assert desktop.replace("from ecotf.", "from ecotf_recorder.") == recorder
+
+
+def test_channels_that_cancel_are_no_broken_microphone(tmp_path):
+    sound = np.random.default_rng(1).integers(-9000, 9000, 5000).astype(np.int16)
+    for name, channels, words in (
+        ("antiphase", [sound, -sound], "the channels cancel; try --channel 1"),
+        ("inverted", [sound, ~sound], "the channels cancel; try --channel 1"),
+        ("empty", [0 * sound, 0 * sound], "every sample is the same; a broken microphone or an empty channel"),
+    ):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, np.stack(channels, 1), RATE, subtype="PCM_16")
+        wav = open_wav(path)
+        assert len(np.unique(read(wav))) == 1
+        assert wav.why_silent(None) == words
+        assert wav.why_silent(1).startswith("every sample is the same")

@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 import time
+from datetime import UTC
 from pathlib import Path
 
 import numpy as np
@@ -360,9 +361,48 @@ def test_when_a_recording_began(tmp_path):
     from ecotf_recorder.audio.wav import open_wav
 
     path = record(tmp_path / "20260621_201500.wav")
-    assert start_of(open_wav(path)) == 1_782_072_900
+    assert start_of(open_wav(path)) is None  # in which zone is not known
+    assert start_of(open_wav(path, time_zone=UTC)) == 1_782_072_900
     write_fields(path, {"Timestamp": "2026-06-21T23:15:00+02:00"})
     assert start_of(open_wav(path)) == 1_782_076_500
     plain = record(tmp_path / "REC001.wav", seconds=2)
-    os.utime(plain, (1_000_000, 1_000_000))
-    assert start_of(open_wav(plain)) == 1_000_000 - 2
+    assert start_of(open_wav(plain)) is None  # the day of copying says nothing
+
+
+def test_a_file_of_an_unknown_time_says_so(tmp_path, caplog):
+    caplog.set_level("INFO")
+    record(tmp_path / "20260621_201500.wav")
+    record(tmp_path / "REC001.wav")
+    collect(folder_source(tmp_path), ended(2))
+    said = [record.message for record in caplog.records]
+    assert said == [
+        "20260621_201500.wav: begins 2026-06-21 20:15:00 (file name); its time zone is not known",
+        "REC001.wav: nothing says when it began; its detections have no time",
+    ]
+
+
+def test_a_folder_as_it_comes(tmp_path, caplog):
+    caplog.set_level("INFO")
+    card = tmp_path / "card"
+    with open(record(card / "a.wav"), "rb") as file:
+        content = file.read()
+    with open(os.path.join(os.fsencode(card), b"for\xeat.WAVE"), "wb") as file:
+        file.write(content)
+    for name in ("notes.txt", "._a.wav", "b.flac"):
+        (card / name).touch()
+    record(tmp_path / "disk" / "c.wav")
+    (card / "disk").symlink_to(tmp_path / "disk")
+    (card / "again").symlink_to(card)
+    (tmp_path / "disk" / "round").symlink_to(card)
+    events = collect(folder_source(card), ended(3))
+    names = [event.name for event in events if isinstance(event, Began)]
+    assert names == ["a.wav", "for\\xeat.WAVE", "disk/c.wav"]
+    assert all(event.status == "done" for event in events if isinstance(event, Ended))
+    assert f"{card}: 3 files passed over: .flac, .txt, hidden files" in [one.message for one in caplog.records]
+
+
+def test_channels_that_cancel(tmp_path):
+    sound = np.random.default_rng(1).integers(-9000, 9000, RATE).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", np.stack([sound, -sound], 1), RATE, subtype="PCM_16")
+    events = collect(folder_source(tmp_path), ended(1))
+    assert events[-1] == Ended("the channels cancel; try --channel 1", status="silent")

@@ -7,9 +7,13 @@ import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from ecotf_recorder.errors import ConfigError
+from ecotf_recorder.times.beginning import find_beginning, iso_time, time_zone_of
 from ecotf_recorder.times.clock import Clock, file_time
 from ecotf_recorder.times.schedule import ListeningTimes, check_moment, parse_window
 from ecotf_recorder.times.sun import CIVIL_DEG, SUNRISE_DEG, solar_position, sun_times
+
+from tests.audio.dated_names import AUDIOMOTH, IN_ZONE, NAMES, STAMPS, as_written
 
 UTC = UTC
 TROMSO = 69.65, 18.96
@@ -191,3 +195,25 @@ def test_jumps_are_told_from_drift():
     assert clock.check() == 0
     assert clock.at(50.0) == pytest.approx(hands.wall - 10)
     assert file_time(clock.at(60.0)) == "20260621T191510.400Z"
+
+
+TABLE = [
+    *((name, {}, *right, None) for name, right in NAMES.items()),
+    *((name, {}, *right, "Europe/Brussels") for name, right in IN_ZONE.items()),
+    *(("a.wav", {"Timestamp": stamp}, *right, None) for stamp, right in STAMPS.items()),
+    *(("a.wav", {"Comment": text}, right, "zone is not known" if len(right) == 19 else "", None)
+      for text, right in AUDIOMOTH.items()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fields", "expected", "words", "zone"), TABLE)
+def test_when_a_recording_began(name, fields, expected, words, zone):
+    """The same table as the desktop's."""
+    began, note = find_beginning(name, [("GUANO", fields)], zone and time_zone_of(zone))
+    assert iso_time(began) == as_written(expected)
+    assert bool(words) == bool(note) and words in note
+
+
+def test_a_zone_that_is_none():
+    with pytest.raises(ConfigError, match="time zone 'CEST ': allowed are names such as Europe/Brussels"):
+        time_zone_of("CEST ")

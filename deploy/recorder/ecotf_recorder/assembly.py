@@ -20,6 +20,7 @@ from ecotf_recorder.store.journal import Journal
 from ecotf_recorder.store.quota import ClipRoom, make_first_room
 from ecotf_recorder.store.spans import RecentSound, SpanSettings
 from ecotf_recorder.stretch import Wishes, room_for
+from ecotf_recorder.times.beginning import time_zone_of
 from ecotf_recorder.times.clock import Clock
 from ecotf_recorder.times.schedule import ListeningTimes
 
@@ -82,7 +83,8 @@ def _source(config: Config, model: DeviceModel, journal: Journal) -> Source:
     if source.kind == "stdin":
         return StandardInput(rate, source.buffer_s)
     channel = source.channel if source.channels > 1 else None
-    recordings = Recordings(rate, facts.window_s, channel, source.time_expansion or None)
+    zone = time_zone_of(source.time_zone) if source.time_zone else None
+    recordings = Recordings(rate, facts.window_s, channel, source.time_expansion or None, zone)
     if source.kind == "file":
         return OneFile(Path(source.file), recordings)
     database, release = journal.database, model.id

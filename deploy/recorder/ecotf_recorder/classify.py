@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from time import perf_counter
 from typing import IO, Any
@@ -16,9 +17,10 @@ import numpy as np
 from ecotf_recorder.audio.wav import open_wav
 from ecotf_recorder.errors import RecorderError, SoundError
 from ecotf_recorder.facts import ClipFacts
-from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full
+from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full, shown_name
 from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.scoring.stream import Detection
+from ecotf_recorder.times.beginning import Began, iso_time
 
 COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
 LEDGER_COLUMNS = ("recording", "status", "reason", "duration_s", "n_detections", "seconds_used")
@@ -33,6 +35,7 @@ class Outcome:
     reason: str
     duration_s: float
     detections: list[Detection]
+    began: Began | None = None
 
 
 def classify(
@@ -41,6 +44,7 @@ def classify(
     output: Path,
     channel: int | None = None,
     time_expansion: float | None = None,
+    time_zone: tzinfo | None = None,
     report: Callable[[str, Outcome, float], None] | None = None,
 ) -> dict[str, int]:
     """Classify WAV files and write ``detections.csv`` and ``ledger.csv`` into ``output``, both whole or not at all.
@@ -62,19 +66,21 @@ def classify(
     try:
         with _table(output / "detections.csv") as found, _table(output / "ledger.csv") as done:
             table, book = csv.writer(found, lineterminator="\n"), csv.writer(done, lineterminator="\n")
-            table.writerow(COLUMNS)
+            table.writerow((*COLUMNS, "time"))
             book.writerow(LEDGER_COLUMNS)
             for name in recordings:
                 began = perf_counter()
-                outcome = classify_one(model, Path(name), channel, time_expansion)
+                outcome = classify_one(model, Path(name), channel, time_expansion, time_zone)
                 used = perf_counter() - began
-                table.writerows([name, *cells(one)] for one in outcome.detections)
+                shown = shown_name(name)
+                for one in outcome.detections:
+                    table.writerow([shown, *cells(one), iso_time(outcome.began, one.start_s)])
                 duration = round(outcome.duration_s, 6) if outcome.duration_s else ""
                 n = len(outcome.detections)
-                book.writerow([name, outcome.status, outcome.reason, duration, n, round(used, 3)])
+                book.writerow([shown, outcome.status, outcome.reason, duration, n, round(used, 3)])
                 counts[outcome.status] = counts.get(outcome.status, 0) + 1
                 if report is not None:
-                    report(name, outcome, used)
+                    report(shown, outcome, used)
     except OSError as error:
         if PARTIAL_PREFIX in os.fsdecode(error.filename or "") or error.filename is None or disk_is_full(error):
             reason = "disk full" if disk_is_full(error) else error.strerror
@@ -87,16 +93,22 @@ def classify(
 def _table(path: Path) -> Iterator[IO[str]]:
     with (
         atomic_file(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        open(partial, "w", newline="", encoding="utf-8") as file,
     ):
         yield file
 
 
-def classify_one(model: Any, path: Path, channel: int | None = None, time_expansion: float | None = None) -> Outcome:
+def classify_one(
+    model: Any,
+    path: Path,
+    channel: int | None = None,
+    time_expansion: float | None = None,
+    time_zone: tzinfo | None = None,
+) -> Outcome:
     """The detections of one WAV file, or the reason why there are none. Memory does not grow with the recording."""
     duration_s = 0.0
     try:
-        wav = open_wav(path, time_expansion)
+        wav = open_wav(path, time_expansion, time_zone)
         duration_s = wav.duration_s
         check_rate(wav.sample_rate, model.facts.sample_rate_hz)
         if duration_s < model.facts.window_s:
@@ -110,8 +122,9 @@ def classify_one(model: Any, path: Path, channel: int | None = None, time_expans
     except SoundError as error:
         return Outcome(error.status, str(error), duration_s, [])
     if stream.silent:
-        return Outcome("silent", "every sample is the same; a broken microphone or an empty channel", duration_s, [])
-    return Outcome("done", "", duration_s, sorted(found, key=lambda one: (one.start_s, one.label)))
+        return Outcome("silent", wav.why_silent(channel), duration_s, [])
+    reason = "; ".join(filter(None, (wav.note, wav.date_note)))
+    return Outcome("done", reason, duration_s, sorted(found, key=lambda one: (one.start_s, one.label)), wav.began)
 
 
 def check_rate(sample_rate: int, wanted: int) -> None:

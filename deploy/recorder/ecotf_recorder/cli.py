@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     classify.add_argument("--channel", type=int, help="a channel's number, counted from 1 (the mean of all)")
     classify.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings do not say")
+    classify.add_argument("--time-zone", metavar="ZONE", help="of times without one, such as Europe/Brussels")
     classify.add_argument("--threads", type=int, default=1)
     classify.set_defaults(command=_classify)
 
@@ -79,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 def _classify(options: argparse.Namespace) -> int:
     from ecotf_recorder.classify import FINE, Outcome, classify
     from ecotf_recorder.model import DeviceModel
+    from ecotf_recorder.times.beginning import time_zone_of
 
+    zone = None if options.time_zone is None else time_zone_of(options.time_zone)
     if options.time_expansion is not None and not 0 < options.time_expansion < float("inf"):
         raise RecorderError(f"--time-expansion {options.time_expansion:g}: a factor above 0, such as 10")
     seconds = used = 0.0
@@ -87,15 +90,11 @@ def _classify(options: argparse.Namespace) -> int:
     def report(name: str, outcome: Outcome, took_s: float) -> None:
         nonlocal seconds, used
         seconds, used = seconds + outcome.duration_s, used + took_s
-        said = (
-            f"{len(outcome.detections)} detections"
-            if outcome.status == "done"
-            else f"{outcome.status}: {outcome.reason}"
-        )
-        print(f"{name}: {said}")
+        said = f"{len(outcome.detections)} detections" if outcome.status == "done" else outcome.status
+        print(f"{name}: {said}: {outcome.reason}" if outcome.reason else f"{name}: {said}")
 
     model = DeviceModel(options.model, options.threads)
-    counts = classify(model, options.recordings, options.output, options.channel, options.time_expansion, report)
+    counts = classify(model, options.recordings, options.output, options.channel, options.time_expansion, zone, report)
     said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     print(f"recordings: {said}; {seconds:.1f} s of sound, {seconds / used if used else 0:.1f} times real time")
     fine = sum(counts.get(status, 0) for status in FINE)

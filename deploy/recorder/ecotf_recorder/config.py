@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ecotf_recorder.errors import ConfigError, ModelError
 from ecotf_recorder.settings import number, one_of, read_table, text, texts
+from ecotf_recorder.times.beginning import time_zone_of
 from ecotf_recorder.times.schedule import check_moment
 
 
@@ -24,6 +25,7 @@ class Source:
     folder: str = text("")
     settle_s: float = number(10.0, 0, 3600)
     time_expansion: float = number(0.0, 0, 100)
+    time_zone: str = text("")
     file: str = text("")
 
 
@@ -149,6 +151,11 @@ def _contradictions(config: Config) -> list[str]:
         found.append(f"source.channel = {source.channel}: the microphone has source.channels = {source.channels}")
     if source.device.startswith("plughw"):
         found.append(f"source.device = {source.device!r}: plughw changes the sample rate unseen; give hw:... instead")
+    if source.time_zone:
+        try:
+            time_zone_of(source.time_zone)
+        except ConfigError as error:
+            found.append(f"source.time_zone: {error}")
     for window in schedule.windows:
         found += check_moment(window, config.site.is_known)
     if bool(schedule.record_s) != bool(schedule.every_s) or schedule.record_s > schedule.every_s:

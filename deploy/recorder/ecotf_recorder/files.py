@@ -27,6 +27,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
+def shown_name(path: str | Path) -> str:
+    r"""Return a path that any table and any terminal can show: bytes that are not UTF-8 as ``\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -99,13 +99,12 @@ class Recorder:
         stretch, self._stretch = self._stretch, None
         assert stretch is not None
         key, end = stretch.began.key, stretch.end_steady
-        if (key is None and not stretch.began.name) or ended.status == "done":
+        if (key is None and not stretch.began.name) or ended.status in ("done", "silent"):
             stretch.finish(ended.reason)
         status, reason = ended.status, ended.reason
-        if stretch.silent and status == "done" and stretch.began.name:
-            status, reason = "silent", "every sample is the same; a broken microphone or an empty channel"
         if stretch.began.name:
-            _log.info("%s: %s", stretch.origin.recording, reason or f"{stretch.found} detections")
+            said = f"{stretch.found} detections" if status == "done" else status
+            _log.info("%s: %s", stretch.origin.recording, f"{said}: {reason}" if reason else said)
         if key is not None and status not in ("done", "silent"):
             self._journal.forget()
             self._refused += 1

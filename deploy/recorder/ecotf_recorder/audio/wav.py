@@ -6,19 +6,20 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf_recorder.audio.guano import read_fields
-from ecotf_recorder.audio.riff import Chunk, chunks
+from ecotf_recorder.audio.guano import read_notes
+from ecotf_recorder.audio.riff import Riff, WavFormat, impossible_format, read_format, read_riff
 from ecotf_recorder.errors import SoundError
+from ecotf_recorder.times.beginning import Began, find_beginning
 
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_KINDS = {(_PCM, 16): "<i2", (_PCM, 24): "24", (_PCM, 32): "<i4", (_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8"}
-_HEADER_SLACK = 64  # bytes; some recorders count their own header as sound
+_PCM = 1
+_KINDS = {(_PCM, 2): "<i2", (_PCM, 3): "24", (_PCM, 4): "<i4", (3, 4): "<f4", (3, 8): "<f8"}
 _AT_ONCE = 1 << 16  # frames that are read at a time
 
 
@@ -34,6 +35,12 @@ class WavFile:
         Samples per channel.
     fields
         What the recorder noted, under GUANO names.
+    began
+        When it began; None where nothing says it.
+    date_note
+        Why a time is left out, or that its zone is not known; empty where all is well.
+    note
+        That its header promises less sound than there is; empty where all is well.
     """
 
     path: Path
@@ -43,6 +50,9 @@ class WavFile:
     fields: dict[str, str] = field(repr=False)
     kind: str = field(repr=False)
     offset: int = field(repr=False)
+    began: Began | None = None
+    date_note: str = ""
+    note: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -72,6 +82,17 @@ class WavFile:
         except OSError as error:
             raise SoundError(f"cannot be read ({error.strerror})", "failed") from None
 
+    def why_silent(self, channel: int | None) -> str:
+        """Say why every sample of a channel, or of the mean of all (None), is the same."""
+        if channel is None and self.n_channels > 1:
+            for one in range(1, self.n_channels + 1):
+                least, most = math.inf, -math.inf
+                for block in self.blocks(one):
+                    least, most = min(least, float(block.min())), max(most, float(block.max()))
+                    if least < most:
+                        return f"the channels cancel; try --channel {one}"
+        return "every sample is the same; a broken microphone or an empty channel"
+
     def _one(self, samples: NDArray[Any], channel: int | None, done: int) -> NDArray[Any]:
         if samples.dtype != np.int16 and not np.isfinite(samples).all():
             bad = done + int(np.argwhere(~np.isfinite(samples))[0][0])
@@ -86,18 +107,21 @@ class WavFile:
         return np.asarray(scaled @ np.full(self.n_channels, 1 / self.n_channels, np.float32), np.float32)
 
 
-def open_wav(path: str | Path, time_expansion: float | None = None) -> WavFile:
+def open_wav(path: str | Path, time_expansion: float | None = None, time_zone: tzinfo | None = None) -> WavFile:
     """Read the header of a WAV file and refuse what cannot be used.
 
     Parameters
     ----------
     time_expansion
-        How many times slower than life the sound is stored; None takes what the file's GUANO says, or 1.
+        How many times slower than life the sound is stored; None takes what the file's metadata say, or 1.
+    time_zone
+        The zone of times that come without one.
 
     Raises
     ------
     SoundError
-        ``failed``: missing or unreadable; ``corrupt``: empty, cut, unfinished; ``unsupported``: another kind of file.
+        ``failed``: missing or unreadable; ``corrupt``: empty, cut, with a header that cannot be true; ``unsupported``:
+        another kind of file.
     """
     path = Path(path)
     try:
@@ -106,26 +130,24 @@ def open_wav(path: str | Path, time_expansion: float | None = None) -> WavFile:
         if path.stat().st_size == 0:
             raise SoundError("empty file (0 bytes)", "corrupt")
         with open(path, "rb") as file:
-            found = {chunk.name: chunk for chunk in chunks(file)}
-            if not found:
+            riff = read_riff(file)
+            if riff is None:
                 raise SoundError("is not a WAV file; a recorder reads WAV alone", "unsupported")
-            rate, n_channels, kind = _format(file, found.get(b"fmt "))
-        fields = read_fields(path)
+            form = _format(riff, read_format(file, riff))
+        notes = read_notes(path, riff)
     except OSError as error:
         raise SoundError(f"cannot be read ({error.strerror})", "failed") from None
-    data = found.get(b"data")
-    if data is None:
-        raise SoundError("holds a header, but no sound (0 samples)", "corrupt")
-    width = n_channels * (3 if kind == "24" else np.dtype(kind).itemsize)
-    promised = data.available if data.size is None else data.size
-    _check_whole(data, promised)
-    n_frames = min(promised, data.available) // width
-    if n_frames == 0:
-        raise SoundError("holds a header, but no sound (0 samples)", "corrupt")
-    expansion = _expansion(fields, rate, time_expansion)
-    if not 0.5 < rate * expansion < math.inf:
-        raise SoundError(f"a time expansion of {expansion:g} for a file of {rate} Hz leaves no sample rate", "corrupt")
-    return WavFile(path, round(rate * expansion), n_channels, n_frames, fields, kind, data.offset)
+    expansion = _expansion(notes.fields, form.rate, time_expansion)
+    if not 0.5 < form.rate * expansion < math.inf:
+        raise SoundError(
+            f"a time expansion of {expansion:g} for a file of {form.rate} Hz leaves no sample rate", "corrupt"
+        )
+    rate = round(form.rate * expansion)
+    width = form.width * form.channels
+    n_frames, note = _length(riff, width, rate)
+    began, date_note = find_beginning(path, notes.dated, time_zone)
+    kind = _KINDS[form.tag, form.width]
+    return WavFile(path, rate, form.channels, n_frames, notes.fields, kind, riff.offset, began, date_note, note)
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:
@@ -138,23 +160,34 @@ def write_wav(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:
         file.write(samples.data)
 
 
-def _format(file: BinaryIO, chunk: Chunk | None) -> tuple[int, int, str]:
-    if chunk is None or min(chunk.available, 16 if chunk.size is None else chunk.size) < 16:
-        raise SoundError("damaged: its header does not say how the sound is stored", "corrupt")
-    file.seek(chunk.offset)
-    header = file.read(min(chunk.size or 16, 40))
-    tag, n_channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", header)
-    if tag == _EXTENSIBLE and len(header) >= 26:
-        tag = struct.unpack_from("<H", header, 24)[0]  # the first two bytes of the sub-format's GUID
-    kind = _KINDS.get((tag, bits))
-    if kind is None:
+def _format(riff: Riff, form: WavFormat | None) -> WavFormat:
+    why = impossible_format(form)
+    if form is None or why:
+        raise SoundError(why, "corrupt")
+    if riff.pieces > 1:
         raise SoundError(
-            f"WAV of format {tag}, {bits} bits; a recorder reads integers of 16, 24 and 32 bits and floats",
+            f"its sound lies in {riff.pieces} pieces, one behind the other; join them with a sound editor",
             "unsupported",
         )
-    if n_channels < 1 or rate < 1:
-        raise SoundError(f"damaged: its header says {n_channels} channels at {rate} Hz", "corrupt")
-    return rate, n_channels, kind
+    if riff.big_endian or (form.tag, form.width) not in _KINDS:
+        raise SoundError(
+            f"WAV of format {form.tag}, {form.bits} bits{', big-endian' if riff.big_endian else ''}; a recorder reads "
+            "integers of 16, 24 and 32 bits and floats",
+            "unsupported",
+        )
+    return form
+
+
+def _length(riff: Riff, width: int, rate: int) -> tuple[int, str]:
+    """Samples per channel, and a note where the header promises less."""
+    frames = riff.held // width
+    held = f"{frames / rate:.3f} s"
+    promised = f"its header promises {(riff.promised or 0) // width / rate:.3f} s"
+    if riff.is_cut:
+        raise SoundError(f"truncated: {promised} of sound, it holds {held if frames else 'none'}", "corrupt")
+    if frames == 0:
+        raise SoundError("holds a header, but no sound (0 samples)", "corrupt")
+    return frames, f"{promised}, it holds {held}" if riff.is_longer else ""
 
 
 def _samples(content: bytes, kind: str) -> NDArray[Any]:
@@ -168,18 +201,6 @@ def _samples(content: bytes, kind: str) -> NDArray[Any]:
     if kind == "<i4":
         return np.frombuffer(content, "<i4").astype(np.float32) * np.float32(2.0**-31)
     return np.frombuffer(content, kind).astype(np.float32)
-
-
-def _check_whole(data: Chunk, promised: int) -> None:
-    if data.size == 0 and data.available > 1024:
-        raise SoundError(
-            f"unfinished: its header promises no sound, but {data.available} bytes follow; the recorder was cut off",
-            "corrupt",
-        )
-    if promised > data.available + _HEADER_SLACK:
-        raise SoundError(
-            f"truncated: its header promises {promised} bytes of sound, it holds {data.available}", "corrupt"
-        )
 
 
 def _expansion(fields: dict[str, str], rate: int, stated: float | None) -> float:

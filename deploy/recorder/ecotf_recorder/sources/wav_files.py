@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import tzinfo
 from pathlib import Path
 
 from ecotf_recorder.audio.wav import WavFile, open_wav
 from ecotf_recorder.classify import check_rate
 from ecotf_recorder.errors import SoundError
-from ecotf_recorder.files import PARTIAL_PREFIX
+from ecotf_recorder.files import PARTIAL_PREFIX, shown_name
 from ecotf_recorder.sources.events import Began, Ended, Event, Exhausted, FileKey, Sound
 from ecotf_recorder.times.clock import steady
 
 _log = logging.getLogger(__name__)
 _SCAN_EVERY_S = 2.0
 _AGAIN_AFTER_S = 60.0  # a file that could not be read is tried again
-_NAME_TIME = re.compile(r"(?<!\d)(20\d{6})[T_-]?(\d{6})(?!\d)")
+_ENDINGS = (".wav", ".wave", ".bwf", ".wavex", ".rf64", ".bw64")
 
 
 class Recordings:
@@ -30,32 +31,45 @@ class Recordings:
     ----------
     least_s
         A shorter recording has no answer.
+    time_zone
+        The zone of times that come without one.
     """
 
     def __init__(
-        self, sample_rate: int, least_s: float, channel: int | None = None, time_expansion: float | None = None
+        self,
+        sample_rate: int,
+        least_s: float,
+        channel: int | None = None,
+        time_expansion: float | None = None,
+        time_zone: tzinfo | None = None,
     ) -> None:
         self.sample_rate = sample_rate
         self._least_s, self._channel, self._time_expansion = least_s, channel, time_expansion
+        self._time_zone = time_zone
 
     def play(self, path: Path, name: str, key: FileKey | None) -> Iterator[Event]:
         """The events of one file; one that cannot be used begins and ends, with the reason."""
         try:
-            wav = open_wav(path, self._time_expansion)
-            yield Began(name=name, wall=start_of(wav), key=key)
+            wav = open_wav(path, self._time_expansion, self._time_zone)
         except SoundError as error:
             yield Began(name=name, key=key)
             yield Ended(str(error), status=error.status)
             return
+        if wav.date_note or wav.began is None:
+            _log.info("%s: %s", name, wav.date_note or "nothing says when it began; its detections have no time")
+        yield Began(name=name, wall=start_of(wav), key=key)
         try:
             check_rate(wav.sample_rate, self.sample_rate)
             if wav.duration_s < self._least_s:
                 raise SoundError(f"{wav.duration_s * 1000:.1f} ms long; shorter than one window of the model", "short")
+            least, most = math.inf, -math.inf
             for block in wav.blocks(self._channel):
+                if not least < most:
+                    least, most = min(least, float(block.min())), max(most, float(block.max()))
                 yield Sound(block)
-            if key is not None and key_of(path, Path(key.path)) != key:
+            if key is not None and key_of(path, key.path) != key:
                 raise SoundError("changed while it was read", "failed")
-            yield Ended()
+            yield Ended(wav.note) if least < most else Ended(wav.why_silent(self._channel), status="silent")
         except SoundError as error:
             yield Ended(str(error), status=error.status)
 
@@ -66,7 +80,7 @@ class OneFile:
     live = False
 
     def __init__(self, path: Path, recordings: Recordings) -> None:
-        self._events = recordings.play(path, path.name, None)
+        self._events = recordings.play(path, shown_name(path.name), None)
         self.backlog_s = self.lost_s = 0.0
         self.problem = ""
 
@@ -101,7 +115,8 @@ class FilledFolder:
         self._seen: dict[str, tuple[FileKey, float]] = {}
         self._done: set[FileKey] = set()
         self._later: dict[str, float] = {}
-        self._waiting: list[FileKey] = []
+        self._waiting: list[tuple[FileKey, Path]] = []
+        self._passed_over = ""
         self._playing: Iterator[Event] | None = None
         self._now: FileKey | None = None
         self._left_s = 0.0
@@ -118,7 +133,7 @@ class FilledFolder:
     @property
     def backlog_s(self) -> float:
         """Seconds of sound in finished files that have not been read."""
-        rest = sum(key.size for key in self._waiting) / 2 / self._recordings.sample_rate
+        rest = sum(key.size for key, _ in self._waiting) / 2 / self._recordings.sample_rate
         return max(0.0, self._left_s) + rest
 
     def next(self, timeout_s: float) -> Event | None:
@@ -144,9 +159,9 @@ class FilledFolder:
             self._scan()
         if not self._waiting:
             return False
-        self._now = self._waiting.pop(0)
+        self._now, path = self._waiting.pop(0)
         self._left_s = self._now.size / 2 / self._recordings.sample_rate
-        self._playing = self._recordings.play(self._folder / self._now.path, self._now.path, self._now)
+        self._playing = self._recordings.play(path, self._now.path, self._now)
         return True
 
     def _scan(self) -> None:
@@ -157,8 +172,13 @@ class FilledFolder:
             _log.error("%s", problem)
         self.problem = problem
         seen: dict[str, tuple[FileKey, float]] = {}
-        for path in _wav_files(self._folder):
-            key = key_of(path, path.relative_to(self._folder))
+        found, others = _wav_files(self._folder)
+        passed_over = f"{sum(others.values())} files passed over: {', '.join(sorted(others))}" if others else ""
+        if passed_over and passed_over != self._passed_over:
+            _log.info("%s: %s", self._folder, passed_over)
+        self._passed_over = passed_over
+        for path in found:
+            key = key_of(path, shown_name(path.relative_to(self._folder)))
             if key is None or key in self._done or self._later.get(key.path, 0.0) > now:
                 continue
             known, since = self._seen.get(key.path, (None, now))
@@ -167,43 +187,44 @@ class FilledFolder:
                 if self._is_done(key):
                     self._done.add(key)
                 else:
-                    self._waiting.append(key)
+                    self._waiting.append((key, path))
         self._seen = seen
 
 
-def key_of(path: Path, name: Path) -> FileKey | None:
+def key_of(path: Path, name: str) -> FileKey | None:
     """What tells a file from another of the same name; None when it is gone."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return FileKey(os.fspath(name), found.st_size, found.st_mtime_ns)
+    return FileKey(name, found.st_size, found.st_mtime_ns)
 
 
 def start_of(wav: WavFile) -> float | None:
-    """When a recording began: as its metadata say, else as its name says, in UTC, else by the time of the file."""
-    noted = wav.fields.get("Timestamp", "")
-    try:
-        return datetime.fromisoformat(noted).timestamp()  # without an offset: in the zone that the board is set to
-    except ValueError:
-        pass
-    if found := _NAME_TIME.search(wav.path.stem):
-        try:
-            return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            pass
-    try:
-        return wav.path.stat().st_mtime - timedelta(seconds=wav.duration_s).total_seconds()
-    except OSError:
-        return None
+    """When a recording began, in seconds since 1970; None where nothing says it, or not in which zone."""
+    return None if wav.began is None or wav.began.utc is None else wav.began.utc.timestamp()
 
 
-def _wav_files(folder: Path) -> list[Path]:
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(place, name) for name in sorted(names)
-            if name.lower().endswith(".wav") and not name.startswith((".", PARTIAL_PREFIX))
-        ]  # fmt: skip
-    return found
+def _wav_files(folder: Path) -> tuple[list[Path], dict[str, int]]:
+    """The WAV files below a folder, linked folders once each; and how many others there are, by their ending."""
+    found, others = [], Counter[str]()
+    waiting, seen = [os.fspath(folder)], set()
+    while waiting:
+        for place, folders, names in os.walk(waiting.pop(0)):
+            real = os.path.realpath(place)
+            linked = {name for name in folders if os.path.islink(os.path.join(place, name))}
+            if real in seen:
+                folders[:] = []
+                continue
+            seen.add(real)
+            waiting += [os.path.join(place, name) for name in sorted(linked) if not name.startswith(".")]
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in linked)
+            for name in sorted(names):
+                ending = os.path.splitext(name)[1].lower()
+                if name.startswith((".", PARTIAL_PREFIX)):
+                    others["hidden files"] += not name.startswith(PARTIAL_PREFIX)
+                elif ending in _ENDINGS:
+                    found.append(Path(place, name))
+                else:
+                    others[ending or "files without an ending"] += 1
+    return found, +others

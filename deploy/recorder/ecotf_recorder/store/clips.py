@@ -23,6 +23,7 @@ from ecotf_recorder.times.clock import Clock, file_time, iso_time
 _log = logging.getLogger(__name__)
 _HEADER_AND_NOTES = 4096  # bytes, at most as a rule
 _UNSET_FOLDER = "unset-clock"
+_UNDATED_FOLDER = "undated"
 _ADD = (
     "INSERT OR REPLACE INTO clips (path, bytes, began, steady, boot, seconds, label, score) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -68,8 +69,12 @@ class ClipKeeper:
         offset_s = start / self._rate
         wall = None if origin.wall is None else origin.wall + offset_s
         steady = None if origin.steady is None else origin.steady + offset_s
-        name = file_time(wall) if wall is not None else self._clock.name(steady or 0.0)
-        place = file_time(wall)[:8] if wall is not None else _UNSET_FOLDER
+        if wall is not None:
+            name, place = file_time(wall), file_time(wall)[:8]
+        elif steady is not None:
+            name, place = self._clock.name(steady), _UNSET_FOLDER
+        else:  # of a file that does not say when it began
+            name, place = f"{_plain(origin.recording)[-50:]}-{offset_s:.3f}", _UNDATED_FOLDER
         path = Path(place, f"{name}_{_plain(best.label)}_{best.score:.3f}.wav")
         fields = self._fields(origin, span, offset_s, len(samples), wall)
         target = self._room.folder / path
@@ -133,13 +138,14 @@ class ClipKeeper:
 
     def _fields(self, origin: Origin, span: Span, offset_s: float, n: int, wall: float | None) -> dict[str, str]:
         labels = sorted({one.label for one in span.detections})
+        undated = {"ecotf|Clock": "not known" if origin.steady is None else "not set"}
         calls = "; ".join(
             f"{one.start_s - offset_s:.4f} {one.end_s - offset_s:.4f} {one.low_hz:.0f} {one.high_hz:.0f} "
             f"{one.label} {one.score:.4f}"
             for one in span.detections
         )
         return {
-            **({"Timestamp": iso_time(wall)} if wall is not None else {"ecotf|Clock": "not set"}),
+            **({"Timestamp": iso_time(wall)} if wall is not None else undated),
             "Samplerate": str(self._rate),
             "Length": f"{n / self._rate:.6f}",
             **self._notes,
