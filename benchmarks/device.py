@@ -149,7 +149,7 @@ def runs_per_second(values: dict[str, Any], signatures: list[str]) -> dict[str, 
     """How often each signature runs in a second of sound."""
     if not values:
         return {signatures[0]: 1 / YAMNET_WINDOW_S}
-    if values["kind"] == "clips":
+    if values["kind"] == "segments":
         return {"serving_default": 1 / values["window"]["segment_s"]}
     if values["kind"] != "peaks":
         raise SystemExit(f"{values['name']}: a model of kind {values['kind']}; no recorder runs it")
@@ -160,16 +160,14 @@ def runs_per_second(values: dict[str, Any], signatures: list[str]) -> dict[str, 
 
 def exports_of(run: Path, folder: Path) -> list[tuple[str, Path]]:
     """A run's files at the usual precisions, made now."""
+    from ecotf.commands.export_model import load_exportable
     from ecotf.export.export import ExportJob, ParityError, export_run
     from ecotf.export.settings import ExportSettings
-    from ecotf.tasks.calls.export import load_exportable
-    from ecotf.tasks.clips.run import ClipRun
 
     loaded = load_exportable(run)
-    kind = "clips" if isinstance(loaded, ClipRun) else "peaks"
-    rate = loaded.recipe.sample_rate if isinstance(loaded, ClipRun) else 384_000
+    rate = loaded.sample_rate or 384_000
     made = []
-    for precision in PRECISIONS[kind]:
+    for precision in PRECISIONS["clips" if loaded.sample_rate else "peaks"]:
         output = folder / f"{run.parent.name}_{run.name}_{precision}"
         settings = ExportSettings(precision=precision, rate=rate)
         try:

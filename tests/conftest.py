@@ -13,8 +13,10 @@ import pytest
 def _make_clip_run(
     folder: Path, classes: Sequence[str], overrides: Sequence[str], level: float = 0.5, manifest: Path | None = None
 ) -> Path:
+    from ecotf.datasets.manifest import read_manifest
     from ecotf.models.tagger import WEIGHTS
     from ecotf.runs import RunFolder
+    from ecotf.runs.splits import draw_splits, first_state
     from ecotf.tasks.clips.recipe import ClipRecipe
     from ecotf.tasks.clips.train import fresh_model
     from ecotf.tasks.recipes import load_any_recipe, recipe_text
@@ -27,6 +29,9 @@ def _make_clip_run(
         table = pd.read_csv(manifest)
         table["recording"] = [str(manifest.parent / name) for name in table["recording"]]
         run.write_table("manifest.csv", table)
+        kept = read_manifest(run.path / "manifest.csv")
+        states = {name: first_state(kept.path_of(name)) for name in kept.recordings}
+        run.write_table("splits.csv", draw_splits(kept, states, recipe.data.shares, recipe.seed).table)
     run.write_table("labels.csv", pd.DataFrame({"label": classes}))
     model = fresh_model(recipe, classes).network.model
     rng = np.random.default_rng(3)

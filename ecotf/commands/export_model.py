@@ -12,13 +12,14 @@ from ecotf.errors import ConfigError
 from ecotf.export.describe.boards import board_named, boards
 from ecotf.export.describe.container import read_model_file
 from ecotf.export.export import TARGETS, ExportJob, ParityError, export_run
+from ecotf.export.exportable import Exportable
 from ecotf.export.prove.recordings import RunRecordings
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import LABELS_NAME
 from ecotf.export.stages.stage import PRECISIONS
-from ecotf.export.tflm import NETWORK_NAME
-from ecotf.tasks.calls.export import AnyRun, load_exportable
-from ecotf.tasks.clips.run import ClipRun
+from ecotf.runs import RunFolder
+from ecotf.tasks.base import get_task
+from ecotf.tasks.recipes import read_run_recipe
 
 _RATES = (384_000, 256_000, 48_000)  # what an AudioMoth and most other recorders offer, the best first
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="the bundle folder to write")
     parser.add_argument("--precision", choices=PRECISIONS, default="f32", help="of the networks (f32)")
     parser.add_argument(
-        "--target", choices=TARGETS, default="pi", help="what it will run on; c (source) and tflm are experimental (pi)"
+        "--target", choices=TARGETS, default="pi", help="what it will run on; c (source code) is experimental (pi)"
     )
     parser.add_argument(
         "--rate",
@@ -80,19 +81,20 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError("RUN and --output FOLDER are needed (or --inspect FILE); --help shows examples")
     if options.seconds is not None and not options.seconds > 0:
         raise ConfigError(f"--seconds {options.seconds:g}: must be above 0")
+    if options.rate is not None and options.rate < 1:
+        raise ConfigError(f"--rate {options.rate}: a sample rate in hertz is above 0, as 384000")
     board = None if options.board is None else board_named(options.board)
     if options.target == "c" and options.input is not None:
         raise ConfigError("--input: --target c takes no sound; the board must make the spectrogram itself")
     run = load_exportable(options.run)
     settings = ExportSettings(
         precision=options.precision,
-        rate=_rate(options.rate, run, options.recordings),
+        rate=usual_rate(run, options.recordings) if options.rate is None else options.rate,
         sound=options.input or _usual_sound(options.target, options.profile),
         embedding=options.embedding,
         profile=options.profile,
     )
-    seconds = options.seconds or (300.0 if isinstance(run, ClipRun) else 60.0)
-    job = ExportJob(options.target, board, options.data, options.recordings, seconds, options.licence)
+    job = ExportJob(options.target, board, options.data, options.recordings, options.seconds, options.licence)
     try:
         exported = export_run(run, options.output, settings, job, log)
     except ParityError as error:
@@ -106,9 +108,6 @@ def main(arguments: Sequence[str]) -> int:
     model = options.output / "model.tflite"
     log(f"bundle:  {options.output} ({len(exported.model) / 1e6:.2f} MB, {settings.rate} Hz, {settings.sound})")
     log(f"inspect: python scripts/export_model.py --inspect {model}")
-    if options.target == "tflm":
-        log(f"network: {options.output / NETWORK_NAME} (experimental), for tflite-micro on a microcontroller")
-        return 0
     if options.profile == "birdnet-go":
         log(f"next:    in BirdNET-Go's settings, birdnet.modelpath: {model}")
         log(f"         and birdnet.labelpath: {options.output / LABELS_NAME}")
@@ -117,24 +116,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def load_exportable(path: Path) -> Exportable:
+    """Read the run folder at ``path``, whatever its task; raises `ConfigError`."""
+    folder = RunFolder.open(path).path
+    task = get_task(read_run_recipe(folder).task)
+    exportable: Exportable = task.exportable(task.load(folder))
+    return exportable
+
+
 def _usual_sound(target: str, profile: str) -> str:
     return "int16" if target == "pi" and profile == "ecotf" else "float32"
 
 
-def _rate(stated: int | None, run: AnyRun, elsewhere: Path | None) -> int:
-    """The stated rate; else that of most training recordings; else the best usual one that carries the band."""
-    if stated is not None:
-        if stated < 1:
-            raise ConfigError(f"--rate {stated}: a sample rate in hertz is above 0, as 384000")
-        return stated
-    if isinstance(run, ClipRun):
-        return run.recipe.sample_rate
-    found = RunRecordings(run.path, run.recipe, elsewhere=elsewhere).usual_rate()
+def usual_rate(run: Exportable, elsewhere: Path | None) -> int:
+    """The run's own rate; else that of most training recordings; else the best usual one that carries the band."""
+    if run.sample_rate is not None:
+        return run.sample_rate
+    found = RunRecordings(run, elsewhere=elsewhere).usual_rate()
     if found is not None:
         return found
-    high_hz = run.recipe.front_end.high_hz
-    carrying = [rate for rate in _RATES if rate >= 2 * high_hz]
+    carrying = [rate for rate in _RATES if rate >= 2 * run.high_hz]
     if not carrying:
         raise ConfigError("the training recordings are not there, so their rate is not known; say --rate HZ")
     # an audible band is recorded at an audible rate
-    return carrying[0] if high_hz > _RATES[-1] / 2 else carrying[-1]
+    return carrying[0] if run.high_hz > _RATES[-1] / 2 else carrying[-1]

@@ -45,9 +45,9 @@ def _show_detections(detections: dict[str, Any]) -> None:
             table.add_row(label, *(_change(row[key]) for key in ("ap", "precision", "recall", "n_detections")))
     console.print(table)
     if "cmap" in detections:
-        rows = f"{detections['rows_with_truth']} rows with labels"
+        segments = f"{detections['segments_with_truth']} segments with labels"
         same = f"{100 * detections['same_decisions']:.2f} % of all decisions are the same"
-        log(f"mean AP over classes, {rows}: {_change(detections['cmap'])}; {same}")
+        log(f"mean AP over classes, {segments}: {_change(detections['cmap'])}; {same}")
     desktop, device = detections["n_detections"]
     log(
         f"detections above their thresholds: {desktop} by the run, {device} by the file; "
@@ -118,10 +118,10 @@ def _show_description(file: ModelFile) -> None:
     values = file.values
     log(f"{file.path}: {values['name']}, run {values['run']} ({values['run_checksum'][:12]}), made {values['created']}")
     log(f"sound:      {values['input']} at {values['sample_rate_hz']} Hz; networks {values['precision']}")
-    if values["kind"] == "clips":
+    if "window" in values:
         window = values["window"]
         seen = window["samples"] / values["sample_rate_hz"]
-        log(f"rows:       of {window['segment_s']:g} s, each from {seen:g} s of sound; it reports {values['report']}")
+        log(f"segments:   of {window['segment_s']:g} s, each from {seen:g} s of sound; it reports {values['report']}")
     species = (f"{name} {values['thresholds'][name]:.2f}" for name in values["species"])
     call = f"call {values['thresholds']['call']:.2f}, " if "call" in values["thresholds"] else ""
     log(f"thresholds: {call}{', '.join(species)}")

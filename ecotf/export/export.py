@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from ecotf.errors import ConfigError, EcotfError
+from ecotf.export.c99.folder import c_files, require_c
+from ecotf.export.convert.calibration import Calibration
 from ecotf.export.convert.chain import chain_stages
-from ecotf.export.convert.converter import convert_run, refuse_recurrent
+from ecotf.export.convert.converter import convert_stages, refuse_recurrent
 from ecotf.export.describe.boards import Board, require_fit
 from ecotf.export.describe.bundle import refuse_foreign, write_bundle, write_files
 from ecotf.export.describe.container import MODEL_JSON, json_text, with_members
-from ecotf.export.describe.description import describe, labels_of, licence_of, with_trial
-from ecotf.export.microcontroller import require_target, target_files
-from ecotf.export.plans import make_plan
+from ecotf.export.describe.description import Subject, describe, labels_of, licence_of, with_trial
+from ecotf.export.exportable import Exportable, plan_of
 from ecotf.export.prove.golden import SECONDS, golden_bytes
-from ecotf.export.prove.recordings import RunRecordings, simulated
-from ecotf.export.prove.trials import check_loads, try_file
+from ecotf.export.prove.recordings import Heard, RunRecordings, simulated
+from ecotf.export.prove.trial import check_loads, try_file
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import LABELS_NAME
-from ecotf.tasks.calls.export import AnyRun, Kind, kind_of
+from ecotf.export.stages.stage import Precision, Stage
 
-Target = Literal["pi", "host", "c", "tflm"]
+Target = Literal["pi", "host", "c"]
 TARGETS: tuple[Target, ...] = get_args(Target)
-"""``pi``: a recorder. ``host``: any computer with a TFLite runtime. ``c``, ``tflm``: `ecotf.export.microcontroller`."""
+"""``pi``: a recorder. ``host``: any computer with a TFLite runtime. ``c``: C99 for a microcontroller."""
+
+Convert = Callable[[Sequence[Stage], Precision, Path, Mapping[str, np.ndarray] | None], dict[str, bytes]]
 
 
 class ParityError(EcotfError):
@@ -44,7 +49,7 @@ class ExportJob:
     data, recordings
         Another manifest, and another folder to look for its recordings in.
     seconds
-        Of sound that is compared on.
+        Of sound that is compared on; by default as many as suit the run.
     licence
         The note, or a text file with it.
     """
@@ -53,7 +58,7 @@ class ExportJob:
     board: Board | None = None
     data: Path | None = None
     recordings: Path | None = None
-    seconds: float = 60.0
+    seconds: float | None = None
     licence: str | None = None
 
 
@@ -67,7 +72,7 @@ class Exported:
 
 
 def export_run(
-    run: AnyRun, output: Path, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]
+    run: Exportable, output: Path, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]
 ) -> Exported:
     """Write the bundle ``output`` for ``run``; nothing is written unless the file proved itself.
 
@@ -79,78 +84,105 @@ def export_run(
         The file is too far from the run.
     """
     refuse_foreign(output)
-    require_target(job.target, run, settings, None if job.board is None else job.board.title)
-    exported = make_model(run, settings, job, log)
-    files = target_files(job.target, run, exported.model, exported.values, exported.parity, settings, log)
     if job.target == "c":
-        write_files(output, files)
+        require_c(run, settings, None if job.board is None else job.board.title)
+    exported = make_model(run, settings, job, log)
+    if job.target == "c":
+        log("the front end is not translated: the board makes the spectrogram itself, model.h says how")
+        write_files(output, c_files(run, exported.model, exported.values, exported.parity, settings))
         return exported
-    if settings.profile == "birdnet-go":
-        files = {**files, LABELS_NAME: labels_of(exported.values).encode()}
-    write_bundle(output, exported.model, exported.values, files)
+    beside = {LABELS_NAME: labels_of(exported.values).encode()} if settings.profile == "birdnet-go" else {}
+    write_bundle(output, exported.model, exported.values, beside)
     return exported
 
 
-def make_model(run: AnyRun, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]) -> Exported:
-    """Make and prove a model file in memory."""
-    kind = kind_of(run)
-    kind.check(settings)
+def make_model(
+    run: Exportable,
+    settings: ExportSettings,
+    job: ExportJob,
+    log: Callable[[str], None],
+    convert: Convert = convert_stages,
+) -> Exported:
+    """Make and prove a model file in memory; ``convert`` makes flatbuffers of stages, in a process of its own."""
+    run.check(settings)
     licence = licence_of(job.licence)
-    plan = make_plan(kind.model, run.recipe, settings)
-    refuse_recurrent(plan.stages, settings.precision)
+    subject = Subject(run, settings, plan_of(run, settings))
+    refuse_recurrent(subject.plan.stages, settings.precision)
     calibration = None
     if settings.precision == "int8":
-        calibration = kind.calibrate(RunRecordings(run.path, run.recipe, elsewhere=job.recordings))
-    recordings = RunRecordings(run.path, run.recipe, job.data, job.recordings)
-    heard = recordings.to_compare(settings.rate, job.seconds)
-    if heard is None and job.data is not None:
-        raise ConfigError(f"--data {job.data}: none of its recordings can be compared on at {settings.rate} Hz")
-    if heard is None:
-        heard = simulated(settings.rate, seconds=min(4.0, job.seconds / 6))
-        log(f"no test or validation recording at {settings.rate} Hz is there; compared on {heard.source} instead")
+        calibration = run.calibrate(RunRecordings(run, elsewhere=job.recordings, log=log))
+    heard = _sound_to_compare(run, settings, job, log)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        log(f"converting {', '.join(stage.name for stage in plan.stages)}")
-        converted = convert_run(run.path, plan, settings, folder, None if calibration is None else calibration.inputs)
-        flatbuffer = chain_stages(converted, plan.signatures)
-        values = describe(run, kind.facts(), plan, settings, job.target, licence, flatbuffer, calibration)
-        log(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
-        examples = kind.examples(settings, heard)
-        if not all(map(len, examples.inputs.values())):
-            raise ConfigError(
-                f"{heard.source}: nothing in them that the model is asked about; compare on more of them (--seconds) "
-                "or on others (--data)"
-            )
-        trial = try_file(kind.trial_values(), flatbuffer, values, settings, heard, examples, folder)
-        parity = kind.compare(settings.precision, heard, examples, trial)
-        values = with_trial(values, flatbuffer, plan, trial.facts, examples.peaks)
-        parity["runtime"] = trial.facts["runtime"]
-        parity["tensorflow_loaded"] = bool(trial.facts["loaded"])
-        if parity["failures"]:
-            raise ParityError(
-                f"nothing is written, {settings.precision} is too far from the run: {parity['failures'][0]}"
-            )
+        making = _Making(subject, heard, Path(name), log)
+        flatbuffer = making.convert(calibration, convert)
+        values = {**describe(subject, flatbuffer, calibration), "target": job.target, "licence": licence}
+        values, parity = making.prove(flatbuffer, values)
         if job.board is not None:
             require_fit(values, job.board)
-        golden = _golden(kind, flatbuffer, values, settings, folder)
         members: dict[str, str | bytes] = {
             MODEL_JSON: json_text(values),
             LABELS_NAME: labels_of(values),
             "recipe.yaml": (run.path / "recipe.yaml").read_bytes(),
             "LICENCE.txt": licence,
             "parity.json": json_text(parity),
-            "golden.npz": golden,
+            "golden.npz": making.golden(flatbuffer, values),
         }
         model = with_members(flatbuffer, members)
-        check_loads(model, folder)
+        check_loads(model, Path(name))
     return Exported(model, values, parity)
 
 
-def _golden(kind: Kind, flatbuffer: bytes, values: dict[str, Any], settings: ExportSettings, folder: Path) -> bytes:
-    """The golden outputs on a simulated sound; a device may keep that and pass it on."""
-    heard = simulated(settings.rate, n=1, seconds=SECONDS, seed=7)
-    examples = kind.examples(settings, heard)
-    trial = try_file(kind.trial_values(), flatbuffer, values, settings, heard, examples, folder)
-    inputs = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}
-    outputs = {name: array for name, array in trial.outputs.items() if not name.startswith("between.")}
-    return golden_bytes(heard.sounds[0], inputs, outputs, kind.found(heard, examples, trial))
+def _sound_to_compare(run: Exportable, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]) -> Heard:
+    seconds = run.compare_s if job.seconds is None else job.seconds
+    heard = RunRecordings(run, job.data, job.recordings, log).to_compare(settings.rate, seconds)
+    if heard is None and job.data is not None:
+        raise ConfigError(f"--data {job.data}: none of its recordings can be compared on at {settings.rate} Hz")
+    if heard is None:
+        heard = simulated(settings.rate, seconds=min(4.0, seconds / 6))
+        log(f"no test or validation recording at {settings.rate} Hz is there; compared on {heard.source} instead")
+    return heard
+
+
+@dataclass(frozen=True)
+class _Making:
+    """The steps of one export that share a folder for what passes between processes."""
+
+    subject: Subject
+    heard: Heard
+    folder: Path
+    log: Callable[[str], None]
+
+    def convert(self, calibration: Calibration | None, convert: Convert) -> bytes:
+        plan, examples = self.subject.plan, None if calibration is None else calibration.inputs
+        self.log(f"converting {', '.join(stage.name for stage in plan.stages)}")
+        converted = convert(plan.stages, self.subject.settings.precision, self.folder, examples)
+        return chain_stages(converted, plan.signatures)
+
+    def prove(self, flatbuffer: bytes, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """``model.json`` with what the trial measured, and the parity report; `ParityError` where it fails."""
+        precision = self.subject.settings.precision
+        heard = self.heard
+        self.log(f"trying the file on {heard.seconds:.0f} s of {heard.source}")
+        examples = self.subject.run.examples(self.subject.settings, heard)
+        if not all(map(len, examples.inputs.values())):
+            raise ConfigError(
+                f"{heard.source}: nothing in them that the model is asked about; compare on more of them (--seconds) "
+                "or on others (--data)"
+            )
+        trial = try_file(flatbuffer, values, heard, examples, self.folder)
+        parity = self.subject.run.compare(precision, heard, examples, trial)
+        parity["runtime"] = trial.facts["runtime"]
+        parity["tensorflow_loaded"] = bool(trial.facts["loaded"])
+        if parity["failures"]:
+            raise ParityError(f"nothing is written, {precision} is too far from the run: {parity['failures'][0]}")
+        return with_trial(values, flatbuffer, examples, trial.facts), parity
+
+    def golden(self, flatbuffer: bytes, values: dict[str, Any]) -> bytes:
+        """The golden outputs on a simulated sound; a device may keep that and pass it on."""
+        heard = simulated(self.subject.settings.rate, n=1, seconds=SECONDS, seed=7)
+        examples = self.subject.run.examples(self.subject.settings, heard)
+        trial = try_file(flatbuffer, values, heard, examples, self.folder)
+        found = self.subject.run.found(heard, examples, trial)
+        inputs = {name: array for name, array in examples.inputs.items() if name.split(".")[0] in values["signatures"]}
+        outputs = {name: array for name, array in trial.outputs.items() if not name.startswith("between.")}
+        return golden_bytes(heard.sounds[0], inputs, outputs, found)

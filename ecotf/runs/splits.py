@@ -176,6 +176,14 @@ def trained_manifest(folder: str | Path) -> Manifest:
         raise ConfigError(f"{folder}: {error}") from None
 
 
+def first_state(path: Path) -> State:
+    """How a recording's file is found at first; why one cannot be opened, its reader says better."""
+    try:
+        return State(OK, "", *fingerprint(path))
+    except OSError:
+        return State(OK, "", None, "")
+
+
 def state_now(path: Path, was: State) -> State:
     """How a recording's file is now: as it ``was``, ``missing``, or ``changed``; the sound itself is not read."""
     if was.state != OK:

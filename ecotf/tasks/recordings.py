@@ -12,7 +12,7 @@ import pandas as pd
 from ecotf.datasets.data_config import DataConfig
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError, RecordingError
-from ecotf.runs.splits import OK, Splits, State, draw_splits, fingerprint, state_now
+from ecotf.runs.splits import OK, Splits, State, draw_splits, first_state, state_now
 from ecotf.training.run_store import Log
 
 Reading = TypeVar("Reading")
@@ -77,7 +77,7 @@ def open_recordings(
 
     def look(name: str) -> tuple[Reading | None, State]:
         path = manifest.path_of(name)
-        now = _state(manifest, name) if kept is None else state_now(path, kept.state_of(name))
+        now = first_state(path) if kept is None else state_now(path, kept.state_of(name))
         if now.state != OK:
             return None, now
         try:
@@ -107,11 +107,3 @@ def open_recordings(
         kept = draw_splits(manifest, states, config.shares, seed)
         split = kept.apply(manifest)
     return Opened(split, readings, kept, pd.DataFrame(problems, columns=["recording", "status", "reason"]))
-
-
-def _state(manifest: Manifest, name: str) -> State:
-    """A recording that was not looked at before; why its file cannot be opened, the reader says better."""
-    try:
-        return State(OK, "", *fingerprint(manifest.path_of(name)))
-    except OSError:
-        return State(OK, "", None, "")

@@ -19,6 +19,7 @@ from ecotf.models.heads.trees import fit_trees
 from ecotf.models.saved import build_detector, save_detector
 from ecotf.pipelines.patches import cut_patches
 from ecotf.runs import RunFolder
+from ecotf.runs.splits import draw_splits, first_state
 from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.calls.run import LoadedRun, load_run
 from ecotf.tasks.recipes import load_recipe, recipe_text
@@ -61,6 +62,9 @@ def make_run(tmp_path_factory):
         run.write_text("recipe.yaml", recipe_text(recipe))
         if manifest is not None:
             write_manifest(read_manifest(manifest), run.path / "manifest.csv")
+            kept = read_manifest(run.path / "manifest.csv")
+            states = {name: first_state(kept.path_of(name)) for name in kept.recordings}
+            run.write_table("splits.csv", draw_splits(kept, states, recipe.data.shares, recipe.seed).table)
         run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_annotations": 1}))
         run.write_json("thresholds.json", {"thresholds": dict.fromkeys((*SPECIES, CALL_LABEL), 0.5), "unfitted": []})
         with run.writing("model", folder=True) as folder:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from convert_here import convert_stage
 
 from ecotf.errors import ConfigError
 from ecotf.export.c99.arena import plan_arena
@@ -20,7 +21,6 @@ from ecotf.export.c99.network import read_network
 from ecotf.export.c99.quantisation import multiplier_of, scaled
 from ecotf.export.c99.source import Source, c_source, kernel
 from ecotf.export.convert.chain import chain_stages
-from ecotf.export.convert.convert import convert_stage
 from ecotf.export.convert.flatbuffer import operator_name, read_model
 from ecotf.export.convert.network_file import network_file
 from ecotf.export.stages.stage import Signature, Stage, TensorKind

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from convert_here import convert_stage
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.errors import ConfigError
 from ecotf.export.convert.chain import chain_stages
-from ecotf.export.convert.convert import convert_stage
 from ecotf.export.convert.flatbuffer import model_bytes, operator_name, read_model
 from ecotf.export.stages.stage import Signature, Stage, TensorKind
 

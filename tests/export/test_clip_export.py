@@ -11,22 +11,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from convert_here import convert_here, convert_stage
 from scipy.special import expit
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
 from ecotf.detection.segments import score_windows
 from ecotf.errors import ConfigError
-from ecotf.export import export
-from ecotf.export.convert import convert
 from ecotf.export.convert.chain import chain_stages
 from ecotf.export.convert.converter import check_stage, refuse_recurrent
 from ecotf.export.convert.flatbuffer import is_constant, model_bytes, read_model, type_of
 from ecotf.export.export import ExportJob, ParityError, make_model
-from ecotf.export.plans import make_plan
+from ecotf.export.exportable import plan_of
 from ecotf.export.prove.runtime import open_interpreter
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import scores_of
+from ecotf.tasks.clips.export import ClipExport
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import ClipRun, load_clip_run
 
@@ -90,27 +90,25 @@ def converted() -> dict[tuple[str, str], bytes]:
 
 
 @pytest.fixture
-def here(monkeypatch, converted):
-    """Convert in this process, which spares the time that another one takes to load TensorFlow."""
+def here(converted):
+    """Convert in this process, each stage once for a precision."""
 
-    def convert_run(_run, plan, settings, _folder, examples):
+    def convert(stages, precision, _folder, examples):
         done = {}
-        for stage in plan.stages:
-            key = (settings.precision if stage.quantised else "", stage.name)
+        for stage in stages:
+            key = (precision if stage.quantised else "", stage.name)
             if key not in converted:
-                converted[key] = convert.convert_stage(stage, settings.precision, examples)
+                converted[key] = convert_stage(stage, precision, examples)
                 check_stage(converted[key], stage)
             done[stage.name] = converted[key]
         return done
 
-    monkeypatch.setattr(export, "convert_run", convert_run)
+    return convert
 
 
 def in_the_runtime(run: ClipRun, settings: ExportSettings, sounds: np.ndarray) -> dict[str, np.ndarray]:
-    plan = make_plan(run.model, run.recipe, settings)
-    converted = {stage.name: convert.convert_stage(stage, settings.precision) for stage in plan.stages}
-    for stage in plan.stages:
-        check_stage(converted[stage.name], stage)
+    plan = plan_of(ClipExport(run), settings)
+    converted = convert_here(plan.stages, settings.precision, Path(), None)
     from tflite_runtime.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=chain_stages(converted, plan.signatures), num_threads=1)
@@ -123,14 +121,14 @@ def in_the_runtime(run: ClipRun, settings: ExportSettings, sounds: np.ndarray) -
 @pytest.mark.parametrize("precision", ["f32", "f16", "dynamic", "int8"])
 def test_every_precision(precision, clip_run, here, tmp_path):
     settings = ExportSettings(precision=precision, rate=RATE, embedding=True)
-    made = make_model(clip_run, settings, ExportJob(seconds=7), lambda _: None)
+    made = make_model(ClipExport(clip_run), settings, ExportJob(seconds=7), lambda _: None, here)
     report, values = made.parity, made.values
     assert report["compared_on"] == "test recordings of the run" and report["failures"] == []
     assert report["front_end"]["max_within_40_db"] < 1e-3
     limit = {"f32": 1e-5, "f16": 5e-3, "dynamic": 0.1, "int8": 0.3}[precision]
     assert report["network"]["max"] < limit and report["serving_default"]["n"] == 8
-    assert report["detections"]["rows_with_truth"] > 0
-    assert values["kind"] == "clips" and values["species"] == list(CLASSES) and values["thresholds"]["007"] == 0.5
+    assert report["detections"]["segments_with_truth"] > 0
+    assert values["kind"] == "segments" and values["species"] == list(CLASSES) and values["thresholds"]["007"] == 0.5
     window = values["window"]
     assert (window["samples"], window["segment_samples"], window["margin_samples"]) == (2 * RATE, RATE, RATE // 2)
     assert values["cost"]["million_instructions_per_s"] > 0 and values["multiply_adds"]["serving_default"] > 1000
@@ -167,7 +165,7 @@ def test_every_head_gives_what_the_desktop_gives(name, make_clip_run, tmp_path, 
     if frames is not None:
         np.testing.assert_allclose(given["frames"], expit(frames), atol=2e-5)
     assert np.ptp(given["scores"]) > (1e-4 if name == "chrononet" else 0.01) and given["embedding"].shape[0] == 4
-    stages = make_plan(run.model, run.recipe, settings).stages
+    stages = plan_of(ClipExport(run), settings).stages
     if name != "chrononet":
         refuse_recurrent(stages, "int8")
         return
@@ -189,8 +187,8 @@ def test_three_seconds_at_48_khz_run_in_birdnet_go(make_clip_run, tmp_path):
 def test_a_file_that_is_too_far_from_its_run_is_refused(clip_run, here, converted):
     """Its last weights are halved behind the converter's back."""
     settings, job = ExportSettings(rate=RATE, embedding=True), ExportJob(seconds=3)
-    plan = make_plan(clip_run.model, clip_run.recipe, settings)
-    export.convert_run(clip_run.path, plan, settings, None, None)
+    plan = plan_of(ClipExport(clip_run), settings)
+    here(plan.stages, "f32", Path(), None)
     whole = converted["f32", "classes"]
     model = read_model(whole, "classes")
     for tensor in model.subgraphs[0].tensors:
@@ -201,7 +199,7 @@ def test_a_file_that_is_too_far_from_its_run_is_refused(clip_run, here, converte
     converted["f32", "classes"] = model_bytes(model)
     try:
         with pytest.raises(ParityError, match="f32 is too far from the run: the network's greatest error"):
-            make_model(clip_run, settings, job, lambda _: None)
+            make_model(ClipExport(clip_run), settings, job, lambda _: None, here)
     finally:
         converted["f32", "classes"] = whole
 
@@ -211,10 +209,9 @@ def test_a_file_that_is_too_far_from_its_run_is_refused(clip_run, here, converte
     [
         (("--rate", "48000"), "this run listens at 32000 Hz; leave --rate out"),
         (("--target", "c", "--precision", "int8"), "has no form on a microcontroller yet"),
-        (("--target", "tflm", "--precision", "int8"), "has no form on a microcontroller yet"),
         (
             ("--profile", "birdnet-go"),
-            "BirdNET-Go gives a model 3 s of sound at 48 kHz; this one takes windows",
+            "BirdNET-Go gives a model 3 s of sound at 48 kHz; this one takes 2 s at 32000 Hz",
         ),
     ],
 )
@@ -229,4 +226,4 @@ def test_what_a_run_of_clips_cannot_be(clip_run, tmp_path, capsys, arguments, sa
 def test_int8_needs_training_recordings(make_clip_run, tmp_path):
     run = make_clip_run(tmp_path)
     with pytest.raises(ConfigError, match="calibrated with the run's training recordings"):
-        make_model(run, ExportSettings(rate=RATE, precision="int8"), ExportJob(), lambda _: None)
+        make_model(ClipExport(run), ExportSettings(rate=RATE, precision="int8"), ExportJob(), lambda _: None)

@@ -7,12 +7,13 @@ import sys
 import keras
 import numpy as np
 import pytest
+from convert_here import convert_stage
 
 from ecotf.errors import ConfigError
-from ecotf.export.convert.convert import convert_stage
-from ecotf.export.convert.converter import check_stage, refuse_recurrent, run_module
+from ecotf.export.convert.converter import check_stage, refuse_recurrent
 from ecotf.export.convert.flatbuffer import model_bytes, operator_name, read_model
-from ecotf.export.prove.trials import check_loads
+from ecotf.export.module_process import run_module
+from ecotf.export.prove.trial import check_loads
 from ecotf.export.stages.stage import Stage, TensorKind
 
 
@@ -97,10 +98,10 @@ def test_a_converter_that_dies_is_one_line(tmp_path, monkeypatch):
     dying.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(ConfigError, match=r"stage network: the converter died with signal 6 \(LLVM ERROR: Failed"):
-        run_module("ecotf.export.convert.convert", tmp_path / "request.json")
+        run_module("ecotf.export.convert.converter", tmp_path / "request.json", "converter")
 
 
 def test_a_converter_that_refuses_is_one_line(tmp_path):
     (tmp_path / "request.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"^stage start: cannot be converted \(KeyError: 'settings'\)$"):
-        run_module("ecotf.export.convert.convert", tmp_path / "request.json")
+    with pytest.raises(ConfigError, match=r"^at its start: the converter failed \(KeyError: 'folder'\)$"):
+        run_module("ecotf.export.convert.converter", tmp_path / "request.json", "converter")

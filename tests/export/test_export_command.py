@@ -16,12 +16,11 @@ from ecotf.commands import export_model
 from ecotf.commands.console import run_command
 from ecotf.detection.naming import name_calls
 from ecotf.errors import ConfigError
-from ecotf.export import export
-from ecotf.export.convert.convert import convert_stage
 from ecotf.export.describe.container import read_model_file, with_members
 from ecotf.export.prove import parity
 from ecotf.export.prove.file_detector import FileDetector
 from ecotf.export.prove.runtime import open_interpreter
+from ecotf.tasks.calls.export import CallExport
 
 RATE = 256_000
 
@@ -73,7 +72,7 @@ def test_the_file_describes_itself(bundles, field):
     assert inside["recipe.yaml"] == (field.path / "recipe.yaml").read_bytes()
     assert inside["LICENCE.txt"] == b"CC BY 4.0\n"
     values = json.loads(inside["model.json"])
-    assert values["format"] == 1 and values["kind"] == "peaks" and values["input"] == "float32"
+    assert values["format"] == 2 and values["kind"] == "peaks" and values["input"] == "float32"
     assert values["precision"] == "int8" and values["thresholds"] == field.thresholds
     assert sorted(Path(name).name for name in values["calibration"]["recordings"]) == ["night_000.wav", "night_001.wav"]
     assert values["front_end"]["chunk_samples"] == 255 * 128 + 512 and values["front_end"]["rows"] == 228
@@ -178,10 +177,6 @@ def test_inspect_of_a_damaged_file(bundles, tmp_path, capsys, content, said):
 def test_a_file_that_is_too_far_from_its_run_is_not_written(field, tmp_path, capsys, monkeypatch):
     strict = parity.TOLERANCES["f32"].model_copy(update={"network_rms": 1e-12})
     monkeypatch.setitem(parity.TOLERANCES, "f32", strict)
-    # in this process, which spares the time that another one takes to load TensorFlow
-    monkeypatch.setattr(
-        export, "convert_run", lambda _run, plan, *_: {s.name: convert_stage(s, "f32") for s in plan.stages}
-    )
     status, _, err = outcome(capsys, field.path, "--output", tmp_path / "bundle", "--seconds", "1")
     assert status == 1 and not list(tmp_path.iterdir())
     assert err.startswith("error: nothing is written, f32 is too far from the run: the network's rms error is")
@@ -232,7 +227,6 @@ def test_a_run_and_an_output_or_a_file(arguments):
 
 
 def test_a_rate_that_no_recording_tells(field, make_run):
-    usual = export_model._rate(None, make_run("bats/cnn8"), None)
+    usual = export_model.usual_rate(CallExport(make_run("bats/cnn8")), None)
     assert usual == 384_000
-    assert export_model._rate(None, field, None) == RATE
-    assert export_model._rate(250_000, field, None) == 250_000
+    assert export_model.usual_rate(CallExport(field), None) == RATE

@@ -1,21 +1,20 @@
-"""``--target c`` and ``--target tflm`` as a user meets them: what is written, and what is refused in one line."""
+"""``--target c`` as a user meets it: what is written, and what is refused in one line."""
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from convert_here import convert_stage
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
 from ecotf.errors import ConfigError
-from ecotf.export import microcontroller, tflm
-from ecotf.export.c99.constants import number, text_of
+from ecotf.export.c99.constants import comment_of, number, text_of
+from ecotf.export.c99.source import c_source
 from ecotf.export.convert.chain import chain_stages
-from ecotf.export.convert.convert import convert_stage
 from ecotf.export.convert.network_file import network_file
 from ecotf.export.stages.stage import Signature, Stage, TensorKind
 
@@ -59,7 +58,6 @@ def test_a_run_becomes_a_folder_of_c(field, tmp_path, capsys):
     ("arguments", "said"),
     [
         (("--target", "c"), "--target c is int8 arithmetic, not f32; add --precision int8"),
-        (("--target", "tflm", "--precision", "f16"), "--target tflm is int8 arithmetic, not f16"),
         (("--target", "c", "--precision", "int8", "--board", "pi-zero-2w"), "not a microcontroller"),
         (("--target", "c", "--precision", "int8", "--profile", "birdnet-go"), "does not go with --profile birdnet-go"),
         (("--target", "c", "--precision", "int8", "--input", "int16"), "the board must make the spectrogram itself"),
@@ -79,43 +77,6 @@ def test_without_a_compiler_nothing_is_begun(field, tmp_path, capsys, monkeypatc
     assert status == 2 and "there is no C compiler here; install gcc or clang" in err
 
 
-def test_without_tflite_micro_nothing_is_begun(field, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    arguments = ("--precision", "int8", "--target", "tflm")
-    status, _, err = outcome(capsys, field.path, "--output", tmp_path / "firmware", *arguments)
-    assert status == 2 and "not installed: pip install tflite-micro" in err and len(err.strip().splitlines()) == 1
-
-
-def small(patch):
-    import tensorflow as tf
-
-    weights = np.random.default_rng(1).normal(size=(3, 3, 1, 4)).astype(np.float32)
-    return {"scores": tf.sigmoid(tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(patch, weights, 1, "SAME")), axis=(1, 2)))}
-
-
-@pytest.fixture(scope="module")
-def network() -> bytes:
-    patches = np.random.default_rng(2).normal(size=(30, 8, 9, 1)).astype(np.float32)
-    stage = Stage("network", small, {"patch": TensorKind((1, 8, 9, 1))}, True)
-    converted = convert_stage(stage, "int8", {"patch": patches})
-    return network_file(
-        chain_stages({"network": converted}, {"score": Signature(("network",), ("scores",))}), "small", ("scores",)
-    )
-
-
-def test_tflite_micro_gives_the_same(network, tmp_path):
-    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (pip install tflite-micro)")
-    patches = np.random.default_rng(3).normal(size=(8, 8, 9, 1)).astype(np.float32)
-    found = tflm.try_tflm(network, patches, tmp_path)
-    assert found.patches == 8 and found.steps <= 1.01 and 500 < found.arena_bytes < 20_000
-
-
-def test_a_network_that_tflite_micro_does_not_take_is_refused(network, tmp_path):
-    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed (pip install tflite-micro)")
-    with pytest.raises(ConfigError, match="tflite-micro does not run the network"):
-        tflm.try_tflm(network, np.zeros((1, 3, 3, 1), np.float32), tmp_path)
-
-
 def test_a_model_of_sound_has_no_network_to_cut_out():
     import tensorflow as tf
 
@@ -125,12 +86,40 @@ def test_a_model_of_sound_has_no_network_to_cut_out():
         network_file(chained, "model", ("scores",))
 
 
-def test_other_targets_get_nothing_beside_their_bundle(field):
-    assert microcontroller.target_files("pi", field, b"", {}, {}, None, print) == {}
-
-
 def test_numbers_read_back_as_themselves():
     values = np.float32([0, 1, -2.5, 1e-20, 3.4e38, 0.1, 16777217])
     assert [np.float32(number(value).rstrip("f")) for value in values] == values.tolist()
     assert all(set(number(value)) & set(".e") for value in values)
     assert text_of('Plecotus "ä" \\ ?') == '"Plecotus \\042\\303\\244\\042 \\134 \\077"'
+
+
+@pytest.mark.parametrize("name", ["x */ int evil; /*", "a\n*/\nint b;", "*?\?/\n/", "**//*", "\u202ebidi", "/*/"])
+def test_words_cannot_leave_their_comment(name, tmp_path):
+    """A recipe's name stands in C code that is compiled and run."""
+    said = comment_of(name)
+    assert "\n" not in said and "*/" not in said and "/*" not in said and "\u202e" not in said
+    (tmp_path / "program.c").write_text(f"/* {said} */\nint main(void) {{ return 0; }}\n")
+    compiled(tmp_path, "program.c")
+
+
+def test_a_name_with_code_in_it_stays_a_name(tmp_path):
+    import tensorflow as tf
+
+    weights = np.random.default_rng(1).normal(size=(3, 3, 1, 4)).astype(np.float32)
+
+    def small(patch):
+        answers = tf.nn.relu(tf.nn.conv2d(patch, weights, 1, "SAME"))
+        return {"scores": tf.sigmoid(tf.reduce_mean(answers, axis=(1, 2)))}
+
+    patches = np.random.default_rng(2).normal(size=(30, 8, 9, 1)).astype(np.float32)
+    stage = Stage("network", small, {"patch": TensorKind((1, 8, 9, 1))}, True)
+    converted = {"network": convert_stage(stage, "int8", {"patch": patches})}
+    network = network_file(chain_stages(converted, {"x": Signature(("network",), ("scores",))}), "small", ("scores",))
+    source = c_source(network, None, False, "own/x */ int evil(void) { return 1; } /*, run 1")
+    (tmp_path / "model.h").write_text(
+        "#include <stdint.h>\nvoid model_score(const float *patch, float *scores);\n"
+        "const float *model_answers(void);\nconst float *model_margins(void);\n"
+    )
+    (tmp_path / "model.c").write_text(source.text)
+    subprocess.run(["cc", "-std=c99", "-c", "model.c"], cwd=tmp_path, check=True)
+    assert b"evil" not in (tmp_path / "model.o").read_bytes()

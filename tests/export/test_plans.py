@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from convert_here import convert_here
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.errors import ConfigError
 from ecotf.export.convert.chain import chain_stages
-from ecotf.export.convert.convert import convert_stage
-from ecotf.export.plans import make_plan, plan_of
-from ecotf.export.prove.examples import make_examples
+from ecotf.export.exportable import plan_of
 from ecotf.export.prove.recordings import simulated
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import label_text, scores_of
+from ecotf.tasks.calls.export import CallExport
 
 CNN2 = tuple(f"networks.{n}.backbone.{key}" for n in (0, 1) for key in ("filters=3", "dense_units=6", "dense_layers=1"))
 BIRDS = (
@@ -27,9 +27,9 @@ BIRDS = (
 def in_the_runtime(run, settings):
     """What each signature gives for its examples, and what is expected."""
     heard = simulated(settings.rate, n=2, seconds=3.5)
-    examples = make_examples(run, settings, heard)
-    plan = make_plan(run.detector, run.recipe, settings)
-    content = chain_stages({stage.name: convert_stage(stage, "f32") for stage in plan.stages}, plan.signatures)
+    examples = CallExport(run).examples(settings, heard)
+    plan = plan_of(CallExport(run), settings)
+    content = chain_stages(convert_here(plan.stages, "f32", None, None), plan.signatures)
     interpreter = Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     given = {}
@@ -75,7 +75,7 @@ def test_three_seconds_at_48_khz_are_a_model_of_birdnet_go(make_run):
 def test_frames_that_hang_on_the_sound_around_them_are_refused(make_run, setting):
     run = make_run("bats/cnn8", (setting, "networks.0.backbone.filters=3"))
     with pytest.raises(ConfigError, match=rf"{setting.partition('=')[0]} = .*: a recorder takes frames by themselves"):
-        make_plan(run.detector, run.recipe, ExportSettings())
+        plan_of(CallExport(run), ExportSettings())
 
 
 def test_labels_of_birdnet_go():
@@ -85,12 +85,7 @@ def test_labels_of_birdnet_go():
 def test_a_bat_model_is_none_of_birdnet_go(field, make_run):
     settings = ExportSettings(rate=256_000, sound="float32", profile="birdnet-go")
     with pytest.raises(ConfigError, match=r"3 s of sound at 48 kHz; this one takes single peaks at 256000 Hz"):
-        make_plan(field.detector, field.recipe, settings)
+        plan_of(CallExport(field), settings)
     birds = make_run("bats/cnn8", BIRDS)
     with pytest.raises(ConfigError, match="float32 samples"):
-        make_plan(birds.detector, birds.recipe, settings.model_copy(update={"rate": 48_000, "sound": "int16"}))
-
-
-def test_a_kind_without_a_plan_is_refused():
-    with pytest.raises(ConfigError, match="a dict has no form on a device yet"):
-        plan_of({}, None, ExportSettings())  # type: ignore[arg-type]
+        plan_of(CallExport(birds), settings.model_copy(update={"rate": 48_000, "sound": "int16"}))

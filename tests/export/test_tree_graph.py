@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xgboost
+from convert_here import convert_stage
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.errors import ConfigError
-from ecotf.export.convert.convert import convert_stage
 from ecotf.export.prove.parity import reference_margins
 from ecotf.export.stages.stage import Stage, TensorKind
 from ecotf.export.stages.trees import node_tables, trees_function

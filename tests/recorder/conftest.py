@@ -60,7 +60,7 @@ class StandIn:
         )
         patches = recipe.patches
         self.description = {
-            "format": 1, "name": "bats/stand_in", "run": "2026-01-01_00-00-00", "precision": "f32", "kind": "peaks",
+            "format": 2, "name": "bats/stand_in", "run": "2026-01-01_00-00-00", "precision": "f32", "kind": "peaks",
             "sample_rate_hz": rate, "input": takes, "species": list(self.detector.species),
             "thresholds": dict(run.thresholds), "unnamed": True, "cascade": self.detector.is_cascade,
             "measures": self.detector.needs_measures,
@@ -153,6 +153,7 @@ def _export(made: Any, folder: Path) -> None:
     from ecotf.export.settings import ExportSettings
     from ecotf.models.saved import save_detector
     from ecotf.runs import RunFolder
+    from ecotf.tasks.calls.export import CallExport
     from ecotf.tasks.calls.run import load_run
     from ecotf.tasks.recipes import recipe_text
 
@@ -164,7 +165,7 @@ def _export(made: Any, folder: Path) -> None:
         save_detector(made.detector, place)
     run.finish()
     settings = ExportSettings(rate=RATE)
-    export_run(load_run(run.path), folder / "device_model", settings, ExportJob(seconds=2), lambda _: None)
+    export_run(CallExport(load_run(run.path)), folder / "device_model", settings, ExportJob(seconds=2), lambda _: None)
 
 
 @pytest.fixture(scope="session")

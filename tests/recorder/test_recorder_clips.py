@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from convert_here import convert_here
 from ecotf_recorder.classify import classify
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import ClipFacts, EventFacts, read_facts
+from ecotf_recorder.facts import EventFacts, SegmentFacts, read_facts
 from ecotf_recorder.model import DeviceModel, member
 from ecotf_recorder.scoring.frame_events import EventStream
 from ecotf_recorder.scoring.opening import latency_s, open_stream
@@ -50,22 +51,15 @@ def bird_sound(seed: int, seconds: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clip_device(untrained_clip_run, tmp_path_factory) -> tuple[Path, Path]:
     """A run that was never trained, and its model file; it reports events."""
-    from ecotf.export import export
-    from ecotf.export.convert import convert
+    from ecotf.export.export import ExportJob, make_model
     from ecotf.export.settings import ExportSettings
+    from ecotf.tasks.clips.export import ClipExport
     from ecotf.tasks.clips.run import load_clip_run
 
     folder = tmp_path_factory.mktemp("clip_device")
     run = untrained_clip_run(folder, CLASSES, RECIPE, level=0.02)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            export,
-            "convert_run",
-            lambda _run, plan, settings, *_: {s.name: convert.convert_stage(s, "f32") for s in plan.stages},
-        )
-        made = export.make_model(
-            load_clip_run(run), ExportSettings(rate=RATE), export.ExportJob(seconds=6), lambda _: None
-        )
+    exportable, settings = ClipExport(load_clip_run(run)), ExportSettings(rate=RATE)
+    made = make_model(exportable, settings, ExportJob(seconds=6), lambda _: None, convert_here)
     (folder / "model.tflite").write_bytes(made.model)
     return run, folder / "model.tflite"
 
@@ -103,7 +97,7 @@ def test_detections_are_the_desktops(report, clip_device, night, tmp_path):
     if report == "rows":
         run, path = as_rows(path, run, tmp_path)
     model = DeviceModel(path)
-    assert isinstance(model.facts, ClipFacts) and model.facts.reports_events == (report == "events")
+    assert isinstance(model.facts, SegmentFacts) and model.facts.reports_events == (report == "events")
     names = [str(path) for path in sorted(night.glob("*.wav"))]
     counts = classify(model, names, tmp_path / "device")
     run_classifier.main(["--model", str(run), str(night), "--output", str(tmp_path / "desktop")])
@@ -150,7 +144,7 @@ def test_windows_are_the_desktops(ends, seconds, margin_s):
     row, margin, seen = 1000, round(1000 * margin_s), []
     sound = np.arange(1, round(1000 * seconds) + 1, dtype=np.int16)
     facts = clip_facts(segment_samples=row, margin_samples=margin, samples=row + 2 * margin, repeats=ends == "repeat")
-    model = SimpleNamespace(facts=facts, row=lambda window: seen.append(window.copy()) or {"scores": np.zeros(2)})
+    model = SimpleNamespace(facts=facts, segment=lambda window: seen.append(window.copy()) or {"scores": np.zeros(2)})
     stream = open_stream(model)
     for at in range(0, len(sound), 333):
         stream.push(sound[at : at + 333])
@@ -159,9 +153,9 @@ def test_windows_are_the_desktops(ends, seconds, margin_s):
     np.testing.assert_array_equal(np.stack(seen), np.stack(expected))
 
 
-def clip_facts(**changes: object) -> ClipFacts:
-    facts = ClipFacts(
-        name="a", run="b", precision="f32", kind="clips", sample_rate_hz=1000, takes="int16", species=("a", "b"),
+def clip_facts(**changes: object) -> SegmentFacts:
+    facts = SegmentFacts(
+        name="a", run="b", precision="f32", kind="segments", sample_rate_hz=1000, takes="int16", species=("a", "b"),
         thresholds={"a": 0.5, "b": 0.5}, unnamed=False, window_s=0.1, samples=1000,
         segment_samples=1000, margin_samples=0, segment_s=1.0, repeats=False,
         frame_times_s=np.array([0.125, 0.375, 0.625, 0.875]), frame_s=0.25,

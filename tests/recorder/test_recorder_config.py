@@ -113,8 +113,8 @@ def change(facts: dict, place: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("place", "value", "reason"),
-    [("format", 2, "of format 2; this recorder reads format 1"),
-     ("kind", "windows", "of kind 'windows'; this recorder runs kinds 'peaks' and 'clips'"),
+    [("format", 1, "of format 1; this recorder reads format 2; export it again"),
+     ("kind", "windows", "of kind 'windows'; this recorder runs kinds 'peaks' and 'segments'"),
      ("front_end.hop", None, "lacks 'hop'"), ("front_end.denoise", "magic", "denoise = 'magic'; allowed: none, mean"),
      ("front_end.chunk_samples", 5, "chunk_samples is not"), ("input", "int8", "input = 'int8'; allowed: int16"),
      ("front_end.frequencies_hz", [1.0], "228 rows and 1 frequencies_hz"),

@@ -125,13 +125,17 @@ def test_selftest_notices_other_numbers(device_model, monkeypatch):
     from ecotf_recorder.selftest import selftest
 
     model = DeviceModel(device_model)
-    for name, change, reason in (
-        ("spectrogram", lambda frames: frames + 1, "the spectrogram is off by 1"),
-        ("score", lambda scores: scores + 0.01, r"a score is off by 0\.01"),
+    real = model.run
+    for output, off, reason in (
+        ("frames", 1, "the spectrogram is off by 1"),
+        ("scores", 0.01, r"a score is off by 0\.01"),
     ):
-        real = getattr(model, name)
+
+        def wrong(*given, output=output, off=off):
+            return {name: values + off * (name == output) for name, values in real(*given).items()}
+
         with monkeypatch.context() as patch, pytest.raises(ModelError, match=reason):
-            patch.setattr(model, name, lambda *inputs, real=real, change=change: change(real(*inputs)))
+            patch.setattr(model, "run", wrong)
             selftest(model)
     assert selftest(model).startswith("ok: ")
 

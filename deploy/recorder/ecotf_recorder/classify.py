@@ -16,7 +16,6 @@ import numpy as np
 
 from ecotf_recorder.audio.wav import open_wav
 from ecotf_recorder.errors import RecorderError, SoundError
-from ecotf_recorder.facts import ClipFacts
 from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full, shown_name
 from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.scoring.stream import Detection
@@ -112,11 +111,7 @@ def classify_one(
         duration_s = wav.duration_s
         check_rate(wav.sample_rate, model.facts.sample_rate_hz)
         if duration_s < model.facts.window_s:
-            least_ms = model.facts.window_s * 1000
-            why = f"one window of the model is {least_ms:.1f} ms"
-            if isinstance(model.facts, ClipFacts):
-                why = f"at least {least_ms:.0f} ms are needed"
-            raise SoundError(f"{duration_s * 1000:.1f} ms long; {why}", "short")
+            raise SoundError(f"{duration_s * 1000:.1f} ms long; {model.facts.too_short}", "short")
         stream = open_stream(model)
         found = [one for block in wav.blocks(channel) for one in stream.push(block)] + stream.finish()
     except SoundError as error:

@@ -16,7 +16,7 @@ from ecotf_recorder.scoring.boxes import BoxSettings
 from ecotf_recorder.scoring.patches import RESIZE, PatchSettings
 from ecotf_recorder.scoring.peaks import PeakSettings
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,16 @@ class PeakFacts(ModelFacts):
         """What is denoised at once."""
         return self.front_end.block_frames * self.front_end.hop_s
 
+    @property
+    def too_short(self) -> str:
+        """Why a shorter recording has no answer."""
+        return f"one patch of the model is {1000 * self.window_s:.1f} ms"
+
+    @property
+    def step_s(self) -> float:
+        """The least that two times of detections differ by."""
+        return self.front_end.hop_s
+
 
 @dataclass(frozen=True)
 class EventFacts:
@@ -113,21 +123,21 @@ class EventFacts:
 
 
 @dataclass(frozen=True)
-class ClipFacts(ModelFacts):
-    """A model that scores rows of some seconds (kind ``clips``).
+class SegmentFacts(ModelFacts):
+    """A model that scores segments of some seconds (kind ``segments``).
 
     Attributes
     ----------
     samples, segment_samples, margin_samples
-        What the signature takes; a row; and what it sees on either side of the row.
+        What the signature takes; a segment; and what it sees on either side of the segment.
     repeats
         Whether beyond the ends of a recording its sound is heard again, in place of silence.
     frame_times_s
-        Middles of a row's frames, from its start; empty where the model gives none.
+        Middles of a segment's frames, from its start; empty where the model gives none.
     frame_s
         From one frame to the next.
     reports_events
-        Whether detections are events in place of rows.
+        Whether detections are events in place of segments.
     """
 
     samples: int
@@ -146,8 +156,18 @@ class ClipFacts(ModelFacts):
         """What is scored at once."""
         return self.segment_s
 
+    @property
+    def too_short(self) -> str:
+        """Why a shorter recording has no answer."""
+        return f"at least {1000 * self.window_s:.0f} ms are needed"
 
-def read_facts(text: str | bytes) -> PeakFacts | ClipFacts:
+    @property
+    def step_s(self) -> float:
+        """From one frame to the next, within which the ends of events lie."""
+        return self.frame_s
+
+
+def read_facts(text: str | bytes) -> PeakFacts | SegmentFacts:
     """Read ``model.json``.
 
     Raises
@@ -161,12 +181,12 @@ def read_facts(text: str | bytes) -> PeakFacts | ClipFacts:
         raise ModelError("its model.json is not JSON") from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         found = facts.get("format") if isinstance(facts, dict) else None
-        raise ModelError(f"its model.json is of format {found}; this recorder reads format {FORMAT}")
+        raise ModelError(f"its model.json is of format {found}; this recorder reads format {FORMAT}; export it again")
     kind = facts.get("kind")
-    if kind not in ("peaks", "clips"):
-        raise ModelError(f"it is a model of kind {kind!r}; this recorder runs kinds 'peaks' and 'clips'")
+    if kind not in ("peaks", "segments"):
+        raise ModelError(f"it is a model of kind {kind!r}; this recorder runs kinds 'peaks' and 'segments'")
     try:
-        return _peak_facts(facts) if kind == "peaks" else _clip_facts(facts)
+        return _peak_facts(facts) if kind == "peaks" else _segment_facts(facts)
     except KeyError as error:
         raise ModelError(f"its model.json lacks {error}") from None
     except (TypeError, ValueError) as error:
@@ -198,20 +218,20 @@ def _peak_facts(facts: Mapping[str, Any]) -> PeakFacts:
     )
 
 
-def _clip_facts(facts: Mapping[str, Any]) -> ClipFacts:
+def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
     window, events = facts["window"], facts["events"]
-    samples, row, margin = (int(window[name]) for name in ("samples", "segment_samples", "margin_samples"))
-    if row < 1 or margin < 0 or samples != row + 2 * margin:
+    samples, segment, margin = (int(window[name]) for name in ("samples", "segment_samples", "margin_samples"))
+    if segment < 1 or margin < 0 or samples != segment + 2 * margin:
         raise ValueError("window.samples is not segment_samples + 2 * margin_samples")
     report = _one_of(facts["report"], ("rows", "events"), "report")
     frame_times = np.asarray(window["frame_times_s"], np.float64)
     if report == "events" and not len(frame_times):
         raise ValueError("report = 'events' of a model that gives no frames")
     low_hz, high_hz = facts["band_hz"]
-    made = ClipFacts(
+    made = SegmentFacts(
         **_common(facts),
         samples=samples,
-        segment_samples=row,
+        segment_samples=segment,
         margin_samples=margin,
         window_s=float(facts["shortest_s"]),
         segment_s=float(window["segment_s"]),

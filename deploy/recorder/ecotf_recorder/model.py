@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import ClipFacts, PeakFacts, read_facts
+from ecotf_recorder.facts import PeakFacts, SegmentFacts, read_facts
 from ecotf_recorder.runtime import open_interpreter
 
 _NEEDED = {
     "peaks": {"spectrogram": ("sound", "frames"), "score": ("patch", "scores")},
-    "clips": {"serving_default": ("sound", "scores")},
+    "segments": {"serving_default": ("sound", "scores")},
 }
 
 
@@ -34,7 +35,7 @@ class DeviceModel:
     Attributes
     ----------
     facts
-        What the file says about itself: `PeakFacts` or `ClipFacts`.
+        What the file says about itself: `PeakFacts` or `SegmentFacts`.
     id
         The first 12 hexadecimal digits of the file's SHA-256, which is also the name of its release.
 
@@ -56,11 +57,22 @@ class DeviceModel:
             if takes not in signature.get("inputs", ()) or gives not in signature.get("outputs", ()):
                 raise ModelError(f"{self.path}: has no signature {name}({takes}) -> {gives}; export it again")
         self._interpreter = interpreter  # the runners hold no reference that keeps it alive in every runtime
+        self._inputs = {name: tuple(signatures[name]["inputs"]) for name in needed}
         self._runners = {name: interpreter.get_signature_runner(name) for name in needed}
 
     def spectrogram(self, sound: NDArray[Any]) -> NDArray[np.float32]:
         """Scaled frames, float32 ``[chunk_frames, rows]``, of ``[chunk_samples]`` samples of type ``facts.takes``."""
         return np.asarray(self._runners["spectrogram"](sound=sound[None])["frames"][0])
+
+    def run(self, signature: str, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """All outputs of a signature of one example; ``given`` is ``signature.input`` to its array, with its batch."""
+        inputs = {name: given[f"{signature}.{name}"] for name in self._inputs[signature]}
+        return dict(self._runners[signature](**inputs))
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The names of the signatures that the recorder runs."""
+        return tuple(self._runners)
 
     def score(self, patch: NDArray[np.float32], measures: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Scores ``[1 + species]``, "not a call" first, of a patch ``[1, columns, bands, 1]``."""
@@ -68,16 +80,16 @@ class DeviceModel:
             return np.asarray(self._runners["score"](patch=patch, measures=measures)["scores"][0])
         return np.asarray(self._runners["score"](patch=patch)["scores"][0])
 
-    def row(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """``scores`` ``[classes]`` of a row, and ``frames`` ``[t, classes]`` where the model gives them.
+    def segment(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """``scores`` ``[classes]`` of a segment, and ``frames`` ``[t, classes]`` where the model gives them.
 
-        ``sound`` is the patch around it, ``[samples]`` of type ``facts.takes``.
+        ``sound`` is the window around it, ``[samples]`` of type ``facts.takes``.
         """
         outputs = self._runners["serving_default"](sound=sound[None])
         return {name: np.asarray(values[0]) for name, values in outputs.items()}
 
 
-def describe(path: Path) -> PeakFacts | ClipFacts:
+def describe(path: Path) -> PeakFacts | SegmentFacts:
     """What a device model says about itself, without loading it into a runtime."""
     try:
         text = member(path, "model.json")

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import ClipFacts
 from ecotf_recorder.model import DeviceModel, member
 from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.scoring.stream import Detection
@@ -20,7 +19,7 @@ from ecotf_recorder.scoring.stream import Detection
 # A board adds numbers in another order; a network of integers may round one step further.
 _SCORE = {"f32": 1e-3, "f16": 2e-3, "dynamic": 0.03, "int8": 0.03}
 _LEVEL = 0.05  # units of the spectrogram, on average; a wrong operator is off by many
-_SLICES = 1.01
+_STEPS = 1.01
 
 
 def selftest(model: DeviceModel) -> str:
@@ -47,8 +46,7 @@ def _compared(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> str:
     facts = model.facts
     tolerance = _SCORE.get(facts.precision, 0.03)
     sound = golden["sound"]
-    takes = sound if facts.takes == "int16" else np.multiply(sound, np.float32(1 / 32768), dtype=np.float32)
-    worst = _rows(model, golden) if isinstance(facts, ClipFacts) else _patches(model, golden, takes)
+    worst = max(_worst(model, signature, golden) for signature in model.signatures)
     if not worst <= tolerance:
         raise ModelError(f"a score is off by {worst:.3g}; allowed is {tolerance:g}")
     began = perf_counter()
@@ -62,26 +60,20 @@ def _compared(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> str:
     )
 
 
-def _rows(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> float:
-    """The greatest difference of a row's scores."""
-    sounds, expected = golden["serving_default.sound"], golden["serving_default.scores"]
-    pairs = zip(sounds, expected, strict=True)
-    return max(float(np.abs(model.row(sound)["scores"] - scores).max()) for sound, scores in pairs)
-
-
-def _patches(model: DeviceModel, golden: Mapping[str, NDArray[Any]], takes: NDArray[Any]) -> float:
-    """The spectrogram is compared, too; the greatest difference of a patch's scores."""
-    facts = model.facts
-    frames = model.spectrogram(takes[: facts.front_end.chunk_samples])
-    level = float(np.abs(frames - golden["spectrogram.frames"]).mean())
-    if not level <= _LEVEL:
-        raise ModelError(f"the spectrogram is off by {level:.3g} on average; allowed is {_LEVEL:g}")
+def _worst(model: DeviceModel, signature: str, golden: Mapping[str, NDArray[Any]]) -> float:
+    """The greatest difference of a score; frames of a spectrogram are compared on average, as they have no limits."""
+    kept = {name: arrays for name, arrays in golden.items() if name.startswith(f"{signature}.")}
+    if not kept:
+        raise KeyError(signature)
     worst = 0.0
-    patches, expected = golden["score.patch"], golden["score.scores"]
-    for index in range(len(patches)):
-        measures = golden["score.measures"][index : index + 1] if facts.measures else None
-        scores = model.score(patches[index : index + 1], measures)
-        worst = max(worst, float(np.abs(scores - expected[index]).max()))
+    for at in range(min(map(len, kept.values()))):
+        given = model.run(signature, {name: arrays[at : at + 1] for name, arrays in kept.items()})
+        if "scores" in given:
+            worst = max(worst, float(np.abs(given["scores"] - golden[f"{signature}.scores"][at]).max()))
+        else:
+            level = float(np.abs(given["frames"][0] - golden[f"{signature}.frames"][at]).mean())
+            if not level <= _LEVEL:
+                raise ModelError(f"the spectrogram is off by {level:.3g} on average; allowed is {_LEVEL:g}")
     return worst
 
 
@@ -92,7 +84,7 @@ def _check_detections(
     names = Detection._fields
     expected = [Detection(*row) for row in zip(*(golden[f"detections.{name}"].tolist() for name in names), strict=True)]
     facts = model.facts
-    slack_s = _SLICES * (facts.frame_s if isinstance(facts, ClipFacts) else facts.front_end.hop_s)
+    slack_s = _STEPS * facts.step_s
     left = list(found)
     alone = []
     for one in expected:

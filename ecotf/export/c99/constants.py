@@ -67,3 +67,18 @@ def text_of(words: str) -> str:
         plain = 32 <= byte < 127 and chr(byte) not in '"\\?'
         parts.append(chr(byte) if plain else f"\\{byte:03o}")
     return f'"{"".join(parts)}"'
+
+
+def comment_of(words: str) -> str:
+    """Words inside of a comment: on one line, and without anything that could end it, begin another, or be a trigraph.
+
+    Examples
+    --------
+    >>> comment_of("bats */ int x; /*")
+    'bats * / int x; / *'
+    """
+    plain = "".join(letter if letter.isprintable() else " " for letter in words)
+    for pair in ("*/", "/*", "??"):
+        while pair in plain:
+            plain = plain.replace(pair, f"{pair[0]} {pair[1]}")
+    return plain

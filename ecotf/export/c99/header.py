@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
-from ecotf.export.c99.constants import number, text_of
+from ecotf.export.c99.constants import comment_of, number, text_of
 from ecotf.export.c99.source import Source
 from ecotf.features.peaks import MEASURES
-from ecotf.tasks.calls.run import LoadedRun
+from ecotf.features.spectrogram import BandSpectrogramConfig
 
 
-def header(source: Source, values: Mapping[str, Any], run: LoadedRun) -> str:
-    """The header of a translated model; ``values`` is its ``model.json``."""
+def header(source: Source, values: Mapping[str, Any], config: BandSpectrogramConfig) -> str:
+    """The header of a translated model; ``values`` is its ``model.json``, ``config`` how the spectrogram is made."""
     patches = values["patches"]
     labels = ["not a call", *values["species"]]
     thresholds = [values["thresholds"]["call"], *(values["thresholds"][name] for name in values["species"])]
@@ -24,7 +24,7 @@ def header(source: Source, values: Mapping[str, Any], run: LoadedRun) -> str:
         places.append(f"{name} from {start}")
         start += size
     return f"""\
-{_comment(values, run, source)}
+{_comment(values, config, source)}
 #ifndef ECOTF_MODEL_H
 #define ECOTF_MODEL_H
 
@@ -64,14 +64,14 @@ const float *model_margins(void);
 """
 
 
-def _comment(values: Mapping[str, Any], run: LoadedRun, source: Source) -> str:
+def _comment(values: Mapping[str, Any], config: BandSpectrogramConfig, source: Source) -> str:
     lines = [
         f"{values['name']}, run {values['run']} ({values['run_checksum'][:12]}), made {values['created']}.",
         "EXPERIMENTAL: no board has run it.",
         f"Licence: {' '.join(values['licence'].split())}",
         "",
         "The front end is not in here: the board must make the spectrogram itself, like this.",
-        *_steps(values, run),
+        *_steps(values, config),
         "All times are real time. What happens to what is found (thresholds, pauses, boxes) is for the board, too.",
     ]
     if source.measured:
@@ -81,11 +81,11 @@ def _comment(values: Mapping[str, Any], run: LoadedRun, source: Source) -> str:
             *(f"  {index} {name}" for index, name in enumerate(MEASURES)),
         ]
     folded = (part for line in lines for part in (wrap(line, 112, subsequent_indent="   ") or [""]))
-    return "\n".join(["/*", *(f" * {part}".rstrip().replace("*/", "* /") for part in folded), " */"])
+    return "\n".join(["/*", *(f" * {comment_of(part)}".rstrip() for part in folded), " */"])
 
 
-def _steps(values: Mapping[str, Any], run: LoadedRun) -> list[str]:
-    front, patches, config = values["front_end"], values["patches"], run.recipe.front_end
+def _steps(values: Mapping[str, Any], config: BandSpectrogramConfig) -> list[str]:
+    front, patches = values["front_end"], values["patches"]
     rate = values["sample_rate_hz"]
     unit = "2 / (rate * sum(window^2)) * |X|^2" if config.power == "density" else "|X|^2"
     scale = {
@@ -113,7 +113,7 @@ def _steps(values: Mapping[str, Any], run: LoadedRun) -> list[str]:
     reduction = "the mean of them" if patches["resize"] == "mean" else "interpolated between the patch's corner points"
     where = "around each peak" if values["kind"] == "peaks" else "around the middle of the sound"
     steps.append(
-        f"Window: {patches['slices']} frames {where} (as many before it as from it on); {patches['reduce_time']} "
+        f"Patch: {patches['slices']} frames {where} (as many before it as from it on); {patches['reduce_time']} "
         f"frames by {patches['reduce_frequency']} rows become one number ({reduction}): {patches['columns']} columns "
         f"of {patches['bands']} bands."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from ecotf.export.c99.arena import plan_arena
-from ecotf.export.c99.constants import Constants
+from ecotf.export.c99.constants import Constants, comment_of
 from ecotf.export.c99.network import Network, Tensor, read_network
 from ecotf.export.c99.operators import translate
 from ecotf.export.c99.translation import Translation
@@ -118,7 +118,7 @@ def _text(
     kernels: set[str],
     title: str,
 ) -> str:
-    parts = [_TOP.format(title=title)]
+    parts = [_TOP.format(title=comment_of(title))]
     if forest is not None:
         parts.append(f"typedef uint{32 if forest.wide else 16}_t node_number;")
     parts += [kernel(name) for name in _KERNELS if name in kernels]

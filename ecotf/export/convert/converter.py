@@ -1,89 +1,95 @@
-"""Running the converter in a process of its own, and refusing what it should not have made."""
+"""The converter: stages to flatbuffers, in a process of its own, and what it should not have made is refused.
+
+TensorFlow's converter ends the whole process when it meets what it does not know. So the stages are written as
+SavedModels here, and ``python -m ecotf.export.convert.converter REQUEST.json`` converts them; it knows nothing of runs.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ecotf.errors import ConfigError
-from ecotf.export.convert.flatbuffer import (
-    elements_of,
-    is_constant,
-    operator_name,
-    read_model,
-)
-from ecotf.export.settings import ExportSettings
-from ecotf.export.stages.stage import ExportPlan, Precision, Stage
+from ecotf.export.convert.flatbuffer import elements_of, is_constant, operator_name, read_model
+from ecotf.export.module_process import run_module
+from ecotf.export.stages.stage import Precision, Stage
 
 # Operators that read weights from somewhere outside of the file.
 _OUTSIDE = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE")
 
 
-def convert_run(
-    run: Path, plan: ExportPlan, settings: ExportSettings, folder: Path, examples: Mapping[str, np.ndarray] | None
+def convert_stages(
+    stages: Sequence[Stage], precision: Precision, folder: Path, examples: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, bytes]:
-    """Convert every stage of a run's plan; returns each one's flatbuffer.
+    """Convert stages in a process of its own; returns each one's flatbuffer by its name.
 
     Parameters
     ----------
     folder
         An existing, empty folder for what passes between the processes.
     examples
-        Of the quantised stages' inputs, to calibrate int8 with.
+        Of the quantised stages' inputs, ``[n, ...]`` each, to calibrate int8 with.
 
     Raises
     ------
     ConfigError
         The converter refused a stage or died of it, or what it made cannot run on a device.
     """
-    calibration = None
-    if examples is not None:
-        calibration = folder / "calibration.npz"
-        np.savez(calibration, **examples)
+    requests = []
+    for stage in stages:
+        save_stage(stage, folder / stage.name)
+        given = None
+        if examples is not None and stage.quantised:
+            given = str(folder / f"{stage.name}.npz")
+            np.savez(given, **{name: examples[name] for name in stage.inputs})
+        requests.append({"name": stage.name, "precision": precision if stage.quantised else "f32", "examples": given})
     request = folder / "request.json"
-    values = {
-        "run": str(run.resolve()),
-        "settings": settings.model_dump(),
-        "calibration": None if calibration is None else str(calibration),
-        "folder": str(folder),
-    }
-    request.write_text(json.dumps(values), encoding="utf-8")
-    run_module("ecotf.export.convert.convert", request)
-    converted = {stage.name: (folder / f"{stage.name}.tflite").read_bytes() for stage in plan.stages}
-    for stage in plan.stages:
+    request.write_text(json.dumps({"folder": str(folder), "stages": requests}), encoding="utf-8")
+    run_module("ecotf.export.convert.converter", request, "converter")
+    converted = {stage.name: (folder / f"{stage.name}.tflite").read_bytes() for stage in stages}
+    for stage in stages:
         check_stage(converted[stage.name], stage)
     return converted
 
 
-def run_module(module: str, request: Path) -> None:
-    """Run ``python -m module request``; a failure becomes one line, with what the process said last."""
-    command = [sys.executable, "-m", module, str(request)]
-    root = Path(__file__).parents[3]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(root))
-    if result.returncode:
-        stage = (result.stdout.strip().splitlines() or ["start"])[-1]
-        raise ConfigError(_explain(stage, result.returncode, result.stderr))
+def save_stage(stage: Stage, folder: Path) -> None:
+    """Write a stage, with batches of 1, as a SavedModel."""
+    import keras
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    for model in stage.models:
+        archive.track(model)
+    inputs = [tf.TensorSpec(kind.shape, kind.dtype, name=name) for name, kind in stage.inputs.items()]
+    archive.add_endpoint("serving_default", stage.function, input_signature=inputs)
+    archive.write_out(str(folder), verbose=False)
 
 
-def _environment(root: Path) -> dict[str, str]:
-    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
+def convert_saved(folder: Path, precision: Precision, examples: Mapping[str, np.ndarray] | None = None) -> bytes:
+    """Convert a SavedModel that `save_stage` wrote; ``examples`` are needed for int8."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision != "f32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "f16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        assert examples is not None
+        converter.representative_dataset = lambda: _one_by_one(examples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return bytes(converter.convert())
 
 
-def _explain(stage: str, status: int, said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
-    flex = next((line for line in lines if "TF Select ops" in line or "Flex ops" in line), "")
-    last = flex or next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
-    if status < 0:
-        return f"stage {stage}: the converter died with signal {-status} ({last.strip()[:200]})"
-    return f"stage {stage}: cannot be converted ({last.strip()[:300]})"
+def _one_by_one(examples: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for index in range(len(next(iter(examples.values())))):
+        yield {name: values[index : index + 1] for name, values in examples.items()}
 
 
 def check_stage(content: bytes, stage: Stage) -> None:
@@ -148,3 +154,25 @@ def _rolled(models: Sequence[Any]) -> list[str]:
 
     layers = [layer for model in models for layer in model._flatten_layers()]
     return [layer.name for layer in layers if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+
+
+def main(request_path: Path) -> None:
+    """Convert what the request names; one flatbuffer for each stage."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+    request = json.loads(request_path.read_text(encoding="utf-8"))
+    folder = Path(request["folder"])
+    for stage in request["stages"]:
+        # The last of these lines says what the converter died of.
+        print(stage["name"], flush=True)
+        examples = None
+        if stage["examples"] is not None:
+            with np.load(stage["examples"]) as arrays:
+                examples = {name: arrays[name] for name in arrays.files}
+        content = convert_saved(folder / stage["name"], stage["precision"], examples)
+        (folder / f"{stage['name']}.tflite").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -8,16 +8,8 @@ from typing import Any
 
 from ecotf.errors import ConfigError
 from ecotf.export.convert.flatbuffer import model_bytes, name_of, read_model, schema
-from ecotf.models.detector import Detector
 
 PATCH = "patch"
-
-
-def network_outputs(detector: Detector, embedding: bool) -> tuple[str, ...]:
-    """What the network of a detector must give: the scores, or whatever the trees behind it look at."""
-    if detector.trees is None:
-        return ("scores", "embedding") if embedding else ("scores",)
-    return ("embedding", "answers") if detector.needs_measures else ("embedding",)
 
 
 def network_file(flatbuffer: bytes, source: str, outputs: Sequence[str]) -> bytes:

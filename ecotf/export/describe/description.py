@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import ecotf
 from ecotf.errors import ConfigError
 from ecotf.export.convert.calibration import Calibration
 from ecotf.export.describe.costs import operators, signature_costs
+from ecotf.export.exportable import Exportable
+from ecotf.export.prove.examples import Examples
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import label_text
-from ecotf.export.stages.stage import DEFAULT, ExportPlan
-from ecotf.tasks.calls.run import LoadedRun
-from ecotf.tasks.clips.run import ClipRun
+from ecotf.export.stages.stage import ExportPlan
 
-FORMAT = 1
+FORMAT = 2
+"""Of ``model.json``; another one where a recorder could misread it."""
 # What the recorder needs besides the model: Python, numpy and the runtime. Measured in the emulated board, 48 MB with a
 # model of 0.5 MB.
 _RECORDER_MB = 47.0
@@ -36,31 +38,30 @@ def run_checksum(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def describe(
-    run: LoadedRun | ClipRun,
-    run_facts: Mapping[str, Any],
-    plan: ExportPlan,
-    settings: ExportSettings,
-    target: str,
-    licence: str,
-    flatbuffer: bytes,
-    calibration: Calibration | None,
-) -> dict[str, Any]:
-    """``model.json`` without what a trial has to say (`with_trial`)."""
+@dataclass(frozen=True)
+class Subject:
+    """What is exported, and how."""
+
+    run: Exportable
+    settings: ExportSettings
+    plan: ExportPlan
+
+
+def describe(subject: Subject, flatbuffer: bytes, calibration: Calibration | None) -> dict[str, Any]:
+    """``model.json`` without what a trial has to say (`with_trial`), and without licence and target."""
+    run, settings, plan = subject.run, subject.settings, subject.plan
     return {
         "format": FORMAT,
-        "name": run.recipe.name,
+        "name": run.name,
         "run": run.path.resolve().name,
         "run_checksum": run_checksum(run.path),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "ecotf": ecotf.__version__,
         "precision": settings.precision,
-        "target": target,
         "profile": settings.profile,
-        "licence": licence,
         "sample_rate_hz": settings.rate,
         "input": settings.sound,
-        **run_facts,
+        **run.facts(),
         "kind": plan.kind,
         **plan.facts,
         "calibration": None
@@ -75,24 +76,16 @@ def describe(
 
 
 def with_trial(
-    values: Mapping[str, Any], flatbuffer: bytes, plan: ExportPlan, facts: Mapping[str, Any], peaks_per_s: float
+    values: Mapping[str, Any], flatbuffer: bytes, examples: Examples, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Add what the trial measured, and what a second of sound costs."""
     costs = signature_costs(flatbuffer, "model")
-    rate = values["sample_rate_hz"]
-    if plan.kind == "peaks":
-        front_end = values["front_end"]
-        chunks = 1 / (front_end["chunk_frames"] * front_end["hop_s"])
-        each_second = chunks * costs["spectrogram"].instructions + peaks_per_s * costs["score"].instructions
-    else:
-        sound = next(stage.inputs["sound"].shape[1] for stage in plan.stages if "sound" in stage.inputs)
-        step = values["window"]["segment_samples"] if plan.kind == "clips" else sound
-        each_second = costs[DEFAULT].instructions * rate / step
+    each_second = sum(costs[name].instructions * times for name, times in examples.each_second.items())
     return {
         **values,
         "cost": {
             "million_instructions_per_s": each_second / 1e6,
-            "peaks_per_s": peaks_per_s if plan.kind == "peaks" else None,
+            "peaks_per_s": examples.peaks_per_s,
             "memory_mb": facts["memory_mb"] + _RECORDER_MB,
             "arena_bytes": {name: cost.arena_bytes for name, cost in costs.items()},
             "x86_ms": facts["ms"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,12 @@ class FileDetector:
     front_end: BandSpectrogramConfig
     patches: PatchesConfig
     watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @classmethod
+    def of(cls, interpreter: Any, values: dict[str, Any], settings: Mapping[str, Any]) -> FileDetector:
+        """A detector of plain values, as a trial is given them: ``front_end`` and ``patches`` of the run's recipe."""
+        front_end = BandSpectrogramConfig.model_validate(settings["front_end"])
+        return cls(interpreter, values, front_end, PatchesConfig.model_validate(settings["patches"]))
 
     def __post_init__(self) -> None:
         self._score = self.interpreter.get_signature_runner("score")

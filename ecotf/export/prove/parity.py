@@ -1,31 +1,22 @@
-"""The parity report: what a file gives beside what the run gives, stage by stage and in detections."""
+"""The parity report: how far a file may be from its run, and which figures are further."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ecotf.config import Config
-from ecotf.datasets.labels import CALL_LABEL, labels_that_match
-from ecotf.evaluation.metrics import evaluate
-from ecotf.export.prove.examples import Examples
 from ecotf.export.prove.recordings import Heard
-from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.models.heads.trees import Trees
-from ecotf.tasks.calls.run import LoadedRun
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-# Two detections more or less are within what one rounding can do, however few there are.
-_DETECTIONS = 2
-_SOUNDS = 2  # as many may have their strongest peak taken for another one, where two are as strong
+# As many detections, segments or sounds are within what one rounding can do, however few there are.
+ROUNDING = 2
 LOUD_DB = 40.0
-_TO_DB = {"db": 1.0, "ln": 10 / np.log(10), "log1p": 10 / np.log(10)}
 
 
 class Tolerances(Config):
@@ -64,113 +55,26 @@ TOLERANCES: dict[Precision, Tolerances] = {
 }
 
 
-def compare(
-    run: LoadedRun,
-    precision: Precision,
-    heard: Heard,
-    examples: Examples,
-    outputs: Mapping[str, NDArray[Any]],
-    candidates: pd.DataFrame | None,
-) -> dict[str, Any]:
-    """Compare what a trial gave with what the desktop gives.
-
-    Parameters
-    ----------
-    outputs
-        Of the trial, by ``signature.name``, and ``between.name`` for what passes between stages.
-    candidates
-        What the file found in the sounds, with a column ``recording``.
-
-    Returns
-    -------
-    The report, for ``parity.json``; ``failures`` lists every tolerance that is exceeded.
-    """
-    tolerances = TOLERANCES[precision]
-    report: dict[str, Any] = {
+def new_report(precision: Precision, heard: Heard) -> dict[str, Any]:
+    """Begin a report: what was compared on, and how far the file may be; its parts are still None."""
+    return {
         "precision": precision,
         "compared_on": heard.source,
         "recordings": [sound.name for sound in heard.sounds],
         "seconds": heard.seconds,
         "front_end": None,
-        "network": _network(run, examples, outputs),
+        "network": None,
         "trees": None,
-        DEFAULT: _whole(examples, outputs, tolerances),
+        DEFAULT: None,
         "detections": None,
-        "tolerances": tolerances.model_dump(),
+        "tolerances": TOLERANCES[precision].model_dump(),
     }
-    if "spectrogram.frames" in outputs:
-        scale = run.recipe.front_end.scale
-        report["front_end"] = _front_end(examples.expected["spectrogram.frames"], outputs["spectrogram.frames"], scale)
-    if run.detector.trees is not None and "between.margins" in outputs:
-        report["trees"] = _trees(run.detector.trees, run.detector.needs_measures, examples, outputs)
-    if candidates is not None:
-        report["detections"] = _detections(run, heard, examples.candidates, candidates)
-    report["failures"] = failures(report, tolerances, _fallen)
-    return report
 
 
 def difference(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
-    """How many, and how far apart at the most and as a rule."""
+    """Say how many there are, and how far apart at the most and as a rule."""
     apart = np.abs(np.asarray(expected, np.float64) - np.asarray(given, np.float64))
     return {"n": len(expected), "max": float(apart.max(initial=0)), "rms": float(np.sqrt(np.mean(apart**2)))}
-
-
-def _front_end(expected: NDArray[Any], given: NDArray[Any], scale: str) -> dict[str, Any]:
-    loud = np.ones(expected.shape, bool)
-    if scale in _TO_DB:
-        levels = expected * _TO_DB[scale]
-        loud = levels >= levels.max(axis=-1, keepdims=True) - LOUD_DB
-    else:  # powers have no natural unit: as a share of the greatest
-        greatest = max(float(np.abs(expected).max(initial=0)), 1e-30)
-        expected, given = expected / greatest, given / greatest
-    within = float(np.abs(expected - given)[loud].max(initial=0))
-    unit = "dB" if scale == "db" else scale
-    return {**difference(expected, given), "max_within_40_db": within, "unit": unit}
-
-
-def _scores(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
-    result = difference(expected, given)
-    result["agreement"] = float(np.mean(expected.argmax(axis=1) == given.argmax(axis=1))) if len(expected) else 1.0
-    return result
-
-
-def apart(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances) -> int:
-    """Of how many sounds a score is further from the run's than the network's may be."""
-    return int((~(np.abs(expected - given) <= tolerances.network_max)).any(axis=1).sum())
-
-
-def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]], tolerances: Tolerances) -> dict[str, Any]:
-    """From sound to scores; of BirdNET-Go's profile, which has no score of "not a call", those of the species."""
-    expected, logits = examples.expected[f"{DEFAULT}.scores"], outputs.get(f"{DEFAULT}.logits")
-    given = outputs[f"{DEFAULT}.scores"] if logits is None else scores_of(logits)
-    expected = expected if logits is None else expected[:, 1:]
-    return {**_scores(expected, given), "apart": apart(expected, given, tolerances)}
-
-
-def _network(run: LoadedRun, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The networks alone: their answers, and their embedding as a share of its own size."""
-    name = "between.scores" if run.detector.trees is None else "between.answers"
-    given = outputs[name]
-    result = _scores(examples.expected["between.answers"][: len(given)], given)
-    embedding = examples.expected["between.embedding"][: len(given)]
-    size = max(float(np.sqrt(np.mean(np.square(embedding)))), 1e-12)
-    result["embedding_rms"] = difference(embedding, outputs["between.embedding"])["rms"] / size
-    return result
-
-
-def _trees(trees: Trees, measured: bool, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The trees alone, on what the file's own network gave them."""
-    seen = outputs["between.embedding"]
-    if measured:
-        seen = np.hstack([seen, outputs["between.answers"], examples.inputs["score.measures"][: len(seen)]])
-    margins, scores = reference_margins(trees, seen), trees.predict(seen)
-    given = outputs["between.margins"]
-    return {
-        "n_trees": trees.n_trees,
-        "exact_margins": float(np.mean(margins == given)),
-        "margins_max": float(np.abs(margins - given).max(initial=0)),
-        **_scores(scores, outputs["between.scores"]),
-    }
 
 
 def reference_margins(trees: Trees, features: NDArray[Any]) -> NDArray[np.float32]:
@@ -193,41 +97,6 @@ def reference_margins(trees: Trees, features: NDArray[Any]) -> NDArray[np.float3
     return np.stack(found, axis=1).astype(np.float32)
 
 
-def _detections(run: LoadedRun, heard: Heard, desktop: pd.DataFrame, device: pd.DataFrame) -> dict[str, Any]:
-    """Average precision, and precision and recall at each threshold, of both: [desktop, device]."""
-    labels = sorted(label for label in heard.table["label"].unique() if label)
-    ignored_labels = labels_that_match(labels, run.recipe.data.ignored_labels)
-    names = [sound.name for sound in heard.sounds]
-    figures = [
-        evaluate(
-            table,
-            heard.table,
-            names,
-            labels=run.detector.species,
-            ignored_labels=ignored_labels,
-            thresholds=run.thresholds,
-            tolerance_s=run.recipe.evaluation.tolerance_s,
-            n_bootstrap=1,
-        )
-        for table in (desktop, device)
-    ]
-    rows = {CALL_LABEL: [figure["detection"] for figure in figures]}
-    for label in run.detector.species:
-        rows[label] = [figure["species"]["per_label"][label] for figure in figures]
-    keys = ("ap", "precision", "recall", "n_detections")
-    kept = [_above(table, run.thresholds) for table in (desktop, device)]
-    return {
-        "n_candidates": [len(desktop), len(device)],
-        "n_detections": [len(table) for table in kept],
-        "same_detections": shared(kept[0], kept[1]),
-        "labels": {label: {key: [row.get(key) for row in pair] for key in keys} for label, pair in rows.items()},
-    }
-
-
-def _above(table: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.DataFrame:
-    return table[table["score"].to_numpy(float) >= table["label"].map(dict(thresholds)).to_numpy(float)]
-
-
 def shared(desktop: pd.DataFrame, device: pd.DataFrame, within_s: float = 1e-5) -> float:
     """The share of all detections that both have: the same label, times within ``within_s``, edges within 0.1 Hz.
 
@@ -247,56 +116,58 @@ def shared(desktop: pd.DataFrame, device: pd.DataFrame, within_s: float = 1e-5) 
     return same / either if either else 1.0
 
 
-def failures(
-    report: Mapping[str, Any], tolerances: Tolerances, fallen: Callable[[str, Mapping[str, Any], Tolerances], list[str]]
-) -> list[str]:
-    """Every tolerance that a report exceeds; ``fallen`` says it of one label's figures."""
-    found = []
+def failures(report: Mapping[str, Any], few: Callable[[Mapping[str, Any]], int]) -> list[str]:
+    """List every tolerance that a report exceeds.
 
-    def least(name: str, value: float, bound: float) -> None:
-        if not value >= bound:
-            found.append(f"{name} is {value:.4g}, at least {bound:g} is asked for")
+    Parameters
+    ----------
+    few
+        How many figures of one label's row were counted from: among few, two may fall.
+    """
+    tolerances = Tolerances(**report["tolerances"])
+    return [*_stages_too_far(report, tolerances), *_detections_too_far(report["detections"], tolerances, few)]
 
-    def most(name: str, value: float, bound: float) -> None:
-        if not value <= bound:
-            found.append(f"{name} is {value:.3g}, at most {bound:g} is allowed")
 
+def _stages_too_far(report: Mapping[str, Any], tolerances: Tolerances) -> Iterator[str]:
     if report["front_end"] is not None:
         worst = report["front_end"]["max_within_40_db"]
-        most("the front end's greatest error within 40 dB", worst, tolerances.front_end)
-    network = report["network"]
-    most("the network's greatest error", network["max"], tolerances.network_max)
-    most("the network's rms error", network["rms"], tolerances.network_rms)
-    least("the network's agreement", network["agreement"], tolerances.agreement)
-    whole = report[DEFAULT]
+        yield from _most("the front end's greatest error within 40 dB", worst, tolerances.front_end)
+    network, whole, trees = report["network"], report[DEFAULT], report["trees"]
+    yield from _most("the network's greatest error", network["max"], tolerances.network_max)
+    yield from _most("the network's rms error", network["rms"], tolerances.network_rms)
+    yield from _least("the network's agreement", network["agreement"], tolerances.agreement)
     if "apart" in whole:
-        most(
-            "the number of sounds with a wrong score",
-            whole["apart"],
-            max(_SOUNDS, (1 - tolerances.agreement) * whole["n"]),
-        )
-    if "frames" in report[DEFAULT]:
-        most("the frames' rms error", report[DEFAULT]["frames"]["rms"], tolerances.network_rms)
-    if report["trees"] is not None:
-        least("the share of exact margins", report["trees"]["exact_margins"], 1.0)
-        most("the trees' greatest error", report["trees"]["max"], tolerances.trees)
-    means = (report["detections"] or {}).get("cmap", [None, None])
-    if None not in means:
-        few = sum(row["n"] for row in report["detections"]["labels"].values())
-        least("the mean AP over classes", means[1], means[0] - max(tolerances.ap, _DETECTIONS / max(few, 1)))
-    for label, row in (report["detections"] or {"labels": {}})["labels"].items():
-        found += fallen(label, row, tolerances)
-    return found
+        allowed = max(ROUNDING, (1 - tolerances.agreement) * whole["n"])
+        yield from _most("the number of sounds with a wrong score", whole["apart"], allowed)
+    if "frames" in whole:
+        yield from _most("the frames' rms error", whole["frames"]["rms"], tolerances.network_rms)
+    if trees is not None:
+        yield from _least("the share of exact margins", trees["exact_margins"], 1.0)
+        yield from _most("the trees' greatest error", trees["max"], tolerances.trees)
 
 
-def _fallen(label: str, row: Mapping[str, Sequence[Any]], tolerances: Tolerances) -> list[str]:
-    found = []
-    few = max([n for n in row["n_detections"] if n is not None] or [0])
-    for key, bound in (("ap", tolerances.ap), ("precision", tolerances.point), ("recall", tolerances.point)):
-        before, after = row[key]
-        if before is None or after is None:
-            continue
-        allowed = max(bound, _DETECTIONS / max(few, 1))
-        if before - after > allowed:
-            found.append(f"{key} of {label!r} falls from {before:.3f} to {after:.3f}, by more than {allowed:.3f}")
-    return found
+def _detections_too_far(
+    detections: Mapping[str, Any] | None, tolerances: Tolerances, few: Callable[[Mapping[str, Any]], int]
+) -> Iterator[str]:
+    if detections is None:
+        return
+    before, after = detections.get("cmap", (None, None))
+    if before is not None and after is not None:
+        n = sum(few(row) for row in detections["labels"].values())
+        yield from _least("the mean AP over classes", after, before - max(tolerances.ap, ROUNDING / max(n, 1)))
+    for label, row in detections["labels"].items():
+        for key, bound in (("ap", tolerances.ap), ("precision", tolerances.point), ("recall", tolerances.point)):
+            before, after = row[key]
+            allowed = max(bound, ROUNDING / max(few(row), 1))
+            if before is not None and after is not None and before - after > allowed:
+                yield f"{key} of {label!r} falls from {before:.3f} to {after:.3f}, by more than {allowed:.3f}"
+
+
+def _least(name: str, value: float, bound: float) -> Iterator[str]:
+    if not value >= bound:
+        yield f"{name} is {value:.4g}, at least {bound:g} is asked for"
+
+
+def _most(name: str, value: float, bound: float) -> Iterator[str]:
+    if not value <= bound:
+        yield f"{name} is {value:.3g}, at most {bound:g} is allowed"

@@ -8,25 +8,21 @@ import itertools
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ecotf.audio.recording import ChannelChoice, channels_to_read, open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_recording
 from ecotf.config import validate
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
-from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
-from ecotf.tasks.calls.recipe import CallRecipe
-from ecotf.tasks.clips.recipe import ClipRecipe
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ecotf.runs.splits import OK, read_splits, state_now, trained_manifest
 
 _SIMULATED = 6
 _SIMULATED_S = 4.0
@@ -80,27 +76,52 @@ class Heard:
         return sum(sound.duration_s for sound in self.sounds)
 
 
+class Listener(Protocol):
+    """What must be known of a run to read its recordings."""
+
+    path: Path
+    channel: ChannelChoice
+    high_hz: float
+
+
 class RunRecordings:
     """The recordings of a run's manifest, as far as their files can be found.
 
     Parameters
     ----------
-    folder
-        The run folder.
+    run
+        Says where its folder is, which channel it reads, and up to which frequency it listens.
     data
         Another manifest instead of the run's own.
     elsewhere
         A folder to look in for files that are not where the manifest says.
+    log
+        Is told which recordings are left out because their file is another one than it was.
+
+    Raises
+    ------
+    ConfigError
+        The run does not say how its recordings were split.
     """
 
     def __init__(
-        self, folder: Path, recipe: CallRecipe | ClipRecipe, data: Path | None = None, elsewhere: Path | None = None
+        self,
+        run: Listener,
+        data: Path | None = None,
+        elsewhere: Path | None = None,
+        log: Callable[[str], None] = print,
     ) -> None:
-        self._channel: ChannelChoice = recipe.data.channel
-        self._high_hz = recipe.front_end.high_hz
+        self._run = run
         self._data = data
         self._places = _places(elsewhere)
-        self.manifest = _split_as_trained(_manifest(folder), folder, recipe) if data is None else _to_test(data)
+        self._log, self._splits, self._told = log, None, set[str]()
+        if data is not None:
+            self.manifest = _to_test(data)
+        elif (run.path / "manifest.csv").is_file():
+            self.manifest, self._splits = trained_manifest(run.path), read_splits(run.path)
+        else:
+            nothing = pd.DataFrame(columns=["recording", "start_s", "label", "split"], dtype=str)
+            self.manifest = Manifest(nothing, run.path)
 
     def paths(self, *splits: str) -> dict[str, Path]:
         """The recordings of these splits whose file is there, each with its path, in a settled order."""
@@ -111,9 +132,19 @@ class RunRecordings:
                 path = self.manifest.path_of(name)
                 if not path.is_file():
                     path = _nearest(path, self._places.get(path.name, []))
-                if path.is_file():
+                if path.is_file() and self._is_as_trained(name, path):
                     found[name] = path
         return found
+
+    def _is_as_trained(self, name: str, path: Path) -> bool:
+        """Whether the file is still the one that the run was split with; one that is not is named once."""
+        if self._splits is None:
+            return True
+        now = state_now(path, self._splits.state_of(name))
+        if now.state != OK and name not in self._told:
+            self._told.add(name)
+            self._log(f"left out: {name}: {now.reason}")
+        return now.state == OK
 
     def sounds(
         self,
@@ -141,9 +172,9 @@ class RunRecordings:
             try:
                 recording = open_recording(path, time_expansion=self.manifest.time_expansion_of(name))
                 rate = recording.sample_rate
-                if (only is not None and rate != only) or rate < 2 * self._high_hz:
+                if (only is not None and rate != only) or rate < 2 * self._run.high_hz:
                     continue
-                channel = channels_to_read(recording, self._channel)[0]
+                channel = channels_to_read(recording, self._run.channel)[0]
                 until = min(seconds, each, recording.duration_s)
                 samples = recording.read(0.0, until, channel=channel, sample_rate=as_rate)
                 if as_rate is not None and as_rate != rate:
@@ -187,9 +218,6 @@ def _as_recorded(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def simulated(rate: int, n: int = _SIMULATED, seconds: float = _SIMULATED_S, seed: int = 20) -> Heard:
     """Simulated bats; at a rate that carries none, they are played slower."""
-
-    import pandas as pd
-
     slower = max(1, -(-_BAT_RATE // rate))
     wanted = {
         "n_recordings": n, "duration_s": max(0.2, seconds / slower), "sample_rate_hz": rate * slower, "seed": seed,
@@ -215,30 +243,6 @@ def _to_test(data: Path) -> Manifest:
     if (manifest.table["split"] != "").any():
         return manifest
     return manifest.with_splits(dict.fromkeys(manifest.recordings, "test"))
-
-
-def _manifest(folder: Path) -> Manifest:
-    import pandas as pd
-
-    path = folder / "manifest.csv"
-    if not path.is_file():
-        return Manifest(pd.DataFrame(columns=["recording", "start_s", "label", "split"], dtype=str), folder)
-    return read_manifest(path)
-
-
-def _split_as_trained(manifest: Manifest, folder: Path, recipe: CallRecipe | ClipRecipe) -> Manifest:
-    """The same split as in training, which leaves out what could not be read and draws with the recipe's seed."""
-
-    import pandas as pd
-
-    problems = folder / "problems.csv"
-    if problems.is_file():
-        bad = set(pd.read_csv(problems, dtype=str)["recording"])
-        manifest = manifest.subset([name for name in manifest.recordings if name not in bad])
-    if not manifest.recordings or (manifest.table["split"] != "").any():
-        return manifest
-    shares = {"train": recipe.data.train, "valid": recipe.data.valid, "test": recipe.data.test}
-    return split_by_group(manifest, {name: share for name, share in shares.items() if share}, recipe.seed)
 
 
 def _nearest(path: Path, found: Sequence[Path]) -> Path:

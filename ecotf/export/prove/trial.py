@@ -1,128 +1,114 @@
-"""The trial: ``python -m ecotf.export.prove.trial REQUEST.json`` runs a model file as a device does.
-
-It is a process of its own, so that nothing that was loaded to make the file can help it to run. What it has to say goes
-into ``trial.json`` and ``trial.npz`` in the request's folder.
-"""
+"""Trying a model file in a process that has a TFLite runtime and no TensorFlow (`ecotf.export.prove.on_device`)."""
 
 from __future__ import annotations
 
 import json
-import sys
-from importlib.metadata import version
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-_HEAVY = ("tensorflow", "keras", "xgboost", "torch")
-_TIMED = 30
+from ecotf.errors import ConfigError
+from ecotf.export.convert.flatbuffer import model_bytes, name_of, read_model, tensor_map
+from ecotf.export.module_process import run_module
+from ecotf.export.prove.examples import Examples, samples_for
+from ecotf.export.prove.recordings import Heard
+from ecotf.export.stages.stage import DEFAULT
 
-
-def main(request_path: Path) -> None:
-    """Load the model, run it, and write down what it did."""
-    from ecotf.export.prove.runtime import open_interpreter
-
-    request = json.loads(request_path.read_text(encoding="utf-8"))
-    folder = Path(request["folder"])
-    given: dict[str, np.ndarray] = {}
-    if request["inputs"] is not None:
-        with np.load(request["inputs"]) as inputs:
-            given = {name: inputs[name] for name in inputs.files}
-    before = _resident_mb()
-    try:
-        interpreter = open_interpreter(request["model"])
-    except (ValueError, RuntimeError) as error:
-        _write(folder, {"refused": str(error)}, {})
-        return
-    facts: dict[str, Any] = {"runtime": f"tflite-runtime {version('tflite-runtime')}", "ms": {}}
-    arrays: dict[str, np.ndarray] = {}
-    if request["inputs"] is not None:
-        signatures = list(interpreter.get_signature_list())
-        # A recorder that looks for peaks itself never runs the whole chain, whose memory is then never touched.
-        used = [name for name in signatures if name != "serving_default"] or signatures
-        for signature in used:
-            _run(interpreter, signature, {name: values[:1] for name, values in given.items()}, {})
-        facts["memory_mb"] = _resident_mb() - before
-        for signature in signatures:
-            arrays |= _run(interpreter, signature, given, facts["ms"])
-        arrays |= _intermediate(request, given)
-        if request["values"]["kind"] == "peaks":
-            _detect(interpreter, request, given).to_parquet(folder / "candidates.parquet")
-    facts["loaded"] = [name for name in _HEAVY if name in sys.modules]
-    _write(folder, facts, arrays)
+_BETWEEN = ("embedding", "answers", "margins", "scores", "image")
+_MOST_BETWEEN = 96
 
 
-def _run(interpreter: Any, signature: str, given: dict[str, np.ndarray], ms: dict[str, float]) -> dict[str, np.ndarray]:
-    """All outputs of one signature for its examples, which are called ``signature.input``."""
-    runner = interpreter.get_signature_runner(signature)
-    names = list(runner.get_input_details())
-    examples = {name: given[f"{signature}.{name}"] for name in names}
-    results: dict[str, list[np.ndarray]] = {}
-    times = []
-    n = len(examples[names[0]])
-    for at in [*range(n), *range(min(n, _TIMED))]:
-        row = {name: values[at : at + 1] for name, values in examples.items()}
-        began = perf_counter()
-        outputs = runner(**row)
-        times.append(1000 * (perf_counter() - began))
-        if len(times) <= n:
-            for name, value in outputs.items():
-                results.setdefault(name, []).append(value)
-    if times:
-        ms[signature] = min(times)  # the best says what it takes, the others what else this machine does
-    return {f"{signature}.{name}": np.concatenate(values) for name, values in results.items()}
+@dataclass(frozen=True)
+class Trial:
+    """What a trial gave.
+
+    Attributes
+    ----------
+    facts
+        ``runtime``, ``ms`` of each signature on this machine with one thread, ``memory_mb``.
+    outputs
+        Of the signatures, by ``signature.name``, and ``between.name`` for what passes between stages.
+    candidates
+        What the file finds in the whole sounds, with a column ``recording``; None where nothing is searched for.
+    """
+
+    facts: dict[str, Any]
+    outputs: dict[str, np.ndarray]
+    candidates: pd.DataFrame | None
 
 
-def _intermediate(request: dict[str, Any], given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What passes between the stages, by the name of the tensors: outputs of a copy of the file."""
-    from ecotf.export.prove.runtime import open_interpreter
+def try_file(flatbuffer: bytes, values: Mapping[str, Any], heard: Heard, examples: Examples, folder: Path) -> Trial:
+    """Run a file on examples and, where the run searches for calls, on whole sounds.
 
-    wanted = request["intermediate"]
-    runner = open_interpreter(wanted["model"]).get_signature_runner(wanted["signature"])
-    names = list(runner.get_input_details())
-    results: dict[str, list[np.ndarray]] = {}
-    for at in range(wanted["n"]):
-        outputs = runner(**{name: given[f"{wanted['signature']}.{name}"][at : at + 1] for name in names})
-        for name in wanted["tensors"]:
-            results.setdefault(f"between.{name}", []).append(outputs[name])
-    return {name: np.concatenate(values) for name, values in results.items()}
+    Parameters
+    ----------
+    values
+        What ``model.json`` will say.
+    folder
+        An existing folder for what passes between the processes.
 
-
-def _detect(interpreter: Any, request: dict[str, Any], given: dict[str, np.ndarray]) -> Any:
-    """Candidates of the recordings."""
-    import pandas as pd
-
-    from ecotf.export.prove.file_detector import FileDetector
-    from ecotf.features.configs import BandSpectrogramConfig
-    from ecotf.pipelines.patches import PatchesConfig
-
-    detector = FileDetector(
-        interpreter,
-        request["values"],
-        BandSpectrogramConfig.model_validate(request["front_end"]),
-        PatchesConfig.model_validate(request["patches"]),
-    )
-    tables = [pd.DataFrame(columns=["recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score"])]
-    for number, name in enumerate(request["recordings"]):
-        table = detector.candidates(given[f"recording.{number}"])
-        table.insert(0, "recording", name)
-        if len(table):
-            tables.append(table)
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+    Raises
+    ------
+    ConfigError
+        The runtime does not load the file; or TensorFlow was in the process, so that the trial proves nothing.
+    """
+    (folder / "model.tflite").write_bytes(flatbuffer)
+    arrays = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}
+    if examples.detector is not None:
+        sounds = {f"recording.{n}": samples_for(values["input"], sound) for n, sound in enumerate(heard.sounds)}
+        arrays |= sounds
+    np.savez(folder / "inputs.npz", **arrays)
+    request = {
+        "inputs": str(folder / "inputs.npz"),
+        "values": dict(values),
+        "detector": examples.detector,
+        "recordings": [sound.name for sound in heard.sounds],
+        "intermediate": _intermediate(flatbuffer, examples, folder),
+    }
+    facts = _run_device(folder / "model.tflite", folder, request)
+    with np.load(folder / "trial.npz") as given:
+        outputs = {name: given[name] for name in given.files}
+    table = folder / "candidates.parquet"
+    return Trial(facts, outputs, pd.read_parquet(table) if examples.detector is not None else None)
 
 
-def _resident_mb() -> float:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+def check_loads(content: bytes, folder: Path) -> None:
+    """Load the finished file, description and all, in the same way; ConfigError where the runtime refuses it."""
+    (folder / "finished.tflite").write_bytes(content)
+    _run_device(folder / "finished.tflite", folder, {"inputs": None})
 
 
-def _write(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    np.savez(folder / "trial.npz", **arrays)
-    (folder / "trial.json").write_text(json.dumps(facts), encoding="utf-8")
+def _run_device(model: Path, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    path = folder / "trial_request.json"
+    path.write_text(json.dumps({"model": str(model), "folder": str(folder), **request}), encoding="utf-8")
+    run_module("ecotf.export.prove.on_device", path, "trial of the file")
+    facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
+    if "refused" in facts:
+        refused = " ".join(facts["refused"].split())[:300]
+        raise ConfigError(f"the exported file does not load in tflite-runtime: {refused}")
+    if facts["loaded"]:
+        raise ConfigError(f"the trial had {', '.join(facts['loaded'])} loaded; it proves nothing about a device")
+    return dict(facts)
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+def _intermediate(flatbuffer: bytes, examples: Examples, folder: Path) -> dict[str, Any]:
+    """A copy of the file whose signature also gives what passes between stages, which the runtime else overwrites."""
+    model = read_model(flatbuffer, "model")
+    signatures = {entry.signatureKey.decode(): entry for entry in model.signatureDefs}
+    name = "score" if "score" in signatures else DEFAULT
+    graph = model.subgraphs[signatures[name].subgraphIndex]
+    places = {name_of(tensor): index for index, tensor in enumerate(graph.tensors)}
+    names = [between for between in _BETWEEN if between in places]
+    there = {end.name.decode() for end in signatures[name].outputs}
+    for between in names:
+        if between not in there:
+            graph.outputs = [*graph.outputs, places[between]]
+            signatures[name].outputs.append(tensor_map(between, places[between]))
+    (folder / "between.tflite").write_bytes(model_bytes(model))
+    first = next(array for key, array in examples.inputs.items() if key.startswith(f"{name}."))
+    n = min(_MOST_BETWEEN, len(first))
+    return {"model": str(folder / "between.tflite"), "signature": name, "n": n, "tensors": names}

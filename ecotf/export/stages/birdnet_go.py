@@ -32,10 +32,12 @@ def birdnet_go(plan: ExportPlan, settings: ExportSettings) -> ExportPlan:
         The model does not listen to three seconds at 48 kHz.
     """
     sound = next((stage.inputs["sound"] for stage in plan.stages if "sound" in stage.inputs), None)
-    if plan.kind == "peaks" or settings.rate != RATE_HZ or sound is None or sound.shape != (1, SAMPLES):
+    alone = len(plan.signatures) == 1  # else a recorder does something between them
+    if not alone or settings.rate != RATE_HZ or sound is None or sound.shape != (1, SAMPLES):
+        taken = "single peaks" if not alone or sound is None else f"{sound.shape[1] / settings.rate:g} s"
         raise ConfigError(
-            f"--profile birdnet-go: BirdNET-Go gives a model 3 s of sound at 48 kHz; this one takes "
-            f"{'single peaks' if plan.kind == 'peaks' else 'windows'} at {settings.rate} Hz, so it cannot run there"
+            f"--profile birdnet-go: BirdNET-Go gives a model 3 s of sound at 48 kHz; this one takes {taken} at "
+            f"{settings.rate} Hz, so it cannot run there"
         )
     if settings.sound != "float32":
         raise ConfigError(
@@ -43,7 +45,7 @@ def birdnet_go(plan: ExportPlan, settings: ExportSettings) -> ExportPlan:
         )
     if settings.embedding:
         raise ConfigError("--profile birdnet-go: BirdNET-Go takes scores alone; leave --embedding out")
-    first = 0 if plan.kind == "clips" else 1  # "not a call" is no label there
+    first = plan.first_class  # "not a call" is no label there
     n_scores = first + len(plan.facts["species"])
     stage = Stage("logits", lambda scores: _logits(scores[:, first:]), {"scores": TensorKind((1, n_scores))})
     signature = Signature((*plan.signatures[DEFAULT].stages, "logits"), ("logits",))

@@ -17,6 +17,13 @@ def score_stages(detector: Detector) -> tuple[Stage, ...]:
     return _network_stage(detector), _trees_stage(detector)
 
 
+def network_outputs(detector: Detector, embedding: bool) -> tuple[str, ...]:
+    """What the network of a detector must give: the scores, or whatever the trees behind it look at."""
+    if detector.trees is None:
+        return ("scores", "embedding") if embedding else ("scores",)
+    return ("embedding", "answers") if detector.needs_measures else ("embedding",)
+
+
 def _network_stage(detector: Detector) -> Stage:
     first = detector.networks[0]
     split = first.backbone.output_shape[1]

@@ -1,4 +1,4 @@
-"""From logits to the probabilities of a row, in the graph: what `ecotf.detection.segments` does, in float32."""
+"""From logits to the probabilities of a segment, in the graph: what `ecotf.detection.segments` does, in float32."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from ecotf.detection.segments import SegmentsConfig
 _LEAST = np.float32(1e-37)  # above the smallest normal number of float32
 
 
-def rows_function(
-    activation: Literal["sigmoid", "softmax"], rows: SegmentsConfig, inside: tuple[int, int], inputs: tuple[str, ...]
+def segments_function(
+    activation: Literal["sigmoid", "softmax"],
+    segments: SegmentsConfig,
+    inside: tuple[int, int],
+    inputs: tuple[str, ...],
 ) -> Callable[..., dict[str, Any]]:
     """A function from logits to ``scores`` [1, classes] and, of heads that have them, ``frames`` [1, t, classes].
 
     Parameters
     ----------
     inside
-        The first frame in the row, and the first behind it.
+        The first frame in the segment, and the first behind it.
     inputs
         ``clip_logits`` alone, or ``attention`` and ``frame_logits``.
     """
@@ -31,10 +34,10 @@ def rows_function(
     def of_frames(attention: Any, frame_logits: Any) -> dict[str, Any]:
         frames = _probability(frame_logits, activation)
         outputs = {"frames": frames[:, inside[0] : inside[1]]}
-        if rows.score == "clip":
+        if segments.score == "clip":
             outputs["scores"] = _pooled(attention, frame_logits, activation)
         else:
-            outputs["scores"] = _greatest(frames, frame_logits, rows, inside, activation)
+            outputs["scores"] = _greatest(frames, frame_logits, segments, inside, activation)
         return outputs
 
     return of_clip if inputs == ("clip_logits",) else of_frames
@@ -59,12 +62,12 @@ def _pooled(attention: Any, logits: Any, activation: str) -> Any:
     return _probability(_log(likely) - _log(unlikely), activation)
 
 
-def _greatest(frames: Any, logits: Any, rows: SegmentsConfig, inside: tuple[int, int], activation: str) -> Any:
-    """The greatest of the frames in the row; with some earlier and some later ones, in logits."""
+def _greatest(frames: Any, logits: Any, segments: SegmentsConfig, inside: tuple[int, int], activation: str) -> Any:
+    """The greatest of the frames in the segment; with some earlier and some later ones, in logits."""
     import tensorflow as tf
 
     first, last = inside
-    if not rows.shift_frames:
+    if not segments.shift_frames:
         return tf.reduce_max(frames[:, first:last], axis=1)
     if activation == "softmax" and logits.shape[-1] > 1:
         logits = _softmax_logits(frames)
@@ -73,8 +76,8 @@ def _greatest(frames: Any, logits: Any, rows: SegmentsConfig, inside: tuple[int,
         start = int(np.clip(first + shift, 0, logits.shape[1] - 1))
         return tf.reduce_max(logits[:, start : min(logits.shape[1], max(start + 1, last + shift))], axis=1)
 
-    share = rows.shift_share
-    sides = greatest(-rows.shift_frames) + greatest(rows.shift_frames)
+    share = segments.shift_share
+    sides = greatest(-segments.shift_frames) + greatest(segments.shift_frames)
     return tf.sigmoid((1 - 2 * share) * greatest(0) + share * sides)
 
 

@@ -56,15 +56,19 @@ class ExportPlan:
     Attributes
     ----------
     kind
-        ``peaks``: the recorder finds peaks itself. ``clips``: it goes from row to row. ``patches``: scores of a
-        window of sound, and no recorder of ecotf's runs it.
+        What a recorder makes of it. ``peaks``: it finds peaks itself and asks for the scores of each. ``segments``: it
+        goes from segment to segment. ``patches``: scores of a patch in the middle of a piece of sound; no recorder of
+        ecotf's runs it.
     signatures
         The first is what programs run that know of none.
     facts
         What ``model.json`` says of it, resolved for the sample rate.
+    first_class
+        Where the classes begin in ``scores``: 1 behind the score of "not a call".
     """
 
-    kind: Literal["peaks", "patches", "clips"]
+    kind: Literal["peaks", "patches", "segments"]
     stages: tuple[Stage, ...]
     signatures: Mapping[str, Signature]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    first_class: int = 0

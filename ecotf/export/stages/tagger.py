@@ -1,4 +1,4 @@
-"""Models of clips as stages: sound in, probabilities of a row and of its frames out.
+"""Models of segments as stages: sound in, probabilities of a segment and of its frames out.
 
 The network is cut where an int8 graph would have to take logarithms or compare with minus infinity: what pools frames
 and makes probabilities of logits stays float32, the backbone and the dense layers take the precision that is asked for.
@@ -15,14 +15,11 @@ import numpy as np
 from ecotf.detection.segments import SegmentsConfig, frame_length_s, frames_in_segment, margin_of
 from ecotf.errors import ConfigError
 from ecotf.export.settings import ExportSettings
-from ecotf.export.stages.segment_graph import rows_function
+from ecotf.export.stages.segment_graph import segments_function
 from ecotf.export.stages.sound import SoundType, spectrogram_function
 from ecotf.export.stages.stage import Stage, TensorKind
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 from ecotf.models.tagger import ClipModel, clip_image_shape
-
-RECURRENT = ("chrononet", "chrononet_inception")
-WITH_FRAMES = ("sed", "attention")
 
 
 @dataclass(frozen=True)
@@ -63,18 +60,27 @@ class FixedNetwork:
 
         head = self.network.head
         classes = head.get_layer("classes")
-        if self.network.config.head.name not in WITH_FRAMES:
-            outputs = {"clip_logits": classes.output}
-        else:
+        outputs = {"clip_logits": classes.output}
+        if self.gives_frames:
             attention = head.get_layer("class_attention").output
             outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
-        if self.network.config.head.name in RECURRENT:
+        if self.recurrent:
             return keras.Model(head.inputs[0], {**outputs, "seen": classes.input})
         return keras.Model(head.get_layer(self._first_dense).input, outputs)
 
     @property
+    def gives_frames(self) -> bool:
+        """Whether the head also answers for each frame."""
+        return self.network.config.head.gives_frames
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the head reads frames one after the other, so that nothing is pooled before its dense layers."""
+        return self.network.config.head.recurrent
+
+    @property
     def _first_dense(self) -> str:
-        return "hidden" if self.network.config.head.name in WITH_FRAMES else "classes"
+        return "hidden" if self.gives_frames else "classes"
 
 
 def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> FixedNetwork:
@@ -88,9 +94,9 @@ def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> 
 
 
 def clip_stages(
-    model: ClipModel, config: ClipNetworkConfig, rows: SegmentsConfig, settings: ExportSettings
+    model: ClipModel, config: ClipNetworkConfig, segments: SegmentsConfig, settings: ExportSettings
 ) -> tuple[Stage, ...]:
-    """``sound`` [1, samples] to ``scores`` [1, classes] of the row, ``frames`` [1, t, classes] where the head has them.
+    """``sound`` [1, samples] to ``scores`` [1, classes] of a segment and, where the head has them, of its ``frames``.
 
     Raises
     ------
@@ -102,13 +108,12 @@ def clip_stages(
             f"--rate {settings.rate}: this run listens at {model.sample_rate} Hz; leave --rate out, or train it with "
             f"sample_rate={settings.rate}"
         )
-    samples = window_samples(model, rows)
+    samples = window_samples(model, segments)
     fixed = fix_length(model, config, samples / model.sample_rate)
-    recurrent = config.head.name in RECURRENT
     stages = [image_stage(model, samples, settings.sound), _backbone_stage(fixed)]
     t, f, c = (int(size) for size in fixed.network.head.inputs[0].shape[1:])
-    before = "features" if recurrent else "pooled"
-    if not recurrent:
+    before = "features" if fixed.recurrent else "pooled"
+    if not fixed.recurrent:
         stages.append(_pool_stage(fixed, (t, f, c)))
     dense, wanted = fixed.dense, settings.embedding
 
@@ -121,14 +126,14 @@ def clip_stages(
     stages.append(Stage("classes", _named(classify, before), {before: TensorKind((1, *shape))}, True, (dense,)))
     kinds = {name: _kind(dense.output[name]) for name in ("attention", "frame_logits", "clip_logits")
              if name in dense.output}  # fmt: skip
-    inside = frames_in_segment(model, rows, frame_length_s(model, samples, t), t)
-    stages.append(Stage("rows", rows_function(model.activation, rows, inside, tuple(kinds)), kinds))
+    inside = frames_in_segment(model, segments, frame_length_s(model, samples, t), t)
+    stages.append(Stage("segments", segments_function(model.activation, segments, inside, tuple(kinds)), kinds))
     return tuple(stages)
 
 
-def window_samples(model: ClipModel, rows: SegmentsConfig) -> int:
-    """Samples of what the model sees of a row."""
-    return round(rows.segment_s * model.sample_rate) + 2 * margin_of(model, rows)
+def window_samples(model: ClipModel, segments: SegmentsConfig) -> int:
+    """Samples of what the model sees of a segment."""
+    return round(segments.segment_s * model.sample_rate) + 2 * margin_of(model, segments)
 
 
 def image_stage(model: ClipModel, samples: int, sound: SoundType) -> Stage:
@@ -150,7 +155,7 @@ def mean_over_frames(seen: Any) -> Any:
 def calibration_inputs(fixed: FixedNetwork, images: np.ndarray) -> Mapping[str, np.ndarray]:
     """What the quantised stages see of images, by the names of their inputs."""
     features = np.concatenate([np.asarray(fixed.features(images[at : at + 1])) for at in range(len(images))])
-    if fixed.network.config.head.name in RECURRENT:
+    if fixed.recurrent:
         return {"image": images, "features": features}
     return {"image": images, "pooled": np.asarray(fixed.pool(features, training=False))}
 

@@ -92,9 +92,9 @@ class _Calls:
         return runs[0]
 
     def exportable(self, run: LoadedRun) -> Any:
-        from ecotf.tasks.calls.export import CallRuns
+        from ecotf.tasks.calls.export import CallExport
 
-        return CallRuns(run)
+        return CallExport(run)
 
 
 TASK = _Calls()

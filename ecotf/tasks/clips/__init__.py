@@ -90,9 +90,9 @@ class _Clips:
         return join_runs(runs, weights)
 
     def exportable(self, run: ClipRun) -> Any:
-        from ecotf.tasks.clips.export import ClipRuns
+        from ecotf.tasks.clips.export import ClipExport
 
-        return ClipRuns(run)
+        return ClipExport(run)
 
 
 TASK = _Clips()

@@ -1,143 +1,186 @@
-"""Runs of task clips in an export: what they are calibrated and tried with, and what becomes of the answers."""
+"""Runs of task clips in an export: segments of some seconds, each with the window around it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
-from ecotf.detection.segments import SegmentScores, margin_of, score_windows, segment_windows
+from ecotf.audio.recording import ChannelChoice
+from ecotf.detection.segments import (
+    SegmentScores,
+    frame_length_s,
+    frames_in_segment,
+    margin_of,
+    score_windows,
+    segment_windows,
+)
 from ecotf.errors import ConfigError
-from ecotf.export.convert.calibration import Calibration
-from ecotf.export.prove.examples import Examples, as_float, samples_for
+from ecotf.export.c99.part import NetworkPart
+from ecotf.export.convert.calibration import Calibration, evenly, no_training_recordings
+from ecotf.export.exportable import require_thresholds
+from ecotf.export.prove.examples import COLUMNS, Examples, as_float, samples_for
 from ecotf.export.prove.recordings import Heard, RunRecordings
-from ecotf.export.prove.segment_parity import compare_clips
-from ecotf.export.prove.trials import Trial
+from ecotf.export.prove.trial import Trial
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import scores_of
-from ecotf.export.stages.stage import DEFAULT, Precision
-from ecotf.export.stages.tagger import calibration_inputs, fix_length, window_samples
-from ecotf.tasks.clips.run import ClipRun, Rows, join_runs
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ecotf.export.stages.stage import DEFAULT, ExportPlan, Precision, Signature, Stage
+from ecotf.export.stages.tagger import calibration_inputs, clip_stages, fix_length, window_samples
+from ecotf.tasks.clips.export_parity import compare
+from ecotf.tasks.clips.run import SHORTEST_S, ClipRun, Rows, join_runs
 
 _CALIBRATION_S, _EACH_S, _WINDOWS = 1200.0, 30.0, 120
 
 
-class ClipRuns:
-    """Rows of some seconds, each with the window around it."""
+class ClipExport:
+    """Makes a run of task clips into a device model; see `ecotf.export.exportable.Exportable`."""
+
+    compare_s = 300.0
 
     def __init__(self, run: ClipRun) -> None:
-        self.run, self.model, self.rows = run, run.model, run.recipe.inference
+        self.run, self.model, self.recipe, self.config = run, run.model, run.recipe, run.recipe.inference
+        self.path: Path = run.path
+        self.name: str = run.recipe.name
+        self.channel: ChannelChoice = run.recipe.data.channel
+        self.high_hz: float = run.recipe.front_end.high_hz
+        self.sample_rate: int | None = run.recipe.sample_rate
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples of a segment."""
+        return round(self.config.segment_s * self.model.sample_rate)
 
     def check(self, settings: ExportSettings) -> None:
-        """There is a threshold for every class."""
-        absent = [label for label in self.model.classes if label not in self.run.thresholds]
-        if absent:
-            raise ConfigError(
-                f"{self.run.path}: thresholds.json has no threshold for {absent[0]!r}; train again to fit it"
-            )
+        """Require a threshold for every class."""
+        require_thresholds(self.path, self.run.thresholds, self.model.classes)
+
+    def plan(self, settings: ExportSettings) -> ExportPlan:
+        """The recorder gives the window around each segment, and asks for its scores."""
+        stages = clip_stages(self.model, self.run.recipe.inference_network, self.config, settings)
+        facts = self._plan_facts(stages)
+        wanted = {"scores": True, "frames": facts["window"]["frames"] > 0, "embedding": settings.embedding}
+        outputs = tuple(name for name, is_wanted in wanted.items() if is_wanted)
+        signature = Signature(tuple(stage.name for stage in stages), outputs)
+        return ExportPlan("segments", stages, {DEFAULT: signature}, facts)
+
+    def facts(self) -> dict[str, Any]:
+        """Thresholds of segments, or of events where the run reports those."""
+        events = self.run.event_thresholds if self.config.report == "events" else None
+        return {"thresholds": events or self.run.thresholds, "unnamed": False, "gate": None}
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
-        """Images of rows of the training recordings, evenly drawn, and what the dense layers see of them.
-
-        Raises
-        ------
-        ConfigError
-            No training recording is found.
-        """
+        """Images of segments of the training recordings, evenly drawn, and what the dense layers see of them."""
         paths = recordings.paths("train")
         windows, names = [], []
         for sound in recordings.sounds(paths, _CALIBRATION_S, as_rate=self.model.sample_rate, each=_EACH_S):
             windows += list(self._windows(sound.samples))
             names.append(sound.name)
         if not names:
-            raise ConfigError(
-                f"--precision int8 is calibrated with the run's training recordings, and none that {self.run.path}/"
-                "manifest.csv names is there; say where they are with --recordings FOLDER, or export with --precision "
-                "f16"
-            )
-        chosen = np.unique(np.linspace(0, len(windows) - 1, min(_WINDOWS, len(windows))).astype(int))
-        images = self.model.images(np.stack([windows[at] for at in chosen]))
-        samples = window_samples(self.model, self.rows)
-        fixed = fix_length(self.model, self.run.recipe.inference_network, samples / self.model.sample_rate)
+            raise no_training_recordings(self.path)
+        images = self.model.images(np.stack([windows[at] for at in evenly(len(windows), _WINDOWS)]))
+        seconds = window_samples(self.model, self.config) / self.model.sample_rate
+        fixed = fix_length(self.model, self.run.recipe.inference_network, seconds)
         return Calibration(calibration_inputs(fixed, images), tuple(names))
 
     def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
-        """All rows of the sounds, and what the run makes of them."""
-
-        from scipy.special import expit
-
-        given = [np.stack(list(self._windows(samples_for(settings, sound)))) for sound in heard.sounds]
+        """All segments of the sounds, and what the run makes of them."""
+        given = [np.stack(list(self._windows(samples_for(settings.sound, sound)))) for sound in heard.sounds]
         sounds = np.concatenate(given)
-        examples = Examples(rows=tuple(len(windows) for windows in given))
+        examples = Examples(
+            segments=tuple(len(windows) for windows in given),
+            each_second={DEFAULT: self.model.sample_rate / self.segment_samples},
+        )
         examples.inputs[f"{DEFAULT}.sound"] = sounds
-        rows, frames, examples.frame_times = self._scored(as_float(sounds))
-        examples.expected[f"{DEFAULT}.scores"] = expit(rows.astype(np.float64)).astype(np.float32)
+        scores, frames, examples.frame_times = self._scored(as_float(sounds))
+        examples.expected[f"{DEFAULT}.scores"] = expit(scores.astype(np.float64)).astype(np.float32)
         if frames is not None:
             examples.expected[f"{DEFAULT}.frames"] = expit(frames.astype(np.float64)).astype(np.float32)
         examples.candidates = self._detections(heard, examples, examples.expected)
         return examples
 
-    def trial_values(self) -> dict[str, Any]:
-        """Nothing: the rows are all that a trial runs."""
-        return {}
-
-    def facts(self) -> dict[str, Any]:
-        """Thresholds of rows, and of events where the run reports those."""
-        events = self.run.event_thresholds if self.rows.report == "events" else None
-        return {"thresholds": events or self.run.thresholds, "unnamed": False, "gate": None}
-
     def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
-        """Stage by stage, in rows and in detections."""
+        """Stage by stage, in segments and in detections."""
         outputs = with_scores(trial.outputs)
-        found = self._detections(heard, examples, outputs)
-        return compare_clips(self.run, precision, heard, examples, outputs, found)
+        return compare(self.run, precision, heard, examples, outputs, self._detections(heard, examples, outputs))
 
     def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
         """Detections of the file and of the run."""
         found = self._detections(heard, examples, with_scores(trial.outputs))
         return {"detections": found, "desktop": examples.candidates}
 
+    def network_part(self, settings: ExportSettings) -> NetworkPart:
+        """None: the network sees images of seconds of sound, for which a microcontroller has no room."""
+        raise ConfigError(
+            "--target c: a run of task clips has no form on a microcontroller yet; export it with --target pi"
+        )
+
     def _windows(self, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """The window of each row, of samples of either type."""
-        row, margin = round(self.rows.segment_s * self.model.sample_rate), margin_of(self.model, self.rows)
-        for window in segment_windows([samples], row, margin, self.rows.ends):
+        """The window of each segment, of samples of either type."""
+        margin = margin_of(self.model, self.config)
+        for window in segment_windows([samples], self.segment_samples, margin, self.config.ends):
             yield window.astype(samples.dtype)
 
     def _scored(self, sounds: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any]]:
-        parts = [
-            score_windows(self.model, self.rows, sounds[at : at + self.rows.batch])
-            for at in range(0, len(sounds), self.rows.batch)
-        ]
+        batch = self.config.batch
+        parts = [score_windows(self.model, self.config, sounds[at : at + batch]) for at in range(0, len(sounds), batch)]
         frames = None if parts[0][1] is None else np.concatenate([part[1] for part in parts])
         return np.concatenate([part[0] for part in parts]), frames, parts[0][2]
 
     def _detections(self, heard: Heard, examples: Examples, scores: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
         """What reaches its threshold, with a column ``recording``; by the desktop's own rules."""
-
-        import pandas as pd
-        from scipy.special import logit
-
         ensemble, tables, begin = join_runs([self.run]), [], 0
         frames, times = scores.get(f"{DEFAULT}.frames"), examples.frame_times
         if frames is None and ensemble.reports_events:
-            return pd.DataFrame(columns=["recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score"])
-        step = float(np.diff(times).mean()) if len(times) > 1 else self.rows.segment_s
-        for sound, n in zip(heard.sounds, examples.rows, strict=True):
+            return pd.DataFrame(columns=list(COLUMNS))
+        step = float(np.diff(times).mean()) if len(times) > 1 else self.config.segment_s
+        for sound, n in zip(heard.sounds, examples.segments, strict=True):
             own = scores[f"{DEFAULT}.scores"][begin : begin + n].astype(np.float64)
             answers = SegmentScores(own, None, np.empty(0), 0.0)
             if frames is not None:
-                middles = (np.arange(n)[:, None] * self.rows.segment_s + times).ravel()
+                middles = (np.arange(n)[:, None] * self.config.segment_s + times).ravel()
                 levels = frames[begin : begin + n].reshape(len(middles), -1).astype(np.float64)
                 answers = SegmentScores(own, logit(np.clip(levels, 1e-30, 1 - 1e-15)), middles, step)
             table = ensemble.detections(Rows(own, answers), sound.duration_s, None)
             tables.append(table.assign(recording=sound.name))
             begin += n
         return pd.concat(tables, ignore_index=True)
+
+    def _plan_facts(self, stages: tuple[Stage, ...]) -> dict[str, Any]:
+        """Segments, the window around each, and what becomes of the frames in it."""
+        model, config = self.model, self.config
+        samples, margin = window_samples(model, config), margin_of(model, config)
+        logits = next(stage for stage in stages if stage.name == "segments").inputs
+        frames: list[float] = []
+        step = 0.0
+        if "frame_logits" in logits:
+            n_frames = logits["frame_logits"].shape[1]
+            length = frame_length_s(model, samples, n_frames)
+            first, last = frames_in_segment(model, config, length, n_frames)
+            frames = ((np.arange(first, last) + 0.5) * length - margin / model.sample_rate).tolist()
+            step = float(np.diff(frames).mean()) if len(frames) > 1 else config.segment_s
+        return {
+            "species": list(model.classes),
+            "shortest_s": SHORTEST_S,
+            "band_hz": [model.front_end.low_hz, model.front_end.high_hz],
+            "window": {
+                "samples": samples,
+                "segment_samples": self.segment_samples,
+                "margin_samples": margin,
+                "segment_s": config.segment_s,
+                "frames": len(frames),
+                "frame_times_s": frames,
+                "frame_s": step,
+                "score": config.score,
+                "ends": config.ends,
+            },
+            "report": config.report,
+            "events": config.events.model_dump(mode="json"),
+        }
 
 
 def with_scores(outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

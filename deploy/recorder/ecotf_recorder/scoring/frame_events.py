@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf_recorder.facts import ClipFacts
+from ecotf_recorder.facts import SegmentFacts
 
 _NEAR = 4  # gaps: peaks that are too close put out each other in a chain, which is never longer than that
 
@@ -44,7 +44,7 @@ class EventStream:
         An event that goes on for longer is cut.
     """
 
-    def __init__(self, facts: ClipFacts, longest_s: float) -> None:
+    def __init__(self, facts: SegmentFacts, longest_s: float) -> None:
         self._facts, config = facts, facts.events
         sigma = config.smooth_s / facts.frame_s
         self._radius = int(4 * sigma + 0.5) if config.smooth_s else 0

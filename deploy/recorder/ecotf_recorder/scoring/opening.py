@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ecotf_recorder.facts import ClipFacts
+from ecotf_recorder.facts import SegmentFacts
 from ecotf_recorder.scoring.segments import SegmentStream
 from ecotf_recorder.scoring.stream import DetectionStream
 
@@ -27,13 +27,13 @@ def open_stream(
 
     ``live`` sound is kept for clips until its detections are out, so there an event is cut that a recording would keep.
     """
-    if isinstance(model.facts, ClipFacts):
+    if isinstance(model.facts, SegmentFacts):
         return SegmentStream(model, model.facts, thresholds, LONGEST_LIVE_S if live else _LONGEST_S)
     return DetectionStream(model, thresholds, unnamed, chunk_s)
 
 
 def latency_s(facts: Any) -> float:
     """From a sample until its detections are settled, at the most."""
-    if not isinstance(facts, ClipFacts):
+    if not isinstance(facts, SegmentFacts):
         return _PEAKS_S
     return facts.samples / facts.sample_rate_hz + (LONGEST_LIVE_S if facts.reports_events else 0.0)

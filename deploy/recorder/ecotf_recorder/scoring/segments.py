@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf_recorder.facts import ClipFacts
+from ecotf_recorder.facts import SegmentFacts
 from ecotf_recorder.scoring.frame_events import EventStream
 from ecotf_recorder.scoring.front_end import as_samples
 from ecotf_recorder.scoring.stream import Detection
@@ -19,7 +19,7 @@ _LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no ro
 class SegmentModel(Protocol):
     """What this needs of a model; see `ecotf_recorder.model.DeviceModel`."""
 
-    def row(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    def segment(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """``scores`` and ``frames`` of a row, of the window around it."""
 
 
@@ -42,7 +42,7 @@ class SegmentStream:
     """
 
     def __init__(
-        self, model: SegmentModel, facts: ClipFacts, thresholds: Mapping[str, float] | None, longest_s: float
+        self, model: SegmentModel, facts: SegmentFacts, thresholds: Mapping[str, float] | None, longest_s: float
     ) -> None:
         self._model, self._facts = model, facts
         levels = facts.thresholds if thresholds is None else thresholds
@@ -114,7 +114,7 @@ class SegmentStream:
         return np.resize(sound, n) if self._facts.repeats and len(sound) else np.zeros(n, self._held.dtype)
 
     def _score(self, window: NDArray[Any], end_s: float | None) -> None:
-        facts, outputs = self._facts, self._model.row(window)
+        facts, outputs = self._facts, self._model.segment(window)
         start_s = self.windows * facts.segment_s
         self.windows += 1
         if self._events is not None:

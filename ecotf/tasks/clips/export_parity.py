@@ -1,20 +1,22 @@
-"""The parity report of a model of clips: image, network, rows, and what is found in recordings."""
+"""The parity report of a run of task clips: image, network, segments, and what is found in recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from ecotf.datasets.manifest import Manifest
 from ecotf.detection.segments import score_images
 from ecotf.errors import DataError
 from ecotf.evaluation.segment_metrics import class_average_precision, counted_labels
 from ecotf.export.prove.examples import Examples, as_float
-from ecotf.export.prove.parity import LOUD_DB, TOLERANCES, Tolerances, difference, failures, shared
+from ecotf.export.prove.parity import LOUD_DB, TOLERANCES, Tolerances, difference, failures, new_report, shared
 from ecotf.export.prove.recordings import Heard
 from ecotf.export.stages.sound import raw_config
 from ecotf.export.stages.stage import DEFAULT, Precision
@@ -22,14 +24,10 @@ from ecotf.features import MelSpectrogram
 from ecotf.pipelines.clip_places import segments_of_recordings
 from ecotf.tasks.clips.run import ClipRun
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_ROWS = 2  # more or less are within what one rounding can do, however few there are
 _EDGE_S = 0.01  # an event is the same when its edges, which are interpolated between frames, are as near as that
 
 
-def compare_clips(
+def compare(
     run: ClipRun,
     precision: Precision,
     heard: Heard,
@@ -37,34 +35,23 @@ def compare_clips(
     outputs: Mapping[str, NDArray[Any]],
     found: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Compare what a trial gave with what the run gives; see `ecotf.export.prove.parity.compare`.
+    """Compare what a trial gave with what the run gives; ``failures`` lists every tolerance that is exceeded.
 
     The network is compared on the file's own images, so that it answers for nothing that the front end did.
     """
-
-    from scipy.special import expit
-
     tolerances = TOLERANCES[precision]
-    scores = outputs[f"{DEFAULT}.scores"]
-    images = outputs["between.image"]
-    samples = examples.inputs[f"{DEFAULT}.sound"].shape[1]
-    answers = expit(score_images(run.model, run.recipe.inference, images, samples)[0].astype(np.float64))
+    scores, images = outputs[f"{DEFAULT}.scores"], outputs["between.image"]
+    sounds = examples.inputs[f"{DEFAULT}.sound"]
+    answers = expit(score_images(run.model, run.recipe.inference, images, sounds.shape[1])[0].astype(np.float64))
     whole = _scores(examples.expected[f"{DEFAULT}.scores"], scores, tolerances)
     if f"{DEFAULT}.frames" in outputs:
         whole["frames"] = difference(examples.expected[f"{DEFAULT}.frames"], outputs[f"{DEFAULT}.frames"])
-    report: dict[str, Any] = {
-        "precision": precision,
-        "compared_on": heard.source,
-        "recordings": [sound.name for sound in heard.sounds],
-        "seconds": heard.seconds,
-        "front_end": _front_end(run, examples.inputs[f"{DEFAULT}.sound"][: len(images)], images),
-        "network": _scores(answers, scores[: len(images)], tolerances),
-        "trees": None,
-        DEFAULT: whole,
-        "detections": _detections(run, heard, examples, scores, found),
-        "tolerances": tolerances.model_dump(),
-    }
-    report["failures"] = failures(report, tolerances, _fallen)
+    report = new_report(precision, heard)
+    report["front_end"] = _front_end(run, sounds[: len(images)], images)
+    report["network"] = _scores(answers, scores[: len(images)], tolerances)
+    report[DEFAULT] = whole
+    report["detections"] = _detections(run, heard, examples, scores, found)
+    report["failures"] = failures(report, lambda row: int(row["n"]))
     return report
 
 
@@ -94,11 +81,11 @@ def _scores(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances)
 def _detections(
     run: ClipRun, heard: Heard, examples: Examples, scores: NDArray[Any], found: pd.DataFrame
 ) -> dict[str, Any]:
-    """Average precision of rows, and precision and recall at each threshold: [run, file]."""
+    """Average precision of segments, and precision and recall at each threshold: [run, file]."""
     classes = run.model.classes
     level = np.array([run.thresholds[name] for name in classes])
     both = (examples.expected[f"{DEFAULT}.scores"], scores)
-    truth, there = _truth(run, heard, examples.rows)
+    truth, there = _truth(run, heard, examples.segments)
     precisions = [class_average_precision(truth[there], values[there]) for values in both]
     labels: dict[str, Any] = {}
     for k, name in enumerate(classes):
@@ -113,8 +100,8 @@ def _detections(
         }
     means = [[row["ap"][side] for row in labels.values() if row["ap"][side] is not None] for side in (0, 1)]
     return {
-        "of": "rows",
-        "rows_with_truth": int(there.sum()),
+        "of": "segments",
+        "segments_with_truth": int(there.sum()),
         "cmap": [float(np.mean(mean)) if mean else None for mean in means],
         "same_decisions": float(np.mean((both[0] >= level) == (both[1] >= level))),
         "n_candidates": [both[0].size, both[1].size],
@@ -125,7 +112,7 @@ def _detections(
 
 
 def _truth(run: ClipRun, heard: Heard, counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Labels of all rows, [rows, classes], and of which rows anything is known."""
+    """Labels of all segments, [segments, classes], and of which anything is known."""
     truth, known = np.zeros((sum(counts), len(run.model.classes)), np.int64), np.zeros(sum(counts), bool)
     segment_s = run.recipe.inference.segment_s
     begins = dict(zip((sound.name for sound in heard.sounds), np.cumsum([0, *counts[:-1]]), strict=True))
@@ -143,16 +130,3 @@ def _truth(run: ClipRun, heard: Heard, counts: Sequence[int]) -> tuple[NDArray[n
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _fallen(label: str, row: Mapping[str, Any], tolerances: Tolerances) -> list[str]:
-    """What falls by more than it may; among few rows, two of them may."""
-    found = []
-    for key, bound in (("ap", tolerances.ap), ("precision", tolerances.point), ("recall", tolerances.point)):
-        before, after = row[key]
-        if before is None or after is None:
-            continue
-        allowed = max(bound, _ROWS / max(row["n"], 1))
-        if before - after > allowed:
-            found.append(f"{key} of {label!r} falls from {before:.3f} to {after:.3f}, by more than {allowed:.3f}")
-    return found

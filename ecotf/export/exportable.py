@@ -1,0 +1,86 @@
+"""The contract of an export: everything that it needs of a trained run, whatever its task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from ecotf.audio.recording import ChannelChoice
+from ecotf.errors import ConfigError
+from ecotf.export.c99.part import NetworkPart
+from ecotf.export.convert.calibration import Calibration
+from ecotf.export.prove.examples import Examples
+from ecotf.export.prove.recordings import Heard, RunRecordings
+from ecotf.export.prove.trial import Trial
+from ecotf.export.settings import ExportSettings
+from ecotf.export.stages.birdnet_go import birdnet_go
+from ecotf.export.stages.stage import ExportPlan, Precision
+
+
+class Exportable(Protocol):
+    """A run that can become a device model; each task has a class of it (``ecotf/tasks/*/export.py``).
+
+    The recordings of a run are chosen by ``path``, ``channel`` and ``high_hz`` (`RunRecordings`).
+
+    Attributes
+    ----------
+    path
+        The run folder.
+    name
+        The recipe's name.
+    channel
+        Of recordings with several.
+    high_hz
+        The top of the front end's band: a recording at less than twice as many hertz cannot be listened to.
+    sample_rate
+        Hz, the one rate that the run listens at; None where a recording keeps its own.
+    compare_s
+        Seconds of sound that a file is compared on unless somebody says otherwise.
+    """
+
+    path: Path
+    name: str
+    channel: ChannelChoice
+    high_hz: float
+    sample_rate: int | None
+    compare_s: float
+
+    def check(self, settings: ExportSettings) -> None:
+        """Refuse what cannot be exported; raises `ConfigError`."""
+
+    def plan(self, settings: ExportSettings) -> ExportPlan:
+        """The stages and signatures of the model; raises `ConfigError` where it has no form on a device."""
+
+    def facts(self) -> dict[str, Any]:
+        """What ``model.json`` says of the run besides the plan's facts: ``thresholds``, ``unnamed``, ``gate``."""
+
+    def calibrate(self, recordings: RunRecordings) -> Calibration:
+        """Examples for int8, of training recordings; raises `ConfigError` where there are none."""
+
+    def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
+        """What the file is tried on, and what the desktop makes of it."""
+
+    def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
+        """The parity report, for ``parity.json``; its ``failures`` list every tolerance that is exceeded."""
+
+    def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
+        """Detections of the file (``detections``) and of the run (``desktop``), for the golden outputs."""
+
+    def network_part(self, settings: ExportSettings) -> NetworkPart:
+        """What ``--target c`` translates; raises `ConfigError` where a run has no form on a microcontroller."""
+
+
+def require_thresholds(run: Path, thresholds: Mapping[str, float], labels: Sequence[str]) -> None:
+    """Require a threshold for every label; raises `ConfigError`."""
+    absent = [label for label in labels if label not in thresholds]
+    if absent:
+        raise ConfigError(f"{run}: thresholds.json has no threshold for {absent[0]!r}; train again to fit it")
+
+
+def plan_of(run: Exportable, settings: ExportSettings) -> ExportPlan:
+    """The plan of a run in the profile that is asked for; raises `ConfigError`."""
+    plan = run.plan(settings)
+    return birdnet_go(plan, settings) if settings.profile == "birdnet-go" else plan

@@ -1,0 +1,32 @@
+"""Convert in this process, which spares the time that another one takes to load TensorFlow."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecotf.export.convert.converter import check_stage, convert_saved, save_stage
+from ecotf.export.stages.stage import Precision, Stage
+
+
+def convert_stage(
+    stage: Stage, precision: Precision = "f32", examples: Mapping[str, np.ndarray] | None = None
+) -> bytes:
+    """One stage as a flatbuffer."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_stage(stage, Path(folder) / "saved")
+        given = None if examples is None else {name: examples[name] for name in stage.inputs if name in examples}
+        return convert_saved(Path(folder) / "saved", precision if stage.quantised else "f32", given)
+
+
+def convert_here(
+    stages: Sequence[Stage], precision: Precision, _folder: Path, examples: Mapping[str, np.ndarray] | None
+) -> dict[str, bytes]:
+    """As `ecotf.export.convert.converter.convert_stages`."""
+    converted = {stage.name: convert_stage(stage, precision, examples) for stage in stages}
+    for stage in stages:
+        check_stage(converted[stage.name], stage)
+    return converted
