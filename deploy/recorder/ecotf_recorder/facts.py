@@ -104,7 +104,7 @@ class PeakFacts(ModelFacts):
     @property
     def too_short(self) -> str:
         """Why a shorter recording has no answer."""
-        return f"one patch of the model is {1000 * self.window_s:.1f} ms"
+        return f"one window of the model is {1000 * self.window_s:.1f} ms"
 
     @property
     def step_s(self) -> float:
