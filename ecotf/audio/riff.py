@@ -16,7 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 SLACK = 64  # bytes; some recorders count their own header as sound
 _JUNK = 1024  # bytes; so little behind the sound is not sound
-_TAIL = 1 << 17  # bytes at the end of a file in which metadata are looked for; fewer where its sizes agree
+_TAIL = (
+    1 << 17
+)  # bytes at the end of a file in which metadata are looked for; fewer, and fewer names, where sizes agree
 _SHORT_TAIL = 1 << 14
 _MOST_CHUNKS = 1000
 _OPEN = (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
@@ -269,9 +271,10 @@ class _Walk:
 
     def _metadata(self, offset: int, agrees: bool) -> int | None:
         """Where metadata begin that reach exactly to the end of the file, if there are any behind ``offset``."""
-        first = max(offset, self._length - (_SHORT_TAIL if agrees else _TAIL))
+        size, names = (_SHORT_TAIL, _METADATA[:3]) if agrees else (_TAIL, _METADATA)
+        first = max(offset, self._length - size)
         tail = self.read(first, self._length - first)
-        for start in sorted(start for name in _METADATA for start in _all(name, tail)):
+        for start in sorted(start for name in names for start in _all(name, tail)):
             position: int | None = first + start
             end = 0
             while position is not None:

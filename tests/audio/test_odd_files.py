@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -29,9 +29,9 @@ def test_odd_wav(tmp_path: Path, name: str) -> None:
         status, reason = refusal(path)
         assert (status, odd.words in reason) == (odd.status, True), reason
         return
-    began = perf_counter()
+    began = process_time()
     recording = open_recording(path)
-    assert perf_counter() - began < 0.1
+    assert process_time() - began < 0.1
     assert recording.n_frames == odd.frames
     assert recording.time_expansion == odd.expansion
     assert bool(recording.note) == bool(odd.words) and odd.words in recording.note
