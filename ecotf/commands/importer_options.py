@@ -53,7 +53,7 @@ def describe_options() -> str:
             f"{name}{_hint(kind)}{' (needed)' * (default is ...)}"
             for name, (kind, default) in _options_of(format).items()
         )
-        lines.append(f"  {format + ':':<12}{'; '.join(described)}")
+        lines.append(f"  {format + ':':<16}{'; '.join(described)}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ecotf.datasets.text import FIRST_ROW, read_table, read_text
+from ecotf.datasets.tables import FIRST_ROW, read_table
+from ecotf.datasets.text import read_text
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecotf.datasets.numbers import number_in
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def check_table(table: pd.DataFrame, root: Path, source: str, first_row: int) ->
     for name in _NUMBERS:
         if name in table.columns:
             table[name] = _as_numbers(table[name], rows)
-    table["label"] = table["label"].str.strip()
+    # A letter with its accent is one, whichever of its two spellings in Unicode a program chose.
+    table["label"] = [unicodedata.normalize("NFC", label.strip()) for label in table["label"]]
     table["weight"] = table["weight"].fillna(1.0)
     table["group"] = table["group"].where(table["group"] != "", table["recording"])
 
@@ -104,17 +107,15 @@ def _as_text(column: pd.Series) -> pd.Series:
 def _as_numbers(column: pd.Series, rows: _Rows) -> pd.Series:
     import pandas as pd
 
-    if not pd.api.types.is_numeric_dtype(column):
-        text = _as_text(column).str.strip()
-        column = text.where(text != "", None)
-    try:
+    if pd.api.types.is_numeric_dtype(column):
         numbers = column.astype("float64")
-    except (ValueError, TypeError):
-        parsed = pd.to_numeric(column, errors="coerce")
-        bad = column.notna() & parsed.isna()
-        comma = column[bad].astype("str").str.contains(",").any()
-        rows.refuse_values(bad, column, f"a number{' with a decimal point' if comma else ''} is needed")
-        numbers = parsed.astype("float64")
+    else:
+        text = _as_text(column).str.strip()
+        parsed = [float("nan") if cell == "" else number_in(cell) for cell in text]
+        bad = pd.Series([value is None for value in parsed], index=column.index)
+        comma = text[bad].str.contains(",").any()
+        rows.refuse_values(bad, text, f"a number{' with a decimal point' if comma else ''} is needed")
+        numbers = pd.Series(parsed, index=column.index, name=column.name, dtype="float64")
     rows.refuse_values(numbers.abs() == np.inf, numbers, "a finite number is needed")
     return numbers
 

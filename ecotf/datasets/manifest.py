@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ecotf.datasets.checks import COLUMNS, check_table
-from ecotf.datasets.text import FIRST_ROW, read_table
+from ecotf.datasets.tables import FIRST_ROW, read_table
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Manifest:
         return self.table[self.table["label"] != ""]
 
     def path_of(self, recording: str) -> Path:
-        """The file of a recording (backslashes of a manifest written on Patches are understood)."""
+        """The file of a recording (backslashes of a manifest written on Windows are understood)."""
         return self.root / recording.replace("\\", "/")
 
     def subset(self, recordings: Iterable[str]) -> Manifest:
@@ -211,7 +212,9 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if ending == ".csv":
-            table.to_csv(partial, index=False)
+            # Plain quotation forgets a lone carriage return.
+            returns = any("\r" in text for name in ("recording", "label", "group") for text in table[name].unique())
+            table.to_csv(partial, index=False, quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
         else:
             table.to_parquet(partial, index=False)
         os.replace(partial, path)

@@ -1,84 +1,85 @@
-"""Text files and tables as other programs left them: byte-order marks, old encodings, line ends of any system."""
+"""Text files as other programs left them: byte-order marks, encodings, line ends of any system."""
 
 from __future__ import annotations
 
 import codecs
-from io import StringIO
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecotf.errors import DataError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
 _CONTROLS = {picture: code for code, picture in _PICTURES.items()}
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
-HEADER_ROWS = 1
-FIRST_ROW = 1 + HEADER_ROWS  # rows are numbered as a spreadsheet shows them
 
+def read_text(path: str | Path, encoding: str | None = None) -> str:
+    """Read a whole text file, its line ends as they are.
 
-def read_text(path: str | Path) -> str:
-    """Read a whole text file.
-
-    UTF-8 with or without a byte-order mark, UTF-16 with one (Excel's "Unicode text"), else Latin-1; all line ends
-    become ``\\n``.
+    Parameters
+    ----------
+    encoding
+        How the text was saved, where it is not UTF-8 or UTF-16: ``windows-1252``, ``mac_roman``, ... Without it, other
+        text is refused: the same byte is "\u00e9" in one encoding and another letter in the next.
 
     Raises
     ------
     DataError
-        The file is not there, cannot be read, or is not text.
+        The file is not there, cannot be read, is no text, or is in an encoding that must be stated.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    chosen = encoding or _encoding_of(content)
     try:
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = content.decode("utf-16")
-        else:
-            text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
+        text = content.decode(chosen)
+    except LookupError:
+        raise DataError(f"{path}: encoding {encoding!r} is not known; try utf-8, windows-1252 or mac_roman") from None
+    except UnicodeDecodeError as error:
+        raise DataError(_not_text(path, content, error, encoding)) from None
     if "\0" in text:
         raise DataError(f"{path}: not a text file (it holds zero bytes)")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff")
 
 
-def read_table(path: str | Path, separator: str = ",") -> pd.DataFrame:
-    """Read a table with a header line; every cell stays text, as it stands ("NA" is a label, 007 is a site).
+def lines_of(text: str) -> list[str]:
+    """Split text at the line ends of any system."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
-    Returns
-    -------
-    pandas.DataFrame
-        Blank lines are left out; the index plus :data:`FIRST_ROW` is the row in the file.
 
-    Raises
-    ------
-    DataError
-        The file cannot be read, is empty, has a column twice, or a row has more cells than the header.
-    """
+def _encoding_of(content: bytes) -> str:
+    """UTF-8, or what a byte-order mark says; UTF-16 without one has a zero in every other byte of plain letters."""
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            return name
+    even, odd = content[:4096:2], content[1:4096:2]
+    if odd.count(0) > len(odd) / 2 and not even.count(0):
+        return "utf-16-le"
+    if even.count(0) > len(even) / 2 and not odd.count(0):
+        return "utf-16-be"
+    return "utf-8"
 
-    import pandas as pd
 
-    text = read_text(path)
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; at least a header line is needed")
-    try:
-        # The header is read as a row, or pandas would rename a repeated column and take surplus cells for an index.
-        cells = pd.read_csv(
-            StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
-        ).fillna("")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: not a valid table: {str(error).strip().split('C error: ')[-1]}") from None
-    table = cells.iloc[HEADER_ROWS:].reset_index(drop=True)
-    table.columns = pd.Index([name.strip() for name in cells.iloc[0]])
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise DataError(f"{path}: column {twice[0]!r} is there twice; every column needs its own name")
-    return table[(table != "").any(axis=1)]
+def _not_text(path: Path, content: bytes, error: UnicodeDecodeError, stated: str | None) -> str:
+    if stated is not None:
+        return f"{path}: is not {stated} (byte {error.start}: {error.reason})"
+    if error.encoding != "utf-8" or b"\0" in content:
+        return f"{path}: not a text file, or cut off ({error.encoding}, byte {error.start}: {error.reason})"
+    line = content.count(b"\n", 0, error.start) + 1
+    piece = content[max(0, error.start - 20) : error.start + 20].decode("windows-1252", "replace")
+    near = next(part for part in re.split(r"[\r\n\t,;]", piece) if not part.isascii()).strip()
+    return (
+        f"{path}: line {line} is not UTF-8; save it as UTF-8, or, if this part is right: {near!r}, give the option "
+        "encoding=windows-1252"
+    )
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ecotf.errors import ConfigError, DataError
 from ecotf.files import atomic_file
+from ecotf.inference.aoef import aoef
 from ecotf.inference.formats import REQUIRED, Call, audacity, audiotagger, calls_of, raven
 from ecotf.inference.tables import (
     Row,
@@ -48,6 +49,7 @@ WRITERS: dict[str, PerRecording | WholeJob] = {
     "raven": PerRecording(".selections.txt", raven),
     "audacity": PerRecording(".labels.txt", audacity),
     "audiotagger": PerRecording("-sceneRect.csv", audiotagger),
+    "aoef": PerRecording(".aoef.json", aoef),
 }
 
 

@@ -93,10 +93,11 @@ def raven(tmp_path):
     """Two recordings from two sites, one with a selection table and one that is not there."""
     (tmp_path / "audio" / "oak").mkdir(parents=True)
     soundfile.write(tmp_path / "audio" / "oak" / "one.wav", np.zeros(96000), 96000)
-    header = "Selection\tView\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin File\tSort\n"
+    header = "Selection\tView\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin File\t"
+    header += "File Offset (s)\tSort\n"
     rows = [
-        "1\tSpectrogram 1\t1.0\t1.2\t4000\t8000\tone.wav\tPip\n",
-        "2\tSpectrogram 1\t2\t2.5\t4000\t5000\ttwo.wav\t\n",
+        "1\tSpectrogram 1\t1.0\t1.2\t4000\t8000\tone.wav\t1.0\tPip\n",
+        "2\tSpectrogram 1\t2\t2.5\t4000\t5000\ttwo.wav\t2\t\n",
     ]
     (tmp_path / "night.txt").write_text(header + "".join(rows))
     return tmp_path
@@ -148,8 +149,12 @@ def test_import_reads_lists_mappings_and_switches(tmp_path, run):
 @pytest.mark.parametrize(
     ("format", "options", "said"),
     [
-        ("ravn", [], "--format 'ravn' is unknown; allowed: audacity, "),
-        ("raven", ["labl=Pip"], "unknown key 'labl'; known keys here: label, label_column, time_expansion; did you me"),
+        ("ravn", [], "--format 'ravn' is unknown; allowed: aoef, audacity, "),
+        (
+            "raven",
+            ["labl=Pip"],
+            "unknown key 'labl'; known keys here: encoding, label, label_column, time_expansion; did you me",
+        ),
         ("raven", ["time_expansion=ten"], "time_expansion = 'ten'"),
         ("raven", ["time_expansion=0", "label=x"], "time_expansion is 0.0; a number above 0 is needed"),
         ("raven", ["=3"], "option '=3': expected key=value"),

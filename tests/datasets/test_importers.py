@@ -13,6 +13,7 @@ from ecotf.datasets import make_manifest
 from ecotf.datasets.importers import IMPORTERS, import_annotations
 from ecotf.datasets.splits import folds_by_group, split_by_group
 from ecotf.errors import DataError
+from ecotf.inference.writers import write_detections
 
 
 def audio(folder, *names, seconds=0.1, rate=8000):
@@ -62,8 +63,8 @@ def make_batdetect2(folder):
 
 
 def make_raven(folder):
-    lines = "".join(f"{i}\tSpectrogram 1\t1\t{i}\t{i + 1}\tPip\t{name}.wav\n" for i, name in enumerate(SITES))
-    header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tSpecies\tBegin Path\n"
+    lines = "".join(f"{i}\tSpectrogram 1\t1\t{i}\t{i + 1}\tPip\t{name}.wav\t{i}\n" for i, name in enumerate(SITES))
+    header = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tSpecies\tBegin Path\tFile Offset (s)\n"
     return text(folder / "all.txt", header + lines), {}
 
 
@@ -87,8 +88,31 @@ def make_birdclef(folder):
     return text(folder / "train_metadata.csv", "primary_label,secondary_labels,rating,author,filename\n" + lines), {}
 
 
+def make_kaleidoscope(folder):
+    lines = "".join(f"{name}.wav,0,0.5,Pip,\n{name}.wav,1,0.5,NoID,s{i % 4}\n" for i, name in enumerate(SITES))
+    return text(folder / "id.csv", "IN FILE,OFFSET,DURATION,AUTO ID*,MANUAL ID\n" + lines), {}
+
+
+def make_detections(format):
+    def make(folder):
+        rows = [
+            (str(folder / f"{name}.wav"), 0.0, 0.5, np.nan, np.nan, f"s{i % 4}", 0.5) for i, name in enumerate(SITES)
+        ]
+        columns = ["recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score"]
+        recordings = {row[0]: 96000.0 for row in rows}
+        written = write_detections(pd.DataFrame(rows, columns=columns), folder / "out", [format], recordings)
+        return (written[0] if len(written) == 1 else folder / "out"), {}
+
+    return make
+
+
 MAKERS = {
+    "aoef": make_detections("aoef"),
     "audacity": make_audacity,
+    "audiotagger": make_detections("audiotagger"),
+    "kaleidoscope": make_kaleidoscope,
+    "parquet": make_detections("parquet"),
+    "published_csv": make_detections("published_csv"),
     "bat_npz": make_npz,
     "batdetect2": make_batdetect2,
     "birdclef": make_birdclef,
@@ -129,7 +153,7 @@ def test_every_importer_is_in_that_test():
 @pytest.mark.parametrize(
     ("format", "options", "message"),
     [
-        ("koe", {}, "annotation format 'koe' is unknown; allowed: audacity, bat_npz,"),
+        ("koe", {}, "annotation format 'koe' is unknown; allowed: aoef, audacity, "),
         (
             "raven",
             {"species": "x"},
@@ -327,14 +351,16 @@ def test_raven_table_over_many_files(tmp_path):
 def test_raven_time_expanded_without_calls_and_other_labels(tmp_path):
     header = RAVEN.replace("Annotation", "Art")
     text(tmp_path / "a.txt", f"{header}\n1\tSpectrogram 1\t1\t5\t6\t4000\t6000\tÉ\n", encoding="latin-1")
+    with pytest.raises(DataError, match=r"a.txt: line 2 is not UTF-8; .* right: 'É', .* encoding=windows-1252"):
+        import_annotations("raven", tmp_path / "a.txt", label_column="Art")
     text(tmp_path / "b.selections.txt", f"{header}\n")
-    manifest = import_annotations("raven", tmp_path, label_column="Art", time_expansion=10)
+    manifest = import_annotations("raven", tmp_path, label_column="Art", time_expansion=10, encoding="windows-1252")
     assert manifest.recordings == ["a.wav", "b.wav"]
     assert rows_of(manifest.subset(["a.wav"]), "start_s", "end_s", "low_hz", "high_hz", "label", "time_expansion") == [
         (0.5, 0.6, 40000.0, 60000.0, "É", 10.0)
     ]
     assert manifest.table["label"].tolist() == ["É", ""]
-    assert import_annotations("raven", tmp_path, label="bat").labels == ["bat"]
+    assert import_annotations("raven", tmp_path, label="bat", encoding="latin-1").labels == ["bat"]
 
 
 @pytest.mark.parametrize(
@@ -346,8 +372,8 @@ def test_raven_time_expanded_without_calls_and_other_labels(tmp_path):
         (f"{RAVEN}\n1\tS\t1\t1\t2\t1\t2\tx\n2\tS\t1\t7\t6\t1\t2\tx\n", "selection in row 3 goes from 7 to 6 s"),
         (f"{RAVEN}\n1\tSpectrogram 1\t1\t\t6\t1\t2\tx\n", "selection in row 2 goes from nan to 6 s"),
         (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\t2\t\n", "row 2 has no label; .* option label=NAME"),
-        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\n", "row 2 has no label"),
-        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\t2\tx\ty\n", "Expected 8 fields in line 2, saw 9"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\n", "row 2 has 6 cells, the header has 8"),
+        (f"{RAVEN}\n1\tSpectrogram 1\t1\t5\t6\t1\t2\tx\ty\n", "row 2 has 9 cells, the header has 8"),
         (
             RAVEN.replace("Annotation", "Art") + "\n1\tS\t1\t5\t6\t1\t2\tx\n",
             "'Annotation' or 'Species' .* label_column",

@@ -12,16 +12,8 @@ from ecotf.datasets.labels import (
     labels_that_match,
     unnamed_among,
 )
-from ecotf.pipelines.patches import (
-    NOT_KNOWN,
-    UNNAMED,
-    PatchesConfig,
-    annotations_of,
-    label_peaks,
-    match_peaks,
-    patches_at_calls,
-    patches_at_peaks,
-)
+from ecotf.pipelines.patch_places import annotations_of, label_peaks, match_peaks, patches_at_calls, patches_at_peaks
+from ecotf.pipelines.patches import NOT_KNOWN, UNNAMED, PatchesConfig
 
 NO_CALLS = [
     "Not Bat", "NOT_BAT", "not-bat", "no bat", "No_Bat", "nocall", "no call", "No-Call", "not_call", "noise", "Noise ",

@@ -120,7 +120,7 @@ def test_csv_keeps_text_as_it_stands(tmp_path):
     assert manifest.table["call_type"].tolist() == ["", "1.0"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_csv_encodings(tmp_path, encoding):
     manifest = from_csv(tmp_path, "recording,start_s,end_s,label\nForêt_é.wav,0,1,Übersehen\n", encoding=encoding)
     assert manifest.recordings == ["Forêt_é.wav"]
@@ -202,12 +202,12 @@ def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     [
         ("", "the file is empty"),
         ("start_s,end_s,label\n0,1,x\n", "column 'recording' is missing; needed are recording, start_s, end_s, label"),
-        ("recording;start_s;end_s;label\na;0;1;x\n", "column 'recording' is missing"),
+        ("recording:start_s:end_s:label\na:0:1:x\n", "column 'recording' is missing"),
         ("recording,start_s,end_s,label,label\na,0,1,x,y\n", "column 'label' is there twice"),
-        ("recording,start_s,end_s,label\na,0,1,x,surplus\n", "not a valid table: Expected 4 fields in line 2, saw 5"),
+        ("recording,start_s,end_s,label\na,0,1,x,surplus\n", "row 2 has 5 cells, the header has 4"),
         (
             "recording,start_s,end_s,label\na,0,1,x\na,0,1,x,surplus\n",
-            "not a valid table: Expected 4 fields in line 3, saw 5",
+            "row 3 has 5 cells, the header has 4",
         ),
         ("recording,start_s,end_s,label\n,0,1,x\n", r"recording is empty \(row 2\)"),
         ("recording,start_s,end_s,label\na,,1,x\n", r"start_s is empty \(row 2\)"),

@@ -55,7 +55,7 @@ def test_every_format_of_every_recording(tmp_path, night):
         + [
             f"{name}{ending}"
             for name in ("site1/r", "site2/r", "site2/quiet")
-            for ending in (".selections.txt", ".labels.txt", "-sceneRect.csv")
+            for ending in (".selections.txt", ".labels.txt", "-sceneRect.csv", ".aoef.json")
         ]
     )
     assert sorted(str(path.relative_to(out)) for path in written) == files_below(out)

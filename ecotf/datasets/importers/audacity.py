@@ -5,18 +5,27 @@ The format: https://manual.audacityteam.org/man/importing_and_exporting_labels.h
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecotf.datasets.importers.sources import AudioFolder, annotation_files, beside, fill_labels, on_real_clock
-from ecotf.datasets.manifest import Manifest, make_manifest
-from ecotf.datasets.text import read_text
+from ecotf.datasets.importers.sources import AudioFolder, annotation_files, beside, fill_labels, joined, on_real_clock
+from ecotf.datasets.manifest import Manifest
+from ecotf.datasets.numbers import number_in
+from ecotf.datasets.text import from_one_line, lines_of, read_text
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_ENDING = re.compile(r"(\.labels)?\.txt$", re.IGNORECASE)
+# What ecotf writes behind a label: [score 0.9123, call 0.9876, channel 2]
+_OURS = re.compile(
+    r"^(?P<label>.*) \[score (?P<score>\d[\d.]*)(?:, call (?P<detection_score>\d[\d.]*))?"
+    r"(?:, channel (?P<channel>\d+))?\]$"
+)
 
 
 def import_audacity(
@@ -26,6 +35,7 @@ def import_audacity(
     recording: str | None = None,
     label: str | None = None,
     time_expansion: float | None = None,
+    encoding: str | None = None,
 ) -> Manifest:
     """Read one label file, or a folder of them, one per recording.
 
@@ -42,6 +52,8 @@ def import_audacity(
         Name for labels without text.
     time_expansion
         How many times slower than life the recordings play in Audacity; times and frequencies are put right by it.
+    encoding
+        How the labels were saved, where not as UTF-8 or UTF-16, for example ``windows-1252``.
 
     Raises
     ------
@@ -51,28 +63,26 @@ def import_audacity(
     Notes
     -----
     An empty file is a recording without annotations. A point label starts and ends at the same time. A frequency of -1
-    (Audacity's "undefined") becomes unknown.
+    (Audacity's "undefined") becomes unknown. The scores that ecotf writes behind its labels become columns.
     """
-
-    import pandas as pd
-
     files = annotation_files(path, (".txt",))
     if recording is not None and len(files) != 1:
         raise DataError(f"{path}: option recording is for one label file, here are {len(files)}")
     audio = AudioFolder(audio_dir if audio_dir is not None else files[0].parent if Path(path).is_file() else path)
     tables = []
     for file in files:
-        table = on_real_clock(_read_labels(file, label), time_expansion, str(file))
-        tables.append(table.assign(recording=audio.find(recording or beside(file, path, file.stem))))
-    return make_manifest(pd.concat(tables, ignore_index=True), audio.folder, str(path))
+        table = on_real_clock(_read_labels(file, label, encoding), time_expansion, str(file))
+        name = recording or beside(file, path, _ENDING.sub("", file.name))
+        tables.append((file, table.assign(recording=audio.find(name))))
+    return joined(tables, audio.folder, path, 0)
 
 
-def _read_labels(file: Path, label: str | None) -> pd.DataFrame:
+def _read_labels(file: Path, label: str | None, encoding: str | None) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[list[float | str]] = []
     lines = []
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
+    for number, line in enumerate(lines_of(read_text(file, encoding)), start=1):
         if not line.strip():
             continue
         cells = line.split("\t")
@@ -92,11 +102,19 @@ def _read_labels(file: Path, label: str | None) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame({"start_s": [0.0], "end_s": [np.nan], "label": [""]})
     table = pd.DataFrame(rows, columns=["start_s", "end_s", "low_hz", "high_hz", "label"], index=lines)
+    said = table["label"].str.extract(_OURS)
+    ours = said["score"].notna()
+    table["label"] = said["label"].map(from_one_line, na_action="ignore").where(ours, table["label"])
+    for name in ("score", "detection_score"):
+        if said[name].notna().any():
+            table[name] = said[name].astype("float64")
+    if said["channel"].notna().any():
+        table["channel"] = said["channel"].astype("Int64")
     return table.assign(label=fill_labels(table["label"], label, str(file), 0))
 
 
 def _number(cell: str, file: Path, line: int) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        raise DataError(f"{file}: line {line} has {cell!r} where a number (with a decimal point) is needed") from None
+    number = number_in(cell.strip())
+    if number is None:
+        raise DataError(f"{file}: line {line} has {cell!r} where a number (with a decimal point) is needed")
+    return number

@@ -8,13 +8,11 @@ that expansion (its proposal for the format says so too: github.com/batdetect/da
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from ecotf.datasets.importers.sources import AudioFolder, annotation_files, beside
+from ecotf.datasets.importers.sources import AudioFolder, annotation_files, beside, read_json
 from ecotf.datasets.manifest import Manifest, make_manifest
-from ecotf.datasets.text import read_text
 from ecotf.errors import DataError
 
 _BOX = {"start_s": "start_time", "end_s": "end_time", "low_hz": "low_freq", "high_hz": "high_freq"}
@@ -58,7 +56,7 @@ def import_batdetect2(
     audio = AudioFolder(audio_dir if audio_dir is not None else files[0].parent if Path(path).is_file() else path)
     rows: list[dict[str, Any]] = []
     for file in files:
-        content = _read_json(file)
+        content = read_json(file, "batdetect2 JSON")
         for entry in content if isinstance(content, list) else [content]:
             where = _where(file, entry)
             unfinished = only_annotated and not entry.get("annotated", False)
@@ -68,18 +66,6 @@ def import_batdetect2(
     if not rows:
         raise DataError(f"{path}: no recording is marked as annotated and free of issues (see only_annotated)")
     return make_manifest(pd.DataFrame(rows), audio.folder, str(path))
-
-
-def _read_json(file: Path) -> Any:
-    text = read_text(file)
-    if not text.strip():
-        raise DataError(f"{file}: the file is empty; batdetect2 JSON is needed")
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise DataError(f"{file}: not batdetect2 JSON (it is nested too deeply)") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file}: not valid JSON at line {error.lineno}: {error.msg}") from None
 
 
 def _where(file: Path, entry: Any) -> str:
@@ -103,7 +89,7 @@ def _rows_of(entry: dict[str, Any], recording: str, where: str) -> list[dict[str
     rows = []
     for number, box in enumerate(boxes, start=1):
         which = f"{where}, box {number}"
-        if not isinstance(box, dict) or not str(box.get("class", "")).strip():
+        if not isinstance(box, dict) or not isinstance(box.get("class"), str) or not box["class"].strip():
             raise DataError(f"{which} has no class; every box needs class, {', '.join(_BOX.values())}")
         row: dict[str, Any] = {ours: _number(box, theirs, which) for ours, theirs in _BOX.items()}
         if row["start_s"] < 0 or row["end_s"] < row["start_s"] or row["high_hz"] < row["low_hz"]:
@@ -112,12 +98,16 @@ def _rows_of(entry: dict[str, Any], recording: str, where: str) -> list[dict[str
                 "times from 0 and low before high are needed"
             )
         kept = {
-            "label": str(box["class"]),
-            "call_type": str(box.get("event", "")),
-            "individual": str(box.get("individual", "")),
+            "label": box["class"],
+            "call_type": _text(box.get("event")),
+            "individual": _text(box.get("individual")),
         }
         rows.append({**common, **row, **kept})
     return rows
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _number(fields: dict[str, Any], name: str, where: str) -> float:

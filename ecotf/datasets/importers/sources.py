@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecotf.audio.discover import SOUND_EXTENSIONS
+from ecotf.datasets.manifest import Manifest, make_manifest
+from ecotf.datasets.numbers import to_numbers
+from ecotf.datasets.tables import FIRST_ROW
+from ecotf.datasets.text import read_text
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:
@@ -111,6 +117,19 @@ def annotation_files(path: str | Path, endings: Sequence[str]) -> list[Path]:
     return found
 
 
+def read_json(file: Path, kind: str) -> Any:
+    """The content of a JSON file; raises `DataError` where it is none. ``kind`` is named in messages."""
+    text = read_text(file)
+    if not text.strip():
+        raise DataError(f"{file}: the file is empty; {kind} is needed")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise DataError(f"{file}: not {kind} (it is nested too deeply)") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{file}: not valid JSON at line {error.lineno}: {error.msg}") from None
+
+
 def beside(file: Path, path: str | Path, name: str) -> str:
     """``name`` with the subfolder that ``file`` has in ``path``: annotations often lie as their recordings do."""
     return (file.relative_to(path).parent / name).as_posix() if Path(path).is_dir() else name
@@ -159,27 +178,6 @@ def row_number(bad: pd.Series, first_row: int) -> int:
     return int(bad.index[bad.to_numpy()].to_numpy()[0]) + first_row
 
 
-def to_numbers(column: pd.Series, source: str, first_row: int) -> pd.Series:
-    """A column of text as numbers; empty cells become NaN.
-
-    Raises
-    ------
-    DataError
-        A cell is not a number; the message names column, value and row.
-    """
-
-    import pandas as pd
-
-    text = column.astype("str").str.strip()
-    numbers = pd.to_numeric(text.where(text != "", None), errors="coerce").astype("float64")
-    bad = numbers.isna() & (text != "")
-    if bad.any():
-        raise DataError(
-            f"{source}: {column.name} is {text[bad].iloc[0]!r} (row {row_number(bad, first_row)}); a number is needed"
-        )
-    return numbers
-
-
 def fill_labels(labels: pd.Series, label: str | None, source: str, first_row: int) -> pd.Series:
     """Labels with the empty ones named ``label``; without it an empty label is a DataError."""
     labels = labels.astype("str").str.strip()
@@ -190,3 +188,74 @@ def fill_labels(labels: pd.Series, label: str | None, source: str, first_row: in
             "write one, or give the option label=NAME for all that have none"
         )
     return labels.where(~empty, label)
+
+
+def scores_of(source: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
+    """Read what detections say besides their label, where the table has it: the columns of a manifest, as numbers.
+
+    Parameters
+    ----------
+    columns
+        Ours to theirs, of ``score, detection_score, channel`` (numbers) and ``time``.
+    """
+
+    import pandas as pd
+
+    found = {}
+    for ours, theirs in columns.items():
+        if theirs in source.columns and (source[theirs].str.strip() != "").any():
+            if ours == "time":
+                found[ours] = source[theirs].str.strip()
+            else:
+                found[ours] = to_numbers(source[theirs], where, FIRST_ROW)
+    table = pd.DataFrame(found, index=source.index)
+    return table.astype({"channel": "Int64"}) if "channel" in table else table
+
+
+def one_of_each(source: pd.DataFrame, candidates: Sequence[str], option: str, where: str) -> pd.Series:
+    """The one column of text that names the annotations, whatever the case of its name.
+
+    Raises
+    ------
+    DataError
+        There is none of them, or two say different things; ``option`` chooses.
+    """
+    wanted = [name.lower() for name in candidates]
+    there = [name for name in source.columns if name.lower() in wanted]
+    filled = [name for name in there if (source[name].str.strip() != "").any()]
+    chosen = filled[:1] or there[:1]
+    if not chosen:
+        raise DataError(
+            f"{where}: there is no column {' or '.join(map(repr, candidates))} with the labels; found are "
+            f"{', '.join(source.columns)}; name yours with the option {option}"
+        )
+    for other in filled[1:]:
+        if (source[other].str.strip() != source[chosen[0]].str.strip()).any():
+            raise DataError(
+                f"{where}: columns {chosen[0]!r} and {other!r} could both hold the labels, and they differ; choose one "
+                f"with the option {option}"
+            )
+    return source[chosen[0]]
+
+
+def joined(
+    tables: Sequence[tuple[Path, pd.DataFrame]], folder: Path, source: str | Path, first_row: int = FIRST_ROW
+) -> Manifest:
+    """Check the table of each file by its own rows, and make one manifest of them.
+
+    An annotation that is there twice (an exported copy) is taken once; that is noted.
+
+    Raises
+    ------
+    DataError
+        As :func:`ecotf.datasets.make_manifest`; names the file and its row.
+    """
+
+    import pandas as pd
+
+    checked = [make_manifest(table, folder, str(file), first_row).table for file, table in tables]
+    table = pd.concat(checked, ignore_index=True) if len(checked) > 1 else checked[0]
+    repeated = table.duplicated() & (table["label"] != "")
+    manifest = make_manifest(table[~repeated].reset_index(drop=True), folder, str(source))
+    notes = (f"{repeated.sum()} annotations are there twice; each is taken once",) if repeated.any() else ()
+    return replace(manifest, notes=notes)
