@@ -127,8 +127,9 @@ def main() -> None:
     from ecotf.pipelines.augment_sound import AugmentSoundConfig
     from ecotf.pipelines.clips import ClipsConfig, ClipTable
     from ecotf.pipelines.crops import ClipSounds
-    from ecotf.pipelines.image_batches import clip_batches
+    from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
     from ecotf.pipelines.samplers import SamplerConfig
+    from ecotf.pipelines.sources import RecordingSource
 
     front_end = MelSpectrogramConfig(
         window_s=2048 / RATE, hop_s=512 / RATE, low_hz=50, high_hz=14_000, bands=128, centred=True, power="plain"
@@ -161,13 +162,12 @@ def main() -> None:
         paths = write_recordings(Path(folder), args.recordings, args.seconds)
         rain = ClipSounds(paths[:4], RATE, Path(folder) / "rain")
 
-        def epoch(cache: bool, number: int, **augmentation: Any) -> Any:
+        def epoch(cache: bool, number: int, clips: ClipsConfig = clips, **augmentation: Any) -> Any:
             sounds = ClipSounds(paths, RATE, Path(folder) / "cache" if cache else None)
-            backgrounds = [rain] if "sound_augmentation" in augmentation else []
-            return clip_batches(
-                table, sounds, front_end, image, clips, batch=args.batch, sampler=SamplerConfig(), epoch=number,
-                threads=args.threads, backgrounds=backgrounds, drop_last=True, **augmentation,
-            )  # fmt: skip
+            images = ClipImages(sounds, front_end, image, clips, args.batch, threads=args.threads, drop_last=True)
+            backgrounds = [rain] if "sound" in augmentation else []
+            draws = EpochDraws(0, number, SamplerConfig(), backgrounds=backgrounds, **augmentation)
+            return clip_batches(table, images, draws)
 
         def drained(name: str, batches: Any) -> None:
             iterator = begun(batches)
@@ -186,14 +186,16 @@ def main() -> None:
                 step(x, y, w)
             return 5 * args.batch
 
-        published = {"sound_augmentation": sound, "image_augmentation": masks}
+        published = {"sound": sound, "image": masks}
         drained("pipeline, every crop decoded anew", epoch(False, 0))
+        in_graph = clips.model_copy(update={"source": RecordingSource(decode="graph")})
+        drained("pipeline, every file decoded in the graph", epoch(False, 0, in_graph))
         drained("pipeline, first epoch (decodes, keeps)", epoch(True, 0))
         drained("pipeline, later epochs", epoch(True, 1))
         drained("pipeline, later, augmented", epoch(True, 2, **published))
         drained(
             "pipeline, later, augmented, pitch shift too",
-            epoch(True, 3, sound_augmentation=with_pitch, image_augmentation=masks),
+            epoch(True, 3, sound=with_pitch, image=masks),
         )
         measured.run(f"training step alone, {args.backbone}", steps_alone)
         trained("trained from the pipeline, augmented", epoch(True, 4, **published))
