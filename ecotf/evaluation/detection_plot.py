@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecotf.errors import DataError
+from ecotf.evaluation.drawing import literal
 from ecotf.files import atomic_file
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def plot_detections(
             main.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=thin, **line))
     main.set(xlim=window, ylim=band, xlabel=f"time ({unit})", ylabel="frequency (kHz)")
     main.ticklabel_format(useOffset=False, style="plain")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(literal(title), fontsize=11)
     return save_figure(figure, path)
 
 
@@ -162,7 +163,7 @@ def _draw_names(axes: Axes, boxes: list[_Box], names: list[tuple[float, int, str
     for box in boxes:
         axes.plot([box.start, box.end], [0, 0], color=colour, linewidth=4, solid_capstyle="butt")
     for middle, lane, text in names:
-        axes.text(middle, lane + 0.65, text, ha="center", va="center", fontsize=8, color=colour)
+        axes.text(middle, lane + 0.65, literal(text), ha="center", va="center", fontsize=8, color=colour)
     axes.set(ylim=(-0.1, max((lane for _, lane, _ in names), default=0) + 1.3), yticks=[])
     axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9, color=colour)
     axes.tick_params(axis="x", length=0, labelbottom=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecotf.errors import DataError
 from ecotf.evaluation.detection_plot import PREDICTED, plot_detections, save_figure
+from ecotf.evaluation.drawing import literal
 
 __all__ = ["plot_confusion", "plot_detections", "plot_precision_recall", "plot_reliability"]
 
@@ -53,7 +54,7 @@ def plot_precision_recall(metrics: Mapping[str, Any], path: str | Path, *, title
         )  # fmt: skip
     n_recordings = metrics["settings"]["n_recordings"]
     axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision", aspect="equal")
-    axes.set_title(f"{title}\n{found['n_calls']} calls in {n_recordings} recordings", fontsize=11)
+    axes.set_title(f"{literal(title)}\n{found['n_calls']} calls in {n_recordings} recordings", fontsize=11)
     axes.legend(loc="lower left", fontsize=9)
     return save_figure(figure, path)
 
@@ -82,15 +83,16 @@ def plot_confusion(metrics: Mapping[str, Any], path: str | Path, *, title: str =
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if share[row, column] > 0.6 else "black"
         axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
-    axes.set_yticks(range(len(rows)), [f"{name} ({n})" for name, n in zip(rows, counts.sum(axis=1), strict=True)],
-                    fontsize=9)  # fmt: skip
+    shown_rows, shown_columns = [literal(name) for name in rows], [literal(name) for name in columns]
+    axes.set_xticks(range(len(columns)), shown_columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
+    counted = [f"{name} ({n})" for name, n in zip(shown_rows, counts.sum(axis=1), strict=True)]
+    axes.set_yticks(range(len(rows)), counted, fontsize=9)
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="#e5e5e5", linewidth=0.8)
     axes.tick_params(which="minor", length=0)
     axes.set(xlabel="named as", ylabel="truth (number)")
-    axes.set_title(title, fontsize=11)
+    axes.set_title(literal(title), fontsize=11)
     figure.colorbar(image, ax=axes, shrink=0.7, label="share of the row")
     return save_figure(figure, path)
 
@@ -118,7 +120,7 @@ def plot_reliability(metrics: Mapping[str, Any], path: str | Path, *, title: str
     upper.plot(mean_scores, hit_rates, "o-", color=PREDICTED, linewidth=2, label="this model")
     upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="share that hits a call")
     figures = f"expected calibration error {found['expected_calibration_error']:.3f}, Brier {found['brier_score']:.3f}"
-    upper.set_title(f"{title}\n{figures}", fontsize=11)
+    upper.set_title(f"{literal(title)}\n{figures}", fontsize=11)
     upper.legend(loc="upper left", fontsize=9)
     width = bins[0]["high"] - bins[0]["low"]
     lower.bar([row["low"] + width / 2 for row in bins], [row["n"] for row in bins], 0.9 * width, color="#bbbbbb")

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from ecotf.errors import DataError, EcotfError
 from ecotf.evaluation import evaluate
+from ecotf.evaluation.drawing import drawing, literal
 from ecotf.evaluation.plots import plot_confusion, plot_detections, plot_precision_recall, plot_reliability
 
 
@@ -148,3 +149,22 @@ def test_what_cannot_be_drawn_is_refused(metrics, tmp_path):
 def test_pyplot_is_not_touched(metrics, tmp_path):
     plot_confusion(metrics, tmp_path / "a.png")
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_names_are_drawn_as_they_are_written():
+    """A class may be called like a formula that is none."""
+    from matplotlib.cbook import is_math_text
+
+    for name in ("=1+$x^{$", "a $b$ c", r"\$", "$", "night\udcff.wav"):
+        drawn = literal(name)
+        assert is_math_text(drawn) is False
+        assert drawn.replace(r"\$", "$") == name.replace("\udcff", "\N{REPLACEMENT CHARACTER}")
+
+
+def test_a_picture_that_fails_is_one_line():
+    said: list[str] = []
+    with drawing("curve.png", said.append):
+        raise RuntimeError("no such font\nand a long story")
+    assert said == ["the picture curve.png could not be drawn: no such font"]
+    with pytest.raises(KeyboardInterrupt), drawing("curve.png", said.append):
+        raise KeyboardInterrupt

@@ -1,0 +1,101 @@
+"""One small training of each task, for the tests of what all tasks promise."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ecotf.audio.simulate import SimulationConfig, simulate_dataset
+from ecotf.commands.console import quieten_libraries
+from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
+from ecotf.tasks.base import TASKS
+from ecotf.tasks.recipes import load_any_recipe
+
+_RATE = 32000
+_SPECIES = ("Myotis daubentonii", "Pipistrellus pipistrellus")
+_CALLS = (
+    "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
+    "stages.0.epochs=1", "stages.0.batch=16", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=1",
+    "mining.keep=last", "evaluation.bootstrap=5",
+)  # fmt: skip
+_CLIPS = (
+    "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}",
+    "clips.seconds=1.2", "inference.segment_s=1.0", "stages.0.batch=3", "stages.0.epochs=1", "stages.0.sound={}",
+    "stages.0.image={}", "stages.1.batch=3", "stages.1.epochs=1", "stages.1.sound={}", "stages.1.image={}",
+)  # fmt: skip
+
+
+def _calls(folder: Path) -> None:
+    simulate_dataset(folder, SimulationConfig(
+        n_recordings=12, duration_s=0.35, seed=5, species=_SPECIES, empty_fraction=0.0, passes=(1, 1), snr_db=(50, 70),
+    ))  # fmt: skip
+
+
+def _clips(folder: Path) -> None:
+    rows, times, rng = [], np.arange(round(1.2 * _RATE)) / _RATE, np.random.default_rng(0)
+    for name, pitch in (("robin", 2000.0), ("wren", 4000.0)):
+        for number in range(5):
+            sound = 0.3 * np.sin(2 * np.pi * pitch * times) * (times % 0.4 < 0.2) + 0.01 * rng.normal(size=len(times))
+            soundfile.write(folder / f"{name}_{number}.wav", sound.astype(np.float32), _RATE)
+            rows.append({"recording": f"{name}_{number}.wav", "start_s": 0.0, "end_s": 1.2, "label": name})
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+
+
+_MADE: dict[str, tuple[str, tuple[str, ...], Callable[[Path], None]]] = {
+    "calls": ("bats/field", _CALLS, _calls),
+    "clips": ("birds/small", _CLIPS, _clips),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A recipe of a task, and recordings that it can be trained on within seconds."""
+
+    task: str
+    name: str
+    overrides: tuple[str, ...]
+    folder: Path
+
+    @property
+    def recipe(self):
+        return load_any_recipe(self.name, self.overrides)
+
+    @property
+    def manifest(self) -> Manifest:
+        return read_manifest(self.folder / "manifest.csv")
+
+    def edited(self, **columns) -> Manifest:
+        """The manifest with columns made anew from the table."""
+        table = self.manifest.table
+        return make_manifest(table.assign(**{name: edit(table) for name, edit in columns.items()}), self.folder, "here")
+
+    def copy(self, folder: Path) -> Case:
+        """The same with recordings of its own, to be damaged."""
+        return Case(self.task, self.name, self.overrides, Path(shutil.copytree(self.folder, folder)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quickly() -> Iterator[None]:
+    """Compiling a step takes longer than the few steps that these trainings have."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session", params=TASKS)
+def case(request, tmp_path_factory) -> Case:
+    """Each task in turn; a task that is not here fails."""
+    quieten_libraries()
+    name, overrides, make = _MADE[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    make(folder)
+    return Case(request.param, name, overrides, folder)

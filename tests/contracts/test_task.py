@@ -1,0 +1,244 @@
+"""What every task promises: a training that can be interrupted, keeps its split, and refuses in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from ecotf.errors import ConfigError, DataError, EcotfError
+from ecotf.runs import RunFolder
+from ecotf.runs.splits import fingerprint, read_splits, trained_manifest
+from ecotf.tasks.base import get_task
+from ecotf.tasks.recipes import parse_recipe, read_run_recipe, recipe_text
+from ecotf.tasks.training_run import resume_run, train_run
+
+
+def train(case, output: Path, manifest=None, **options) -> Path:
+    return train_run(case.recipe, manifest or case.manifest, output, threads=1, **{"log": quiet, **options})
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="session")
+def whole(case, tmp_path_factory) -> Path:
+    """The folder of a training that nobody interrupted."""
+    return train(case, tmp_path_factory.mktemp("whole"))
+
+
+def killer(times: int, lines: list[str] | None = None):
+    """A log that kills the training when the first epoch of its fit number ``times`` is told."""
+    lines = [] if lines is None else lines
+
+    def die(line: str) -> None:
+        lines.append(line)
+        if sum("epoch 1/1" in line for line in lines) == times:
+            raise KeyboardInterrupt
+
+    return die
+
+
+def killed(case, output: Path, times: int = 2) -> Path:
+    """The folder of a training that was killed in its second fit."""
+    with pytest.raises(KeyboardInterrupt):
+        train(case, output, log=killer(times))
+    (run,) = (output / case.name).iterdir()
+    return run
+
+
+def read(run: Path, name: str):
+    return json.loads((run / name).read_text())
+
+
+def judged(run: Path) -> dict:
+    metrics = read(run, "metrics.json")
+    metrics.pop("cost")
+    return metrics
+
+
+# The recipe
+
+
+def test_a_recipe_is_read_back_as_it_was_written(case):
+    recipe, task = case.recipe, get_task(case.task)
+    assert isinstance(recipe, task.recipe_class) and recipe.task == task.name == case.task
+    text = recipe_text(recipe)
+    assert parse_recipe(yaml.safe_load(text), "written") == recipe
+    assert list(yaml.safe_load(text)) == list(task.recipe_class.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sead=3", "unknown key 'sead'"),
+        ("data.train=0.9", "train, valid and test add up to 1.2; they must add up to 1"),
+        ("data.channel=0", "data.channel: 0 is not a channel; allowed: mix, or a channel's number, counted from 1"),
+        ("data.channel=left", "data.channel: 'left' is not a channel"),
+        ("evaluation.bootstrap=0", "evaluation.bootstrap = 0: "),
+        ("task=sounds", "task = 'sounds'; allowed: calls, clips, ensemble"),
+    ],
+)
+def test_settings_that_all_tasks_share_are_refused_alike(case, override, said):
+    from ecotf.tasks.recipes import load_any_recipe
+
+    with pytest.raises(ConfigError) as error:
+        load_any_recipe(case.name, [override])
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+# The run folder
+
+
+def test_a_run_holds_what_every_run_holds(case, whole):
+    inside = {str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file()}
+    assert inside >= {
+        "recipe.yaml", "manifest.csv", "splits.csv", "labels.csv", "thresholds.json", "metrics.json", "history.csv",
+        "report.txt", "environment.json", "problems.csv",
+    }  # fmt: skip
+    assert not [name for name in inside if "partial" in name or ".lock" in name or ".fitting" in name]
+    run = RunFolder.open(whole)
+    assert run.steps[0] == "splits.csv" and run.steps[-1] == "evaluation" and all(map(run.step_done, run.steps))
+    assert read_run_recipe(whole) == case.recipe
+    report = (whole / "report.txt").read_text()
+    assert report.startswith(f"{case.name}: ") and "left out: 0" in report and "no test recordings" not in report
+    labels = pd.read_csv(whole / "labels.csv")
+    assert (labels["training_annotations"] > 0).all()
+
+
+def test_the_split_is_kept_with_what_identifies_each_recording(case, whole):
+    splits, manifest = read_splits(whole), case.manifest
+    assert len(splits.table) == len(manifest.recordings)
+    assert set(splits.table["state"]) == {"ok"} and set(splits.table["split"]) == {"train", "valid", "test"}
+    for name, size, digest in splits.table[["recording", "bytes", "digest"]].itertuples(index=False):
+        assert (size, digest) == fingerprint(whole / name)
+    kept = trained_manifest(whole)
+    assert kept.of_split("test").recordings == splits.recordings_of("test")
+    assert read(whole, "metrics.json")["judged_on"]["recordings"] == len(splits.recordings_of("test"))
+
+
+# Interrupted
+
+
+def test_a_killed_training_ends_as_if_nothing_had_happened(case, whole, tmp_path):
+    run = killed(case, tmp_path)
+    kept = (run / "splits.csv").read_text()
+    lines: list[str] = []
+    assert resume_run(run, threads=1, log=lines.append) == run
+    assert sum("epoch 1/1" in line for line in lines) == 1, "the first fit is not repeated"
+    assert (run / "splits.csv").read_text() == kept
+    assert judged(run) == judged(whole)
+    assert read(run, "thresholds.json") == read(whole, "thresholds.json")
+    with pytest.raises(ConfigError, match="complete, there is nothing to resume"):
+        resume_run(run)
+
+
+def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, tmp_path):
+    """One vanished, one is broken, one has other sound: nothing that was trained on is tested on."""
+    own = case.copy(tmp_path / "recordings")
+    run = killed(own, tmp_path / "runs")
+    before = read_splits(run)
+    train_side, test = before.recordings_of("train"), before.recordings_of("test")
+    gone, broken, other = (run / name for name in (train_side[0], train_side[-1], test[0]))
+    gone.unlink()
+    broken.write_bytes(broken.read_bytes()[:100])
+    other.write_bytes(other.read_bytes()[:-2] + b"\x01\x01")
+    lines: list[str] = []
+    resume_run(run, threads=1, log=lines.append)
+    pd.testing.assert_frame_equal(read_splits(run).table, before.table)
+    problems = pd.read_csv(run / "problems.csv")
+    found = {(Path(name).name, status) for name, status in zip(problems["recording"], problems["status"], strict=True)}
+    assert found == {(gone.name, "missing"), (broken.name, "changed"), (other.name, "changed")}
+    assert sum(line.startswith("left out: ") for line in lines) == 3
+    assert read(run, "metrics.json")["judged_on"]["recordings"] == len(test) - 1
+    assert pd.read_csv(run / "labels.csv")["label"].tolist() == pd.read_csv(whole / "labels.csv")["label"].tolist()
+    get_task(case.task).load(run)  # its weights fit its classes
+
+
+def test_a_run_that_moved_with_its_recordings_goes_on(case, tmp_path):
+    own = case.copy(tmp_path / "here" / "recordings")
+    run = killed(own, tmp_path / "here" / "runs")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    run = tmp_path / "there" / run.relative_to(tmp_path / "here")
+    kept = (run / "splits.csv").read_text()
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(run, threads=1, log=killer(1, lines))
+    assert not [line for line in lines if line.startswith("left out")], "all recordings are found where they are now"
+    assert (run / "splits.csv").read_text() == kept and len(pd.read_csv(run / "problems.csv")) == 0
+
+
+def test_a_run_that_does_not_say_how_it_was_split(case, tmp_path):
+    run = killed(case, tmp_path, times=1)
+    (run / "splits.csv").rename(run / "aside.csv")
+    with pytest.raises(ConfigError, match=r"no splits.csv.*train again"):
+        resume_run(run, threads=1, log=quiet)
+    table = pd.read_csv(run / "aside.csv")
+    table.iloc[1:].to_csv(run / "splits.csv", index=False)
+    with pytest.raises(ConfigError, match=r"splits.csv is of another manifest.*train again"):
+        resume_run(run, threads=1, log=quiet)
+    progress = read(run, "progress.json")
+    progress["steps"].remove("splits.csv")
+    (run / "progress.json").write_text(json.dumps(progress))
+    with pytest.raises(ConfigError, match=r"begun by ecotf 0.1.*train again"):
+        resume_run(run, threads=1, log=quiet)
+
+
+# Odd data, and bad
+
+
+def test_a_class_of_odd_signs_and_a_recording_that_is_broken(case, tmp_path):
+    r"""``=1+$x^{$`` is a formula to spreadsheets and to pictures; what cannot be read is on no side."""
+    own = case.copy(tmp_path / "recordings")
+    odd = "=1+$x^{$"
+    first = own.manifest.labels[0]
+    manifest = own.edited(label=lambda table: table["label"].replace(first, odd))
+    broken = own.folder / manifest.recordings[2]
+    broken.write_bytes(b"RIFF")
+    lines: list[str] = []
+    run = train(own, tmp_path / "runs", manifest, log=lines.append)
+    assert odd in pd.read_csv(run / "labels.csv")["label"].tolist()
+    assert not [line for line in lines if "could not be drawn" in line]
+    row = read_splits(run).table.set_index("state").loc["corrupt"]
+    assert row["split"] == "" and row["reason"] and Path(row["recording"]).name == broken.name
+
+
+def test_a_species_that_nothing_teaches_is_named_before_training(case, tmp_path):
+    manifest = case.manifest
+    sides = dict(zip(manifest.recordings, ["train", "valid"] * len(manifest.recordings), strict=False))
+    last = manifest.recordings[-1]
+    sides[last] = "test"
+    table = manifest.with_splits(sides).table
+    strange = case.edited(
+        split=lambda _: table["split"], label=lambda t: t["label"].where(t["recording"] != last, "Bubo bubo")
+    )
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(case, tmp_path, strange, log=killer(1, lines))
+    said = [line for line in lines if line.startswith("Bubo bubo will not be learned: no training recording has it")]
+    assert len(said) == 1 and "in test; put one of them in train" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "said"),
+    [
+        ({"split": lambda _: "test"}, DataError, "no recording is in the split 'train'"),
+        ({"recording": lambda _: "gone.wav", "group": lambda _: "a"}, DataError, "1 of 1 recordings are missing"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(case, tmp_path, columns, kind, said):
+    with pytest.raises(kind) as error:
+        train(case, tmp_path, case.edited(**columns))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_run_of_another_task_is_refused(case, whole):
+    for other in {"calls", "clips"} - {case.task}:
+        with pytest.raises(EcotfError, match=f"task {case.task}") as error:
+            get_task(other).load(whole)
+        assert "\n" not in str(error.value)
