@@ -16,9 +16,10 @@ from typing import BinaryIO
 
 import soundfile
 
+from ecotf.audio.containers import SoundSize, sound_size
 from ecotf.audio.flac import FlacLength, read_flac
 from ecotf.audio.riff import Riff, WavFormat, impossible_format, read_format, read_riff
-from ecotf.audio.sound_file import UNKNOWN_LENGTH, Opening, raw_opening
+from ecotf.audio.sound_file import UNKNOWN_LENGTH, WIDTHS, Opening, raw_opening
 from ecotf.errors import RecordingError
 
 _SALVAGE_FRAMES = 1 << 12  # what is read at a time up to a damage; less than this is lost before it
@@ -116,10 +117,14 @@ def read_contents(path: Path) -> Contents:
             if form is not None and riff.offset:
                 return _wav_contents(path, riff, form)
         flac = read_flac(file)
+        size = sound_size(file)
     with Opening().open(path) as sound:
         found = Contents(sound.format, sound.samplerate, sound.channels, sound.frames)
+        width = WIDTHS.get(sound.subtype, 0)
     if flac is not None and (flac.start or flac.end or flac.held not in (None, flac.promised)):
         return _flac_contents(found, flac)
+    if size is not None and width:
+        return _sized_contents(found, size, width * found.channels)
     if found.frames > UNKNOWN_LENGTH:
         return replace(found, frames=count_frames(path, found.opening, errors=True))
     return replace(found, cut=found.kind == "OGG" and ogg_is_cut(path))
@@ -133,6 +138,23 @@ def _flac_contents(found: Contents, flac: FlacLength) -> Contents:
     if held < promised:
         return replace(found, frames=held, promised=promised, cut=True, opening=opening)
     return replace(found, frames=held, promised=promised or None, opening=replace(opening, patches=(flac.patch(held),)))
+
+
+def _sized_contents(found: Contents, size: SoundSize, width: int) -> Contents:
+    if size.is_longer:
+        raise _not_past_its_header(found.kind, size.promised, size.held)
+    frames = size.held // width
+    if size.is_cut:
+        return replace(found, frames=frames, promised=size.promised // width, cut=True)
+    return replace(found, frames=min(found.frames, frames))
+
+
+def _not_past_its_header(kind: str, promised: int | None, held: int) -> RecordingError:
+    return RecordingError(
+        f"its header promises {promised} bytes of sound, it holds {held}; {kind} cannot be read past what its header "
+        "says: convert it to WAV or FLAC",
+        "unsupported",
+    )
 
 
 def _wav_contents(path: Path, riff: Riff, form: WavFormat) -> Contents:
@@ -154,11 +176,7 @@ def _wav_contents(path: Path, riff: Riff, form: WavFormat) -> Contents:
         assert found is not None
         promised = None if riff.promised is None else round(found.frames * riff.promised / max(1, riff.held))
         if riff.is_longer:
-            raise RecordingError(
-                f"its header promises {riff.promised} bytes of sound, it holds {riff.held}; compressed sound cannot be "
-                "read past what the header says: convert it to WAV or FLAC",
-                "unsupported",
-            )
+            raise _not_past_its_header("compressed WAV", riff.promised, riff.held)
     if not (riff.is_cut or riff.is_longer):
         promised = None
     return replace(found, promised=promised, cut=riff.is_cut, riff=riff)

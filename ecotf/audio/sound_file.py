@@ -20,6 +20,9 @@ _SUBTYPES = {
     **{(3, 4): "FLOAT", (3, 8): "DOUBLE", (6, 1): "ALAW", (7, 1): "ULAW"},
 }
 
+WIDTHS = {"PCM_S8": 1, **{subtype: width for (_, width), subtype in _SUBTYPES.items()}}
+"""Bytes of one sample, by libsndfile's name of the subtype."""
+
 
 class SoundFile(soundfile.SoundFile):
     """A sound file that soundfile does not seek after every read: in an MP3 that breaks the frame that follows."""

@@ -129,7 +129,7 @@ def test_compressed_wav(tmp_path: Path, subtype: str) -> None:
     content[at : at + 4] = (size // 2).to_bytes(4, "little")
     path.write_bytes(content)
     status, reason = refusal(path)
-    assert status == "unsupported" and "compressed sound cannot be read past what the header says" in reason
+    assert status == "unsupported" and "compressed WAV cannot be read past what its header says" in reason
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW"])
@@ -175,3 +175,29 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     for _ in range(5):
         refusal(tmp_path / "odd.wav")
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("kind", ["AIFF", "AU", "CAF", "W64"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_other_containers(tmp_path: Path, kind: str, subtype: str) -> None:
+    path = tmp_path / f"odd.{kind.lower()}"
+    soundfile.write(path, SOUND, RATE, format=kind, subtype=subtype)
+    content = path.read_bytes()
+    whole = open_recording(path)
+    assert (whole.n_frames, whole.note) == (N, "")
+    expected = whole.read()
+    for behind in (bytes(5_000_000), b"junk\0\0\0\0"):
+        path.write_bytes(content + behind)
+        assert open_recording(path).n_frames == N
+    path.write_bytes(content[: len(content) // 2])
+    status, reason = refusal(path)
+    assert status == "corrupt"
+    if kind == "CAF":  # libsndfile does not open it
+        return
+    assert reason.startswith("truncated: its header promises 2.000 s of sound, it holds "), reason
+    half = open_recording(path, salvage=True)
+    assert half.salvaged and 0.9 < half.duration_s < 1.1
+    np.testing.assert_array_equal(half.read(), expected[: half.n_frames])
+    path.write_bytes(content + DATA)
+    status, reason = refusal(path)
+    assert status == "unsupported" and f"{kind} cannot be read past what its header says" in reason
