@@ -18,7 +18,7 @@ from ecotf.export.convert.converter import convert_stages, refuse_recurrent
 from ecotf.export.describe.boards import Board, require_fit
 from ecotf.export.describe.bundle import refuse_foreign, write_bundle, write_files
 from ecotf.export.describe.container import MODEL_JSON, json_text, with_members
-from ecotf.export.describe.description import Subject, describe, labels_of, licence_of, with_trial
+from ecotf.export.describe.description import Subject, describe, labels_of, licence_of, require_name, with_trial
 from ecotf.export.exportable import Exportable, plan_of
 from ecotf.export.prove.golden import SECONDS, golden_bytes
 from ecotf.export.prove.recordings import Heard, RunRecordings, simulated
@@ -104,6 +104,7 @@ def make_model(
     convert: Convert = convert_stages,
 ) -> Exported:
     """Make and prove a model file in memory; ``convert`` makes flatbuffers of stages, in a process of its own."""
+    require_name(run.name)
     run.check(settings)
     licence = licence_of(job.licence)
     subject = Subject(run, settings, plan_of(run, settings))

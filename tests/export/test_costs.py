@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import keras
 import pytest
+from convert_here import convert_stage
 
 from ecotf.errors import ConfigError
-from ecotf.export.convert.convert import convert_stage
 from ecotf.export.describe.boards import board_named, boards, budget, require_fit
 from ecotf.export.describe.costs import arena_bytes, operators, signature_costs
 from ecotf.export.stages.stage import Stage, TensorKind

@@ -17,6 +17,7 @@ from ecotf.commands.console import run_command
 from ecotf.detection.naming import name_calls
 from ecotf.errors import ConfigError
 from ecotf.export.describe.container import read_model_file, with_members
+from ecotf.export.describe.description import require_name
 from ecotf.export.prove import parity
 from ecotf.export.prove.file_detector import FileDetector
 from ecotf.export.prove.runtime import open_interpreter
@@ -172,6 +173,25 @@ def test_inspect_of_a_damaged_file(bundles, tmp_path, capsys, content, said):
     path.write_bytes(content((bundles / "f32" / "model.tflite").read_bytes()))
     status, _, err = outcome(capsys, "--inspect", path)
     assert status == 2 and said in err.replace("\n", " ") and "Traceback" not in err
+
+
+def test_a_description_that_would_fill_the_memory_is_not_unpacked(bundles, tmp_path, capsys):
+    path = tmp_path / "bomb.tflite"
+    flatbuffer = read_model_file(bundles / "f32" / "model.tflite").flatbuffer
+    path.write_bytes(with_members(flatbuffer, {"model.json": b" " * (65 << 20)}))
+    assert path.stat().st_size < 2_000_000
+    status, _, err = outcome(capsys, "--inspect", path)
+    assert status == 2 and "nothing was unpacked" in err.replace("\n", " ")
+    path.write_bytes(with_members(flatbuffer, {str(number): b"" for number in range(101)}))
+    status, _, err = outcome(capsys, "--inspect", path)
+    assert status == 2 and "in 101 files" in err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "", "*/ int x;", "\x1b[31mred", "/etc", "x" * 101])
+def test_a_name_that_is_none(name):
+    with pytest.raises(ConfigError, match="cannot be that of an exported model"):
+        require_name(name)
+    require_name("own/Fledermäuse 2 (north)")
 
 
 def test_a_file_that_is_too_far_from_its_run_is_not_written(field, tmp_path, capsys, monkeypatch):

@@ -99,6 +99,21 @@ def test_nothing_is_drawn_again(field, moved, sounds):
     assert set(recordings.paths("train", "valid", "test")) == set(kept.recordings) and said == []
 
 
+def test_ignored_labels_change_no_side(field, moved, sounds):
+    """Compared on exactly the test recordings of the run, though only a part of its recordings holds a class."""
+    manifest = read_manifest(sounds)
+    manifest = manifest.with_splits(dict.fromkeys(manifest.recordings, ""))
+    quiet = manifest.table["recording"].isin(manifest.recordings[:3])
+    table = manifest.table.assign(label=manifest.table["label"].mask(quiet, "noise"))
+    split_again(moved, Manifest(table, manifest.root), seed=4)
+    run = at(field, moved)
+    assert "noise*" in run.recipe.data.ignored_labels
+    heard = RunRecordings(run).to_compare(RATE, 60.0)
+    kept = pd.read_csv(moved / "splits.csv")
+    assert {sound.name for sound in heard.sounds} == set(kept.loc[kept["split"] == "test", "recording"])
+    assert heard.source == "test recordings of the run"
+
+
 def test_a_file_that_is_another_one_now_is_named_and_left_out(field, moved, sounds, tmp_path):
     folder = Path(shutil.copytree(sounds.parent, tmp_path / "copied"))
     split_again(moved, read_manifest(folder / sounds.name))

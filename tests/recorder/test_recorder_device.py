@@ -140,6 +140,24 @@ def test_selftest_notices_other_numbers(device_model, monkeypatch):
     assert selftest(model).startswith("ok: ")
 
 
+def test_a_description_that_would_fill_the_memory_is_not_unpacked(tmp_path):
+    import zipfile
+
+    from ecotf_recorder.errors import ModelError
+    from ecotf_recorder.model import member
+    from ecotf_recorder.selftest import _arrays
+
+    path = tmp_path / "bomb.tflite"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.json", b" " * (17 << 20))
+    with pytest.raises(ModelError, match=r"its model\.json would be 17,825,792 bytes"):
+        member(path, "model.json")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sound.npy", b" " * (65 << 20))
+    with pytest.raises(ValueError, match="allowed"):
+        _arrays(path.read_bytes())
+
+
 def configured(folder: Path, device_model: Path, source: str, more: str = "") -> Path:
     (folder / "state" / "current").mkdir(parents=True)
     (folder / "state" / "current" / "model.tflite").write_bytes(device_model.read_bytes())

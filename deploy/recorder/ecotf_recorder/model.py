@@ -16,6 +16,7 @@ from ecotf_recorder.errors import ModelError
 from ecotf_recorder.facts import PeakFacts, SegmentFacts, read_facts
 from ecotf_recorder.runtime import open_interpreter
 
+_MOST_BYTES = 16 << 20  # of a member: a few bytes in a zip can stand for gigabytes
 _NEEDED = {
     "peaks": {"spectrogram": ("sound", "frames"), "score": ("patch", "scores")},
     "segments": {"serving_default": ("sound", "scores")},
@@ -105,6 +106,9 @@ def member(path: Path, name: str) -> bytes:
     """A member of the zip at the end of a device model."""
     try:
         with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo(name).file_size
+            if size > _MOST_BYTES:
+                raise ModelError(f"its {name} would be {size:,} bytes; allowed: {_MOST_BYTES:,}")
             return archive.read(name)
     except OSError as error:
         raise ModelError(f"cannot be read ({error.strerror or error})") from None

@@ -20,6 +20,7 @@ from ecotf_recorder.scoring.stream import Detection
 _SCORE = {"f32": 1e-3, "f16": 2e-3, "dynamic": 0.03, "int8": 0.03}
 _LEVEL = 0.05  # units of the spectrogram, on average; a wrong operator is off by many
 _STEPS = 1.01
+_MOST_BYTES = 64 << 20
 
 
 def selftest(model: DeviceModel) -> str:
@@ -32,7 +33,7 @@ def selftest(model: DeviceModel) -> str:
     """
     path = model.path
     try:
-        golden = {name: array for name, array in np.load(io.BytesIO(member(path, "golden.npz"))).items()}
+        golden = _arrays(member(path, "golden.npz"))
         return _compared(model, golden)
     except KeyError as error:
         raise ModelError(f"{path}: its golden.npz lacks {error}") from None
@@ -40,6 +41,15 @@ def selftest(model: DeviceModel) -> str:
         raise ModelError(f"{path}: its golden.npz cannot be read ({error})") from None
     except ModelError as error:
         raise ModelError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file, unless they would fill the memory."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > _MOST_BYTES:
+        raise ValueError(f"{size:,} bytes; allowed: {_MOST_BYTES:,}")
+    return dict(np.load(io.BytesIO(content)).items())
 
 
 def _compared(model: DeviceModel, golden: Mapping[str, NDArray[Any]]) -> str:

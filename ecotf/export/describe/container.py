@@ -17,6 +17,8 @@ from ecotf.plain import plain
 MODEL_JSON = "model.json"
 _EPOCH = (2020, 1, 1, 0, 0, 0)  # the same content gives the same bytes, whenever it was written
 _ALIGN = 16
+# A description of a few hundred kB may be unpacked, a few bytes that stand for gigabytes may not.
+_MOST_BYTES, _MOST_MEMBERS = 64 << 20, 100
 
 
 def json_text(value: Any) -> str:
@@ -58,7 +60,7 @@ def read_model_file(path: str | Path) -> ModelFile:
     Raises
     ------
     ConfigError
-        It cannot be read, or its zip is damaged.
+        It cannot be read, or its zip is damaged or states sizes that no description has.
     """
     path = Path(path)
     try:
@@ -69,6 +71,12 @@ def read_model_file(path: str | Path) -> ModelFile:
         return ModelFile(path, content, {}, {})
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            stated = sum(info.file_size for info in archive.infolist())
+            if stated > _MOST_BYTES or len(archive.infolist()) > _MOST_MEMBERS:
+                raise ConfigError(
+                    f"{path}: its description would be {stated:,} bytes in {len(archive.infolist())} files; allowed: "
+                    f"{_MOST_BYTES:,} bytes in {_MOST_MEMBERS} files. It is none of ecotf's, and nothing was unpacked"
+                )
             members = {name: archive.read(name) for name in archive.namelist()}
             start = min((info.header_offset for info in archive.infolist()), default=len(content))
         values = json.loads(members[MODEL_JSON]) if MODEL_JSON in members else {}

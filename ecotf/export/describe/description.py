@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ FORMAT = 2
 # What the recorder needs besides the model: Python, numpy and the runtime. Measured in the emulated board, 48 MB with a
 # model of 0.5 MB.
 _RECORDER_MB = 47.0
+_NAME = re.compile(r"\w[\w .,+()/-]{0,99}")
 NO_LICENCE = "No licence was stated when this model was exported. Ask whoever trained it before you pass it on.\n"
 
 
@@ -45,6 +47,15 @@ class Subject:
     run: Exportable
     settings: ExportSettings
     plan: ExportPlan
+
+
+def require_name(name: str) -> None:
+    """Require that a recipe's name is plain: it goes into files, source code and terminals; raises `ConfigError`."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"the recipe's name {name!r} cannot be that of an exported model; allowed: letters, digits, spaces and "
+            "_ . , + ( ) / - , at most 100, a letter or digit first"
+        )
 
 
 def describe(subject: Subject, flatbuffer: bytes, calibration: Calibration | None) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""Every head of feature maps exports as it says of itself, and gives on a device what it gives here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from convert_here import convert_here
+from tflite_runtime.interpreter import Interpreter
+
+from ecotf.detection.segments import SegmentsConfig, score_windows
+from ecotf.export.convert.chain import chain_stages
+from ecotf.export.convert.converter import refuse_recurrent
+from ecotf.export.settings import ExportSettings
+from ecotf.export.stages.stage import DEFAULT, Signature
+from ecotf.export.stages.tagger import clip_stages
+from ecotf.features.configs import MelSpectrogramConfig
+from ecotf.features.image import ImageConfig
+from ecotf.models.heads import HEADS
+from ecotf.models.image_network import ClipNetworkConfig
+from ecotf.models.tagger import ClipModel, build_clip_model
+
+RATE = 16_000
+SMALL = {"name": "small", "stem": 4, "filters": [4, 4, 8], "blocks": [1, 1, 1], "expand": 1, "features": 8}
+LESS = {"units": 4, "filters": 4, "samples": 2, "hidden": 8}  # what of these a head knows keeps it small
+OF_IMAGES = [entry.name for entry in HEADS if entry.config_class.takes == "features"]
+
+
+def tiny_model(head: str) -> ClipModel:
+    """An untrained model with this head, whose answers differ between sounds."""
+    known = HEADS[head].config_class.model_fields
+    config = {"name": head, **{key: value for key, value in LESS.items() if key in known}}
+    network = ClipNetworkConfig.model_validate({"backbone": SMALL, "head": config})
+    keras.utils.set_random_seed(3)
+    front_end = MelSpectrogramConfig(window_s=0.032, hop_s=0.01, bands=32, low_hz=200, high_hz=7000)
+    model = build_clip_model(network, ("owl", "wren"), front_end, ImageConfig(), RATE, 1.0, "sigmoid", pretrained=False)
+    for weight in model.network.model.weights:
+        if "kernel" in weight.path:
+            weight.assign(2 * weight.numpy())
+    return model
+
+
+@pytest.mark.parametrize("head", OF_IMAGES)
+def test_a_head_gives_on_a_device_what_it_gives_here(head):
+    model, segments = tiny_model(head), SegmentsConfig(segment_s=1.0)
+    config = model.network.config
+    stages = clip_stages(model, config, segments, ExportSettings(rate=RATE, sound="float32"))
+    gives = config.head.gives_frames
+    assert ("attention" in stages[-1].inputs) == gives
+    assert any(stage.name == "pool" for stage in stages) != config.head.recurrent
+    outputs = ("scores", "frames") if gives else ("scores",)
+    signatures = {DEFAULT: Signature(tuple(stage.name for stage in stages), outputs)}
+    interpreter = Interpreter(model_content=chain_stages(convert_here(stages, "f32", Path(), None), signatures))
+    interpreter.allocate_tensors()
+    run = interpreter.get_signature_runner()
+    sounds = 0.1 * np.random.default_rng(1).standard_normal((3, RATE)).astype(np.float32)
+    given = [run(sound=sound[None]) for sound in sounds]
+    scores, frames, _ = score_windows(model, segments, sounds)
+    np.testing.assert_allclose(np.concatenate([one["scores"] for one in given]), sigmoid(scores), atol=2e-5)
+    assert (frames is not None) == gives
+    if frames is not None:
+        np.testing.assert_allclose(np.concatenate([one["frames"] for one in given]), sigmoid(frames), atol=2e-5)
+
+
+@pytest.mark.parametrize("head", OF_IMAGES)
+def test_only_a_loop_is_refused_at_int8(head):
+    model = tiny_model(head)
+    stages = clip_stages(model, model.network.config, SegmentsConfig(segment_s=1.0), ExportSettings(rate=RATE))
+    if not model.network.config.head.recurrent:
+        refuse_recurrent(stages, "int8")
+        return
+    with pytest.raises(Exception, match="cannot be quantised while it is a loop"):
+        refuse_recurrent(stages, "int8")
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))
