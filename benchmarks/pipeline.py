@@ -91,10 +91,29 @@ def timed_pieces(pieces: Iterable[Any], spent: dict[str, float]) -> Iterator[Any
         yield piece
 
 
+def plain_pieces(spectrogram: Any, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The spectrogram of sound that comes in blocks, piece by piece."""
+    stream = spectrogram.stream()
+    for block in sound:
+        yield stream.push(block)
+    yield stream.finish()
+
+
+def gated_pieces(run: Any, spectrogram: Any, sound: Iterable[np.ndarray]) -> Iterator[Any]:
+    """The stretches of it that the run's gate lets through."""
+    from ecotf.detection.candidates import margin_s
+    from ecotf.features.gated import GatedStream
+
+    margin = round(margin_s(run.recipe.patches, run.recipe.detection, run.recipe.peaks) / spectrogram.hop_s)
+    stream = GatedStream(spectrogram, run.recipe.detection.gate, run.gate.threshold_db, margin)
+    for block in sound:
+        yield from stream.push(block)
+    yield from stream.finish()
+
+
 def bats(path: Path, run: Any, gated: bool) -> tuple[dict[str, float], float]:
     """Seconds of every stage, and patches scored; without a run the features are those of the published hybrid."""
     from ecotf.features import BandSpectrogramConfig, build_spectrogram
-    from ecotf.inference.job import gated_pieces, plain_pieces
 
     spent = dict.fromkeys(STAGES, 0.0)
     config = BandSpectrogramConfig(
@@ -110,7 +129,7 @@ def bats(path: Path, run: Any, gated: bool) -> tuple[dict[str, float], float]:
     from ecotf.detection.scoring import Stopwatch
 
     watch, began = Stopwatch(), time.process_time()
-    pieces = timed_pieces(gated_pieces(run, made, sound, watch) if gated else plain_pieces(made, sound), spent)
+    pieces = timed_pieces(gated_pieces(run, made, sound) if gated else plain_pieces(made, sound), spent)
     found = find_candidates(
         pieces, run.detector, run.recipe.detection, run.recipe.peaks, made.hop_s, made.offset_s,
         made.frequencies_hz, stopwatch=watch,
@@ -126,7 +145,6 @@ def birds(path: Path) -> dict[str, float]:
     """Seconds of decoding, of log-mel features, and of smoothing and picking peaks in a band's levels."""
     from ecotf._kernels.events import local_maxima, smooth_gaussian
     from ecotf.features import MelSpectrogramConfig, build_spectrogram
-    from ecotf.inference.job import plain_pieces
 
     spent = dict.fromkeys(STAGES, 0.0)
     config = MelSpectrogramConfig(window_s=0.032, hop_s=0.01, low_hz=50, high_hz=14_000, bands=64)
@@ -149,7 +167,7 @@ def measure(kind: str, path: Path, run_path: Path | None, gated: bool) -> dict[s
     """Seconds, patches and memory of one file; the best of some times, the first of which compiles the graph."""
     import ecotf.audio.recording
     import ecotf.features
-    import ecotf.inference.job  # noqa: F401
+    import ecotf.inference.listen  # noqa: F401
     from ecotf.detection import scoring
 
     scoring.perf_counter = time.process_time  # type: ignore[attr-defined]

@@ -6,6 +6,8 @@ import io
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +85,7 @@ def model(tmp_path_factory):
     run.write_json("thresholds.json", {"thresholds": thresholds, "unfitted": []})
     with run.writing("model", folder=True) as folder:
         save_detector(
-            build_detector(recipe.front_end, recipe.windows, recipe.networks, ["Myotis", "Pipistrellus"]), folder
+            build_detector(recipe.front_end, recipe.patches, recipe.networks, ["Myotis", "Pipistrellus"]), folder
         )
     run.finish()
     return run.path
@@ -124,18 +126,17 @@ EXPECTED = {
     "zz_good_too.wav": ("done", ""),
     "flac_inside.wav": ("done", ""),  # read by its content
     "silent.wav": ("silent", "every sample is the same"),
-    "short.wav": ("short", "3.9 ms long; one window of the model is"),
+    "short.wav": ("short", "3.9 ms long; at least"),
     "zero_bytes.wav": ("corrupt", "empty file (0 bytes)"),
     "header_only.wav": ("corrupt", "no sound (0 samples)"),
     "truncated.wav": ("corrupt", "truncated: its header promises 0.400 s of sound, it holds 0.200 s"),
-    "truncated.flac": ("corrupt", "of 0.400 s"),
+    "truncated.flac": ("corrupt", "truncated: its header promises 0.400 s of sound, it holds 0.2"),
     "text.wav": ("corrupt", "is not a sound file that can be read"),
     "nan.wav": ("corrupt", "the sample at 0.195312 s is not a number"),
     "all_nan.wav": ("corrupt", "the sample at 0.000000 s is not a number"),
     "notes.txt": ("unsupported", "allowed: WAV, FLAC, OGG, MP3"),
     "audible.wav": ("unsupported", "needs a sample rate of at least 232600 Hz; this is 44100 Hz"),
     "locked.wav": ("failed", "cannot be read (Permission denied)"),
-    "gone.wav": ("failed", "cannot be read (No such file or directory)"),
     "pipe.wav": ("failed", "is not an ordinary file"),
 }
 
@@ -189,11 +190,11 @@ def test_every_file_is_accounted_for(classified, name):
 
 def test_the_others_go_on(classified):
     _, output, status, out, err, ledger = classified
-    assert status == 1 and err == "" and "Traceback" not in out
+    assert status == 1 and err == "1 file passed over: links to nothing\n" and "Traceback" not in out
     assert sorted(ledger.index) == sorted(EXPECTED)
-    assert re.search(r"recordings: 3 done, 1 short, 1 silent, 7 corrupt, 2 unsupported, 3 failed", out)
+    assert re.search(r"recordings: 3 done, 1 short, 1 silent, 7 corrupt, 2 unsupported, 2 failed", out)
     assert left_over(output) == []
-    tables = {path.name for path in output.iterdir()} - {"ledger.csv", "detections.csv"}
+    tables = {path.name for path in output.iterdir()} - {"ledger.csv", "detections.csv", "job.json", "job.jsonl"}
     fine = [name for name, (status, _) in EXPECTED.items() if status in ("done", "silent")]
     assert tables == {f"{Path(name).stem}.selections.txt" for name in fine}
 
@@ -226,6 +227,8 @@ def test_no_recordings_at_all(model, tmp_path, capsys):
         ("--time-expansion", "0", "a factor above 0"),
         ("--time-expansion", "nan", "a factor above 0"),
         ("--threshold", "50", "from 0 to 1"),
+        ("--time-zone", "Brussels", "'Brussels': allowed are names such as Europe/Brussels"),
+        ("--formats", "", "no output format is given; known formats: csv"),
         ("--formats", "csv,excel", "'excel' is unknown; known formats: csv"),
     ],
 )
@@ -316,22 +319,21 @@ def test_a_full_disk_while_classifying(model, tmp_path, capsys, monkeypatch):
 
 def test_a_disk_that_fills_up_in_the_middle(model, tmp_path, capsys, monkeypatch):
     """What was finished is kept, and the same command with --resume finishes the rest."""
-    from ecotf.inference import tables
+    from ecotf.inference.records import Records
 
     for number in range(3):
         soundfile.write(tmp_path / f"{number}.wav", sound(0.2, seed=number), RATE)
-    append = tables.append_to_journal
-    done = []
+    add, done = Records.add, []
 
-    def fill_up(journal, recording, calls):
+    def fill_up(self, record):
         if len(done) == 1:
             monkeypatch.setattr(os, "fsync", full_disk)
-        append(journal, recording, calls)
-        done.append(recording)
+        add(self, record)
+        done.append(record)
 
     arguments = (tmp_path, "--model", model, "--output", tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("ecotf.inference.writers.append_to_journal", fill_up)
+        patch.setattr(Records, "add", fill_up)
         said = error_of(capsys, run_classifier.main, *arguments)
     monkeypatch.undo()
     assert said.startswith("disk full while writing ")
@@ -340,6 +342,52 @@ def test_a_disk_that_fills_up_in_the_middle(model, tmp_path, capsys, monkeypatch
     assert outcome(capsys, run_classifier.main, *arguments, "--resume")[0] == 0
     assert pd.read_csv(tmp_path / "out" / "ledger.csv")["status"].tolist() == ["done"] * 3
     assert (tmp_path / "out" / "detections.csv").exists() and left_over(tmp_path) == []
+
+
+def test_after_ctrl_c_the_last_line_is_the_command_that_goes_on(model, tmp_path, capsys, monkeypatch):
+    """A shell takes it as it stands, also where names have blanks, quotation marks and bytes that are not UTF-8."""
+    from ecotf.inference import listen
+
+    night = tmp_path / "my night's \udcea"
+    night.mkdir()
+    for number in range(2):
+        with (night / f"{number}.wav").open("wb") as file:
+            soundfile.write(file, sound(0.2, seed=number), RATE, format="WAV")
+    really = listen.open_recording
+
+    def stop(name, **options):
+        if name.endswith("1.wav"):
+            raise KeyboardInterrupt
+        return really(name, **options)
+
+    monkeypatch.setattr(listen, "open_recording", stop)
+    arguments = (night, "--model", model, "--output", tmp_path / "out", "--overwrite")
+    status, _, err = outcome(capsys, run_classifier.main, *arguments)
+    monkeypatch.undo()
+    *_, stopped, command = err.splitlines()
+    assert status == 130 and stopped == "stopped; what was finished is kept. To go on:"
+    assert "--overwrite" not in command and command.endswith(" --resume")
+    root = Path(__file__).parents[1]
+    command = command.replace("python ", f"{sys.executable} ", 1)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "recordings: 2 done" in done.stdout
+    assert len(pd.read_csv(tmp_path / "out" / "ledger.csv")) == 2
+
+
+def test_a_used_folder(model, tmp_path, capsys):
+    soundfile.write(tmp_path / "a.wav", sound(0.1), RATE)
+    arguments = (tmp_path / "a.wav", "--model", model, "--output", tmp_path / "out")
+    assert outcome(capsys, run_classifier.main, *arguments)[0] == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    said = error_of(capsys, run_classifier.main, *arguments)
+    assert said == f"{tmp_path / 'out'} holds a job already: --resume goes on with it, --overwrite replaces it"
+    said = error_of(capsys, run_classifier.main, *arguments, "--resume", "--threshold", "0.3")
+    assert "threshold is not stated in this folder's job, 0.3 now" in said
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert "choose one" in error_of(capsys, run_classifier.main, *arguments, "--resume", "--overwrite")
+    assert outcome(capsys, run_classifier.main, *arguments, "--resume")[0] == 0
+    assert outcome(capsys, run_classifier.main, *arguments, "--overwrite", "--threshold", "0.3")[0] == 0
 
 
 def test_an_output_that_is_a_file(model, tmp_path, capsys):
@@ -369,7 +417,7 @@ def test_an_output_that_is_a_file(model, tmp_path, capsys):
         ("bats/cnn8", "front_end.window_s=.nan", "front_end.window_s = nan: "),
         ("bats/cnn8", "seed", "override 'seed': expected key=value"),
         ("bats/cnn8", "front_end.low_hz=200000", "low_hz"),
-        ("bats/cnn8", "windows.width_s=0.001", "windows.width_s = 0.001 is shorter than one spectrum"),
+        ("bats/cnn8", "patches.width_s=0.001", "patches.width_s = 0.001 is shorter than one spectrum"),
     ],
 )
 def test_a_recipe_that_cannot_be(annotated, tmp_path, capsys, recipe, override, said):

@@ -24,6 +24,9 @@ INTERRUPTED = 130
 def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> None:
     """Run ``command`` with the command line and exit with its status; a user's mistake is one line and status 2."""
     quieten_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that is not UTF-8, or a terminal that is not
     try:
         status = command(sys.argv[1:] if arguments is None else arguments)
     except EcotfError as error:

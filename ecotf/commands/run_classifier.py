@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from rich.table import Table
-
-from ecotf.audio.discover import find_recordings
-from ecotf.audio.recording import ChannelChoice
-from ecotf.commands.console import complaints, console, log, progress_bar
-from ecotf.detection.scoring import Stopwatch
+from ecotf.commands.console import INTERRUPTED, complaints, console, log, progress_bar
 from ecotf.errors import ConfigError
-from ecotf.inference.job import ClassifierOptions, classify
-from ecotf.inference.ledger import exit_status
-from ecotf.inference.submission import NAME as SUBMISSION
-from ecotf.inference.writers import WRITERS, check_formats
-from ecotf.tasks.calls.run import LoadedRun, load_classifier
+from ecotf.inference import FORMATS
+
+if TYPE_CHECKING:
+    from ecotf.audio.discover import Found
+    from ecotf.audio.recording import ChannelChoice
+    from ecotf.inference.job import JobResult
+    from ecotf.inference.output import Outcome
+    from ecotf.inference.question import ClassifierOptions
 
 EXAMPLES = """\
 examples:
@@ -29,9 +29,11 @@ examples:
   python scripts/run_classifier.py --model RUN slowed/ --output detections/ --time-expansion 10
   python scripts/run_classifier.py --model RUN season/ --output detections/ --gate
   python scripts/run_classifier.py --model SED_RUN --model CNN_RUN soundscapes/ --output out/ --formats csv,submission
+  python scripts/run_classifier.py --model RUN second_season/ --output detections/ --formats csv,raven --resume
 
-Every file that is given ends up in OUTPUT/ledger.csv as done, short, silent, corrupt, unsupported or failed, with the
-reason. All times are real seconds and all frequencies real hertz, also where a recording is time-expanded.
+Every file that is given ends up in OUTPUT/ledger.csv as done, salvaged, short, silent, corrupt, unsupported or failed,
+with the reason. OUTPUT holds one job: --resume goes on with it, also with other recordings and more formats.
+All times are real seconds and all frequencies real hertz, also where a recording is time-expanded.
 exit status: 0 all done, 1 some files could not be used, 2 nothing could be done
 """
 
@@ -56,83 +58,134 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--ensemble", metavar="NAME", help="an ensemble's recipe that weighs them, birds/2023_ensemble")
     parser.add_argument("--fit-weights", action="store_true", help="weigh them by their common validation rows")
     parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where detections are written")
-    parser.add_argument(
-        "--formats", default="csv", help=f"comma-separated; of {', '.join(WRITERS)}, {SUBMISSION} (csv)"
-    )
+    parser.add_argument("--formats", default="csv", help=f"comma-separated; of {', '.join(FORMATS)} (csv)")
     parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
     parser.add_argument("--named-only", action="store_true", help="leave out calls that no species is named for")
     parser.add_argument("--gate", action="store_true", help="skip patches in which nothing reaches the run's gate")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted job into the same folder")
+    parser.add_argument("--time-zone", metavar="ZONE", help="of times without one: Europe/Brussels or +02:00")
+    parser.add_argument("--salvage", action="store_true", help="use the beginning of recordings that are cut off")
+    parser.add_argument("--resume", action="store_true", help="go on with the job in the output folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace the job in the output folder")
     options = parser.parse_intermixed_args(arguments)
 
-    formats = tuple(name.strip() for name in options.formats.split(",") if name.strip())
-    check_formats([name for name in formats if name != SUBMISSION] or ("csv",) if formats else ())
+    # Here and not above: help and a typing mistake need none of these, and pandas alone takes half a second.
+    from ecotf.audio.discover import find_recordings, shown_name
+
+    chosen = _options(options)
+    found = find_recordings(options.recordings, recursive=not options.no_recursive)
+    for argument, reason in found.problems:
+        complaints.print(f"{shown_name(argument)}: {reason}", markup=False)
+    if found.passed_over:
+        complaints.print(found.passed_over_text, markup=False)
+    if not found.recordings:
+        raise ConfigError("no recording to classify")
+    try:
+        result = _classify(options, chosen, found)
+    except KeyboardInterrupt:
+        complaints.print("stopped; what was finished is kept. To go on:")
+        complaints.print(command_to_go_on(arguments), markup=False)
+        return INTERRUPTED
+    _summarise(result, options.output)
+    from ecotf.inference.ledger import exit_status
+
+    status = exit_status(result.counts)
+    return max(status, 1) if found.problems else status
+
+
+def _options(options: argparse.Namespace) -> ClassifierOptions:
+    """What the command line asks; raises `ConfigError` for what cannot be."""
+    from ecotf.audio.beginning import time_zone_of
+    from ecotf.inference.job import check_options
+    from ecotf.inference.question import ClassifierOptions
+
     chosen = ClassifierOptions(
-        formats,
+        tuple(name.strip() for name in options.formats.split(",") if name.strip()),
         _expansion(options.time_expansion),
         _channel(options.channel),
         _score(options.threshold),
         not options.named_only,
         options.gate,
+        options.time_zone,
+        options.salvage,
     )
-    found = find_recordings(options.recordings, recursive=not options.no_recursive)
-    recordings, unmatched = found.recordings, found.problems
-    for argument, reason in unmatched:
-        complaints.print(f"{argument}: {reason}", markup=False)
-    if found.passed_over:
-        complaints.print(found.passed_over_text, markup=False)
-    if not recordings:
-        raise ConfigError("no recording to classify")
-    run = load_classifier(options.model, options.ensemble, options.fit_weights)
-    if not isinstance(run, LoadedRun) and len(run.runs) > 1:
-        shares = np.array(run.weights) / sum(run.weights)
-        log(
-            "ensemble: "
-            + ", ".join(f"{one.recipe.name} {share:.2f}" for one, share in zip(run.runs, shares, strict=True))
-        )
-    stopwatch = Stopwatch()
+    check_options(chosen, options.resume, options.overwrite)
+    if options.time_zone is not None:
+        time_zone_of(options.time_zone)
+    return chosen
+
+
+def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Found) -> JobResult:
+    from ecotf.inference.job import classify
+    from ecotf.tasks.loading import load_runs
+
+    run = load_runs(options.model, options.ensemble, options.fit_weights)
+    if len(options.model) > 1:
+        log(f"ensemble: {run.title}")
     with progress_bar() as bar:
-        task = bar.add_task("classifying", total=len(recordings))
+        task = bar.add_task("classifying", total=len(found.recordings))
 
-        def report(recording: str, status: str, reason: str, detections: int) -> None:
+        def report(recording: str, outcome: Outcome) -> None:
             bar.advance(task)
-            if reason:
-                bar.console.print(f"{recording}: {status}: {reason}", markup=False)
+            if outcome.status != "done":
+                bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
 
-        counts = classify(run, recordings, options.output, chosen, options.resume, report, stopwatch)
-    _summarise(counts, options.output, formats)
-    if isinstance(run, LoadedRun) and run.gate is not None and options.gate:
-        log(gate_text(run.gate.threshold_db, stopwatch))
-    status = exit_status(counts)  # type: ignore[arg-type]
-    return max(status, 1) if unmatched else status
+        return classify(run, found.recordings, options.output, chosen, options.resume, options.overwrite, report)
 
 
-def _summarise(counts: dict[str, int], output: Path, formats: Sequence[str]) -> None:
-    from ecotf.inference.summary import species_counts
+def command_to_go_on(arguments: Sequence[str]) -> str:
+    """The command line that goes on with an interrupted job, as a shell takes it.
 
-    found = species_counts(output)
-    if found is not None and len(found):
-        table = Table("species", "detections", "recordings", "highest score", title="detections")
-        for row in found.itertuples():
-            table.add_row(str(row.label), str(row.detections), str(row.recordings), f"{row.highest:.3f}")
-        console.print(table)
-    elif found is not None:
-        log("no detections")
-    log("recordings: " + ", ".join(f"{number} {status}" for status, number in counts.items() if number))
-    log(f"detections: {output} ({', '.join(formats)})")
-    log(f"ledger:     {output / 'ledger.csv'}")
+    Examples
+    --------
+    >>> command_to_go_on(["--model", "run", "my night/", "--output", "out", "--overwrite"])
+    "python scripts/run_classifier.py --model run 'my night/' --output out --resume"
+    """
+    typed = sys.orig_argv
+    given = list(arguments)
+    door = ["python", "scripts/run_classifier.py"]
+    if typed[len(typed) - len(given) :] == given:
+        door = typed[: len(typed) - len(given)]
+    kept = [word for word in given if not (word.startswith("--ov") and "--overwrite".startswith(word))]
+    resume = [] if "--resume" in kept else ["--resume"]
+    return " ".join(_quoted(word) for word in [*door, *kept, *resume])
 
 
-def gate_text(threshold_db: float, spent: Stopwatch) -> str:
-    """One line: what the gate spared."""
-    passed = spent.passed_s / spent.sound_s if spent.sound_s else 0.0
-    return (
-        f"gate at {threshold_db:.2f} dB: {passed:.0%} of the sound passed over; in the rest {spent.patches} patches "
-        f"scored, {spent.skipped} skipped"
+def _quoted(word: str) -> str:
+    """A word for a shell; what no terminal can show is written as bytes."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = "".join(
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in "\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word)
     )
+    return f"$'{shown}'"
+
+
+def _summarise(result: JobResult, output: Path) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ecotf.audio.discover import shown_name
+    from ecotf.inference.ledger import NAME as LEDGER
+
+    if result.species:
+        table = Table("species", "detections", "recordings", "highest score", title="detections")
+        for one in result.species:
+            table.add_row(escape(one.label), str(one.detections), str(one.recordings), f"{one.highest:.3f}")
+        console.print(table)
+    else:
+        log("no detections")
+    log("recordings: " + ", ".join(f"{number} {status}" for status, number in result.counts.items() if number))
+    log(f"detections: {shown_name(output)} ({', '.join(result.formats)})")
+    log(f"ledger:     {shown_name(output / LEDGER)}")
+    spent = result.spent
+    if spent.sound_s:
+        log(
+            f"gate: {spent.passed_s / spent.sound_s:.0%} of the sound passed over; in the rest {spent.patches} patches "
+            f"scored, {spent.skipped} skipped"
+        )
 
 
 def _channel(text: str) -> ChannelChoice | Literal["each"]:

@@ -60,6 +60,11 @@ class Stopwatch:
     sound_s: float = 0.0
     passed_s: float = 0.0
 
+    def add(self, other: Stopwatch) -> None:
+        """Add what another one has counted."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 def score_patches(
     detector: Detector,

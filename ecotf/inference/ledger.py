@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from functools import reduce
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, get_args
 
-from ecotf.errors import RecordingStatus
-from ecotf.files import atomic_file, explain_write_errors, lock, unlock
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
+from ecotf.append_only import AppendOnly, csv_rows
+from ecotf.errors import ConfigError, RecordingStatus
+
+NAME = "ledger.csv"
 STATUSES: tuple[RecordingStatus, ...] = get_args(RecordingStatus)
 FINE: frozenset[RecordingStatus] = frozenset({"done", "silent"})
-# A restart looks again at the rest: a corrupt file may have been copied anew, an unsupported one explained.
-SETTLED: frozenset[RecordingStatus] = FINE | {"short"}
+SETTLED: frozenset[RecordingStatus] = FINE | {"salvaged"}
+"""What a resumed job does not look at again. It does at the rest: a corrupt file may have been copied anew."""
+
+_CHANGED = "another program changed it; give another --output, or --overwrite"
 
 
 class Entry(NamedTuple):
-    """What became of one recording."""
+    """What became of one recording.
+
+    Attributes
+    ----------
+    recording
+        Its path, as given by the user.
+    status, reason
+        One of :data:`STATUSES`, and one sentence; empty for ``done``.
+    duration_s
+        Length in real seconds; NaN where it is not known.
+    seconds_used
+        Time the work took.
+    path
+        The real path: links followed, from the root. By it a resumed job knows the file again.
+    files
+        Where the files of this recording alone are, below the output folder and without their endings.
+    """
 
     recording: str
     status: RecordingStatus
@@ -30,151 +52,157 @@ class Entry(NamedTuple):
     duration_s: float = math.nan
     n_detections: int = 0
     seconds_used: float = 0.0
+    path: str = ""
+    files: str = ""
+
+
+class Brief(NamedTuple):
+    """The cells of a row that say which file it is of."""
+
+    recording: str
+    status: RecordingStatus
+    path: str
+    files: str
+
+
+class Found(NamedTuple):
+    """What a ledger holds: how many rows of each status, and the rows that were looked for, in their order."""
+
+    counts: dict[RecordingStatus, int]
+    rows: list[Brief]
 
 
 class Ledger:
-    """``ledger.csv``, one row per input file, written as the job goes, so that a kill loses nothing.
-
-    Add a recording's row after its detections are written. Two jobs cannot use one ledger at the same time.
+    """``ledger.csv``, one row per input file, on the disk as soon as a recording is settled, so a kill loses nothing.
 
     Parameters
     ----------
     path
-        The CSV file; its folder is made if absent.
-    resume
-        Keep the rows of an earlier job that are settled (done, silent, short) and drop the others, which the new job
-        looks at again. Without it the ledger begins anew.
+        The CSV file; made if absent.
 
     Raises
     ------
     ConfigError
-        Another job is writing to this ledger.
+        The file was made or changed by another program.
     EcotfError
         The disk is full, or the place cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ledger = Ledger(Path(tempfile.mkdtemp()) / "ledger.csv")
+    >>> ledger.add(Entry("night.wav", "corrupt", "empty file (0 bytes)"))
+    >>> [(entry.recording, entry.status) for entry in read_ledger(ledger.path)]
+    [('night.wav', 'corrupt')]
     """
 
-    def __init__(self, path: str | Path, resume: bool = False) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._counts: dict[RecordingStatus, int] = dict.fromkeys(STATUSES, 0)
-        with explain_write_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._held = lock(
-            self.path.with_name(f".{self.path.name}.lock"),
-            f"{self.path}: another job is writing here (process {{pid}})",
-        )
-        try:
-            kept = [entry for entry in read_ledger(self.path) if entry.status in SETTLED] if resume else []
-            with atomic_file(self.path) as partial:
-                partial.write_bytes(_csv([Entry._fields, *map(_cells, kept)]))
-        except BaseException:
-            self.close()
-            raise
-        for entry in kept:
-            self._count(entry)
+        header = csv_rows([Entry._fields])
+        self._file = AppendOnly(path, header, quoted=True)
+        if self._file.header() != header:
+            raise ConfigError(
+                f"{path}: line 1 is not the header of a ledger, {header.decode().strip()}; the file was made by an "
+                f"older version, or {_CHANGED}"
+            )
 
-    def add(
-        self,
-        recording: str,
-        status: RecordingStatus,
-        reason: str = "",
-        duration_s: float = math.nan,
-        n_detections: int = 0,
-        seconds_used: float = 0.0,
-    ) -> None:
-        """Append one row and hand it to the disk.
+    def add(self, entry: Entry) -> None:
+        """Append one row and wait until it is on the disk."""
+        if entry.status not in STATUSES:
+            raise ValueError(f"status {entry.status!r} is unknown; known: {', '.join(STATUSES)}")
+        self._file.append(csv_rows([_cells(entry)]))
+
+    def look_up(self, paths: Collection[str], names: Collection[str], files: Collection[str]) -> Found:
+        """Find the rows that have to do with the recordings of a job; a million rows take half a second.
 
         Parameters
         ----------
-        recording
-            Its path, as given by the user.
-        status
-            One of :data:`STATUSES`.
-        reason
-            One sentence; empty for ``done``.
-        duration_s
-            Length in real seconds; NaN where it is not known.
-        seconds_used
-            Time the work took.
+        paths, names, files
+            A row is found when its ``path``, its ``recording`` or its ``files`` is among these.
         """
-        if status not in STATUSES:
-            raise ValueError(f"status {status!r} is unknown; known: {', '.join(STATUSES)}")
-        entry = Entry(recording, status, reason, duration_s, n_detections, seconds_used)
-        size = os.path.getsize(self.path)
+        wanted = {
+            column: pa.array([os.fsencode(value) for value in values], pa.binary())
+            for column, values in (("path", paths), ("recording", names), ("files", files))
+        }
+        counts: Counter[str] = Counter()
+        rows: list[Brief] = []
         try:
-            with explain_write_errors(self.path), open(self.path, "ab") as file:
-                file.write(_csv([_cells(entry)]))
-        except BaseException:
-            os.truncate(self.path, size)
-            raise
-        self._count(entry)
+            for batch in _batches(self.path):
+                for pair in pc.value_counts(batch["status"]).to_pylist():
+                    counts[os.fsdecode(pair["values"])] += pair["counts"]
+                hit = reduce(pc.or_, (pc.is_in(batch[column], values) for column, values in wanted.items()))
+                chosen = batch.select(list(Brief._fields)).filter(hit)
+                rows += [
+                    Brief._make(map(os.fsdecode, row))
+                    for row in zip(*(c.to_pylist() for c in chosen.columns), strict=True)
+                ]
+        except pa.ArrowInvalid as error:
+            raise ConfigError(
+                f"{self.path}: not all lines are of a ledger ({str(error).splitlines()[0]}); {_CHANGED}"
+            ) from None
+        strange = [status for status in counts if status not in STATUSES]
+        if strange:
+            raise ConfigError(f"{self.path}: status {strange[0]!r} is unknown; {_CHANGED}")
+        return Found({status: counts[status] for status in STATUSES}, rows)
 
-    def summary(self) -> dict[RecordingStatus, int]:
-        """How many recordings ended in each status, all statuses named."""
-        return dict(self._counts)
+    def rows(self) -> Iterator[bytes]:
+        """The text of each row."""
+        return self._file.rows()
 
-    def close(self) -> None:
-        """Let other jobs use the ledger."""
-        unlock(self._held)
-
-    def __enter__(self) -> Ledger:
-        """Return the ledger itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
-
-    def _count(self, entry: Entry) -> None:
-        self._counts[entry.status] += 1
-
-
-def read_ledger(path: str | Path) -> list[Entry]:
-    """Read the rows of a ledger; empty if there is none. A row that a kill cut off is left out."""
-    entries = []
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            for cells in islice(csv.reader(file), 1, None):
-                try:
-                    recording, status, reason, duration_s, n_detections, seconds_used = cells
-                    numbers = float(duration_s or "nan"), int(n_detections), float(seconds_used)
-                except ValueError:
-                    continue
-                if status in STATUSES:
-                    entries.append(Entry(recording, status, reason, *numbers))
-    except FileNotFoundError:
-        return []
-    return entries
+    def forget(self, paths: Collection[str]) -> None:
+        """Take out the rows of the recordings with these real paths."""
+        at = Entry._fields.index("path")
+        self._file.keep(lambda row: next(csv.reader([_text(row)]))[at] not in paths)
 
 
-def done_recordings(path: str | Path) -> set[str]:
-    """The recordings that a restart skips: done, silent and short ones."""
-    return {entry.recording for entry in read_ledger(path) if entry.status in SETTLED}
+def read_ledger(path: str | Path) -> Iterator[Entry]:
+    """Read the rows of a ledger one by one; a row that a kill cut off is left out.
+
+    Raises
+    ------
+    ConfigError
+        A line was changed by another program.
+    """
+    for row in Ledger(path).rows():
+        recording, status, reason, duration_s, n_detections, seconds_used, real, files = next(csv.reader([_text(row)]))
+        numbers = float(duration_s or "nan"), int(n_detections), float(seconds_used)
+        yield Entry(recording, status, reason, *numbers, real, files)  # type: ignore[arg-type]
 
 
-def exit_status(counts: Ledger | Mapping[RecordingStatus, int]) -> int:
+def exit_status(counts: Mapping[RecordingStatus, int]) -> int:
     """The exit status of a job: 0 all fine, 1 some files failed, 2 nothing could be done.
 
-    ``done`` and ``silent`` are fine: the recording was listened to from end to end. ``short``, ``corrupt``,
-    ``unsupported`` and ``failed`` are not: somebody should know that there is no answer for that file. A job without
-    any file is 2.
+    ``done`` and ``silent`` are fine: the recording was listened to from end to end. The others are not: somebody should
+    know that there is no answer for that file, or for a part of it (``salvaged``). A job without any file is 2.
+
+    Examples
+    --------
+    >>> exit_status({"done": 3, "corrupt": 1})
+    1
     """
-    counts = counts.summary() if isinstance(counts, Ledger) else counts
-    fine = sum(number for status, number in counts.items() if status in FINE)
-    if fine == 0:
+    if not any(counts.get(status) for status in SETTLED):
         return 2
-    return 0 if fine == sum(counts.values()) else 1
+    return 0 if sum(counts.get(status, 0) for status in FINE) == sum(counts.values()) else 1
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """What :class:`Brief` needs of the rows of a ledger, as bytes, some ten thousand at a time."""
+    columns = pa_csv.ConvertOptions(
+        column_types={name: pa.binary() for name in Brief._fields}, include_columns=list(Brief._fields)
+    )
+    with pa_csv.open_csv(
+        path, convert_options=columns, parse_options=pa_csv.ParseOptions(newlines_in_values=True)
+    ) as reader:
+        yield from reader
+
+
+def _text(row: bytes) -> str:
+    return row.decode("utf-8", "surrogateescape")
 
 
 def _cells(entry: Entry) -> list[object]:
     reason = " ".join(entry.reason.split())
     duration = "" if math.isnan(entry.duration_s) else round(entry.duration_s, 6)
-    seconds = round(entry.seconds_used, 3)
-    return [entry.recording, entry.status, reason, duration, entry.n_detections, seconds]
-
-
-def _csv(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return list(
+        entry._replace(reason=reason, duration_s=duration, seconds_used=round(entry.seconds_used, 3))  # type: ignore[arg-type]
+    )

@@ -1,4 +1,4 @@
-"""The detections of a whole job: the journal they are collected in, and the tables made of it at the end."""
+"""The tables that hold the detections of a whole job, and reading them back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecotf.files import atomic_file, explain_write_errors
+from ecotf.files import atomic_file
 from ecotf.inference.formats import REQUIRED, Call, csv_text
 
 COLUMNS = ("recording", *Call._fields)
@@ -23,31 +23,9 @@ _ROW_GROUP = 50_000
 Row = tuple[str, Call]
 
 
-def start_journal(journal: Path, older: Iterable[Row] = ()) -> None:
-    """Make a journal, a CSV with the columns :data:`COLUMNS`, that begins with ``older`` rows."""
-    with atomic_file(journal) as partial, open(partial, "wb") as file:
-        file.write(_csv([COLUMNS]))
-        for recording, call in older:
-            file.write(_csv([_cells(recording, call)]))
-
-
-def append_to_journal(journal: Path, recording: str, calls: Iterable[Call]) -> None:
-    """Append the calls of one recording and wait until they are on the disk: all of them, or on a full disk none."""
-    content = _csv(_cells(recording, call) for call in calls)
-    size = os.path.getsize(journal)
-    try:
-        with explain_write_errors(journal), open(journal, "ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        os.truncate(journal, size)
-        raise
-
-
-def read_journal(journal: Path) -> Iterator[Row]:
-    """Read a journal row by row, by the names in its header; a row that a kill cut off is left out."""
-    with open(journal, encoding="utf-8", errors="surrogateescape", newline="") as file:
+def read_csv(path: Path) -> Iterator[Row]:
+    """Read a table written by :func:`write_csv` row by row, by the names in its header; a torn row is left out."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file)
         names = next(reader, [])
         for cells in reader:
@@ -75,8 +53,11 @@ def read_parquet(path: Path) -> Iterator[Row]:
 
 
 def write_csv(rows: Iterable[Row], path: Path, root: Path) -> None:
-    """Write our own columns, as the journal has them."""
-    start_journal(path, rows)
+    """Write our own columns."""
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        file.write(_csv([COLUMNS]))
+        for recording, call in rows:
+            file.write(_csv([_cells(recording, call)]))
 
 
 def write_published_csv(rows: Iterable[Row], path: Path, root: Path) -> None:

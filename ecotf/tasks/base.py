@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from ecotf.errors import ConfigError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ecotf.datasets.manifest import Manifest
+    from ecotf.detection.scoring import Stopwatch
     from ecotf.runs.splits import Splits
     from ecotf.training.run_store import Log, RunStore
     from ecotf.tuning.searchable import Searchable
@@ -35,11 +36,14 @@ class StreamOptions:
         Keep calls that no species is named for.
     gate
         Skip parts where nothing is louder than the background by the run's fitted gate.
+    segments
+        Keep the scores of every segment until `ScoreStream.take_segments` fetches them.
     """
 
     threshold: float | None = None
     unnamed: bool = True
     gate: bool = False
+    segments: bool = False
 
 
 class ScoreStream(Protocol):
@@ -56,10 +60,14 @@ class ScoreStream(Protocol):
     silent
         Whether all samples so far are the same.
     settled_s
-        Up to when all detections are out: later ones begin after this.
+        Up to when all detections are out: later ones begin after this. While the sound is silent detections wait, and
+        this is 0.
+    spent
+        What listening has cost so far, and what the gate has spared.
     """
 
     samples: int
+    spent: Stopwatch
 
     @property
     def windows(self) -> int: ...  # noqa: D102
@@ -69,10 +77,17 @@ class ScoreStream(Protocol):
     def settled_s(self) -> float: ...  # noqa: D102
 
     def push(self, sound: np.ndarray) -> pd.DataFrame:
-        """Take sound, float32 ``[n]``; return the detections that are settled now."""
+        """Take sound, float32 ``[n]``; return the detections that are settled now.
+
+        Their columns are those of `ecotf.detection.view.COLUMNS`. Each table is in order of time; a long event may
+        come out after a shorter one that began later.
+        """
 
     def finish(self) -> pd.DataFrame:
         """End the sound; return the last detections."""
+
+    def take_segments(self) -> np.ndarray:
+        """Scores of the segments that were scored since the last call, ``[n, classes]``; `StreamOptions.segments`."""
 
 
 class Run(Protocol):
@@ -86,14 +101,36 @@ class Run(Protocol):
     def classes(self) -> tuple[str, ...]:
         """The names that detections may have."""
 
+    @property
+    def title(self) -> str:
+        """One line: what answers, and of several how much each counts."""
+
+    @property
+    def shortest_s(self) -> float:
+        """Shorter sound has no answer; seconds."""
+
+    @property
+    def segment_s(self) -> float | None:
+        """Length of a segment in seconds; None where detections are not of segments."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The run folders, or the model file, that answer."""
+
+    def check(self, options: StreamOptions) -> None:
+        """Raise `ConfigError` for an option that the run cannot serve, before any recording is opened."""
+
     def stream_rate(self, sample_rate: int) -> int:
         """The rate at which sound of a recording is read for `open_stream`; raises `ConfigError` for a wrong one."""
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> ScoreStream:
         """Begin to listen to one channel; raises `ConfigError` for a rate or an option that the run cannot serve."""
 
+    def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
+        """All scores of sound at `stream_rate`, before thresholds, with the columns of detections."""
+
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
-        """Embed sound; may refuse, in one sentence (`ConfigError`)."""
+        """Embed sound at `stream_rate`, ``[n, numbers]``; may refuse, in one sentence (`ConfigError`)."""
 
 
 class Data(Protocol):
@@ -204,8 +241,11 @@ class Task(Protocol):
     def load(self, folder: Path) -> Run:
         """Read a complete run folder; raises `ConfigError`."""
 
-    def join(self, runs: Sequence[Any], weights: Sequence[float] | None = None) -> Run:
-        """One run that answers for several; raises `ConfigError` where they do not go together."""
+    def join(self, runs: Sequence[Any], weights: Sequence[float] | Literal["fit"] | None = None) -> Run:
+        """One run that answers for several; raises `ConfigError` where they do not go together.
+
+        ``weights`` are by default all alike; ``fit`` chooses them by the validation rows that the runs share.
+        """
 
     def exportable(self, run: Any) -> Any:
         """What export needs of a run; the protocol is `ecotf.export.exportable.Exportable`."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,20 +22,20 @@ from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.gate import FittedGate
 from ecotf.detection.naming import UNNAMED_LABEL, name_calls
 from ecotf.detection.recordings import candidates_of
-from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
 from ecotf.features.peaks import MEASURES
-from ecotf.features.spectrogram import BandSpectrogram
-from ecotf.inference import job as classifier
-from ecotf.inference.job import ClassifierOptions, classify, detect
-from ecotf.inference.summary import species_counts
+from ecotf.inference.job import ClassifierOptions, classify
 from ecotf.models.heads.trees import fit_trees
 from ecotf.models.saved import build_detector, save_detector
 from ecotf.pipelines.spectrogram_store import compute_spectrogram
 from ecotf.runs import RunFolder
-from ecotf.tasks.calls.run import LoadedRun, load_run
+from ecotf.tasks.calls.run import load_run
+from ecotf.tasks.loading import load_runs
 from ecotf.tasks.recipes import load_recipe, recipe_text
 
+from .cheap_run import contents
+
+ROOT = Path(__file__).parents[2]
 RATE = 256_000
 TINY = (
     "networks.0.backbone.filters=[2, 3, 3]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=4",
@@ -65,7 +69,7 @@ def run_path(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(run_path) -> LoadedRun:
+def run(run_path) -> Any:
     return load_run(run_path)
 
 
@@ -90,7 +94,7 @@ def night(tmp_path_factory) -> Path:
     return folder
 
 
-def expected_of(run: LoadedRun, path: Path, **stated) -> pd.DataFrame:
+def expected_of(run: Any, path: Path, **stated) -> pd.DataFrame:
     """The detections by way of the whole spectrogram, as training and evaluation find them."""
     stored = compute_spectrogram(open_recording(path, **stated), run.recipe.front_end)
     found = candidates_of(stored, run.detector, run.recipe.detection, run.recipe.peaks)
@@ -138,16 +142,6 @@ def test_streamed_detections_are_those_of_the_whole(run, run_path, night, tmp_pa
         assert float(row["duration_s"]) == 1.3
 
 
-@pytest.mark.parametrize("block_s", [0.0101, 0.25, 7.0])
-def test_blocks_make_no_difference(run, night, monkeypatch, block_s):
-    monkeypatch.setattr(classifier, "_BLOCK_S", block_s)
-    recording = open_recording(night / "0.wav")
-    spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
-    found, silent = detect(run, recording, spectrogram, "mix")
-    assert not silent
-    assert_same(name_calls(found, THRESHOLDS), expected_of(run, night / "0.wav"))
-
-
 def test_the_gate_leaves_out_what_it_does_not_hear_and_says_so(run, run_path, tmp_path, capsys):
     """Half a second of calls in three seconds of noise: the calls stay, to the last digit."""
     samples = np.rint(65 * np.random.default_rng(1).standard_normal(3 * RATE)).astype(np.int16)
@@ -163,27 +157,16 @@ def test_the_gate_leaves_out_what_it_does_not_hear_and_says_so(run, run_path, tm
     assert len(gated.merge(plain, on=columns)) == len(gated)
     kept, before = ((table["start_s"] < 0.5).sum() for table in (gated, plain))
     assert 3 < kept <= before
-    watch = Stopwatch()
-    counts = classify(run, [tmp_path / "quiet.wav"], tmp_path / "again", ClassifierOptions(gate=True), stopwatch=watch)
-    assert counts["done"] == 1
+    result = classify(load_runs([run_path]), [tmp_path / "quiet.wav"], tmp_path / "again", ClassifierOptions(gate=True))
+    watch = result.spent
+    assert result.counts["done"] == 1
     assert 0.3 < watch.passed_s / watch.sound_s < 0.9
-    assert f"gate at 20.00 dB: {watch.passed_s / watch.sound_s:.0%} of the sound passed over" in said
+    assert f"gate: {watch.passed_s / watch.sound_s:.0%} of the sound passed over" in said
     assert f"{watch.patches} patches scored, {watch.skipped} skipped" in said
 
 
-@pytest.mark.parametrize("block_s", [0.0101, 0.25, 7.0])
-def test_blocks_make_no_difference_to_the_gate(run, night, monkeypatch, block_s):
-    recording = open_recording(night / "0.wav")
-    spectrogram = BandSpectrogram(run.recipe.front_end, recording.sample_rate)
-    expected, _ = detect(run, recording, spectrogram, "mix", gate=True)
-    monkeypatch.setattr(classifier, "_BLOCK_S", block_s)
-    found, _ = detect(run, recording, spectrogram, "mix", gate=True)
-    assert len(found) > 3
-    pd.testing.assert_frame_equal(found, expected, check_exact=False, atol=1e-5)
-
-
 def test_a_run_without_a_gate(run_path, night, tmp_path):
-    """Runs older than the gate load as they did; a gate that is asked for is missed in one line, before any work."""
+    """Where nothing could be fitted; a gate that is asked for is missed in one line, before any work."""
     older = tmp_path / "older"
     shutil.copytree(run_path, older)
     (older / "thresholds.json").write_text(json.dumps({"thresholds": THRESHOLDS, "unfitted": []}))
@@ -227,41 +210,21 @@ def test_a_slowed_recording_gives_real_seconds_and_hertz(run, run_path, night, t
     assert "needs a sample rate of at least 244000 Hz; this is 25600 Hz" in ledger["reason"].iloc[0]
 
 
-def test_an_interrupted_job_goes_on(run_path, night, tmp_path, monkeypatch):
-    _, whole, _ = classified(run_path, tmp_path / "whole", night)
-    looked_at: list[str] = []
-    really = classifier._classify_one
-
-    def until_the_second(run, recording, options, stopwatch):
-        looked_at.append(recording.path.name)
-        if len(looked_at) == 2:
-            raise KeyboardInterrupt
-        return really(run, recording, options, stopwatch)
-
-    monkeypatch.setattr(classifier, "_classify_one", until_the_second)
-    output = tmp_path / "parts"
-    with pytest.raises(KeyboardInterrupt):
-        classified(run_path, output, night)
-    assert not (output / "detections.csv").exists()
-    status, detections, ledger = classified(run_path, output, night, "--resume")
-    assert status == 0
-    assert looked_at == ["0.wav", "1.wav", "1.wav", "2.wav"]
-    pd.testing.assert_frame_equal(detections, whole)
-    assert len(ledger) == 3
-    assert sorted(path.name for path in output.iterdir()) == ["detections.csv", "ledger.csv"]
-
-
-def test_files_that_cannot_be_used_are_accounted_for(run, night, tmp_path):
-    soundfile.write(tmp_path / "silent.wav", np.full(RATE, 5, np.int16), RATE)
-    soundfile.write(tmp_path / "short.wav", sound(0)[: RATE // 50], RATE)
-    (tmp_path / "empty.wav").touch()
-    said: list[tuple] = []
-    recordings = [tmp_path / "silent.wav", tmp_path / "short.wav", tmp_path / "empty.wav", night / "0.wav"]
-    counts = classify(run, recordings, tmp_path / "out", ClassifierOptions(), report=lambda *row: said.append(row))
-    assert {status: n for status, n in counts.items() if n} == {"silent": 1, "short": 1, "corrupt": 1, "done": 1}
-    assert [row[1] for row in said] == ["silent", "short", "corrupt", "done"]
-    assert said[1][2] == "20.0 ms long; one window of the model is 24.0 ms"
-    assert set(read(tmp_path / "out")["recording"]) == {str(night / "0.wav")}
+def test_a_killed_command_goes_on(run_path, night, tmp_path):
+    """Two kills as soon as a recording is settled, with a network and trees in the process."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    classified(run_path, whole, night, "--formats", "csv,raven")
+    command = [sys.executable, ROOT / "scripts" / "run_classifier.py", "--model", run_path, night, "--output", killed]
+    for rows in (1, 2):
+        job = subprocess.Popen([*command, "--formats", "csv,raven", "--resume"], stdout=subprocess.PIPE, text=True)
+        while job.poll() is None and not (killed / "ledger.csv").exists():
+            time.sleep(0.01)
+        while job.poll() is None and (killed / "ledger.csv").read_bytes().count(b"\n") <= rows:
+            time.sleep(0.002)
+        job.kill()
+        job.communicate()
+    classified(run_path, killed, night, "--formats", "csv,raven", "--resume")
+    assert contents(killed) == contents(whole)
 
 
 def test_thresholds_names_and_formats(run, run_path, night, tmp_path):
@@ -272,19 +235,5 @@ def test_thresholds_names_and_formats(run, run_path, night, tmp_path):
     expected = expected_of(run, path)
     assert_same(found, expected[expected["label"] != UNNAMED_LABEL])
     assert {p.name for p in (tmp_path / "named").iterdir()} == {
-        "detections.csv", "detections.parquet", "ledger.csv", "0.selections.txt",
+        "detections.csv", "detections.parquet", "ledger.csv", "job.json", "job.jsonl", "0.selections.txt",
     }  # fmt: skip
-
-
-def test_the_summary_counts_what_was_written(run_path, night, tmp_path):
-    _, detections, _ = classified(run_path, tmp_path / "out", night, "--formats", "csv,parquet")
-    for kept in ("detections.csv", "detections.parquet"):
-        counts = species_counts(tmp_path / "out")
-        assert counts["detections"].is_monotonic_decreasing
-        for row in counts.itertuples():
-            mine = detections[detections["label"] == row.label]
-            assert (row.detections, row.recordings) == (len(mine), mine["recording"].nunique())
-            assert row.highest == pytest.approx(mine["score"].max())
-        assert counts["detections"].sum() == len(detections)
-        (tmp_path / "out" / kept).unlink()
-    assert species_counts(tmp_path / "out") is None

@@ -13,13 +13,14 @@ import soundfile
 
 from ecotf.commands import run_classifier
 from ecotf.errors import ConfigError
-from ecotf.inference.submission import SubmissionWriter, check_stems
+from ecotf.inference.submission import check_stems
 from ecotf.models.tagger import WEIGHTS
 from ecotf.runs import RunFolder
-from ecotf.tasks.calls.run import load_classifier, load_run
+from ecotf.tasks.calls.run import load_run
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import fit_weights, join_runs, joined_logits, load_clip_run
 from ecotf.tasks.clips.train import fresh_model
+from ecotf.tasks.loading import load_runs
 from ecotf.tasks.recipes import load_any_recipe, recipe_text
 
 TINY = "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}"
@@ -103,21 +104,6 @@ def test_events_of_frames(runs, night, tmp_path):
     assert len(found) and (found["end_s"] <= 3.5).all() and (found["end_s"] > found["start_s"]).all()
 
 
-def test_an_interrupted_submission_goes_on(tmp_path):
-    first = SubmissionWriter(tmp_path, ["a"])
-    first.add("x/one.wav", np.array([[0.5]]), 5.0)
-    first.add("x/two.wav", np.array([[0.25], [0.125]]), 5.0)
-    again = SubmissionWriter(tmp_path, ["a"], keep={"x/one.wav"})
-    again.add("x/two.wav", np.array([[0.75]]), 5.0)
-    assert again.close().read_text().split() == ["row_id,a", "one_5,0.5", "two_5,0.75"]
-    with pytest.raises(ConfigError, match="other classes"):
-        SubmissionWriter(tmp_path, ["b"], keep={"x/one.wav"})
-    (tmp_path / "submission.csv").write_text("")
-    (tmp_path / "submission.csv.partial").unlink(missing_ok=True)
-    with pytest.raises(ConfigError, match="are not there"):
-        SubmissionWriter(tmp_path, ["a"], keep={"x/one.wav"})
-
-
 def test_rows_of_a_submission_can_be_told_apart():
     check_stems(["x/one.wav", "x/two.wav"])
     with pytest.raises(ConfigError, match=r"x/one.wav and y/one.flac would have the same row_id"):
@@ -138,7 +124,7 @@ def test_runs_that_do_not_go_together(runs, night, tmp_path):
     with pytest.raises(ConfigError, match=r"task clips .birds/small.; here one of task calls"):
         load_run(runs[0])
     with pytest.raises(ConfigError, match="members: birds/2023_sed_v2s"):
-        load_classifier([runs[0]], ensemble="birds/2023_ensemble")
+        load_runs([runs[0]], ensemble="birds/2023_ensemble")
     with pytest.raises(ConfigError, match="has no gate"):
         classify("--model", runs[0], night, "--output", tmp_path, "--gate")
 

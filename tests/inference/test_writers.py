@@ -1,10 +1,5 @@
 import csv
 import errno
-import math
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +7,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from ecotf.errors import ConfigError, DataError, EcotfError
+from ecotf.errors import ConfigError, DataError, DiskFullError
 from ecotf.inference.formats import REQUIRED
+from ecotf.inference.places import common_folder
 from ecotf.inference.tables import COLUMNS
-from ecotf.inference.writers import JOURNAL, WRITERS, DetectionWriter, common_folder, write_detections
+from ecotf.inference.writers import WRITERS, write_detections
 
 ALL = list(WRITERS)
 NAN = float("nan")
@@ -150,30 +146,6 @@ def test_no_detections_at_all(tmp_path):
     assert schema.names == list(COLUMNS) and str(schema.field("score").type) == "double"
 
 
-def test_names_that_differ_only_in_their_ending(tmp_path):
-    names = [str(tmp_path / "in" / name) for name in ("a.wav", "a.flac", "a.WAV", "a.flac.wav")]
-    for order in (names, names[::-1]):  # whatever the order of the work, the places stay
-        out = tmp_path / f"out{order is names}"
-        with DetectionWriter(out, ["raven"], tmp_path / "in", names) as writer:
-            for name in order:
-                writer.add(name, calls(name, (0.0, 1.0, 1.0, 2.0, Path(name).name, 0.5)), 1000.0)
-        species = {path.name: pd.read_csv(path, sep="\t")["Species"].item() for path in out.iterdir()}
-        assert species == {
-            "a.selections.txt": "a.wav",
-            "a.flac.selections.txt": "a.flac",
-            "a.WAV.selections.txt": "a.WAV",
-            "a.flac.wav.selections.txt": "a.flac.wav",
-        }
-
-
-def test_recordings_outside_the_root_do_not_meet(tmp_path):
-    with DetectionWriter(tmp_path / "out", ["audacity"], tmp_path / "in") as writer:
-        for name in ("in/r.wav", "x/r.wav", "y/r.wav"):
-            writer.add(str(tmp_path / name), calls(""), 1000.0)
-    assert len(files_below(tmp_path / "out")) == 3
-    assert all(path.is_relative_to(tmp_path / "out") for path in writer.written)
-
-
 def test_common_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert common_folder(["n/a/1.wav", "n/b/2.wav"]) == tmp_path / "n"
@@ -189,10 +161,10 @@ def test_unknown_format(tmp_path, formats):
     with pytest.raises(
         ConfigError, match=f"'{formats[-1]}' is unknown; known formats: csv, parquet, published_csv, ra"
     ):
-        DetectionWriter(tmp_path / "out", formats, tmp_path)
+        write_detections(calls(""), tmp_path / "out", formats, {})
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match="no output format"):
-        DetectionWriter(tmp_path / "out", [], tmp_path)
+        write_detections(calls(""), tmp_path / "out", [], {})
 
 
 def test_a_table_that_does_not_fit(tmp_path):
@@ -203,110 +175,20 @@ def test_a_table_that_does_not_fit(tmp_path):
     assert files_below(tmp_path) == []
 
 
-def test_names_that_are_not_utf8(tmp_path):
-    name = os.fsdecode(b"for\xeat.wav")
-    with DetectionWriter(tmp_path, ALL, tmp_path) as writer:
-        writer.add(str(tmp_path / name), calls("", (0.0, 1.0, NAN, NAN, "Pip", 0.5)), 1000.0)
-    assert b"for\xeat.wav," in (tmp_path / "detections.csv").read_bytes()
-    assert pd.read_parquet(tmp_path / "detections.parquet")["recording"].item().endswith("for�t.wav")
-    assert os.path.exists(tmp_path / os.fsdecode(b"for\xeat-sceneRect.csv"))
+def test_parquet_is_written_in_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr("ecotf.inference.tables._ROW_GROUP", 100)
+    scores = np.random.default_rng(0).random(250)
+    table = calls("a.wav", *((0.0, 1.0, 1.0, 2.0, "Pip", score) for score in scores))
+    write_detections(table, tmp_path, ["parquet"], {"a.wav": 1000.0})
+    assert pq.ParquetFile(tmp_path / "detections.parquet").num_row_groups == 3
+    np.testing.assert_array_equal(pd.read_parquet(tmp_path / "detections.parquet")["score"], scores)
 
 
-# Streaming, kills, full disks
-
-
-def test_nothing_under_a_final_name_until_the_end(tmp_path):
-    writer = DetectionWriter(tmp_path, ["csv", "parquet", "raven"], tmp_path)
-    writer.add("a.wav", calls("", (0.0, 1.0, 1.0, 2.0, "Pip", 0.5)), 1000.0)
-    assert {path for path in files_below(tmp_path) if path.startswith("det")} == {JOURNAL}
-    assert len((tmp_path / JOURNAL).read_text().splitlines()) == 2
-    writer.close()
-    assert not (tmp_path / JOURNAL).exists()
-    assert {"detections.csv", "detections.parquet"} <= set(files_below(tmp_path))
-
-
-def test_an_error_in_the_job_leaves_the_journal(tmp_path):
-    with pytest.raises(KeyboardInterrupt), DetectionWriter(tmp_path, ["csv"], tmp_path) as writer:
-        writer.add("a.wav", calls("", (0.0, 1.0, 1.0, 2.0, "Pip", 0.5)), 1000.0)
-        raise KeyboardInterrupt
-    assert files_below(tmp_path) == [JOURNAL]
-
-
-def test_a_killed_job_goes_on_without_doubles(tmp_path):
-    """Killed after b was written but before the ledger knew: b is done again, and must not appear twice."""
-    child = """
-import os, signal, sys
-import pandas as pd
-from ecotf.inference.writers import DetectionWriter
-writer = DetectionWriter(sys.argv[1], ["csv", "parquet"], sys.argv[1])
-row = pd.DataFrame([dict(start_s=0.0, end_s=1.0, low_hz=1.0, high_hz=2.0, label="Pip", score=0.5)])
-writer.add("a.wav", row, 1000.0)
-writer.add("b.wav", row, 1000.0)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    assert subprocess.run([sys.executable, "-c", child, str(tmp_path)], check=False).returncode == -signal.SIGKILL
-    with open(tmp_path / JOURNAL, "a") as file:
-        file.write("c.wav,0.5,0.")
-    with DetectionWriter(tmp_path, ["csv", "parquet"], tmp_path, keep={"a.wav"}) as writer:
-        for name in ("b.wav", "c.wav"):
-            writer.add(name, calls("", (2.0, 3.0, 1.0, NAN, "Myo", 0.25)), 1000.0)
-    for table in (pd.read_csv(tmp_path / "detections.csv"), pd.read_parquet(tmp_path / "detections.parquet")):
-        assert table["recording"].tolist() == ["a.wav", "b.wav", "c.wav"]
-        assert table["label"].tolist() == ["Pip", "Myo", "Myo"]
-        assert math.isnan(table["high_hz"][2])
-    assert files_below(tmp_path) == ["detections.csv", "detections.parquet"]
-
-
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_new_recordings_join_a_finished_job(tmp_path, form):
-    for keep, name in ((None, "a.wav"), ({"a.wav"}, "b.wav")):
-        with DetectionWriter(tmp_path, [form], tmp_path, keep=keep) as writer:
-            writer.add(name, calls("", (0.1, 1.0, NAN, 2.0, "NA", 0.5)), 1000.0)
-    path = tmp_path / f"detections.{form}"
-    table = pd.read_csv(path, keep_default_na=False) if form == "csv" else pd.read_parquet(path)
-    assert table["recording"].tolist() == ["a.wav", "b.wav"]
-    assert table["label"].tolist() == ["NA", "NA"]
-
-
-def test_resuming_where_the_detections_are_gone(tmp_path):
-    with pytest.raises(ConfigError, match="2 recordings are finished but their detections are not there"):
-        DetectionWriter(tmp_path, ["csv"], tmp_path, keep={"a.wav", "b.wav"})
-
-
-def test_a_full_disk_while_collecting(tmp_path, monkeypatch):
-    writer = DetectionWriter(tmp_path, ["csv"], tmp_path)
-    writer.add("a.wav", calls("", (0.0, 1.0, 1.0, 2.0, "Pip", 0.5)), 1000.0)
-    before = (tmp_path / JOURNAL).read_bytes()
-
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(EcotfError, match=r"disk full while writing .*detections\.csv\.partial"):
-        writer.add("b.wav", calls("", (0.0, 1.0, 1.0, 2.0, "Pip", 0.5)), 1000.0)
-    assert (tmp_path / JOURNAL).read_bytes() == before
-
-
-def test_a_full_disk_at_the_end_keeps_the_journal(tmp_path, monkeypatch):
-    writer = DetectionWriter(tmp_path, ["parquet"], tmp_path)
-    writer.add("a.wav", calls("", (0.0, 1.0, 1.0, 2.0, "Pip", 0.5)), 1000.0)
-
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def full(self, table):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(EcotfError, match=r"disk full while writing .*detections\.parquet"):
-        writer.close()
-    assert files_below(tmp_path) == [JOURNAL]
-
-
-def test_parquet_is_written_in_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecotf.inference.tables._ROW_GROUP", 100)
-    rng = np.random.default_rng(0)
-    with DetectionWriter(tmp_path, ["parquet"], tmp_path) as writer:
-        scores = rng.random((5, 50))
-        for index, some in enumerate(scores):
-            rows = [(0.0, 1.0, 1.0, 2.0, "Pip", score) for score in some]
-            writer.add(f"{index}.wav", calls("", *rows), 1000.0)
-    assert pq.ParquetFile(tmp_path / "detections.parquet").num_row_groups == 3
-    np.testing.assert_array_equal(pd.read_parquet(tmp_path / "detections.parquet")["score"], scores.ravel())
+    with pytest.raises(DiskFullError, match=r"disk full while writing .*detections\.parquet"):
+        write_detections(calls("a.wav", (0.0, 1.0, 1.0, 2.0, "x", 0.5)), tmp_path, ["parquet"], {"a.wav": 1.0})
+    assert files_below(tmp_path) == []

@@ -28,7 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecotf.audio.metadata import read_metadata
-from ecotf.inference.tables import read_journal
+from ecotf.inference.tables import read_csv
 
 NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
 RATE = 8000
@@ -212,7 +212,7 @@ def test_the_desktop_reads_the_first_columns(tmp_path):
     path = tmp_path / "plain.csv"
     with open(path, "w", newline="") as file:
         csv.writer(file).writerows([list(journal_module.COLUMNS), *(row[:-1] for row in rows(tmp_path))])
-    assert [one.start_s for _, one in read_journal(path)] == [0.0, 1.0]
+    assert [one.start_s for _, one in read_csv(path)] == [0.0, 1.0]
 
 
 SPANS = SpanSettings(before_s=0.5, after_s=0.5, merge_s=0.2, longest_s=3.0)

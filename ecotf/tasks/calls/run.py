@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights
 from ecotf.runs import RunFolder
 from ecotf.tasks.calls.recipe import CallRecipe
-from ecotf.tasks.clips.run import ClipEnsemble, fit_weights, join_runs, load_clip_run
-from ecotf.tasks.recipes import EnsembleRecipe, load_any_recipe, parse_recipe, task_of
+from ecotf.tasks.recipes import parse_recipe
 
 
 @dataclass(frozen=True)
@@ -52,55 +50,6 @@ def load_run(path: str | Path) -> LoadedRun:
     fitted = run.read_json("thresholds.json")
     gate = _gate(fitted.get("gate"), str(run.file("thresholds.json")))
     return LoadedRun(run.path, recipe, detector, dict(fitted["thresholds"]), gate)
-
-
-def load_classifier(
-    paths: Sequence[str | Path], ensemble: str | None = None, fitted: bool = False
-) -> LoadedRun | ClipEnsemble:
-    """What `classify` takes: one run of any task, or several of task clips that answer together.
-
-    Parameters
-    ----------
-    ensemble
-        A recipe of task ensemble: the weights of the runs, by the recipes that they were made with.
-    fitted
-        Fit the weights on the validation rows that the runs share.
-
-    Raises
-    ------
-    ConfigError
-        A run cannot be read, or the runs do not go together.
-    """
-    first = RunFolder.open(paths[0])
-    task = task_of(read_yaml(first.file("recipe.yaml")), str(first.file("recipe.yaml")))
-    if task == "calls":
-        if len(paths) > 1 or ensemble is not None or fitted:
-            raise ConfigError(f"{paths[0]}: a run of task calls answers alone; an ensemble is of runs of task clips")
-        return load_run(paths[0])
-    runs = [load_clip_run(path) for path in paths]
-    if ensemble is not None and fitted:
-        raise ConfigError("--ensemble gives weights and --fit-weights fits them: choose one")
-    if fitted:
-        return join_runs(runs, fit_weights(runs))
-    return join_runs(runs, None if ensemble is None else _weights_of(ensemble, [run.recipe.name for run in runs]))
-
-
-def _weights_of(ensemble: str, made_with: Sequence[str]) -> list[float]:
-    """The weight of each run by its recipe's name; every run and every member has its counterpart."""
-    recipe = load_any_recipe(ensemble)
-    if not isinstance(recipe, EnsembleRecipe):
-        raise ConfigError(f"--ensemble {ensemble}: a recipe of another task; one of task ensemble is needed")
-    weights = {member.recipe: member.weight for member in recipe.members}
-    for name in made_with:
-        if name not in weights:
-            raise ConfigError(f"--ensemble {ensemble}: a run was made with {name}; members: {', '.join(weights)}")
-    absent = [name for name in weights if name not in made_with]
-    if absent or len(set(made_with)) < len(made_with):
-        raise ConfigError(
-            f"--ensemble {ensemble} needs one --model for each of {', '.join(weights)}"
-            + (f"; missing: {', '.join(absent)}" if absent else "; one is given twice")
-        )
-    return [weights[name] for name in made_with]
 
 
 def _gate(kept: object, where: str) -> FittedGate | None:

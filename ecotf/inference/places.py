@@ -1,0 +1,79 @@
+"""Where the files of one recording go below the output folder: below folders as the recordings have."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ecotf.files import LONGEST_NAME
+
+_LONGEST_ENDING = 24  # bytes that a format may add to the name, as .selections.txt does
+
+
+class Places:
+    """The places of recordings, relative to the output folder and without the ending of a format.
+
+    A recording has its own name without the ending (``site1/a``), or with it (``site1/a.flac``) where another recording
+    has that place. A recording outside of ``root`` keeps its whole path.
+
+    Parameters
+    ----------
+    root
+        The folder that the recordings lie in, absolute.
+    owners
+        Places that are taken, and the real paths of the recordings that took them.
+
+    Examples
+    --------
+    >>> places = Places("/data")
+    >>> places.take("/data/site1/a.wav", "/data/site1/a.wav"), places.take("/data/site1/a.flac", "/data/site1/a.flac")
+    ('site1/a', 'site1/a.flac')
+    """
+
+    def __init__(self, root: str, owners: Mapping[str, str] | None = None) -> None:
+        self._root = root
+        self.owners = dict(owners or {})
+
+    def choices(self, recording: str) -> tuple[str, str]:
+        """The two places that a recording may get, the better one first."""
+        absolute = os.path.abspath(recording)
+        root = self._root.rstrip("/") + "/"
+        below = absolute[len(root) :] if absolute.startswith(root) else absolute.lstrip("/")
+        return _short(os.path.splitext(below)[0]), _short(below)
+
+    def take(self, recording: str, path: str) -> str:
+        """Give a recording its place; ``path`` is its real path."""
+        choices = self.choices(recording)
+        for place in (*choices, f"{choices[1]}~{_digest(path)}"):
+            if self.owners.setdefault(place, path) == path:
+                return place
+        raise AssertionError("two real paths with one digest")
+
+    def give_back(self, place: str) -> None:
+        """Let others have the place of a recording that failed after all."""
+        self.owners.pop(place, None)
+
+
+def common_folder(recordings: Iterable[str]) -> Path:
+    """The deepest folder that all recordings lie in, as an absolute path; the working folder if there are none."""
+    parents = {os.path.dirname(os.path.abspath(recording)) for recording in recordings}
+    return Path(os.path.commonpath(parents)) if parents else Path.cwd()
+
+
+def _short(place: str) -> str:
+    """A name that leaves room for a format's ending; what is cut off is replaced by its digest."""
+    folder, name = os.path.split(place)
+    most = LONGEST_NAME - _LONGEST_ENDING
+    encoded = os.fsencode(name)
+    if len(encoded) <= most:
+        return place
+    kept = encoded[: most - 9]
+    while kept and encoded[len(kept)] & 0xC0 == 0x80:  # not within a UTF-8 character
+        kept = kept[:-1]
+    return os.path.join(folder, f"{os.fsdecode(kept)}~{_digest(name)}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(os.fsencode(text), digest_size=4).hexdigest()
