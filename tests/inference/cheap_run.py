@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -95,6 +96,11 @@ class CheapRun:
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of a folder; of the ledger and the journal without the seconds that the work took."""
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for name, content in found.items():  # what holds the time of writing
+        if name.endswith(".aoef.json"):
+            found[name] = re.sub(rb'"created_on": "[^"]*"', b"", content)
+        if name.endswith("-sceneRect.csv"):
+            found[name] = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", b"", content)
     ledger = pd.read_csv(folder / "ledger.csv", keep_default_na=False).drop(columns="seconds_used")
     found["ledger.csv"] = ledger.sort_values("path").to_csv(index=False).encode()
     lines = [json.loads(line) for line in found.pop("job.jsonl").splitlines()]
