@@ -91,21 +91,19 @@ def timed_pieces(pieces: Iterable[Any], spent: dict[str, float]) -> Iterator[Any
         yield piece
 
 
-def plain_pieces(spectrogram: Any, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def plain_pieces(made: Any, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """The spectrogram of sound that comes in blocks, piece by piece."""
-    stream = spectrogram.stream()
+    stream = made.stream()
     for block in sound:
         yield stream.push(block)
     yield stream.finish()
 
 
-def gated_pieces(run: Any, spectrogram: Any, sound: Iterable[np.ndarray]) -> Iterator[Any]:
+def gated_pieces(run: Any, made: Any, margin: int, sound: Iterable[np.ndarray]) -> Iterator[Any]:
     """The stretches of it that the run's gate lets through."""
-    from ecotf.detection.candidates import margin_s
     from ecotf.features.gated import GatedStream
 
-    margin = round(margin_s(run.recipe.patches, run.recipe.detection, run.recipe.peaks) / spectrogram.hop_s)
-    stream = GatedStream(spectrogram, run.recipe.detection.gate, run.gate.threshold_db, margin)
+    stream = GatedStream(made, run.recipe.detection.gate, run.gate.threshold_db, margin)
     for block in sound:
         yield from stream.push(block)
     yield from stream.finish()
@@ -125,17 +123,13 @@ def bats(path: Path, run: Any, gated: bool) -> tuple[dict[str, float], float]:
         for _ in timed_pieces(plain_pieces(made, sound), spent):
             pass
         return spent, 0.0
-    from ecotf.detection.candidates import find_candidates
+    from ecotf.detection.candidates import CandidateFinder
     from ecotf.detection.scoring import Stopwatch
 
+    finder = CandidateFinder(run.detector, run.recipe.detection, run.recipe.peaks, made)
     watch, began = Stopwatch(), time.process_time()
-    pieces = timed_pieces(gated_pieces(run, made, sound) if gated else plain_pieces(made, sound), spent)
-    found = find_candidates(
-        pieces, run.detector, run.recipe.detection, run.recipe.peaks, made.hop_s, made.offset_s,
-        made.frequencies_hz, stopwatch=watch,
-    )  # fmt: skip
-    for _ in found:
-        pass
+    pieces = timed_pieces(gated_pieces(run, made, finder.margin, sound) if gated else plain_pieces(made, sound), spent)
+    finder.candidates(pieces, watch)
     spent["model"] = watch.networks_s + watch.trees_s
     spent["events"] = time.process_time() - began - spent["model"] - spent["decode"] - spent["features"]
     return spent, watch.patches

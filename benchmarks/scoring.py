@@ -50,7 +50,7 @@ def measure(options: argparse.Namespace) -> dict:
     from bats_real import real_folds
 
     from ecotf.audio.recording import open_recording
-    from ecotf.detection.candidates import DetectionConfig, find_candidates
+    from ecotf.detection.candidates import CandidateFinder, DetectionConfig
     from ecotf.detection.scoring import EXACT, Stopwatch
     from ecotf.features.spectrogram import BandSpectrogram
     from ecotf.models.saved import load_weights
@@ -82,18 +82,7 @@ def measure(options: argparse.Namespace) -> dict:
         sound = recording.read(0, min(recording.duration_s, seconds - done))
         began = perf_counter()
         spectrogram = BandSpectrogram(recipe.front_end, recording.sample_rate)
-        found = find_candidates(
-            [spectrogram(sound)],
-            detector,
-            detection,
-            recipe.peaks,
-            spectrogram.hop_s,
-            spectrogram.offset_s,
-            spectrogram.frequencies_hz,
-            stopwatch=watch,
-        )
-        for _ in found:
-            pass
+        CandidateFinder(detector, detection, recipe.peaks, spectrogram).candidates([spectrogram(sound)], watch)
         spent += perf_counter() - began
         done += len(sound) / recording.sample_rate
     per_window = multiply_adds(detector)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from ecotf.config import Config
-from ecotf.models.detector import Detector
-from ecotf.pipelines.patches import cut_patches
+from ecotf.pipelines.patches import PatchesConfig, cut_patches
 
 # A network is as fast on 64 patches at a time as on more, and takes a quarter of the memory that it takes for 256;
 # asking the trees costs as much for one row as for hundreds.
@@ -37,6 +36,44 @@ class ScoringConfig(Config):
 
 EXACT = ScoringConfig(at="grid", stride_s=0.0)
 """The published way."""
+
+
+class HopLength(Protocol):
+    """A front end, as far as patches are concerned."""
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between slices."""
+
+
+class PatchDetector(Protocol):
+    """What detection needs of a detector: a run's `ecotf.models.detector.Detector`, or an exported file at work."""
+
+    @property
+    def front_end(self) -> HopLength:
+        """The spectrogram that patches are cut from."""
+
+    @property
+    def patches(self) -> PatchesConfig:
+        """How patches are cut."""
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Class names."""
+
+    @property
+    def is_cascade(self) -> bool:
+        """Whether species are named by a second network."""
+
+    @property
+    def needs_measures(self) -> bool:
+        """Whether `combine` wants the measures of the peaks that the patches are on."""
+
+    def run(self, patches: np.ndarray) -> list[np.ndarray]:
+        """Outputs of the networks for patches ``[n, columns, bands, 1]``."""
+
+    def combine(self, outputs: list[np.ndarray], measures: np.ndarray | None = None) -> np.ndarray:
+        """Scores of those outputs, float32 ``[n, 1 + species]``: of "not a call", then of each species."""
 
 
 @dataclass
@@ -67,7 +104,7 @@ class Stopwatch:
 
 
 def score_patches(
-    detector: Detector,
+    detector: PatchDetector,
     values: np.ndarray,
     centres: np.ndarray,
     stopwatch: Stopwatch,

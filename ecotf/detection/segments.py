@@ -82,6 +82,51 @@ class SegmentScores(NamedTuple):
         return self._replace(frames=self.frames[:n], frame_times=self.frame_times[:n])
 
 
+class WindowCutter:
+    """Cuts the window of each row from sound that comes in pieces; memory holds two windows and a piece.
+
+    Parameters
+    ----------
+    row, margin
+        Samples of a row, and on either side of it.
+    """
+
+    def __init__(self, row: int, margin: int, ends: Ends = "silence") -> None:
+        self._row, self._margin, self._ends = row, margin, ends
+        self._wanted = row + 2 * margin
+        self._held, self._latest = np.empty(0, np.float32), np.empty(0, np.float32)
+        self._seen = self._given = 0
+        self._begun = False
+
+    def push(self, sound: np.ndarray) -> list[np.ndarray]:
+        """Take more sound; return the windows that are full, float32 ``[margin + row + margin]`` each."""
+        self._seen += len(sound)
+        self._held = np.concatenate([self._held, sound])
+        self._latest = np.concatenate([self._latest, sound[-self._wanted :]])[-self._wanted :]
+        if not self._begun and len(self._held) >= self._margin + self._row:
+            self._begin(self._held[: self._margin + self._row])
+        windows, at = [], 0
+        while self._begun and len(self._held) - at >= self._wanted:
+            windows.append(self._held[at : at + self._wanted])
+            at += self._row
+        self._held, self._given = self._held[at:].copy(), self._given + len(windows)
+        return windows
+
+    def finish(self) -> list[np.ndarray]:
+        """End the sound; return the last windows. There is at least one row in all."""
+        if not self._begun:
+            self._begin(self._held)
+        left = max(1, int(np.ceil(self._seen / self._row - _LEAST_TAIL))) - self._given
+        missing = max(0, (left - 1) * self._row + self._wanted - len(self._held))
+        held = np.concatenate([self._held, _before(self._latest[::-1], missing, self._ends)[::-1]])
+        self._given += left
+        return [held[number * self._row :][: self._wanted] for number in range(left)]
+
+    def _begin(self, first: np.ndarray) -> None:
+        """Put before the sound what the first window sees there."""
+        self._held, self._begun = np.concatenate([_before(first, self._margin, self._ends), self._held]), True
+
+
 def segment_windows(
     blocks: Iterable[np.ndarray], row: int, margin: int, ends: Ends = "silence"
 ) -> Iterator[np.ndarray]:
@@ -89,27 +134,10 @@ def segment_windows(
 
     There is at least one row. Memory holds two windows and a block.
     """
-    wanted = row + 2 * margin
-    held, latest = np.empty(0, np.float32), np.empty(0, np.float32)
-    seen = given = 0
-    begun = False
+    cutter = WindowCutter(row, margin, ends)
     for block in blocks:
-        seen += len(block)
-        held = np.concatenate([held, block])
-        latest = np.concatenate([latest, block])[-wanted:]
-        if not begun and len(held) >= margin + row:
-            held, begun = np.concatenate([_before(held[: margin + row], margin, ends), held]), True
-        while begun and len(held) >= wanted:
-            yield held[:wanted]
-            held, given = held[row:], given + 1
-    if not begun:
-        held = np.concatenate([_before(held, margin, ends), held])
-    rows = max(1, int(np.ceil(seen / row - _LEAST_TAIL)))
-    missing = max(0, (rows - given - 1) * row + wanted - len(held))
-    held = np.concatenate([held, _before(latest[::-1], missing, ends)[::-1]])
-    for _ in range(given, rows):
-        yield held[:wanted]
-        held = held[row:]
+        yield from cutter.push(block)
+    yield from cutter.finish()
 
 
 def _before(sound: np.ndarray, n: int, ends: Ends) -> np.ndarray:
@@ -175,39 +203,67 @@ def frames_in_segment(model: ClipModel, config: SegmentsConfig, step: float, fra
     return first, min(frames, max(first + 1, int(np.ceil((margin + config.segment_s) / step - 0.5))))
 
 
-class SegmentCollector:
-    """Takes the windows of a recording as they come, and gives its scores at the end."""
+class ScoredRows(NamedTuple):
+    """Logits of some rows: ``[n, classes]``, and of the frames in them ``[n, t, classes]`` or None."""
+
+    rows: np.ndarray
+    frames: np.ndarray | None
+
+
+class SegmentScorer:
+    """Scores windows in batches as they come. The batches are counted from the start, so pieces make no difference.
+
+    Attributes
+    ----------
+    inside_s
+        Middles of the frames of a row, seconds from its start; empty before the first batch, and of heads that give
+        no frames.
+    """
 
     def __init__(self, model: ClipModel, config: SegmentsConfig) -> None:
         self.model, self.config = model, config
         self._waiting: list[np.ndarray] = []
-        self._rows: list[np.ndarray] = []
-        self._frames: list[np.ndarray] = []
-        self._inside = np.empty(0)
+        self.inside_s = np.empty(0)
 
-    def push(self, window: np.ndarray) -> None:
-        """Take a window that is as wide as `margin_of` says, or wider; its middle is used."""
+    @property
+    def frame_s(self) -> float:
+        """From one frame to the next."""
+        return float(np.diff(self.inside_s).mean()) if len(self.inside_s) > 1 else self.config.segment_s
+
+    def push(self, window: np.ndarray) -> list[ScoredRows]:
+        """Take a window that is as wide as `margin_of` says, or wider; its middle is used. Return a full batch."""
         wanted = round(self.config.segment_s * self.model.sample_rate) + 2 * margin_of(self.model, self.config)
         spare = (len(window) - wanted) // 2
         self._waiting.append(window[spare : spare + wanted])
-        if len(self._waiting) == self.config.batch:
-            self._score()
+        return self.finish() if len(self._waiting) == self.config.batch else []
+
+    def finish(self) -> list[ScoredRows]:
+        """Score the windows that wait."""
+        if not self._waiting:
+            return []
+        rows, frames, self.inside_s = score_windows(self.model, self.config, np.stack(self._waiting))
+        self._waiting.clear()
+        return [ScoredRows(rows, frames)]
+
+
+class SegmentCollector:
+    """Takes the windows of a recording as they come, and gives its scores at the end."""
+
+    def __init__(self, model: ClipModel, config: SegmentsConfig) -> None:
+        self._scorer = SegmentScorer(model, config)
+        self._scored: list[ScoredRows] = []
+
+    def push(self, window: np.ndarray) -> None:
+        """Take a window; see `SegmentScorer.push`."""
+        self._scored += self._scorer.push(window)
 
     def finish(self) -> SegmentScores:
         """The scores of all that was pushed."""
-        self._score()
-        rows = np.concatenate(self._rows)
-        if not self._frames:
+        self._scored += self._scorer.finish()
+        rows = np.concatenate([scored.rows for scored in self._scored])
+        frames = [scored.frames for scored in self._scored if scored.frames is not None]
+        if not frames:
             return SegmentScores(rows, None, np.empty(0), 0.0)
-        times = (np.arange(len(rows))[:, None] * self.config.segment_s + self._inside).ravel()
-        step = float(np.diff(self._inside).mean()) if len(self._inside) > 1 else self.config.segment_s
-        return SegmentScores(rows, np.concatenate(self._frames).reshape(len(times), -1), times, step)
-
-    def _score(self) -> None:
-        if not self._waiting:
-            return
-        rows, frames, self._inside = score_windows(self.model, self.config, np.stack(self._waiting))
-        self._rows.append(rows)
-        if frames is not None:
-            self._frames.append(frames)
-        self._waiting.clear()
+        scorer = self._scorer
+        times = (np.arange(len(rows))[:, None] * scorer.config.segment_s + scorer.inside_s).ravel()
+        return SegmentScores(rows, np.concatenate(frames).reshape(len(times), -1), times, scorer.frame_s)

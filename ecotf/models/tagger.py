@@ -69,6 +69,22 @@ class ClipModel:
             raw = {name: softmax_logits(values) for name, values in raw.items()}
         return {name: values.astype(np.float32) for name, values in raw.items()}
 
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """The backbone's features of images ``[n, frames, bands, channels]``, averaged: float32 ``[n, numbers]``."""
+        import tensorflow as tf
+
+        if "embed" not in self.compiled:
+            *before_head, _ = self.network.model.layers[1:]
+
+            def features(x: Any) -> Any:
+                for layer in before_head:
+                    x = layer(x, training=False)
+                return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
+
+            signature = [tf.TensorSpec([None, *self.network.model.input_shape[1:]], tf.float32)]
+            self.compiled["embed"] = tf.function(features, input_signature=signature, autograph=False)
+        return np.asarray(self.compiled["embed"](images))
+
 
 def softmax_logits(values: np.ndarray) -> np.ndarray:
     """log p - log(1 - p) of p = softmax(values) over the last axis; 1 - p from the other classes, so it stays exact."""

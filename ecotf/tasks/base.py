@@ -66,8 +66,10 @@ class ScoreStream(Protocol):
         What listening has cost so far, and what the gate has spared.
     """
 
-    samples: int
     spent: Stopwatch
+
+    @property
+    def samples(self) -> int: ...  # noqa: D102
 
     @property
     def windows(self) -> int: ...  # noqa: D102
@@ -79,8 +81,8 @@ class ScoreStream(Protocol):
     def push(self, sound: np.ndarray) -> pd.DataFrame:
         """Take sound, float32 ``[n]``; return the detections that are settled now.
 
-        Their columns are those of `ecotf.detection.view.COLUMNS`. Each table is in order of time; a long event may
-        come out after a shorter one that began later.
+        Their columns are ``start_s, end_s, low_hz, high_hz, label, score, detection_score``. Each table is in order of
+        time; a long event may come out after a shorter one that began later.
         """
 
     def finish(self) -> pd.DataFrame:
@@ -93,13 +95,25 @@ class ScoreStream(Protocol):
 class Run(Protocol):
     """A trained model, ready to listen."""
 
-    path: Path
-    recipe: Any
-    thresholds: dict[str, float]
+    @property
+    def path(self) -> Path:
+        """The run folder; of several that answer together, the first."""
+
+    @property
+    def recipe(self) -> Any:
+        """The recipe; of several that answer together, the first."""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Of every class, and of ``call`` where calls are found."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names that detections may have."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The run folders: of several that answer together, all."""
 
     @property
     def title(self) -> str:
@@ -113,12 +127,8 @@ class Run(Protocol):
     def segment_s(self) -> float | None:
         """Length of a segment in seconds; None where detections are not of segments."""
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The run folders, or the model file, that answer."""
-
     def check(self, options: StreamOptions) -> None:
-        """Raise `ConfigError` for an option that the run cannot serve, before any recording is opened."""
+        """Refuse an option that the run cannot serve (`ConfigError`)."""
 
     def stream_rate(self, sample_rate: int) -> int:
         """The rate at which sound of a recording is read for `open_stream`; raises `ConfigError` for a wrong one."""

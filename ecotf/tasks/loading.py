@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ecotf.config import read_yaml
 from ecotf.errors import ConfigError
 from ecotf.runs import RunFolder
-from ecotf.tasks.base import Run
-from ecotf.tasks.pulled import PulledCalls, PulledClips
+from ecotf.tasks.base import Run, get_task
 from ecotf.tasks.recipes import EnsembleRecipe, load_any_recipe, task_of
 
 
@@ -33,17 +32,12 @@ def load_runs(paths: Sequence[str | Path], ensemble: str | None = None, fitted: 
         raise ConfigError("--ensemble gives weights and --fit-weights fits them: choose one")
     first = RunFolder.open(paths[0])
     task = task_of(read_yaml(first.file("recipe.yaml")), str(first.file("recipe.yaml")))
-    if task == "calls":
-        from ecotf.tasks.calls.run import load_run
-
-        if len(paths) > 1 or ensemble is not None or fitted:
-            raise ConfigError(f"{paths[0]}: a run of task calls answers alone; an ensemble is of runs of task clips")
-        return PulledCalls(load_run(paths[0]))
-    from ecotf.tasks.clips.run import fit_weights, join_runs, load_clip_run
-
-    runs = [load_clip_run(path) for path in paths]
-    weights = fit_weights(runs) if fitted else None if ensemble is None else _weights_of(ensemble, runs)
-    return PulledClips(join_runs(runs, weights))
+    listening = get_task(task)
+    runs = [listening.load(Path(path)) for path in paths]
+    weights: Sequence[float] | Literal["fit"] | None = "fit" if fitted else None
+    if ensemble is not None:
+        weights = _weights_of(ensemble, runs)
+    return listening.join(runs, weights)
 
 
 def _weights_of(ensemble: str, runs: Sequence[Any]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,15 +11,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecotf.detection.boxes import BoxConfig
-from ecotf.detection.candidates import COLUMNS, DetectionConfig, find_candidates
+from ecotf.detection.candidates import CandidateFinder, DetectionConfig
 from ecotf.detection.recordings import candidates_of
 from ecotf.detection.scoring import EXACT, ScoringConfig, Stopwatch
+from ecotf.detection.view import COLUMNS
 from ecotf.features.peaks import MEASURES, PeakConfig
 from ecotf.pipelines.patches import PatchesConfig
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
 HOP_S, OFFSET_S, ROWS = 0.0005, 0.001, 24
 FREQUENCIES = 10_000 + 500.0 * np.arange(ROWS)
+SLICES = SimpleNamespace(hop_s=HOP_S, offset_s=OFFSET_S, frequencies_hz=FREQUENCIES)
 PEAKS = PeakConfig(floor=3.0, prominence=0.5)
 GRID = ScoringConfig(at="grid", stride_s=0.002)
 
@@ -60,10 +61,7 @@ class BandEnergies:
 def find(values, scoring=None, chunk_s=10.0, pieces=None, detector=None, peaks=PEAKS, **config) -> pd.DataFrame:
     whole = DetectionConfig(scoring=scoring or ScoringConfig(), **config)
     parts = [values] if pieces is None else np.split(values, pieces)
-    detector = detector or BandEnergies()
-    return pd.concat(
-        find_candidates(parts, detector, whole, peaks, HOP_S, OFFSET_S, FREQUENCIES, chunk_s), ignore_index=True
-    )
+    return CandidateFinder(detector or BandEnergies(), whole, peaks, SLICES).candidates(parts, chunk_s=chunk_s)
 
 
 def silence_with(n_slices: int, *blobs: tuple[int, int, int, int, float]) -> np.ndarray:
@@ -191,20 +189,17 @@ def _in_order(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_segments_follow_one_another_while_the_recording_comes_in(night):
-    taken = 0
-
-    def pieces() -> Iterator[np.ndarray]:
-        nonlocal taken
-        for at in range(0, len(night), 500):
-            taken += 1
-            yield night[at : at + 500]
-
-    tables = find_candidates(pieces(), BandEnergies(), DetectionConfig(), PEAKS, HOP_S, OFFSET_S, FREQUENCIES, 0.25)
-    first = next(tables)
-    assert taken <= 3
-    assert first["start_s"].max() < 0.35
-    assert sum(len(table) for table in tables) > 0
-    assert taken == 12
+    stream = CandidateFinder(BandEnergies(), DetectionConfig(), PEAKS, SLICES).stream(chunk_s=0.25)
+    tables, early = [], 0
+    for at in range(0, len(night), 500):
+        tables += stream.push(night[at : at + 500])
+        assert stream.settled * HOP_S <= (at + 500) * HOP_S
+        if at <= 1000:
+            early = len(tables)
+    assert early >= 1 and tables[0]["start_s"].max() < 0.35
+    assert sum(map(len, tables)) > 0
+    found = pd.concat([*tables, stream.finish()], ignore_index=True)
+    pd.testing.assert_frame_equal(found, find(night, chunk_s=0.25))
 
 
 @pytest.mark.parametrize("scoring", [ScoringConfig(), GRID, EXACT], ids=["peaks", "grid", "exact"])
@@ -222,8 +217,7 @@ def test_recordings_shorter_than_a_window(scoring, n_slices):
 
 
 def test_no_piece_at_all():
-    found = list(find_candidates([], BandEnergies(), DetectionConfig(), PEAKS, HOP_S, OFFSET_S, FREQUENCIES))
-    assert [len(table) for table in found] == [0]
+    assert len(find(np.empty((0, ROWS), np.float32), pieces=[])) == 0
 
 
 def test_a_stored_spectrogram_is_searched_whole(night):

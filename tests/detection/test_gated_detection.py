@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecotf.detection.buffer import SliceBuffer
-from ecotf.detection.candidates import DetectionConfig, find_candidates, margin_s
+from ecotf.detection.candidates import CandidateFinder, DetectionConfig
 from ecotf.detection.gate import GateTrack, fit_threshold, largest_threshold, open_patches
 from ecotf.detection.scoring import ScoringConfig, Stopwatch
 from ecotf.features.gated import Stretch
@@ -20,6 +20,7 @@ from ecotf.pipelines.patches import PatchesConfig
 
 HOP_S, ROWS = 0.0005, 24
 FREQUENCIES = 10_000 + 500.0 * np.arange(ROWS)
+SLICES = SimpleNamespace(hop_s=HOP_S, offset_s=0.0, frequencies_hz=FREQUENCIES)
 PEAKS = PeakConfig(floor=1.0, prominence=0.0)
 
 
@@ -101,8 +102,8 @@ def night() -> np.ndarray:
 def search(pieces, scoring, chunk_s=10.0) -> tuple[pd.DataFrame, Stopwatch]:
     watch = Stopwatch()
     config = DetectionConfig(scoring=scoring, floor=0.0)
-    found = find_candidates(pieces, Loudness(), config, PEAKS, HOP_S, 0.0, FREQUENCIES, chunk_s, watch)
-    return pd.concat(list(found), ignore_index=True), watch
+    found = CandidateFinder(Loudness(), config, PEAKS, SLICES).candidates(pieces, watch, chunk_s)
+    return found, watch
 
 
 def stretches(values, reaches, margin, piece=800) -> list[Stretch]:
@@ -121,7 +122,7 @@ def calls_of(table: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("chunk_s", [0.3, 10.0])
 def test_the_gate_keeps_patches_back_and_changes_nothing_else(night, chunk_s):
     reaches = night.max(axis=1) > 3
-    margin = round(margin_s(Loudness.patches, DetectionConfig(), PEAKS) / HOP_S)
+    margin = CandidateFinder(Loudness(), DetectionConfig(), PEAKS, SLICES).margin
     pieces = stretches(night, reaches, margin)
     assert 3 <= len(pieces) < 20
     whole, _ = search([night], ScoringConfig())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from ecotf.detection.boxes import BoxConfig
-from ecotf.detection.candidates import DetectionConfig, find_candidates
+from ecotf.detection.candidates import CandidateFinder, DetectionConfig
 from ecotf.detection.scoring import EXACT, Stopwatch, score_patches
 from ecotf.features.peaks import MEASURES, PeakConfig
 from ecotf.features.spectrogram import BandSpectrogramConfig
@@ -123,8 +124,8 @@ def test_the_exact_way_is_the_published_one(detectors, values, kind):
     # Boxes of one slice, so that none overlaps another and each says where its peak was.
     box = BoxConfig(search_s=0, reach_s=1e-6)
     config = DetectionConfig(scoring=EXACT, smooth_s=0.002, separation_s=0.012, floor=0, box=box)
-    tables = find_candidates([values], detector, config, PeakConfig(), HOP_S, 0.0, FREQUENCIES, stopwatch=watch)
-    found = pd.concat(list(tables))
+    slices = SimpleNamespace(hop_s=HOP_S, offset_s=0.0, frequencies_hz=FREQUENCIES)
+    found = CandidateFinder(detector, config, PeakConfig(), slices).candidates([values], watch)
     assert watch.patches == len(values)
     for label, peaks in expected.items():
         mine = found[found["label"] == label]

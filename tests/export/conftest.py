@@ -21,7 +21,7 @@ from ecotf.pipelines.patches import cut_patches
 from ecotf.runs import RunFolder
 from ecotf.runs.splits import draw_splits, first_state
 from ecotf.tasks.calls.recipe import CallRecipe
-from ecotf.tasks.calls.run import LoadedRun, load_run
+from ecotf.tasks.calls.run import CallsRun, load_run
 from ecotf.tasks.recipes import load_recipe, recipe_text
 
 RATE = 256_000
@@ -52,7 +52,7 @@ def sounds(tmp_path_factory) -> Path:
 def make_run(tmp_path_factory):
     """A function that writes a complete run of a recipe; what it knows comes from ``examples``, or from nothing."""
 
-    def make(name: str, overrides=(), manifest: Path | None = None, teach: bool = False) -> LoadedRun:
+    def make(name: str, overrides=(), manifest: Path | None = None, teach: bool = False) -> CallsRun:
         recipe = load_recipe(name, overrides)
         keras.utils.set_random_seed(1)
         detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, SPECIES)
@@ -76,7 +76,7 @@ def make_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def field(make_run, sounds) -> LoadedRun:
+def field(make_run, sounds) -> CallsRun:
     """bats/field, small, after a lesson of some seconds: float32, trees that see measures."""
     return make_run("bats/field", FIELD, sounds, teach=True)
 

@@ -28,7 +28,7 @@ from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.tasks.clips.export import ClipExport
 from ecotf.tasks.clips.recipe import ClipRecipe
-from ecotf.tasks.clips.run import ClipRun, load_clip_run
+from ecotf.tasks.clips.run import ClipsRun, load_clip_run
 
 RATE = 32_000
 CLASSES = ("007", "owl", "wren")
@@ -47,10 +47,10 @@ HEADS = {
 
 
 @pytest.fixture(scope="session")
-def make_clip_run(untrained_clip_run) -> Callable[..., ClipRun]:
+def make_clip_run(untrained_clip_run) -> Callable[..., ClipsRun]:
     """An untrained run in a folder."""
 
-    def make(folder: Path, *overrides: str, manifest: Path | None = None) -> ClipRun:
+    def make(folder: Path, *overrides: str, manifest: Path | None = None) -> ClipsRun:
         return load_clip_run(untrained_clip_run(folder, CLASSES, [*TINY, *overrides], manifest=manifest))
 
     return make
@@ -79,7 +79,7 @@ def clip_sounds(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clip_run(make_clip_run, clip_sounds, tmp_path_factory) -> ClipRun:
+def clip_run(make_clip_run, clip_sounds, tmp_path_factory) -> ClipsRun:
     return make_clip_run(tmp_path_factory.mktemp("clip_runs"), *HEADS["sed"], manifest=clip_sounds)
 
 
@@ -106,7 +106,7 @@ def here(converted):
     return convert
 
 
-def in_the_runtime(run: ClipRun, settings: ExportSettings, sounds: np.ndarray) -> dict[str, np.ndarray]:
+def in_the_runtime(run: ClipsRun, settings: ExportSettings, sounds: np.ndarray) -> dict[str, np.ndarray]:
     plan = plan_of(ClipExport(run), settings)
     converted = convert_here(plan.stages, settings.precision, Path(), None)
     from tflite_runtime.interpreter import Interpreter

@@ -45,7 +45,7 @@ class StandIn:
     Parameters
     ----------
     run
-        A `LoadedRun`, or anything with ``recipe``, ``detector`` and ``thresholds``.
+        A `CallsRun`, or anything with ``recipe``, ``detector`` and ``thresholds``.
     """
 
     def __init__(self, run: Any, rate: int = RATE, takes: str = "int16", chunk_frames: int = 160) -> None:
@@ -100,10 +100,10 @@ def make_run() -> Callable[..., Any]:
     from ecotf.features.peaks import MEASURES
     from ecotf.models.heads.trees import fit_trees
     from ecotf.models.saved import build_detector
-    from ecotf.tasks.calls.run import LoadedRun
+    from ecotf.tasks.calls.run import CallsRun
     from ecotf.tasks.recipes import load_recipe
 
-    def make(name: str, *overrides: str, thresholds: tuple[float, ...] = (0.45, 0.55, 0.5)) -> LoadedRun:
+    def make(name: str, *overrides: str, thresholds: tuple[float, ...] = (0.45, 0.55, 0.5)) -> CallsRun:
         recipe = load_recipe(name, overrides)
         keras.utils.set_random_seed(1)
         detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, SPECIES)
@@ -115,7 +115,7 @@ def make_run() -> Callable[..., Any]:
             loud = strength > 20
             targets = np.stack([~loud, loud & (band < 0.3), loud & (band > 0.35)], axis=1)
             detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
-        return LoadedRun(Path(), recipe, detector, dict(zip((*SPECIES, CALL_LABEL), thresholds, strict=True)))
+        return CallsRun(Path(), recipe, detector, dict(zip((*SPECIES, CALL_LABEL), thresholds, strict=True)))
 
     return make
 

@@ -110,7 +110,8 @@ def test_detections_are_the_desktops(report, clip_device, night, tmp_path):
     device, desktop = tables
     assert len(device) > 5 and device["label"].nunique() == 2
     assert device["label"].tolist() == desktop["label"].tolist()
-    for column, least in {"start_s": 1e-4, "end_s": 1e-4, "low_hz": 0.1, "high_hz": 0.1, "score": 2e-4}.items():
+    edges = {"start_s": 1e-4, "end_s": 1e-4, "low_hz": 0.1, "high_hz": 0.1}
+    for column, least in {**edges, "score": 2e-4, "detection_score": 2e-4}.items():
         np.testing.assert_allclose(device[column], desktop[column], rtol=0, atol=least)
 
 
@@ -183,8 +184,10 @@ def test_events_as_they_come_are_those_of_the_whole(seed):
     for row in range(rows):
         stream.push(scores[row * t : (row + 1) * t])
         found += stream.settle(None) if row < rows - 1 else stream.settle(middles[n - 1] + 1e-9)
-    mine = sorted((event.start_s, event.end_s, str(event.code), event.score) for event in found)
-    theirs = sorted(expected[["start_s", "end_s", "label", "score"]].itertuples(index=False, name=None))
+    mine = sorted((event.start_s, event.end_s, str(event.code), event.score, event.detection_score) for event in found)
+    theirs = sorted(
+        expected[["start_s", "end_s", "label", "score", "detection_score"]].itertuples(index=False, name=None)
+    )
     assert [row[2] for row in mine] == [row[2] for row in theirs]
     np.testing.assert_allclose([row[:2] + row[3:] for row in mine], [row[:2] + row[3:] for row in theirs], atol=1e-9)
 

@@ -21,7 +21,7 @@ from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.scoring.stream import Detection
 from ecotf_recorder.times.beginning import Began, iso_time
 
-COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
+COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score")
 LEDGER_COLUMNS = ("recording", "status", "reason", "duration_s", "n_detections", "seconds_used")
 FINE = ("done", "silent")
 
@@ -132,8 +132,12 @@ def check_rate(sample_rate: int, wanted: int) -> None:
 
 
 def cells(one: Detection) -> list[object]:
-    """A detection as the desktop writes it: microseconds, tenths of a hertz, four decimals of score."""
-    numbers = ((one.start_s, 6), (one.end_s, 6), (one.low_hz, 1), (one.high_hz, 1), (one.score, 4))
-    # numpy's way of rounding what lies half way, which is the desktop's, and not Python's
-    start_s, end_s, low_hz, high_hz, score = (float(np.round(number, decimals)) for number, decimals in numbers)
-    return [start_s, end_s, low_hz, high_hz, one.label, score]
+    """A detection as the desktop writes it: microseconds, tenths of a hertz, four decimals of scores."""
+    times = [_rounded(one.start_s, 6), _rounded(one.end_s, 6)]
+    edges = [_rounded(one.low_hz, 1), _rounded(one.high_hz, 1)]
+    return [*times, *edges, one.label, _rounded(one.score, 4), _rounded(one.detection_score, 4)]
+
+
+def _rounded(number: float, decimals: int) -> float:
+    """Numpy's way of rounding what lies half way, which is the desktop's, and not Python's."""
+    return float(np.round(number, decimals))

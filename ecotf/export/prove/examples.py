@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecotf.detection.view import COLUMNS as DETECTION_COLUMNS
 from ecotf.export.prove.recordings import Heard, Sound
 from ecotf.export.stages.sound import SoundType
 
-COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score")
+COLUMNS = ("recording", *DETECTION_COLUMNS)
 
 
 @dataclass

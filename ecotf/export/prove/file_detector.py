@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ecotf._kernels import spectrogram as kernels
-from ecotf.detection.candidates import DetectionConfig, find_candidates
+from ecotf.detection.candidates import CandidateFinder, DetectionConfig
 from ecotf.detection.scoring import Stopwatch
 from ecotf.features.peaks import PeakConfig
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DENOISE = {"none": 0, "mean": 1, "median": 2, "published": 3}
+
+
+class FileSlices(NamedTuple):
+    """Where the slices of a file's spectrogram are in time, and its rows in frequency."""
+
+    hop_s: float
+    offset_s: float
+    frequencies_hz: np.ndarray
 
 
 @dataclass
@@ -108,18 +116,11 @@ class FileDetector:
 
     def candidates(self, sound: np.ndarray) -> pd.DataFrame:
         """Candidates of a recording, as the desktop finds them."""
-
-        import pandas as pd
-
         front_end = self.values["front_end"]
-        found = find_candidates(
-            self.spectrogram(sound),
-            self,  # type: ignore[arg-type]
+        finder = CandidateFinder(
+            self,
             DetectionConfig.model_validate(self.values["detection"]),
             PeakConfig.model_validate(self.values["peaks"]),
-            front_end["hop_s"],
-            front_end["offset_s"],
-            np.array(front_end["frequencies_hz"]),
-            stopwatch=self.watch,
+            FileSlices(front_end["hop_s"], front_end["offset_s"], np.array(front_end["frequencies_hz"])),
         )
-        return pd.concat(list(found), ignore_index=True)
+        return finder.candidates(self.spectrogram(sound), self.watch)

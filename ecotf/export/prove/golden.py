@@ -41,7 +41,7 @@ def golden_bytes(
         elif signature in ("spectrogram", DEFAULT):
             arrays[name] = values[:1]
     for source, table in found.items():
-        for column in ("start_s", "end_s", "low_hz", "high_hz", "score"):
+        for column in ("start_s", "end_s", "low_hz", "high_hz", "score", "detection_score"):
             arrays[f"{source}.{column}"] = table[column].to_numpy(np.float64)
         arrays[f"{source}.label"] = np.array(table["label"].tolist(), dtype="U")
     stream = io.BytesIO()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ecotf.errors import ConfigError
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
     from ecotf.runs.splits import Splits
-    from ecotf.tasks.base import Evaluation
+    from ecotf.tasks.base import Evaluation, Run
     from ecotf.tasks.calls.data import TrainingData
     from ecotf.tasks.calls.recipe import CallRecipe
-    from ecotf.tasks.calls.run import LoadedRun
+    from ecotf.tasks.calls.run import CallsRun
     from ecotf.tasks.calls.train import TrainedCalls
     from ecotf.training.run_store import EpochWatch, Log, RunStore
     from ecotf.tuning.searchable import Searchable
@@ -79,19 +77,17 @@ class _Calls:
 
         return CallsSearch(recipe)
 
-    def load(self, folder: Path) -> LoadedRun:
+    def load(self, folder: Path) -> CallsRun:
         from ecotf.tasks.calls.run import load_run
 
         return load_run(folder)
 
-    def join(self, runs: Sequence[LoadedRun], weights: Sequence[float] | None = None) -> LoadedRun:
-        if len(runs) > 1 or weights is not None:
-            raise ConfigError(
-                f"{runs[0].path}: a run of task calls answers alone; an ensemble is of runs of task clips"
-            )
-        return runs[0]
+    def join(self, runs: Sequence[CallsRun], weights: Sequence[float] | Literal["fit"] | None = None) -> Run:
+        from ecotf.tasks.calls.run import join_calls
 
-    def exportable(self, run: LoadedRun) -> Any:
+        return join_calls(runs, weights)
+
+    def exportable(self, run: CallsRun) -> Any:
         from ecotf.tasks.calls.export import CallExport
 
         return CallExport(run)

@@ -34,7 +34,7 @@ from ecotf.features.spectrogram import BandSpectrogram, build_spectrogram
 from ecotf.pipelines.patches import cut_patches
 from ecotf.tasks.calls.export_examples import grid_examples, peak_examples
 from ecotf.tasks.calls.export_parity import compare
-from ecotf.tasks.calls.run import LoadedRun
+from ecotf.tasks.calls.run import CallsRun
 
 _CALIBRATION_S, _PATCHES = 120.0, 300
 
@@ -45,7 +45,7 @@ class CallExport:
     sample_rate: int | None = None
     compare_s = 60.0
 
-    def __init__(self, run: LoadedRun) -> None:
+    def __init__(self, run: CallsRun) -> None:
         self.run, self.detector, self.recipe = run, run.detector, run.recipe
         self.path: Path = run.path
         self.name: str = run.recipe.name

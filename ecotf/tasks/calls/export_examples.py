@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ecotf.detection.candidates import find_candidates
+from ecotf.detection.candidates import CandidateFinder
 from ecotf.export.convert.calibration import evenly
 from ecotf.export.prove.examples import Examples, as_float, pieces
 from ecotf.export.prove.recordings import Heard
@@ -15,12 +15,12 @@ from ecotf.export.stages.stage import DEFAULT
 from ecotf.features.peaks import MEASURES, find_peaks, measure_peaks
 from ecotf.features.spectrogram import BandSpectrogram
 from ecotf.pipelines.patches import cut_patches
-from ecotf.tasks.calls.run import LoadedRun
+from ecotf.tasks.calls.run import CallsRun
 
 _CHUNKS, _BLOCKS, _PATCHES = 12, 12, 192
 
 
-def peak_examples(run: LoadedRun, settings: ExportSettings, heard: Heard) -> Examples:
+def peak_examples(run: CallsRun, settings: ExportSettings, heard: Heard) -> Examples:
     """Draw chunks, blocks and patches on peaks evenly from the sounds."""
     recipe = run.recipe
     made = BandSpectrogram(recipe.front_end, settings.rate)
@@ -46,7 +46,7 @@ def peak_examples(run: LoadedRun, settings: ExportSettings, heard: Heard) -> Exa
     return examples
 
 
-def grid_examples(run: LoadedRun, settings: ExportSettings, heard: Heard) -> Examples:
+def grid_examples(run: CallsRun, settings: ExportSettings, heard: Heard) -> Examples:
     """Draw pieces of sound evenly; the patch in the middle of each is scored."""
     made = BandSpectrogram(run.recipe.front_end, settings.rate)
     n_samples = middle_samples(made, run.detector.patches)
@@ -60,32 +60,24 @@ def grid_examples(run: LoadedRun, settings: ExportSettings, heard: Heard) -> Exa
     return examples
 
 
-def desktop_candidates(run: LoadedRun, made: BandSpectrogram, sound: np.ndarray) -> pd.DataFrame:
+def desktop_candidates(run: CallsRun, made: BandSpectrogram, sound: np.ndarray) -> pd.DataFrame:
     """What the desktop finds in a recording."""
-    found = find_candidates(
-        [made(sound)],
-        run.detector,
-        run.recipe.detection,
-        run.recipe.peaks,
-        made.hop_s,
-        made.offset_s,
-        made.frequencies_hz,
-    )
-    return pd.concat(list(found), ignore_index=True)
+    recipe = run.recipe
+    return CandidateFinder(run.detector, recipe.detection, recipe.peaks, made).candidates([made(sound)])
 
 
-def _cut(run: LoadedRun, values: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _cut(run: CallsRun, values: np.ndarray, centres: np.ndarray) -> np.ndarray:
     slices = run.detector.patches.slices(run.recipe.front_end.hop_s)
     return cut_patches(values, centres, slices, run.detector.patches)
 
 
-def _add_chunks(run: LoadedRun, made: BandSpectrogram, examples: Examples, chunks: np.ndarray) -> None:
+def _add_chunks(run: CallsRun, made: BandSpectrogram, examples: Examples, chunks: np.ndarray) -> None:
     raw = BandSpectrogram(raw_config(run.recipe.front_end), made.sample_rate)
     examples.inputs["spectrogram.sound"] = chunks
     examples.expected["spectrogram.frames"] = raw.batch(as_float(chunks))
 
 
-def _add_blocks(run: LoadedRun, made: BandSpectrogram, examples: Examples, blocks: np.ndarray) -> None:
+def _add_blocks(run: CallsRun, made: BandSpectrogram, examples: Examples, blocks: np.ndarray) -> None:
     """Blocks with a peak in them, and the scores of the strongest."""
     found = [_strongest(run, made, as_float(block)) for block in blocks]
     there = [index for index, scores in enumerate(found) if scores is not None][:_BLOCKS]
@@ -94,7 +86,7 @@ def _add_blocks(run: LoadedRun, made: BandSpectrogram, examples: Examples, block
     examples.expected[f"{DEFAULT}.scores"] = np.array(expected).reshape(-1, 1 + len(run.detector.species))
 
 
-def _add_scores(run: LoadedRun, examples: Examples, patches: np.ndarray, measures: np.ndarray) -> None:
+def _add_scores(run: CallsRun, examples: Examples, patches: np.ndarray, measures: np.ndarray) -> None:
     """Inputs and expectations of the score, and what the networks alone answer."""
     detector = run.detector
     examples.inputs["score.patch"] = patches
@@ -113,7 +105,7 @@ def _add_scores(run: LoadedRun, examples: Examples, patches: np.ndarray, measure
     examples.expected["score.embedding"] = both[:, :split]
 
 
-def _strongest(run: LoadedRun, made: BandSpectrogram, sound: np.ndarray) -> np.ndarray | None:
+def _strongest(run: CallsRun, made: BandSpectrogram, sound: np.ndarray) -> np.ndarray | None:
     """The desktop's scores of the strongest peak of one block; None where there is no peak."""
     detector = run.detector
     values = made(sound)

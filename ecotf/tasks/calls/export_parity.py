@@ -27,12 +27,12 @@ from ecotf.export.prove.trial import Trial
 from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.models.heads.trees import Trees
-from ecotf.tasks.calls.run import LoadedRun
+from ecotf.tasks.calls.run import CallsRun
 
 _TO_DB = {"db": 1.0, "ln": 10 / np.log(10), "log1p": 10 / np.log(10)}
 
 
-def compare(run: LoadedRun, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
+def compare(run: CallsRun, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
     """Compare what a trial gave with what the desktop gives; ``failures`` lists every tolerance that is exceeded."""
     outputs, detector = trial.outputs, run.detector
     report = new_report(precision, heard)
@@ -81,7 +81,7 @@ def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]], tolerances: 
     return {**_scores(expected, given), "apart": apart(expected, given, tolerances)}
 
 
-def _network(run: LoadedRun, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def _network(run: CallsRun, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """The networks alone: their answers, and their embedding as a share of its own size."""
     name = "between.scores" if run.detector.trees is None else "between.answers"
     given = outputs[name]
@@ -107,7 +107,7 @@ def _trees(trees: Trees, measured: bool, examples: Examples, outputs: Mapping[st
     }
 
 
-def _detections(run: LoadedRun, heard: Heard, desktop: pd.DataFrame, device: pd.DataFrame) -> dict[str, Any]:
+def _detections(run: CallsRun, heard: Heard, desktop: pd.DataFrame, device: pd.DataFrame) -> dict[str, Any]:
     """Average precision, and precision and recall at each threshold, of both: [desktop, device]."""
     labels = sorted(label for label in heard.table["label"].unique() if label)
     ignored_labels = labels_that_match(labels, run.recipe.data.ignored_labels)

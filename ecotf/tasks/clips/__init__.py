@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
     from ecotf.models.tagger import ClipModel
     from ecotf.runs.splits import Splits
-    from ecotf.tasks.base import Evaluation, Trained
+    from ecotf.tasks.base import Evaluation, Run, Trained
     from ecotf.tasks.clips.data import ClipData
     from ecotf.tasks.clips.recipe import ClipRecipe
-    from ecotf.tasks.clips.run import ClipEnsemble, ClipRun
+    from ecotf.tasks.clips.run import ClipsRun
     from ecotf.training.run_store import Log, RunStore, ScoreWatch
     from ecotf.tuning.searchable import Searchable
 
@@ -79,17 +79,17 @@ class _Clips:
 
         return ClipsSearch(recipe)
 
-    def load(self, folder: Path) -> ClipRun:
+    def load(self, folder: Path) -> ClipsRun:
         from ecotf.tasks.clips.run import load_clip_run
 
         return load_clip_run(folder)
 
-    def join(self, runs: Sequence[ClipRun], weights: Sequence[float] | None = None) -> ClipEnsemble:
-        from ecotf.tasks.clips.run import join_runs
+    def join(self, runs: Sequence[ClipsRun], weights: Sequence[float] | Literal["fit"] | None = None) -> Run:
+        from ecotf.tasks.clips.ensemble import join_runs
 
         return join_runs(runs, weights)
 
-    def exportable(self, run: ClipRun) -> Any:
+    def exportable(self, run: ClipsRun) -> Any:
         from ecotf.tasks.clips.export import ClipExport
 
         return ClipExport(run)

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from ecotf.audio.recording import ChannelChoice
 from ecotf.detection.segments import (
-    SegmentScores,
     frame_length_s,
     frames_in_segment,
     margin_of,
     score_windows,
     segment_windows,
 )
+from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError
 from ecotf.export.c99.part import NetworkPart
 from ecotf.export.convert.calibration import Calibration, evenly, no_training_recordings
@@ -32,7 +32,8 @@ from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, ExportPlan, Precision, Signature, Stage
 from ecotf.export.stages.tagger import calibration_inputs, clip_stages, fix_length, window_samples
 from ecotf.tasks.clips.export_parity import compare
-from ecotf.tasks.clips.run import SHORTEST_S, ClipRun, Rows, join_runs
+from ecotf.tasks.clips.run import ClipsRun
+from ecotf.tasks.clips.stream import SHORTEST_S, Reports
 
 _CALIBRATION_S, _EACH_S, _WINDOWS = 1200.0, 30.0, 120
 
@@ -42,7 +43,7 @@ class ClipExport:
 
     compare_s = 300.0
 
-    def __init__(self, run: ClipRun) -> None:
+    def __init__(self, run: ClipsRun) -> None:
         self.run, self.model, self.recipe, self.config = run, run.model, run.recipe, run.recipe.inference
         self.path: Path = run.path
         self.name: str = run.recipe.name
@@ -133,20 +134,17 @@ class ClipExport:
 
     def _detections(self, heard: Heard, examples: Examples, scores: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
         """What reaches its threshold, with a column ``recording``; by the desktop's own rules."""
-        ensemble, tables, begin = join_runs([self.run]), [], 0
+        answering, tables, begin = self.run.answering, [], 0
         frames, times = scores.get(f"{DEFAULT}.frames"), examples.frame_times
-        if frames is None and ensemble.reports_events:
+        if frames is None and answering.event_thresholds is not None:
             return pd.DataFrame(columns=list(COLUMNS))
         step = float(np.diff(times).mean()) if len(times) > 1 else self.config.segment_s
         for sound, n in zip(heard.sounds, examples.segments, strict=True):
-            own = scores[f"{DEFAULT}.scores"][begin : begin + n].astype(np.float64)
-            answers = SegmentScores(own, None, np.empty(0), 0.0)
+            own, reports = slice(begin, begin + n), Reports(answering)
+            found = [reports.rows(scores[f"{DEFAULT}.scores"][own].astype(np.float64), sound.duration_s)]
             if frames is not None:
-                middles = (np.arange(n)[:, None] * self.config.segment_s + times).ravel()
-                levels = frames[begin : begin + n].reshape(len(middles), -1).astype(np.float64)
-                answers = SegmentScores(own, logit(np.clip(levels, 1e-30, 1 - 1e-15)), middles, step)
-            table = ensemble.detections(Rows(own, answers), sound.duration_s, None)
-            tables.append(table.assign(recording=sound.name))
+                found.append(reports.frames(frames[own].astype(np.float64), times, step, sound.duration_s))
+            tables.append(in_order([*found, reports.finish()]).assign(recording=sound.name))
             begin += n
         return pd.concat(tables, ignore_index=True)
 

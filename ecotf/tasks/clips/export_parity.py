@@ -22,13 +22,13 @@ from ecotf.export.stages.sound import raw_config
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.features import MelSpectrogram
 from ecotf.pipelines.clip_places import segments_of_recordings
-from ecotf.tasks.clips.run import ClipRun
+from ecotf.tasks.clips.run import ClipsRun
 
 _EDGE_S = 0.01  # an event is the same when its edges, which are interpolated between frames, are as near as that
 
 
 def compare(
-    run: ClipRun,
+    run: ClipsRun,
     precision: Precision,
     heard: Heard,
     examples: Examples,
@@ -55,7 +55,7 @@ def compare(
     return report
 
 
-def _front_end(run: ClipRun, sounds: NDArray[Any], images: NDArray[Any]) -> dict[str, Any]:
+def _front_end(run: ClipsRun, sounds: NDArray[Any], images: NDArray[Any]) -> dict[str, Any]:
     """Images in decibels; of three channels the first says how far levels are apart."""
     expected = np.concatenate([run.model.images(as_float(sound)[None]) for sound in sounds])
     loud = np.ones(expected.shape[:-1], bool)
@@ -79,7 +79,7 @@ def _scores(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances)
 
 
 def _detections(
-    run: ClipRun, heard: Heard, examples: Examples, scores: NDArray[Any], found: pd.DataFrame
+    run: ClipsRun, heard: Heard, examples: Examples, scores: NDArray[Any], found: pd.DataFrame
 ) -> dict[str, Any]:
     """Average precision of segments, and precision and recall at each threshold: [run, file]."""
     classes = run.model.classes
@@ -111,7 +111,7 @@ def _detections(
     }
 
 
-def _truth(run: ClipRun, heard: Heard, counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _truth(run: ClipsRun, heard: Heard, counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Labels of all segments, [segments, classes], and of which anything is known."""
     truth, known = np.zeros((sum(counts), len(run.model.classes)), np.int64), np.zeros(sum(counts), bool)
     segment_s = run.recipe.inference.segment_s

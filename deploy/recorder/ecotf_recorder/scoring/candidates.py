@@ -18,7 +18,7 @@ CALL_LABEL = "call"
 
 
 class Candidate(NamedTuple):
-    """First and last slice of the stretch, lowest and highest row, all inside; label and score."""
+    """First and last slice of the stretch, lowest and highest row, all inside; label, its score, and that of a call."""
 
     first: int
     last: int
@@ -26,6 +26,7 @@ class Candidate(NamedTuple):
     high: int
     label: str
     score: float
+    detection_score: float
 
 
 class CandidateStream:
@@ -40,7 +41,7 @@ class CandidateStream:
     ----------
     settled
         Slices of the stretch whose candidates are out.
-    patches
+    windows
         Patches that were scored.
     """
 
@@ -54,7 +55,7 @@ class CandidateStream:
         self._buffer = np.empty((0, facts.front_end.rows), np.float32)
         self._base = 0  # slices before the buffer
         self.settled = 0
-        self.patches = 0
+        self.windows = 0
 
     def push(self, frames: NDArray[np.float32]) -> list[Candidate]:
         """Take more frames; return the candidates that are settled."""
@@ -82,7 +83,7 @@ class CandidateStream:
         for index, centre in enumerate(centres):
             patch = cut_patch(self._buffer, int(centre), facts.patches)
             scores[index] = self._model.score(patch, None if measures is None else measures[index : index + 1])
-        self.patches += len(centres)
+        self.windows += len(centres)
         return scores
 
     def _at_peaks(self, start: int, stop: int) -> list[Candidate]:
@@ -97,12 +98,13 @@ class CandidateStream:
         measures = measure_peaks(values, track, peaks, hop_s, facts.peaks)[inside] if facts.measures else None
         scores = self._score(peaks[inside], measures)
         boxes = measure_boxes(values, peaks, hop_s, facts.detection.box, separate=True)[inside]
-        tracks = [(CALL_LABEL, 1 - scores[:, 0], np.ones(len(scores), bool))]
+        calls = 1 - scores[:, 0]
+        tracks = [(CALL_LABEL, calls, np.ones(len(scores), bool))]
         tracks += [(label, scores[:, 1 + i], self._may_be_named(scores, i)) for i, label in enumerate(facts.species)]
         found = []
         for label, level, may in tracks:
             kept = may & (level > facts.detection.floor)
-            found += _candidates(boxes[kept], label, level[kept])
+            found += _candidates(boxes[kept], label, level[kept], calls[kept])
         return found
 
     def _on_grid(self, start: int, stop: int) -> list[Candidate]:
@@ -135,7 +137,7 @@ class CandidateStream:
             slices = np.clip(exact + centres[0], 0, len(values) - 1)
             boxes = measure_boxes(values, slices, hop_s, detection.box, separate=False)
             keep = drop_overlapping(boxes, track[at]) & (slices >= start) & (slices < stop)
-            found += _candidates(boxes[keep], label, track[at][keep])
+            found += _candidates(boxes[keep], label, track[at][keep], calls[at][keep])
         return found
 
     def _may_be_named(self, scores: NDArray[np.float32], index: int) -> NDArray[np.bool_]:
@@ -145,6 +147,8 @@ class CandidateStream:
         return np.asarray(scores[:, 1 + index] > scores[:, 0])
 
 
-def _candidates(boxes: NDArray[np.intp], label: str, scores: NDArray[np.float32]) -> list[Candidate]:
-    rows = zip(boxes.tolist(), scores.astype(float).tolist(), strict=True)
-    return [Candidate(first, last, low, high, label, score) for (first, last, low, high), score in rows]
+def _candidates(
+    boxes: NDArray[np.intp], label: str, scores: NDArray[np.float32], calls: NDArray[np.float32]
+) -> list[Candidate]:
+    rows = zip(boxes.tolist(), scores.astype(float).tolist(), calls.astype(float).tolist(), strict=True)
+    return [Candidate(first, last, low, high, label, score, call) for (first, last, low, high), score, call in rows]

@@ -17,12 +17,13 @@ _NEAR = 4  # gaps: peaks that are too close put out each other in a chain, which
 
 
 class Event(NamedTuple):
-    """Seconds from the beginning of the stretch, the class's number, and the score of the peak."""
+    """Seconds from the beginning of the stretch, the class's number, its score at the peak, and any class's there."""
 
     start_s: float
     end_s: float
     code: int
     score: float
+    detection_score: float
 
 
 class _Peak(NamedTuple):
@@ -85,7 +86,7 @@ class EventStream:
         if not final and end - self._base > self._longest:
             done = max(done, end - self._longest // 2)
         found = [
-            self._event(peak, code, end if final else None)
+            self._event(peak, code, end if final else None, float(smooth[peak.at - start].max()))
             for code, kept in peaks.items()
             for peak, is_kept in kept
             if is_kept and self._done <= peak.at < done
@@ -139,14 +140,14 @@ class EventStream:
                 kept.append(int(i))
         return [(peak, i in kept) for i, peak in enumerate(found)]
 
-    def _event(self, peak: _Peak, code: int, n_frames: int | None) -> Event:
+    def _event(self, peak: _Peak, code: int, n_frames: int | None, greatest: float) -> Event:
         """``n_frames`` is how many there are in all; None where that is not known yet, so no event can end there."""
         step = self._facts.frame_s
         begin, end = self._middle(0) - step / 2, np.inf
         if n_frames is not None:
             end = self._middle(n_frames - 1) + step / 2
         left, right = (self._seconds(edge, n_frames) for edge in (peak.left, peak.right))
-        return Event(float(np.clip(left, begin, end)), float(np.clip(right, begin, end)), code, peak.height)
+        return Event(float(np.clip(left, begin, end)), float(np.clip(right, begin, end)), code, peak.height, greatest)
 
     def _seconds(self, place: float, n_frames: int | None) -> float:
         """The moment of a place between two frames, by each frame's own time."""

@@ -123,7 +123,7 @@ class SegmentStream:
         scores = outputs["scores"].astype(np.float64)
         until = start_s + facts.segment_s if end_s is None else min(start_s + facts.segment_s, end_s)
         self._waiting += [
-            Detection(start_s, until, *facts.band_hz, facts.species[code], float(scores[code]))
+            Detection(start_s, until, *facts.band_hz, facts.species[code], float(scores[code]), float(scores.max()))
             for code in np.flatnonzero(scores >= self._levels)
         ]
 
@@ -136,7 +136,8 @@ class SegmentStream:
             if event.score >= self._levels[event.code]:
                 name = facts.species[event.code]
                 end = min(event.end_s, last)
-                self._waiting.append(Detection(event.start_s, end, *facts.band_hz, name, event.score))
+                found = Detection(event.start_s, end, *facts.band_hz, name, event.score, event.detection_score)
+                self._waiting.append(found)
 
     def _out(self) -> list[Detection]:
         found, self._waiting = self._waiting, []

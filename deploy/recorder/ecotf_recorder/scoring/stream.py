@@ -14,7 +14,10 @@ from ecotf_recorder.scoring.naming import Naming
 
 
 class Detection(NamedTuple):
-    """One call: real seconds from the beginning of its stretch of sound, hertz, and how sure the model is."""
+    """One call: real seconds from the beginning of its stretch of sound, hertz, and how sure the model is.
+
+    ``score`` is that of the label, ``detection_score`` that there is a call or another event at all.
+    """
 
     start_s: float
     end_s: float
@@ -22,6 +25,7 @@ class Detection(NamedTuple):
     high_hz: float
     label: str
     score: float
+    detection_score: float
 
 
 class DetectionStream:
@@ -75,9 +79,9 @@ class DetectionStream:
         return self._boxed(self._naming.push(found, None))
 
     @property
-    def patches(self) -> int:
+    def windows(self) -> int:
         """Patches that were scored."""
-        return self._candidates.patches
+        return self._candidates.windows
 
     @property
     def silent(self) -> bool:
@@ -101,6 +105,7 @@ class DetectionStream:
                 float(rows[one.high]) + half_band,
                 one.label,
                 one.score,
+                one.detection_score,
             )
             for one in candidates
         ]

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS stretches (      -- sound without gaps: a night of a 
     id INTEGER PRIMARY KEY, recording TEXT, began REAL, steady REAL, boot TEXT, seconds REAL, ended TEXT, release TEXT);
 CREATE TABLE IF NOT EXISTS detections (     -- time: seconds since 1970, empty while the clock was not set
     id INTEGER PRIMARY KEY, stretch INTEGER REFERENCES stretches, recording TEXT, start_s REAL, end_s REAL, low_hz REAL,
-    high_hz REAL, label TEXT, score REAL, time REAL);
+    high_hz REAL, label TEXT, score REAL, detection_score REAL, time REAL);
 CREATE INDEX IF NOT EXISTS detections_by_time ON detections (time);
 CREATE TABLE IF NOT EXISTS gaps (           -- sound that was meant to be heard and was not
     id INTEGER PRIMARY KEY, began REAL, steady REAL, boot TEXT, seconds REAL, reason TEXT);

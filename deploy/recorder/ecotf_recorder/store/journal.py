@@ -26,8 +26,8 @@ _ADD_STRETCH = (
 )
 _END_STRETCH = "UPDATE stretches SET seconds = ?, ended = ? WHERE id = ?"
 _ADD_DETECTION = (
-    "INSERT INTO detections (stretch, recording, start_s, end_s, low_hz, high_hz, label, score, time) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO detections (stretch, recording, start_s, end_s, low_hz, high_hz, label, score, detection_score, "
+    "time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ADD_GAP = "INSERT INTO gaps (began, steady, boot, seconds, reason) VALUES (?, ?, ?, ?, ?)"
 _SETTLE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
