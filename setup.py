@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Extension, find_namespace_packages, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("cython_ext")
@@ -87,8 +87,15 @@ setup(
     python_requires=">=3.11,<3.12",
     install_requires=requirements("requirements.txt"),
     extras_require={"spark": requirements("requirements-spark.txt")},
-    packages=find_packages(include=["ecotf", "ecotf.*"]),
-    package_data={"ecotf": ["recipes/**/*.yaml", "export/*/*.yaml", "export/c99/*/*.c"]},
+    # `ecotf flash` runs deploy/flash, which uploads deploy/recorder as it is.
+    packages=find_packages(include=["ecotf", "ecotf.*"])
+    + find_namespace_packages(include=["deploy.flash*", "deploy.recorder*"]),
+    package_data={
+        "ecotf": ["recipes/**/*.yaml", "export/*/*.yaml", "export/c99/*/*.c"],
+        "deploy.flash": ["units/*"],
+        "deploy.recorder": ["*.toml", "*.service", "**/*.toml"],
+    },
+    entry_points={"console_scripts": ["ecotf = ecotf.commands.main:run"]},
     ext_modules=cythonized(),
     cmdclass={"build_ext": BuildKernels},
 )

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ecotf.errors import ConfigError
 
 C = TypeVar("C", bound="Config")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast, where PyYAML has it
 
 
 class Config(BaseModel):
     """A frozen set of named settings. A key that it does not have is an error, never ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, defer_build=True)
 
 
 def validate(config_class: type[C], values: Any, source: str) -> C:
@@ -48,7 +49,7 @@ def read_yaml(path: str | Path) -> Any:
     """Read one YAML file; a syntax error names the file and the line."""
     path = Path(path)
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

@@ -16,7 +16,8 @@ from ecotf.models.patch_network import NetworkConfig
 from ecotf.models.saved import build_detector, patch_shape
 from ecotf.pipelines.patches import PatchesConfig
 from ecotf.tasks.calls.recipe import CallRecipe
-from ecotf.tasks.recipes import load_recipe, recipe_names, recipe_text
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import load_recipe, recipe_text
 
 FIELD, CNN2 = "bats/field", "bats/cnn2"
 

@@ -26,7 +26,7 @@ def open_bundle(folder: Path) -> Bundle:
         It is no bundle, or one that was changed after it was made.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; a bundle is what export_model.py writes")
+        raise ConfigError(f"{folder}: no such folder; a bundle is what ecotf export writes")
     try:
         bundle = read_bundle(folder)
         check_files(bundle)

@@ -1,4 +1,4 @@
-"""``flash_device.py``: a bundle in, a recorder that runs it out."""
+"""``ecotf flash``: a bundle in, a recorder that runs it out."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from deploy.flash.recorder import RecorderPlace
 from deploy.flash.sdcard import write_to_card
 from deploy.flash.setting_up import RecorderSetup, SetupChoices
 from deploy.flash.showing import show_notes, show_releases, show_status
-from ecotf.commands.console import log
+from ecotf.commands.console import log, make_parser
 from ecotf.errors import ConfigError
 
 EXAMPLES = """\
 examples:
-  python scripts/flash_device.py BUNDLE --device pi@recorder01.local
-  python scripts/flash_device.py BUNDLE --devices recorders.txt
-  python scripts/flash_device.py BUNDLE --sdcard /media/me/bootfs
-  python scripts/flash_device.py init --device pi@recorder01.local     once, before the first bundle
-  python scripts/flash_device.py status --devices recorders.txt
-  python scripts/flash_device.py list --device pi@recorder01.local
-  python scripts/flash_device.py rollback --device pi@recorder01.local
-  python scripts/flash_device.py sign BUNDLE --key signing_key
+  ecotf flash BUNDLE --device pi@recorder01.local
+  ecotf flash BUNDLE --devices recorders.txt
+  ecotf flash BUNDLE --sdcard /media/me/bootfs
+  ecotf flash init --device pi@recorder01.local     once, before the first bundle
+  ecotf flash status --devices recorders.txt
+  ecotf flash list --device pi@recorder01.local
+  ecotf flash rollback --device pi@recorder01.local
+  ecotf flash sign BUNDLE --key signing_key
 
-BUNDLE is a folder that export_model.py wrote. The recorder checks it, tries it, switches to it, watches itself, and
+BUNDLE is a folder that ecotf export wrote. The recorder checks it, tries it, switches to it, watches itself, and
 goes back by itself when it is not well; a power cut or a lost connection at any moment leaves a recorder that works.
 exit status: 0 all recorders well, 1 some not, 2 nothing could be done
 """
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _flash(arguments: Sequence[str]) -> int:
     parser = _parser("", "Put a bundle on recorders, over ssh or on a memory card.", EXAMPLES)
-    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that export_model.py wrote")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that ecotf export wrote")
     parser.add_argument("--sdcard", metavar="FOLDER", type=Path, help="where a recorder's memory card is mounted")
     _add_devices(parser)
     options = parser.parse_args(arguments)
@@ -130,12 +130,7 @@ def _sign(arguments: Sequence[str]) -> int:
 
 
 def _parser(name: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"flash_device.py {name}".strip(),
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    return make_parser(f"flash {name}".strip(), description, epilog)
 
 
 def _add_devices(parser: argparse.ArgumentParser) -> None:

@@ -143,5 +143,5 @@ class Flasher:
                 return Result(device, last["status"], last.get("reason", ""), before, status.get("current"))
             if journal.get("token") != token:
                 return Result(device, "failed", f"{why} before the recorder began", before, status.get("current"))
-        reason = f"{why}; the recorder finishes or goes back by itself, see flash_device.py status"
+        reason = f"{why}; the recorder finishes or goes back by itself, see ecotf flash status"
         return Result(device, "unknown", reason, before)

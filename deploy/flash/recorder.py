@@ -64,7 +64,7 @@ def ask_recorder(
         raise DeviceError(str(ended["detail"]))
     if not lines and status != 0:
         if status in (126, 127) or "command not found" in complaint or "No such file" in complaint:
-            raise DeviceError(f"{place.python} is not there; set the recorder up with flash_device.py init")
+            raise DeviceError(f"{place.python} is not there; set the recorder up with ecotf flash init")
         raise DeviceError(complaint.splitlines()[-1] if complaint else f"{arguments[0]} ended with status {status}")
     return lines
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,6 +23,16 @@ complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 NOTHING_DONE = 2
 INTERRUPTED = 130
 
+SCRIPTS = {
+    "train": "run_training.py",
+    "classify": "run_classifier.py",
+    "tune": "run_tuning.py",
+    "export": "export_model.py",
+    "flash": "flash_device.py",
+    "dataset": "make_dataset.py",
+}
+_COMMAND = re.compile(rf"\becotf ({'|'.join(SCRIPTS)})\b")
+
 
 def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> None:
     """Run ``command`` with the command line and exit with its status; a user's mistake is one line and status 2."""
@@ -30,7 +43,7 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
     try:
         status = command(sys.argv[1:] if arguments is None else arguments)
     except EcotfError as error:
-        complaints.print(f"[bold red]error:[/] {_plain(str(error))}")
+        complaints.print(f"[bold red]error:[/] {_plain(as_called(str(error)))}")
         status = NOTHING_DONE
     except KeyboardInterrupt:
         complaints.print("stopped; what was finished is kept")
@@ -41,6 +54,34 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
         status = 0
     sys.stdout.flush()
     raise SystemExit(status)
+
+
+def as_called(text: str) -> str:
+    """Write the commands in ``text`` as the user calls them.
+
+    Messages and help name commands as ``ecotf train``. Whoever came through ``python scripts/run_training.py`` reads
+    that instead.
+    """
+    if Path(sys.argv[0]).name not in SCRIPTS.values():
+        return text
+    return _COMMAND.sub(lambda found: f"python scripts/{SCRIPTS[found[1]]}", text)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help names commands as the user calls them."""
+
+    def format_help(self) -> str:
+        return as_called(super().format_help())
+
+
+def make_parser(command: str, description: str, epilog: str = "") -> argparse.ArgumentParser:
+    """Make the parser of ``ecotf COMMAND``; its texts name commands as ``ecotf train``, see `as_called`."""
+    return _Parser(
+        prog=as_called(f"ecotf {command}").removeprefix("python scripts/"),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def quieten_libraries() -> None:
@@ -66,7 +107,7 @@ def progress_bar() -> Progress:
 
 def log(line: str) -> None:
     """Print one line about what goes on."""
-    console.print(_plain(line), style="dim" if isinstance(line, Detail) else None)
+    console.print(_plain(as_called(line)), style="dim" if isinstance(line, Detail) else None)
 
 
 def _plain(text: str) -> str:

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
     log(f"ledger:      {detections / 'ledger.csv'}")
     log(f"pictures:    {folder / 'pictures'} (the night), {run.path / 'plots'} (the training)")
     log(f"recorder:    {bundle / 'model.tflite'} (the model), {heard / 'detections.csv'} (what it found)")
-    log(f"next:        python scripts/flash_device.py {bundle} --device pi@recorder01.local")
+    log(f"next:        ecotf flash {bundle} --device pi@recorder01.local")
     return status
 
 

@@ -1,32 +1,26 @@
-"""``make_dataset.py``: recordings and annotations of any kind in, a manifest to train on out."""
+"""``ecotf dataset``: recordings and annotations of any kind in, a manifest to train on out."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ecotf.audio.recording import open_recording
-from ecotf.audio.simulate import SimulationConfig, simulate_dataset
-from ecotf.audio.species import SPECIES
-from ecotf.commands.check_dataset import check_dataset, print_summary
-from ecotf.commands.console import log, progress_bar
-from ecotf.commands.importer_options import describe_options, read_options
+from ecotf.commands.console import log, make_parser, progress_bar
 from ecotf.config import apply_overrides, validate
-from ecotf.datasets.export_npz import export_npz
-from ecotf.datasets.importers import IMPORTERS, import_annotations
-from ecotf.datasets.manifest import Manifest, read_manifest, write_manifest
-from ecotf.datasets.splits import describe_gaps, folds_by_group, lone_labels, split_by_group
 from ecotf.errors import ConfigError, DataError, RecordingError
+
+if TYPE_CHECKING:
+    from ecotf.datasets.manifest import Manifest
 
 EXAMPLES = """\
 examples:
-  python scripts/make_dataset.py simulate --output demo/training --recordings 40
-  python scripts/make_dataset.py import --format raven tables/ --audio-dir recordings/ --output manifest.csv
-  python scripts/make_dataset.py check manifest.csv
-  python scripts/make_dataset.py split manifest.csv --output split.csv
-  python scripts/make_dataset.py COMMAND --help
+  ecotf dataset simulate --output demo/training --recordings 40
+  ecotf dataset import --format raven tables/ --audio-dir recordings/ --output manifest.csv
+  ecotf dataset check manifest.csv
+  ecotf dataset split manifest.csv --output split.csv
+  ecotf dataset COMMAND --help
 
 A manifest is a table with one row for each annotated call: recording, start_s, end_s, low_hz, high_hz, label, weight,
 group, split. Seconds and hertz are always real ones, also where a recording is time-expanded.
@@ -58,12 +52,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def main(arguments: Sequence[str]) -> int:
     """Simulate, import, split, check or export a data set."""
-    parser = argparse.ArgumentParser(
-        prog="make_dataset.py",
-        description="Make a manifest of annotated recordings, and look after it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("dataset", "Make a manifest of annotated recordings, and look after it.", EXAMPLES)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_simulate(commands)
     _add_import(commands)
@@ -81,6 +70,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from ecotf.audio.simulate import SimulationConfig, simulate_dataset
+    from ecotf.commands.check_dataset import print_summary
+    from ecotf.datasets.manifest import read_manifest
+
     values = {
         "n_recordings": options.recordings,
         "duration_s": options.duration,
@@ -101,6 +94,11 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from ecotf.commands.check_dataset import print_summary
+    from ecotf.commands.importer_options import read_options
+    from ecotf.datasets.importers import import_annotations
+    from ecotf.datasets.manifest import write_manifest
+
     settings = [*options.settings, *([f"extra={','.join(options.extra)}"] if options.extra else [])]
     chosen = read_options(options.format, settings)
     manifest = import_annotations(options.format, options.path, options.audio_dir, group_by=options.group_by, **chosen)
@@ -119,6 +117,9 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _split(options: argparse.Namespace) -> int:
+    from ecotf.datasets.manifest import read_manifest, write_manifest
+    from ecotf.datasets.splits import describe_gaps, folds_by_group, lone_labels, split_by_group
+
     manifest = read_manifest(options.manifest)
     if options.group_by is not None:
         manifest = manifest.with_groups(options.group_by)
@@ -149,6 +150,9 @@ def _split(options: argparse.Namespace) -> int:
 
 def _with_validation(fold: Manifest, share: float, seed: int) -> Manifest:
     """A fold, part of whose training recordings are for validation: thresholds must not be chosen by the test."""
+
+    from ecotf.datasets.splits import split_by_group
+
     test = fold.of_split("test").recordings
     rest = fold.subset(set(fold.recordings).difference(test))
     if share:
@@ -158,10 +162,17 @@ def _with_validation(fold: Manifest, share: float, seed: int) -> Manifest:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from ecotf.commands.check_dataset import check_dataset
+    from ecotf.datasets.manifest import read_manifest
+
     return check_dataset(read_manifest(options.manifest))
 
 
 def _export_npz(options: argparse.Namespace) -> int:
+    from ecotf.audio.recording import open_recording
+    from ecotf.datasets.export_npz import export_npz
+    from ecotf.datasets.manifest import read_manifest
+
     manifest = read_manifest(options.manifest)
     lengths = {}
     for recording in set(manifest.recordings).difference(manifest.missing_files()):
@@ -194,6 +205,9 @@ def _command(commands: Commands, name: str, about: str, epilog: str | None = Non
 
 
 def _add_simulate(commands: Commands) -> None:
+    from ecotf.audio.simulate import SimulationConfig
+    from ecotf.audio.species import SPECIES
+
     settings = ", ".join(SimulationConfig.model_fields)
     parser = _command(
         commands,
@@ -212,6 +226,9 @@ def _add_simulate(commands: Commands) -> None:
 
 
 def _add_import(commands: Commands) -> None:
+    from ecotf.commands.importer_options import describe_options
+    from ecotf.datasets.importers import IMPORTERS
+
     parser = _command(
         commands, "import", "turn annotations of another program into a manifest", IMPORT_EXAMPLES + describe_options()
     )

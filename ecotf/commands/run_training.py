@@ -1,4 +1,4 @@
-"""``run_training.py``: a recipe and a manifest in, a run folder out."""
+"""``ecotf train``: a recipe and a manifest in, a run folder out."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ecotf.commands.console import console, log, progress_bar
+from ecotf.commands.console import console, log, make_parser, progress_bar
 from ecotf.errors import ConfigError
-from ecotf.tasks.recipes import load_trainable, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
 
 EXAMPLES = """\
 examples:
-  python scripts/run_training.py --recipe bats/field --data calls/manifest.csv
-  python scripts/run_training.py --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv mining.rounds=1 seed=7
-  python scripts/run_training.py --resume runs/bats/field/2026-06-21_22-15-00
+  ecotf train --recipe bats/field --data calls/manifest.csv
+  ecotf train --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv mining.rounds=1 seed=7
+  ecotf train --resume runs/bats/field/2026-06-21_22-15-00
 
 The manifest is a table with one row for each annotated call: recording, start_s, end_s, label and, if known, low_hz,
-high_hz, group (site or night; a split never cuts one) and split (train, valid, test). scripts/make_dataset.py makes
+high_hz, group (site or night; a split never cuts one) and split (train, valid, test). ecotf dataset makes
 one from Raven, Audacity, batdetect2 and other annotations. Recordings without a call are one row with an empty label.
 
 Any key of the recipe can be set as key=value; the run folder's recipe.yaml shows them all.
@@ -45,11 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Train, evaluate and write the run folder."""
-    parser = argparse.ArgumentParser(
-        prog="run_training.py",
-        description="Train a model on annotated recordings: a detector of calls, or a tagger of clips.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = make_parser(
+        "train", "Train a model on annotated recordings: a detector of calls, or a tagger of clips.", EXAMPLES
     )
     add_arguments(parser)
     options = parser.parse_intermixed_args(arguments)
@@ -68,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(options: argparse.Namespace) -> Path:
+    from ecotf.tasks.recipes import load_trainable
+
     recipe = load_trainable(options.recipe, options.overrides)  # before TensorFlow loads
     from ecotf.datasets.manifest import read_manifest
     from ecotf.tasks.training_run import train_run
@@ -111,7 +110,7 @@ def _summarise(run: Path) -> None:
     log(f"run:       {run}")
     if (run / "plots").is_dir():
         log(f"pictures:  {run / 'plots'}")
-    log(f"next:      python scripts/run_classifier.py --model {run} RECORDINGS --output detections/")
+    log(f"next:      ecotf classify --model {run} RECORDINGS --output detections/")
     left_out = len((run / "problems.csv").read_text(encoding="utf-8").splitlines()) - 1
     if left_out:
         log(f"{left_out} recordings could not be used; see {run / 'problems.csv'}")

@@ -1,4 +1,4 @@
-"""``run_tuning.py``: a recipe with a ``tuning:`` block and a manifest in, the best recipe out."""
+"""``ecotf tune``: a recipe with a ``tuning:`` block and a manifest in, the best recipe out."""
 
 from __future__ import annotations
 
@@ -9,38 +9,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecotf.commands.console import log, progress_bar, quieten_libraries
-from ecotf.commands.tuning_folder import Begun, SearchFolder, identity_of
-from ecotf.commands.tuning_results import write_results
-from ecotf.datasets.against_audio import require_files
-from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.commands.console import log, make_parser, progress_bar, quieten_libraries
 from ecotf.errors import ConfigError, DataError
-from ecotf.parallel.spark import require_spark
-from ecotf.tasks.base import get_task
-from ecotf.tasks.recipes import load_trainable, recipe_names
-from ecotf.tuning.clock import Clock
-from ecotf.tuning.config import TuningConfig, seconds_in
-from ecotf.tuning.journal import NAME, Journal
-from ecotf.tuning.keys import check_keys, settings_of, with_settings
-from ecotf.tuning.report import write_table
-from ecotf.tuning.search import Search, Start, require_metric
-from ecotf.tuning.searchable import Searchable
-from ecotf.tuning.spark import run_with_spark
-from ecotf.tuning.trial import Objective
-from ecotf.tuning.workers import run_with_workers
+from ecotf.tasks.recipe_files import recipe_names
 
 if TYPE_CHECKING:
+    from ecotf.commands.tuning_folder import Begun, SearchFolder
+    from ecotf.datasets.manifest import Manifest
     from ecotf.tasks.recipes import AnyRecipe
+    from ecotf.tuning.config import TuningConfig
+    from ecotf.tuning.search import Search, Start
+    from ecotf.tuning.searchable import Searchable
+    from ecotf.tuning.trial import Objective
 
 PROCESSES = "processes"
 EXAMPLES = """\
 examples:
-  python scripts/run_tuning.py --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv --budget 2h
-  python scripts/run_tuning.py --resume --output tuning/bats/hybrid_cnn_xgboost --budget 8h
-  python scripts/run_tuning.py --recipe bats/field --data calls/manifest.csv --trials 50 --jobs 4 stages.0.epochs=10
-  python scripts/run_tuning.py --recipe birds/small --data clips/manifest.csv --budget 8h
-  python scripts/run_tuning.py --recipe bats/cnn8 --data calls/manifest.csv --start-from published/cnn_params.csv
-  python scripts/run_tuning.py --recipe bats/field --data calls/manifest.csv --engine spark://head:7077 --jobs 16
+  ecotf tune --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv --budget 2h
+  ecotf tune --resume --output tuning/bats/hybrid_cnn_xgboost --budget 8h
+  ecotf tune --recipe bats/field --data calls/manifest.csv --trials 50 --jobs 4 stages.0.epochs=10
+  ecotf tune --recipe birds/small --data clips/manifest.csv --budget 8h
+  ecotf tune --recipe bats/cnn8 --data calls/manifest.csv --start-from published/cnn_params.csv
+  ecotf tune --recipe bats/field --data calls/manifest.csv --engine spark://head:7077 --jobs 16
 
 What is searched stands in the recipe's tuning: block. The first trial is the recipe as it is. Trials are compared on
 the validation recordings alone; test recordings are kept for the training of the best recipe.
@@ -81,18 +71,24 @@ def _searchable() -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Search, and write what was found."""
-    parser = argparse.ArgumentParser(
-        prog="run_tuning.py",
-        description="Search for better settings of a recipe.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("tune", "Search for better settings of a recipe.", EXAMPLES)
     add_arguments(parser)
     options = parser.parse_intermixed_args(arguments)
     for name in ("jobs", "threads", "trials"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} {value}: at least 1 is needed")
+    return _search(options)
+
+
+def _search(options: argparse.Namespace) -> int:
+    from ecotf.commands.tuning_folder import SearchFolder
+    from ecotf.commands.tuning_results import write_results
+    from ecotf.parallel.spark import require_spark
+    from ecotf.tasks.base import get_task
+    from ecotf.tuning.config import seconds_in
+    from ecotf.tuning.search import require_metric
+
     if options.budget is not None:
         seconds_in(options.budget)
     if options.engine != PROCESSES:
@@ -112,13 +108,17 @@ def main(arguments: Sequence[str]) -> int:
         try:
             _run(search, objective, options.engine, place, None if jobs == 1 and not options.threads else threads)
         except BaseException:
-            log(f"to go on: python scripts/run_tuning.py --resume --output {folder}")
+            log(f"to go on: ecotf tune --resume --output {folder}")
             raise
         return write_results(search, recipe, place)
 
 
 def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
     """The folder of the search, and what was begun there, if it is to go on."""
+
+    from ecotf.commands.tuning_folder import Begun
+    from ecotf.tasks.recipes import load_trainable
+
     if options.output is None and options.recipe is None:
         raise ConfigError("--recipe and --data are needed (or --resume with --output FOLDER); --help shows examples")
     name = None if options.recipe is None else load_trainable(options.recipe).name
@@ -135,6 +135,13 @@ def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
 def _what_to_search(
     options: argparse.Namespace, place: SearchFolder, begun: Begun | None
 ) -> tuple[AnyRecipe, Manifest, list[Start]]:
+    from ecotf.datasets.against_audio import require_files
+    from ecotf.datasets.manifest import read_manifest
+    from ecotf.tasks.base import get_task
+    from ecotf.tasks.recipes import load_trainable
+    from ecotf.tuning.keys import check_keys, settings_of, with_settings
+    from ecotf.tuning.search import Start
+
     overrides = [*options.overrides, *options.more]
     if begun is not None and options.recipe is None:
         if overrides or options.start_from:
@@ -178,6 +185,11 @@ def _tuning_of(recipe: AnyRecipe) -> TuningConfig:
 
 
 def _open_search(recipe: AnyRecipe, manifest: Manifest, starts: list[Start], place: SearchFolder, jobs: int) -> Search:
+    from ecotf.commands.tuning_folder import Begun, identity_of
+    from ecotf.tuning.clock import Clock
+    from ecotf.tuning.journal import NAME, Journal
+    from ecotf.tuning.search import Search
+
     config = _tuning_of(recipe)
     begun = Begun(recipe, starts, jobs)
     if not place.is_begun:  # before the journal, which alone would be no search that could go on
@@ -190,6 +202,10 @@ def _open_search(recipe: AnyRecipe, manifest: Manifest, starts: list[Start], pla
 
 
 def _run(search: Search, objective: Objective, engine: str, place: SearchFolder, threads: int | None) -> None:
+    from ecotf.tuning.report import write_table
+    from ecotf.tuning.spark import run_with_spark
+    from ecotf.tuning.workers import run_with_workers
+
     config = search.config
     ends = [f"{config.trials} trials"] if config.trials else []
     ends += [f"{config.time} of wall-clock time"] if config.time else []

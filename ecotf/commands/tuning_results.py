@@ -60,10 +60,7 @@ def write_results(search: Search, recipe: AnyRecipe, place: SearchFolder) -> int
     log(f"best recipe:  {place.path / 'best.yaml'}" + "".join(f", {path.name}" for path in tables))
     log(f"all trials:   {place.path / 'trials.csv'}")
     log(f"pictures:     {', '.join(str(path) for path in pictures.values())}")
-    log(
-        f"next:         python scripts/run_training.py --recipe {place.path / 'best.yaml'} "
-        f"--data {place.path / 'manifest.csv'}"
-    )
+    log(f"next:         ecotf train --recipe {place.path / 'best.yaml'} --data {place.path / 'manifest.csv'}")
     return 0
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,16 +11,14 @@ from pydantic import Field
 
 from ecotf.config import Config, apply_overrides, read_yaml, validate
 from ecotf.errors import ConfigError
-from ecotf.tasks.base import TASKS, get_task
+from ecotf.tasks.base import get_task
+from ecotf.tasks.recipe_files import ENSEMBLE, find_recipe, task_of
 
 if TYPE_CHECKING:
     from ecotf.tasks.calls.recipe import CallRecipe
     from ecotf.tasks.clips.recipe import ClipRecipe
 
     AnyRecipe: TypeAlias = CallRecipe | ClipRecipe
-
-ENSEMBLE = "ensemble"
-"""What an ensemble's recipe has for a task: its runs are trained one by one, each with a recipe of its own."""
 
 
 class Member(Config):
@@ -47,24 +43,6 @@ class EnsembleRecipe(Config):
     name: str
     description: str
     members: tuple[Member, ...] = Field(min_length=1)
-
-
-def recipe_names(task: str = "") -> list[str]:
-    """Names of the recipes that come with ecotf; of one task, if it is given."""
-    folder = Path(str(resources.files("ecotf"))) / "recipes"
-    paths = {str(path.relative_to(folder).with_suffix("")): path for path in folder.glob("*/*.yaml")}
-    return sorted(name for name, path in paths.items() if not task or task_of(read_yaml(path), name) == task)
-
-
-def task_of(values: Any, source: str) -> str:
-    """What a recipe is for; ``calls`` where it does not say. Raises `ConfigError`."""
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: a recipe is a mapping of keys to values, this is not")
-    task = values.get("task", "calls")
-    allowed = (*TASKS, ENSEMBLE)
-    if task not in allowed:
-        raise ConfigError(f"{source}: task = {task!r}; allowed: {', '.join(allowed)}")
-    return str(task)
 
 
 def parse_recipe(values: Any, source: str) -> AnyRecipe | EnsembleRecipe:
@@ -123,22 +101,13 @@ def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecip
     ConfigError
         Unknown recipe, or one line saying which key, which value, and what is allowed.
     """
-    text = str(name)
-    known = recipe_names()
-    if text in known:
-        path = Path(str(resources.files("ecotf"))) / "recipes" / f"{text}.yaml"
-    elif text.endswith((".yaml", ".yml")):
-        path = Path(text)
-    else:
-        near = difflib.get_close_matches(text, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"unknown recipe {text!r}; known: {', '.join(known)}, or the path of a .yaml file{hint}")
+    path, usual_name = find_recipe(name)
     values = read_yaml(path)
     task_of(values, str(path))
-    values.setdefault("name", text if text in known else f"own/{path.stem}")
-    return parse_recipe(apply_overrides(values, overrides), text)
+    values.setdefault("name", usual_name)
+    return parse_recipe(apply_overrides(values, overrides), str(name))
 
 
-def recipe_text(recipe: AnyRecipe) -> str:
+def recipe_text(recipe: AnyRecipe | EnsembleRecipe) -> str:
     """The resolved recipe as YAML, every default written out."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

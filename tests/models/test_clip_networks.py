@@ -14,7 +14,8 @@ from ecotf.config import validate
 from ecotf.errors import ConfigError
 from ecotf.models.heads import build_image_head
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
-from ecotf.tasks.recipes import load_any_recipe, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import load_any_recipe
 from ecotf.training.losses import LossConfig, clip_loss
 
 FRAMES, BANDS, CLASSES = 96, 32, 3

@@ -13,7 +13,8 @@ from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig
 from ecotf.pipelines.patch_places import Annotations, annotations_of, patches_at_calls, patches_at_peaks
 from ecotf.pipelines.patches import PatchesConfig, PatchTable, cut_patches, cut_table, empty_patches, reduce_patches
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
-from ecotf.tasks.recipes import load_recipe, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import load_recipe
 
 DURATION_S = 2.0
 

@@ -19,7 +19,8 @@ from clip_runs import TINY, beeps, train
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import ConfigError
 from ecotf.tasks.clips.recipe import ClipRecipe
-from ecotf.tasks.recipes import EnsembleRecipe, load_any_recipe, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import EnsembleRecipe, load_any_recipe
 
 REAL = "ECOTF_REAL_BACKBONES"
 

@@ -11,7 +11,8 @@ from hyperopt.base import STATUS_OK, Trials
 from hyperopt.fmin import fmin
 
 from ecotf.errors import ConfigError
-from ecotf.tasks.recipes import load_any_recipe, load_recipe, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import load_any_recipe, load_recipe
 from ecotf.tuning.config import TuningConfig, seconds_in
 from ecotf.tuning.keys import JUDGES, check_keys, settings_of, with_settings
 from ecotf.tuning.space import read_space
