@@ -1,4 +1,4 @@
-"""``export_model.py``: a trained run in, a bundle for a recorder out."""
+"""``ecotf export``: a trained run in, a bundle for a recorder out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecotf.commands.console import complaints, log
+from ecotf.commands.console import complaints, log, make_parser
 from ecotf.commands.model_tables import show_model, show_parity
 from ecotf.errors import ConfigError
 from ecotf.export.describe.boards import board_named, boards
@@ -25,13 +25,13 @@ _RATES = (384_000, 256_000, 48_000)  # what an AudioMoth and most other recorder
 
 EXAMPLES = """\
 examples:
-  python scripts/export_model.py runs/bats/field/2026-06-21_22-15-00 --output bundles/field
-  python scripts/export_model.py RUN --output bundles/field_int8 --precision int8 --board pi-zero-2w
-  python scripts/export_model.py RUN --output bundles/field_250k --rate 250000 --licence "CC BY 4.0, Bat Group North"
-  python scripts/export_model.py RUN --output firmware/field --precision int8 --target c
-  python scripts/export_model.py --inspect bundles/field/model.tflite
+  ecotf export runs/bats/field/2026-06-21_22-15-00 --output bundles/field
+  ecotf export RUN --output bundles/field_int8 --precision int8 --board pi-zero-2w
+  ecotf export RUN --output bundles/field_250k --rate 250000 --licence "CC BY 4.0, Bat Group North"
+  ecotf export RUN --output firmware/field --precision int8 --target c
+  ecotf export --inspect bundles/field/model.tflite
 
-The bundle holds one model.tflite, which runs in any TFLite runtime, and bundle.json, which scripts/flash_device.py
+The bundle holds one model.tflite, which runs in any TFLite runtime, and bundle.json, which ecotf flash
 reads. The file is tried in a process without TensorFlow and compared with the run before it is written.
 exit status: 0 written, 1 the file is too far from the run and was not written, 2 nothing could be done
 """
@@ -64,12 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Export a run, or show a model file."""
-    parser = argparse.ArgumentParser(
-        prog="export_model.py",
-        description="Make a trained run into one file for a recorder, and prove it.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("export", "Make a trained run into one file for a recorder, and prove it.", EXAMPLES)
     add_arguments(parser)
     options = parser.parse_args(arguments)
     if options.inspect is not None:
@@ -107,12 +102,12 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     model = options.output / "model.tflite"
     log(f"bundle:  {options.output} ({len(exported.model) / 1e6:.2f} MB, {settings.rate} Hz, {settings.sound})")
-    log(f"inspect: python scripts/export_model.py --inspect {model}")
+    log(f"inspect: ecotf export --inspect {model}")
     if options.profile == "birdnet-go":
         log(f"next:    in BirdNET-Go's settings, birdnet.modelpath: {model}")
         log(f"         and birdnet.labelpath: {options.output / LABELS_NAME}")
         return 0
-    log(f"next:    python scripts/flash_device.py {options.output} --device pi@recorder01.local")
+    log(f"next:    ecotf flash {options.output} --device pi@recorder01.local")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``run_classifier.py``: a trained run and recordings in, detections and a ledger out."""
+"""``ecotf classify``: a trained run and recordings in, detections and a ledger out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ecotf.commands.console import INTERRUPTED, complaints, console, log, progress_bar
+from ecotf.commands.console import INTERRUPTED, complaints, console, log, make_parser, progress_bar
 from ecotf.errors import ConfigError
 from ecotf.inference import FORMATS
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python scripts/run_classifier.py --model runs/bats/field/2026-06-21_22-15-00 recordings/ --output detections/
-  python scripts/run_classifier.py --model RUN 'site_*/**/*.wav' --output detections/ --formats csv,raven
-  python scripts/run_classifier.py --model RUN slowed/ --output detections/ --time-expansion 10
-  python scripts/run_classifier.py --model RUN season/ --output detections/ --gate
-  python scripts/run_classifier.py --model SED_RUN --model CNN_RUN soundscapes/ --output out/ --formats csv,submission
-  python scripts/run_classifier.py --model RUN second_season/ --output detections/ --formats csv,raven --resume
+  ecotf classify --model runs/bats/field/2026-06-21_22-15-00 recordings/ --output detections/
+  ecotf classify --model RUN 'site_*/**/*.wav' --output detections/ --formats csv,raven
+  ecotf classify --model RUN slowed/ --output detections/ --time-expansion 10
+  ecotf classify --model RUN season/ --output detections/ --gate
+  ecotf classify --model SED_RUN --model CNN_RUN soundscapes/ --output out/ --formats csv,submission
+  ecotf classify --model RUN second_season/ --output detections/ --formats csv,raven --resume
 
 Every file that is given ends up in OUTPUT/ledger.csv as done, salvaged, short, silent, corrupt, unsupported or failed,
 with the reason. OUTPUT holds one job: --resume goes on with it, also with other recordings and more formats.
@@ -40,12 +40,7 @@ exit status: 0 all done, 1 some files could not be used, 2 nothing could be done
 
 def main(arguments: Sequence[str]) -> int:
     """Classify recordings."""
-    parser = argparse.ArgumentParser(
-        prog="run_classifier.py",
-        description="Find and name calls, or rows of some seconds, in recordings.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("classify", "Find and name calls, or rows of some seconds, in recordings.", EXAMPLES)
     parser.add_argument("recordings", nargs="+", help="files, folders or patterns")
     parser.add_argument(
         "--model",
@@ -141,11 +136,11 @@ def command_to_go_on(arguments: Sequence[str]) -> str:
     Examples
     --------
     >>> command_to_go_on(["--model", "run", "my night/", "--output", "out", "--overwrite"])
-    "python scripts/run_classifier.py --model run 'my night/' --output out --resume"
+    "ecotf classify --model run 'my night/' --output out --resume"
     """
     typed = sys.orig_argv
     given = list(arguments)
-    door = ["python", "scripts/run_classifier.py"]
+    door = ["python", "ecotf classify"]
     if typed[len(typed) - len(given) :] == given:
         door = typed[: len(typed) - len(given)]
     kept = [word for word in given if not (word.startswith("--ov") and "--overwrite".startswith(word))]

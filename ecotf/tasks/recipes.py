@@ -37,7 +37,7 @@ class Member(Config):
 
 
 class EnsembleRecipe(Config):
-    """Which runs answer together, and how much each counts: for ``run_classifier.py --ensemble``."""
+    """Which runs answer together, and how much each counts: for ``ecotf classify --ensemble``."""
 
     task: Literal["ensemble"]
     name: str

@@ -106,7 +106,7 @@ class _open:
     def __exit__(self, kind: Any, *_: object) -> None:
         self.run.close()
         if kind is not None and self.run.step_done("manifest"):
-            self.log(f"to go on: python scripts/run_training.py --resume {self.run.path}")
+            self.log(f"to go on: ecotf train --resume {self.run.path}")
 
 
 def _train(
