@@ -14,7 +14,7 @@ ARROWS = (
     "errors", "files", "append_only", "dotted", "plain", "config", "registry",
     "multilabel", "audio", "features", "datasets", "pipelines",
     "models", "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "inference",
-    "commands",
+    "commands", "__main__",
 )  # fmt: skip
 ANYONE = {"_kernels"}
 # While the rooms are being moved: these still reach to their right. The list only gets shorter.
