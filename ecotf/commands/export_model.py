@@ -5,21 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecotf.commands.console import complaints, log, make_parser
-from ecotf.commands.model_tables import show_model, show_parity
 from ecotf.errors import ConfigError
-from ecotf.export.describe.boards import board_named, boards
-from ecotf.export.describe.container import read_model_file
-from ecotf.export.export import TARGETS, ExportJob, ParityError, export_run
-from ecotf.export.exportable import Exportable
-from ecotf.export.prove.recordings import RunRecordings
-from ecotf.export.settings import ExportSettings
-from ecotf.export.stages.birdnet_go import LABELS_NAME
+from ecotf.export import TARGETS
+from ecotf.export.describe.boards import Board, board_named, boards
 from ecotf.export.stages.stage import PRECISIONS
-from ecotf.runs import RunFolder
-from ecotf.tasks.base import get_task
-from ecotf.tasks.recipes import read_run_recipe
+
+if TYPE_CHECKING:
+    from ecotf.export.exportable import Exportable
 
 _RATES = (384_000, 256_000, 48_000)  # what an AudioMoth and most other recorders offer, the best first
 
@@ -39,6 +34,7 @@ exit status: 0 written, 1 the file is too far from the run and was not written, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="run folder of a training")
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="the bundle folder to write")
     parser.add_argument("--precision", choices=PRECISIONS, default="f32", help="of the networks (f32)")
@@ -70,6 +66,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.inspect is not None:
         if options.run is not None or options.output is not None:
             raise ConfigError("--inspect shows a file and exports nothing; leave RUN and --output out")
+        from ecotf.commands.model_tables import show_model
+        from ecotf.export.describe.container import read_model_file
+
         show_model(read_model_file(options.inspect))
         return 0
     if options.run is None or options.output is None:
@@ -81,6 +80,15 @@ def main(arguments: Sequence[str]) -> int:
     board = None if options.board is None else board_named(options.board)
     if options.target == "c" and options.input is not None:
         raise ConfigError("--input: --target c takes no sound; the board must make the spectrogram itself")
+    return _export(options, board)
+
+
+def _export(options: argparse.Namespace, board: Board | None) -> int:
+    from ecotf.commands.model_tables import show_parity
+    from ecotf.export.export import ExportJob, ParityError, export_run
+    from ecotf.export.settings import ExportSettings
+    from ecotf.export.stages.birdnet_go import LABELS_NAME
+
     run = load_exportable(options.run)
     settings = ExportSettings(
         precision=options.precision,
@@ -113,6 +121,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def load_exportable(path: Path) -> Exportable:
     """Read the run folder at ``path``, whatever its task; raises `ConfigError`."""
+
+    from ecotf.runs import RunFolder
+    from ecotf.tasks.base import get_task
+    from ecotf.tasks.recipes import read_run_recipe
+
     folder = RunFolder.open(path).path
     task = get_task(read_run_recipe(folder).task)
     exportable: Exportable = task.exportable(task.load(folder))
@@ -125,6 +138,9 @@ def _usual_sound(target: str, profile: str) -> str:
 
 def usual_rate(run: Exportable, elsewhere: Path | None) -> int:
     """The run's own rate; else that of most training recordings; else the best usual one that carries the band."""
+
+    from ecotf.export.prove.recordings import RunRecordings
+
     if run.sample_rate is not None:
         return run.sample_rate
     found = RunRecordings(run, elsewhere=elsewhere).usual_rate()

@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from ecotf.errors import ConfigError, EcotfError
+from ecotf.export import Target
 from ecotf.export.c99.folder import c_files, require_c
 from ecotf.export.convert.calibration import Calibration
 from ecotf.export.convert.chain import chain_stages
@@ -26,10 +27,6 @@ from ecotf.export.prove.trial import check_loads, try_file
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import LABELS_NAME
 from ecotf.export.stages.stage import Precision, Stage
-
-Target = Literal["pi", "host", "c"]
-TARGETS: tuple[Target, ...] = get_args(Target)
-"""``pi``: a recorder. ``host``: any computer with a TFLite runtime. ``c``: C99 for a microcontroller."""
 
 Convert = Callable[[Sequence[Stage], Precision, Path, Mapping[str, np.ndarray] | None], dict[str, bytes]]
 

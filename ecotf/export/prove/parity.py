@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ecotf.config import Config
 from ecotf.export.prove.recordings import Heard
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.models.heads.trees import Trees
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # As many detections, segments or sounds are within what one rounding can do, however few there are.
 ROUNDING = 2
