@@ -49,7 +49,7 @@ def write_results(search: Search, recipe: AnyRecipe, place: SearchFolder) -> int
     with atomic_file(place.path / "best.yaml") as partial:
         partial.write_text(_comment(search, changed) + recipe_text(tuned), encoding="utf-8")
     tables = get_task(tuned.task).searchable(tuned).write_published(tuned, place.path)
-    pictures = write_pictures(trials, config, recipe.name, place.path / "plots")
+    pictures = write_pictures(trials, config, recipe.name, place.path / "plots", log)
     facts = environment_facts(config.seed, trials[0].finished, datetime.now(UTC).isoformat())
     with atomic_file(place.path / "summary.txt") as partial:
         partial.write_text(_summary(search, changed, lost, facts), encoding="utf-8")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecotf.evaluation.detection_plot import save_figure
+from ecotf.evaluation.drawing import drawing, literal
+from ecotf.training.run_store import Log
 from ecotf.tuning.config import TuningConfig
 from ecotf.tuning.space import Bell, Choice, Interval
 from ecotf.tuning.trial import Trial
@@ -40,9 +42,9 @@ def draw_progress(trials: Sequence[Trial], config: TuningConfig, title: str, pat
         at = [trial.number for trial in trials if trial.outcome.status == status]
         if at:
             axes.plot(at, np.full(len(at), 0.02), mark, color=_BAD, transform=axes.get_xaxis_transform(), label=status)
-    axes.set(xlabel="trial", ylabel=config.metric)
+    axes.set(xlabel="trial", ylabel=literal(config.metric))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title(title, fontsize=11)
+    axes.set_title(literal(title), fontsize=11)
     axes.legend(fontsize=9, loc="best")
     return save_figure(figure, path)
 
@@ -82,8 +84,10 @@ def draw_parameters(trials: Sequence[Trial], config: TuningConfig, title: str, p
     for axes in panels[len(keys) :]:
         axes.set_visible(False)
     for row in range(rows):
-        panels[row * columns].set_ylabel(config.metric, fontsize=9)
-    figure.suptitle(f"{title}   (ring: the best; square: the recipe as it was; x: failed or stopped)", fontsize=10)
+        panels[row * columns].set_ylabel(literal(config.metric), fontsize=9)
+    figure.suptitle(
+        f"{literal(title)}   (ring: the best; square: the recipe as it was; x: failed or stopped)", fontsize=10
+    )
     return save_figure(figure, path)
 
 
@@ -114,7 +118,7 @@ def _scale(axes: Axes, expression: Choice | Interval | Bell) -> None:
 
     if _is_words(expression):
         assert isinstance(expression, Choice)
-        words = [str(option) for option in expression.options]
+        words = [literal(str(option)) for option in expression.options]
         axes.set_xticks(range(len(words)), [word if len(word) < 14 else f"{word[:12]}…" for word in words])
         return
     low, high = 0.0, 0.0
@@ -130,10 +134,16 @@ def _scale(axes: Axes, expression: Choice | Interval | Bell) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def write_pictures(trials: Sequence[Trial], config: TuningConfig, name: str, folder: Path) -> Mapping[str, Path]:
-    """Draw both pictures into ``folder``."""
+def write_pictures(
+    trials: Sequence[Trial], config: TuningConfig, name: str, folder: Path, log: Log = print
+) -> Mapping[str, Path]:
+    """Draw both pictures into ``folder``; one that cannot be drawn is logged and left out."""
     counted = f"{name}: {len(trials)} trials"
-    return {
-        "best so far": draw_progress(trials, config, counted, folder / "best_so_far.png"),
-        "parameters": draw_parameters(trials, config, counted, folder / "parameters.png"),
-    }
+    drawn = {}
+    for words, draw, file in (
+        ("best so far", draw_progress, "best_so_far.png"),
+        ("parameters", draw_parameters, "parameters.png"),
+    ):
+        with drawing(file, log):
+            drawn[words] = draw(trials, config, counted, folder / file)
+    return drawn

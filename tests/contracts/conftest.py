@@ -17,6 +17,8 @@ from ecotf.commands.console import quieten_libraries
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
 from ecotf.tasks.base import TASKS
 from ecotf.tasks.recipes import load_any_recipe
+from ecotf.tasks.training_run import train_run
+from ecotf.training.run_store import Log
 
 _RATE = 32000
 _SPECIES = ("Myotis daubentonii", "Pipistrellus pipistrellus")
@@ -54,6 +56,10 @@ _MADE: dict[str, tuple[str, tuple[str, ...], Callable[[Path], None]]] = {
 }
 
 
+def quiet(line: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A recipe of a task, and recordings that it can be trained on within seconds."""
@@ -75,6 +81,10 @@ class Case:
         """The manifest with columns made anew from the table."""
         table = self.manifest.table
         return make_manifest(table.assign(**{name: edit(table) for name, edit in columns.items()}), self.folder, "here")
+
+    def train(self, output: Path, manifest: Manifest | None = None, log: Log = quiet) -> Path:
+        """Train into a new run folder."""
+        return train_run(self.recipe, manifest or self.manifest, output, threads=1, log=log)
 
     def copy(self, folder: Path) -> Case:
         """The same with recordings of its own, to be damaged."""
@@ -99,3 +109,9 @@ def case(request, tmp_path_factory) -> Case:
     folder = tmp_path_factory.mktemp(request.param)
     make(folder)
     return Case(request.param, name, overrides, folder)
+
+
+@pytest.fixture(scope="session")
+def whole(case, tmp_path_factory) -> Path:
+    """The folder of a training that nobody interrupted."""
+    return case.train(tmp_path_factory.mktemp("whole"))

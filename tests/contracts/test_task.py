@@ -10,26 +10,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from ecotf.errors import ConfigError, DataError, EcotfError
+from ecotf.errors import ConfigError, DataError
 from ecotf.runs import RunFolder
 from ecotf.runs.splits import fingerprint, read_splits, trained_manifest
 from ecotf.tasks.base import get_task
 from ecotf.tasks.recipes import parse_recipe, read_run_recipe, recipe_text
-from ecotf.tasks.training_run import resume_run, train_run
-
-
-def train(case, output: Path, manifest=None, **options) -> Path:
-    return train_run(case.recipe, manifest or case.manifest, output, threads=1, **{"log": quiet, **options})
+from ecotf.tasks.training_run import resume_run
 
 
 def quiet(line: str) -> None:
     pass
-
-
-@pytest.fixture(scope="session")
-def whole(case, tmp_path_factory) -> Path:
-    """The folder of a training that nobody interrupted."""
-    return train(case, tmp_path_factory.mktemp("whole"))
 
 
 def killer(times: int, lines: list[str] | None = None):
@@ -47,7 +37,7 @@ def killer(times: int, lines: list[str] | None = None):
 def killed(case, output: Path, times: int = 2) -> Path:
     """The folder of a training that was killed in its second fit."""
     with pytest.raises(KeyboardInterrupt):
-        train(case, output, log=killer(times))
+        case.train(output, log=killer(times))
     (run,) = (output / case.name).iterdir()
     return run
 
@@ -201,7 +191,7 @@ def test_a_class_of_odd_signs_and_a_recording_that_is_broken(case, tmp_path):
     broken = own.folder / manifest.recordings[2]
     broken.write_bytes(b"RIFF")
     lines: list[str] = []
-    run = train(own, tmp_path / "runs", manifest, log=lines.append)
+    run = own.train(tmp_path / "runs", manifest, log=lines.append)
     assert odd in pd.read_csv(run / "labels.csv")["label"].tolist()
     assert not [line for line in lines if "could not be drawn" in line]
     row = read_splits(run).table.set_index("state").loc["corrupt"]
@@ -219,7 +209,7 @@ def test_a_species_that_nothing_teaches_is_named_before_training(case, tmp_path)
     )
     lines: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        train(case, tmp_path, strange, log=killer(1, lines))
+        case.train(tmp_path, strange, log=killer(1, lines))
     said = [line for line in lines if line.startswith("Bubo bubo will not be learned: no training recording has it")]
     assert len(said) == 1 and "in test; put one of them in train" in said[0]
 
@@ -233,12 +223,5 @@ def test_a_species_that_nothing_teaches_is_named_before_training(case, tmp_path)
 )
 def test_data_that_cannot_be_trained_on(case, tmp_path, columns, kind, said):
     with pytest.raises(kind) as error:
-        train(case, tmp_path, case.edited(**columns))
+        case.train(tmp_path, case.edited(**columns))
     assert said in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_run_of_another_task_is_refused(case, whole):
-    for other in {"calls", "clips"} - {case.task}:
-        with pytest.raises(EcotfError, match=f"task {case.task}") as error:
-            get_task(other).load(whole)
-        assert "\n" not in str(error.value)

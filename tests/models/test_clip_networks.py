@@ -36,8 +36,8 @@ SED = {"name": "sed", "hidden": 8}
 CHRONONET = {"name": "chrononet", "units": 6}
 INCEPTION = {"name": "chrononet_inception", "filters": 4, "units": 5, "hidden": 6}
 SMALL = {"name": "small", "stem": 4, "filters": (4, 6, 8), "blocks": (1, 2, 1), "features": 10}
-# backbone, head, parts, band_norm, channels. The other ones of keras.applications are the same code as those here;
-# test_image_backbones builds and runs them, and test_every_recipe_with_its_own_backbone below is for all of them.
+# backbone, head, parts, band_norm, channels. tests/contracts trains every backbone and every head by itself, and
+# test_every_recipe_with_its_own_backbone below is for the networks of all recipes.
 COMBINATIONS = [
     ({"name": "small"}, {"name": "sed"}, 1, True, 1),
     ({"name": "small", "squeeze": 4, "activation": "hard_swish"}, {"name": "gem"}, 2, False, 3),
@@ -45,10 +45,6 @@ COMBINATIONS = [
     (SMALL, CHRONONET, 1, False, 3),
     (SMALL, {**CHRONONET, "normalise": "features", "sequence": "bands_together"}, 1, False, 3),
     (SMALL, INCEPTION, 1, False, 3),
-    ({"name": "mobilenet_v3_small"}, SED, 1, True, 1),
-    ({"name": "efficientnet_v2_b0"}, SED, 1, True, 3),
-    ({"name": "resnet34d"}, {"name": "gem"}, 2, False, 3),
-    ({"name": "seresnext26t"}, SED, 1, True, 1),
 ]
 
 
@@ -188,16 +184,6 @@ def test_the_small_network_is_small():
     assert build_clip_network(config, 264, (313, 128, 1)).n_parameters < 1_000_000
 
 
-def test_what_is_saved_answers_the_same(tmp_path):
-    config = config_of(SMALL, SED, band_norm=True)
-    network, again = built(config, 1), built(config, 1, seed=2)
-    network.model(images_of(1), training=True)
-    network.save(tmp_path / "clips.weights.h5")
-    again.load(tmp_path / "clips.weights.h5")
-    for key, values in network.model(images_of(1)).items():
-        np.testing.assert_array_equal(again.model(images_of(1))[key], values)
-
-
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
@@ -326,9 +312,6 @@ def test_what_cannot_be_built_is_said_in_one_line(tmp_path):
     one = config_of(SMALL, {"name": "gem"}, parts=4)
     for config, shape, n, match in (
         (one, (96, 32, 1), 3, "24 frames by 32 bands is too small"),
-        (config_of(SMALL, SED), (96, 16, 1), 3, "96 frames by 16 bands is too small"),
-        (config_of(SMALL, SED), (96, 32, 2), 3, "2 channels; allowed: 1 or 3"),
-        (config_of(SMALL, SED), (96, 32, 1), 0, "0 classes"),
         (config_of(SMALL, CHRONONET), (None, 32, 1), 3, "clips of one length"),
     ):
         with pytest.raises(ConfigError, match=match) as error:
@@ -336,7 +319,6 @@ def test_what_cannot_be_built_is_said_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
     for values, match in (
         ({"backbone": {"name": "resnet"}, "head": SED}, "allowed: .*'resnet34d'.*'small'"),
-        ({"backbone": SMALL, "head": {"name": "dense"}}, "allowed: 'attention'"),
         ({"backbone": {"name": "small", "blocks": (1, 2)}, "head": SED}, "one number"),
     ):
         with pytest.raises(ConfigError, match=match):

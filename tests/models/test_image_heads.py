@@ -9,7 +9,6 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 from scipy.special import expit, softmax
 
-from ecotf.errors import ConfigError
 from ecotf.models.heads import ImageHead, build_image_head
 from ecotf.models.heads.pooling import AttentionPooling, FrameSmoothing, GeneralisedMean
 
@@ -168,10 +167,3 @@ def test_an_unrolled_head_answers_the_same(maps, name):
     rolled, unrolled = (built(name=name, units=3, unroll=unroll) for unroll in (False, True))
     unrolled.set_weights(rolled.get_weights())
     np.testing.assert_allclose(unrolled(maps)["clip"], rolled(maps)["clip"], atol=1e-5)
-
-
-@pytest.mark.parametrize("values", [{"name": "chrononet"}, {"name": "chrononet_inception", "unroll": True}])
-def test_a_head_of_one_length_wants_to_know_it(values):
-    with pytest.raises(ConfigError, match="one length"):
-        built(None, **values)
-    built(None, name="chrononet", normalise="features", units=2)

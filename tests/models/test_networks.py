@@ -90,15 +90,6 @@ def test_the_seed_decides_the_weights():
     assert not all(np.array_equal(a, b) for a, b in zip(same, other, strict=True))
 
 
-@pytest.mark.parametrize("backbone", [CNN, FIELD, CnnConfig(convolutions=3, filters=2, pool=3)])
-def test_the_smallest_window_can_be_built(backbone):
-    columns, bands = backbone.smallest
-    assert build_network(network("calls", "call", backbone), 2, columns, bands).model.output_shape == (None, 2)
-    for shape in ((columns - 1, bands), (columns, bands - 1)):
-        with pytest.raises(ConfigError, match="too small"):
-            build_network(network("calls", "call", backbone), 2, *shape)
-
-
 # --- scores ----------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import ClipModel
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
-from ecotf.tasks.clips.recipe import ClipTrainingPlan
+from ecotf.tasks.clips.recipe import ClipRecipe, ClipTrainingPlan
 from ecotf.tasks.clips.train import (
     ScoredSegments,
     fit_event_thresholds,
@@ -22,7 +22,6 @@ from ecotf.tasks.clips.train import (
     score_split,
     train_clips,
 )
-from ecotf.tasks.recipes import ClipRecipe
 from ecotf.training.run_store import Log
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.figures import OF_DETECTION, Figures, detection_figures
