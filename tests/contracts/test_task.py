@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from ecotf.errors import ConfigError, DataError
+from ecotf.export.prove.recordings import RunRecordings
 from ecotf.runs import RunFolder
 from ecotf.runs.splits import fingerprint, read_splits, trained_manifest
 from ecotf.tasks.base import get_task
@@ -177,6 +179,27 @@ def test_a_run_that_does_not_say_how_it_was_split(case, tmp_path):
     (run / "progress.json").write_text(json.dumps(progress))
     with pytest.raises(ConfigError, match=r"begun by ecotf 0.1.*train again"):
         resume_run(run, threads=1, log=quiet)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What export must know of a run to read its recordings."""
+
+    path: Path
+    channel: str = "mix"
+    high_hz: float = 10_000.0
+
+
+def test_export_takes_the_test_recordings_of_a_run_with_ignored_labels(case, tmp_path):
+    """Drawn from other labels, the split would be another one; it is read."""
+    some = case.manifest.recordings[1::4]
+    noisy = case.edited(label=lambda table: table["label"].where(~table["recording"].isin(some), "noise"))
+    with pytest.raises(KeyboardInterrupt):
+        case.train(tmp_path, noisy, log=killer(1))
+    (run,) = (tmp_path / case.name).iterdir()
+    splits, exported = read_splits(run), RunRecordings(Listening(run))
+    for side in ("train", "valid", "test"):
+        assert set(exported.paths(side)) == set(splits.recordings_of(side)) != set()
 
 
 # Odd data, and bad

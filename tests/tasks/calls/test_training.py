@@ -188,10 +188,6 @@ def test_each_round_enlarges_the_training_set_by_what_was_mined(run):
 # --- again, and after a kill -----------------------------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_metrics(run, calls, runs, no_pictures):
-    assert_same_run(train(calls, runs), run)
-
-
 def test_a_killed_training_goes_on_to_the_same_metrics(run, calls, runs, no_pictures, monkeypatch):
     """Killed in the first epoch of round 1, resumed from inside its own folder."""
     with monkeypatch.context() as patch:
