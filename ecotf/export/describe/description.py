@@ -19,6 +19,7 @@ from ecotf.export.prove.examples import Examples
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import label_text
 from ecotf.export.stages.stage import ExportPlan
+from ecotf.runs.checksum import run_checksum
 
 FORMAT = 2
 """Of ``model.json``; another one where a recorder could misread it."""
@@ -27,17 +28,6 @@ FORMAT = 2
 _RECORDER_MB = 47.0
 _NAME = re.compile(r"\w[\w .,+()/-]{0,99}")
 NO_LICENCE = "No licence was stated when this model was exported. Ask whoever trained it before you pass it on.\n"
-
-
-def run_checksum(folder: Path) -> str:
-    """sha256 over what makes a run what it is: weights, trees, thresholds, labels, recipe."""
-    digest = hashlib.sha256()
-    files = [folder / name for name in ("thresholds.json", "labels.csv", "recipe.yaml")]
-    files += sorted(path for path in (folder / "model").rglob("*") if path.is_file())
-    for path in files:
-        digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
