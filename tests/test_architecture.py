@@ -22,8 +22,6 @@ ANYONE = {"_kernels"}
 NOT_YET = {
     "ecotf.tasks.clips.evaluate imports ecotf.commands, which is to its right",
 }  # fmt: skip
-# While the streams are being made: these still ask which task a run is of. The list only gets shorter.
-STILL_ASK = {"ecotf.commands.run_classifier", "ecotf.inference.job"}
 # Reading recordings, checking a manifest or writing detections must not cost the six seconds TensorFlow takes.
 LIGHT = ("config", "files", "audio", "datasets", "evaluation", "runs", "inference.writers", "inference.ledger")
 HEAVY = ("tensorflow", "keras", "torch", "xgboost")
@@ -167,7 +165,7 @@ def test_nobody_outside_asks_which_task_it_is():
         for name, path in modules().items()
         if not name.startswith("ecotf.tasks") and (found := questions_about_tasks(path.read_text("utf-8"), classes))
     }
-    assert set(asking) <= STILL_ASK, {name: found for name, found in asking.items() if name not in STILL_ASK}
+    assert asking == {}
 
 
 def test_the_front_door_imports_no_room():
