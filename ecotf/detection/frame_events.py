@@ -141,7 +141,8 @@ class EventStream:
         if not len(times):
             return in_order([])
         if not len(self._times):
-            self._times, self._begin_s = np.array([times[0] - self._frame_s]), times[0] - self._frame_s / 2
+            self._times = np.array([times[0] - self._frame_s])
+            self._begin_s = max(0.0, times[0] - self._frame_s / 2)  # the first frame may reach out before the sound
         self._times = np.concatenate([self._times, times])
         self._raw = np.concatenate([self._raw, probabilities])
         return self._search(self._smooth(final=False), final=False)

@@ -85,9 +85,9 @@ class Listener:
         except ConfigError as error:
             raise RecordingError(str(error), "unsupported") from None
         if recording.duration_s < self._run.shortest_s:
+            least_ms = self._run.shortest_s * 1000
             raise RecordingError(
-                f"{recording.duration_s * 1000:.1f} ms long; at least {self._run.shortest_s * 1000:.1f} ms are needed",
-                "short",
+                f"{recording.duration_s * 1000:.1f} ms long; at least {least_ms:.1f} ms are needed", "short"
             )
         heard = [
             self._hear_channel(recording, rate, channel)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecotf.config import validate
-from ecotf.detection.frame_events import FrameEventsConfig, find_events
+from ecotf.detection.frame_events import EventStream, FrameEventsConfig, find_events
 from ecotf.detection.segments import SegmentsConfig, SegmentScores, segment_windows
+from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError
 
 EVENTS = FrameEventsConfig(smooth_s=0.0, floor=0.05, gap_s=0.3)
@@ -90,3 +92,33 @@ def test_bad_settings():
         validate(SegmentsConfig, {"segment_s": 5, "window_s": 4}, "r")
     with pytest.raises(ConfigError, match="centre_frames"):
         validate(SegmentsConfig, {"shift_frames": 3}, "r")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_events_as_they_come_are_those_of_the_whole(seed):
+    """To the bit, however the frames are cut; nothing comes out that begins before what was settled."""
+    rng = np.random.default_rng(seed)
+    t, rows = int(rng.integers(1, 9)), int(rng.integers(1, 60))
+    inside_s = (np.arange(t) + 0.5) / t * float(rng.choice([1.0, 0.97]))
+    times = (np.arange(rows)[:, None] + inside_s).ravel()
+    config = FrameEventsConfig(
+        smooth_s=float(rng.choice([0, 0.1, 0.5])), gap_s=float(rng.choice([0.4, 2.0])),
+        edge=float(rng.choice([0.5, 0.2])),
+    )  # fmt: skip
+    scores = rng.random((rows * t, 3)) ** rng.integers(1, 14)
+    frame_s, names = float(np.diff(inside_s).mean()) if t > 1 else 1.0, ["a", "b", "c"]
+    whole, stream = (EventStream(names, np.full(3, 0.3), frame_s, (0.0, 1.0), config) for _ in range(2))
+    expected = in_order([whole.push(scores, times), whole.finish()])
+    tables, at = [], 0
+    while at < len(scores):
+        n, settled_s = int(rng.integers(1, 12)), stream.settled_s
+        tables.append(stream.push(scores[at : at + n], times[at : at + n]))
+        assert (tables[-1]["start_s"] >= settled_s).all()
+        at += n
+    tables.append(stream.finish())
+    pd.testing.assert_frame_equal(in_order(tables), expected, check_exact=True)
+    # An event below its threshold has no say in one that is above.
+    every = find_events(scores, times, frame_s, names, (0.0, 1.0), config)
+    above = every[every["score"] >= 0.3].reset_index(drop=True)
+    pd.testing.assert_frame_equal(above, expected, check_exact=False, rtol=0, atol=1e-9)
+    assert (expected["detection_score"] >= expected["score"]).all()

@@ -35,7 +35,7 @@ RATE = 8000
 
 
 def call(start_s: float, score: float = 0.9, label: str = "Myotis myotis") -> Detection:
-    return Detection(start_s, start_s + 0.004, 30_000.0, 60_000.0, label, score)
+    return Detection(start_s, start_s + 0.004, 30_000.0, 60_000.0, label, score, 0.95)
 
 
 class Hands:
@@ -62,7 +62,7 @@ def written(folder, n: int = 5) -> None:
 def test_table_and_database_hold_the_same(tmp_path):
     written(tmp_path)
     assert rows(tmp_path)[2] == ["night", "2.0", "2.004", "30000.0", "60000.0", "Myotis myotis", "0.9",
-                                 "2026-06-21T12:00:02.000+00:00"]  # fmt: skip
+                                 "0.95", "2026-06-21T12:00:02.000+00:00"]  # fmt: skip
     database = sqlite3.connect(tmp_path / "detections.sqlite")
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     query = "SELECT d.start_s, d.time, s.recording, s.release FROM detections d JOIN stretches s ON s.id = d.stretch"

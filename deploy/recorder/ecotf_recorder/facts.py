@@ -84,6 +84,11 @@ class ModelFacts:
     unnamed: bool
     window_s: float
 
+    @property
+    def too_short(self) -> str:
+        """Why a shorter recording has no answer."""
+        return f"at least {1000 * self.window_s:.1f} ms are needed"
+
 
 @dataclass(frozen=True)
 class PeakFacts(ModelFacts):
@@ -100,11 +105,6 @@ class PeakFacts(ModelFacts):
     def block_s(self) -> float:
         """What is denoised at once."""
         return self.front_end.block_frames * self.front_end.hop_s
-
-    @property
-    def too_short(self) -> str:
-        """Why a shorter recording has no answer."""
-        return f"one window of the model is {1000 * self.window_s:.1f} ms"
 
     @property
     def step_s(self) -> float:
@@ -155,11 +155,6 @@ class SegmentFacts(ModelFacts):
     def block_s(self) -> float:
         """What is scored at once."""
         return self.segment_s
-
-    @property
-    def too_short(self) -> str:
-        """Why a shorter recording has no answer."""
-        return f"at least {1000 * self.window_s:.0f} ms are needed"
 
     @property
     def step_s(self) -> float:

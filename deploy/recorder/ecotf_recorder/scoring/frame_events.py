@@ -143,7 +143,7 @@ class EventStream:
     def _event(self, peak: _Peak, code: int, n_frames: int | None, greatest: float) -> Event:
         """``n_frames`` is how many there are in all; None where that is not known yet, so no event can end there."""
         step = self._facts.frame_s
-        begin, end = self._middle(0) - step / 2, np.inf
+        begin, end = max(0.0, self._middle(0) - step / 2), np.inf
         if n_frames is not None:
             end = self._middle(n_frames - 1) + step / 2
         left, right = (self._seconds(edge, n_frames) for edge in (peak.left, peak.right))
