@@ -22,7 +22,8 @@ from pathlib import Path
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from ecotf.commands.console import console, quieten_libraries
+from ecotf.commands.console import console
+from ecotf.quiet import quieten_libraries
 
 quieten_libraries()
 SETS = ("tadarida_fr", "whombat_cr")

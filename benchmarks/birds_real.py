@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from birds_events import events
 from birds_species import ablation, species
 
-from ecotf.commands.console import quieten_libraries
+from ecotf.quiet import quieten_libraries
 
 
 def main() -> None:

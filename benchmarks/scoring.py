@@ -20,7 +20,8 @@ from time import perf_counter
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from ecotf.commands.console import console, quieten_libraries
+from ecotf.commands.console import console
+from ecotf.quiet import quieten_libraries
 
 quieten_libraries()
 

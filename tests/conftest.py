@@ -53,3 +53,40 @@ def _make_clip_run(
 def untrained_clip_run() -> Callable[..., Path]:
     """Makes runs of clips that were never trained; their weights are great enough that their answers differ."""
     return _make_clip_run
+
+
+def _make_loud_run(folder: Path, thresholds: dict[str, float], gate: object = None) -> Path:
+    from ecotf.datasets.labels import CALL_LABEL
+    from ecotf.features.peaks import MEASURES
+    from ecotf.models.heads.trees import fit_trees
+    from ecotf.models.saved import build_detector, save_detector
+    from ecotf.runs import RunFolder
+    from ecotf.tasks.recipes import load_recipe, recipe_text
+
+    overrides = [f"networks.0.backbone.{key}" for key in ("filters=[2, 3, 3]", "squeeze=2", "embedding=4")]
+    recipe = load_recipe("bats/field", [*overrides, "trees.n_estimators=6", "trees.eta=0.5"])
+    species = [label for label in thresholds if label != CALL_LABEL]
+    import keras
+
+    keras.utils.set_random_seed(1)
+    detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, species)
+    seen = np.random.default_rng(0).uniform(size=(400, 4 + 3 + len(MEASURES))).astype(np.float32)
+    strength, band = (seen[:, 4 + 3 + MEASURES.index(name)] for name in ("strength", "strongest band"))
+    strength *= 40
+    loud = strength > 20
+    targets = np.stack([~loud, loud & (band < 0.3), loud & (band > 0.35)], axis=1)
+    detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
+    run = RunFolder.create(folder, "bats/field")
+    run.write_text("recipe.yaml", recipe_text(recipe))
+    run.write_table("labels.csv", pd.DataFrame({"label": species, "training_annotations": 1}))
+    run.write_json("thresholds.json", {"thresholds": thresholds, "unfitted": [], "gate": gate})
+    with run.writing("model", folder=True) as partial:
+        save_detector(detector, partial)
+    run.finish()
+    return run.path
+
+
+@pytest.fixture(scope="session")
+def make_loud_run() -> Callable[..., Path]:
+    """Makes complete runs of two species that know no bat: their trees call what is loud, and name it by its band."""
+    return _make_loud_run

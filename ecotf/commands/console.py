@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ecotf.errors import EcotfError
+from ecotf.quiet import quieten_libraries
 from ecotf.training.run_store import Detail
 
 console = Console(highlight=False, soft_wrap=True)
@@ -82,14 +81,6 @@ def make_parser(command: str, description: str, epilog: str = "") -> argparse.Ar
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def quieten_libraries() -> None:
-    """TensorFlow's remarks on graphics cards and instruction sets tell a field ecologist nothing."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(keras|tensorflow|skmultilearn|hyperopt)(\..*)?")
 
 
 def progress_bar() -> Progress:

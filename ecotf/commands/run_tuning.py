@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecotf.commands.console import log, make_parser, progress_bar, quieten_libraries
+from ecotf.commands.console import log, make_parser, progress_bar
 from ecotf.errors import ConfigError, DataError
+from ecotf.quiet import quieten_libraries
 from ecotf.tasks.recipe_files import recipe_names
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
-from ecotf.commands.console import quieten_libraries
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
+from ecotf.quiet import quieten_libraries
 from ecotf.tasks.base import TASKS
 from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.training_run import train_run

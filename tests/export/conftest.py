@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
-from ecotf.commands.console import quieten_libraries
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.datasets.manifest import read_manifest, write_manifest
 from ecotf.features.peaks import find_peaks, measure_peaks
@@ -18,6 +17,7 @@ from ecotf.features.spectrogram import BandSpectrogram
 from ecotf.models.heads.trees import fit_trees
 from ecotf.models.saved import build_detector, save_detector
 from ecotf.pipelines.patches import cut_patches
+from ecotf.quiet import quieten_libraries
 from ecotf.runs import RunFolder
 from ecotf.runs.splits import draw_splits, first_state
 from ecotf.tasks.calls.recipe import CallRecipe

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,49 +22,23 @@ from ecotf.detection.gate import FittedGate
 from ecotf.detection.naming import UNNAMED_LABEL, name_calls
 from ecotf.detection.recordings import candidates_of
 from ecotf.errors import ConfigError
-from ecotf.features.peaks import MEASURES
 from ecotf.inference.job import ClassifierOptions, classify
-from ecotf.models.heads.trees import fit_trees
-from ecotf.models.saved import build_detector, save_detector
 from ecotf.pipelines.spectrogram_store import compute_spectrogram
-from ecotf.runs import RunFolder
 from ecotf.tasks.calls.run import load_run
 from ecotf.tasks.loading import load_runs
-from ecotf.tasks.recipes import load_recipe, recipe_text
 
 from .cheap_run import contents
 
 ROOT = Path(__file__).parents[2]
 RATE = 256_000
-TINY = (
-    "networks.0.backbone.filters=[2, 3, 3]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=4",
-    "trees.n_estimators=6", "trees.eta=0.5",
-)  # fmt: skip
 SPECIES = ("007", "NA")  # as a species may be called, to the dismay of a CSV reader
 THRESHOLDS = {"007": 0.45, "NA": 0.55, CALL_LABEL: 0.5}
 GATE = FittedGate(20.0, 200, 1, 400, 300)
 
 
 @pytest.fixture(scope="module")
-def run_path(tmp_path_factory) -> Path:
-    """A complete run that knows no bat: its trees call what is loud, and name it by its strongest band."""
-    recipe = load_recipe("bats/field", TINY)
-    keras.utils.set_random_seed(1)
-    detector = build_detector(recipe.front_end, recipe.patches, recipe.networks, SPECIES)
-    seen = np.random.default_rng(0).uniform(size=(400, 4 + 3 + len(MEASURES))).astype(np.float32)
-    strength, band = (seen[:, 4 + 3 + MEASURES.index(name)] for name in ("strength", "strongest band"))
-    strength *= 40
-    loud = strength > 20
-    targets = np.stack([~loud, loud & (band < 0.3), loud & (band > 0.35)], axis=1)
-    detector = detector.with_trees(fit_trees(recipe.trees, seen, targets, 1, 1))
-    run = RunFolder.create(tmp_path_factory.mktemp("runs"), "bats/field")
-    run.write_text("recipe.yaml", recipe_text(recipe))
-    run.write_table("labels.csv", pd.DataFrame({"label": SPECIES, "training_annotations": 1}))
-    run.write_json("thresholds.json", {"thresholds": THRESHOLDS, "unfitted": [], "gate": GATE})
-    with run.writing("model", folder=True) as folder:
-        save_detector(detector, folder)
-    run.finish()
-    return run.path
+def run_path(make_loud_run, tmp_path_factory) -> Path:
+    return make_loud_run(tmp_path_factory.mktemp("runs"), THRESHOLDS, GATE)
 
 
 @pytest.fixture(scope="module")
