@@ -17,7 +17,7 @@ from ecotf.models.saved import build_detector, patch_shape
 from ecotf.pipelines.patches import PatchesConfig
 from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.recipe_files import recipe_names
-from ecotf.tasks.recipes import load_recipe, recipe_text
+from ecotf.tasks.recipes import load_any_recipe, load_recipe, parse_recipe, recipe_text
 
 FIELD, CNN2 = "bats/field", "bats/cnn2"
 
@@ -176,3 +176,13 @@ def test_mistakes_in_the_field_recipe(override, expected):
 )
 def test_mistakes_in_a_cascade(overrides, expected):
     assert expected in message_of(CNN2, *overrides)
+
+
+@pytest.mark.parametrize("name", [FIELD, "birds/small", "birds/2023_ensemble"])
+def test_a_name_that_no_recipe_may_have(name):
+    values = yaml.safe_load(recipe_text(load_any_recipe(name)))
+    for wrong in ("a\nb", "", "/etc", "x" * 101):
+        with pytest.raises(ConfigError, match="cannot be the name of a recipe; allowed: letters, digits") as caught:
+            parse_recipe({**values, "name": wrong}, "own.yaml")
+        assert str(caught.value).startswith("own.yaml: name: ") and "\n" not in str(caught.value)
+    assert parse_recipe({**values, "name": "own/Fledermäuse 2 (north)"}, "own.yaml").name.endswith("(north)")

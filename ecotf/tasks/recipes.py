@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ecotf.config import Config, apply_overrides, read_yaml, validate
 from ecotf.errors import ConfigError
+from ecotf.runs.names import RecipeName
 from ecotf.tasks.base import get_task
 from ecotf.tasks.recipe_files import ENSEMBLE, find_recipe, task_of
 
@@ -40,7 +41,7 @@ class EnsembleRecipe(Config):
     """Which runs answer together, and how much each counts: for ``ecotf classify --ensemble``."""
 
     task: Literal["ensemble"]
-    name: str
+    name: RecipeName
     description: str
     members: tuple[Member, ...] = Field(min_length=1)
 

@@ -189,7 +189,7 @@ def test_a_description_that_would_fill_the_memory_is_not_unpacked(bundles, tmp_p
 
 @pytest.mark.parametrize("name", ["a\nb", "", "*/ int x;", "\x1b[31mred", "/etc", "x" * 101])
 def test_a_name_that_is_none(name):
-    with pytest.raises(ConfigError, match="cannot be that of an exported model"):
+    with pytest.raises(ConfigError, match="cannot be the name of a recipe"):
         require_name(name)
     require_name("own/Fledermäuse 2 (north)")
 

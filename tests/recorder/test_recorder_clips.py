@@ -74,28 +74,28 @@ def night(tmp_path_factory) -> Path:
     return folder
 
 
-def as_rows(path: Path, run: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """The same run and the same file, but both report rows."""
+def as_segments(path: Path, run: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """The same run and the same file, but both report segments."""
     import shutil
     import zipfile
 
     rows = Path(shutil.copytree(run, tmp_path / "rows"))
-    recipe = (rows / "recipe.yaml").read_text().replace("report: events", "report: rows")
+    recipe = (rows / "recipe.yaml").read_text().replace("report: events", "report: segments")
     (rows / "recipe.yaml").write_text(recipe)
     values = json.loads(member(path, "model.json"))
     assert values["report"] == "events"
     made = tmp_path / "rows.tflite"
     made.write_bytes(path.read_bytes()[: values["flatbuffer"]["bytes"]])
     with zipfile.ZipFile(made, "a") as archive:
-        archive.writestr("model.json", json.dumps({**values, "report": "rows"}))
+        archive.writestr("model.json", json.dumps({**values, "report": "segments"}))
     return rows, made
 
 
-@pytest.mark.parametrize("report", ["events", "rows"])
+@pytest.mark.parametrize("report", ["events", "segments"])
 def test_detections_are_the_desktops(report, clip_device, night, tmp_path):
     run, path = clip_device
-    if report == "rows":
-        run, path = as_rows(path, run, tmp_path)
+    if report == "segments":
+        run, path = as_segments(path, run, tmp_path)
     model = DeviceModel(path)
     assert isinstance(model.facts, SegmentFacts) and model.facts.reports_events == (report == "events")
     names = [str(path) for path in sorted(night.glob("*.wav"))]
@@ -215,7 +215,7 @@ def test_the_models_own_test(clip_device):
         (lambda values: values["window"].pop("ends"), "lacks 'ends'"),
         (lambda values: values["window"].update(frame_times_s=[]), "of a model that gives no frames"),
         (lambda values: values["thresholds"].pop("owl"), "no threshold for 'owl'"),
-        (lambda values: values.update(report="all"), "report = 'all'; allowed: rows, events"),
+        (lambda values: values.update(report="all"), "report = 'all'; allowed: segments, events"),
         (lambda values: values.update(kind="windows"), "of kind 'windows'; this recorder runs kinds"),
     ],
 )

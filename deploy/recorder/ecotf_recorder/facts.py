@@ -218,7 +218,7 @@ def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
     samples, segment, margin = (int(window[name]) for name in ("samples", "segment_samples", "margin_samples"))
     if segment < 1 or margin < 0 or samples != segment + 2 * margin:
         raise ValueError("window.samples is not segment_samples + 2 * margin_samples")
-    report = _one_of(facts["report"], ("rows", "events"), "report")
+    report = _one_of(facts["report"], ("segments", "events"), "report")
     frame_times = np.asarray(window["frame_times_s"], np.float64)
     if report == "events" and not len(frame_times):
         raise ValueError("report = 'events' of a model that gives no frames")

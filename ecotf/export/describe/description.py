@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,13 +19,13 @@ from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import label_text
 from ecotf.export.stages.stage import ExportPlan
 from ecotf.runs.checksum import run_checksum
+from ecotf.runs.names import check_name
 
 FORMAT = 2
 """Of ``model.json``; another one where a recorder could misread it."""
 # What the recorder needs besides the model: Python, numpy and the runtime. Measured in the emulated board, 48 MB with a
 # model of 0.5 MB.
 _RECORDER_MB = 47.0
-_NAME = re.compile(r"\w[\w .,+()/-]{0,99}")
 NO_LICENCE = "No licence was stated when this model was exported. Ask whoever trained it before you pass it on.\n"
 
 
@@ -40,12 +39,11 @@ class Subject:
 
 
 def require_name(name: str) -> None:
-    """Require that a recipe's name is plain: it goes into files, source code and terminals; raises `ConfigError`."""
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"the recipe's name {name!r} cannot be that of an exported model; allowed: letters, digits, spaces and "
-            "_ . , + ( ) / - , at most 100, a letter or digit first"
-        )
+    """Require that a run's name is plain: it goes into files, source code and terminals; raises `ConfigError`."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def describe(subject: Subject, flatbuffer: bytes, calibration: Calibration | None) -> dict[str, Any]:

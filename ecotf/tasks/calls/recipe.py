@@ -16,6 +16,7 @@ from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.patch_network import NetworkConfig
 from ecotf.models.saved import patch_shape
 from ecotf.pipelines.patches import PatchesConfig
+from ecotf.runs.names import RecipeName
 from ecotf.tasks.calls import fit_trees  # noqa: F401 - registers its stage
 from ecotf.tasks.calls.data import CallDataConfig
 from ecotf.tasks.calls.fit_network import FitNetworkStage
@@ -109,6 +110,6 @@ class CallRecipe(TrainingPlan):
         What a search over its settings may change; training does not look at it.
     """
 
-    name: str
+    name: RecipeName
     description: str
     tuning: TuningConfig | None = None

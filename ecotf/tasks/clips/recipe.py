@@ -18,6 +18,7 @@ from ecotf.features.image import ImageConfig
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape
 from ecotf.pipelines.clips import ClipsConfig
+from ecotf.runs.names import RecipeName
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
 from ecotf.tuning.config import TuningConfig
@@ -71,13 +72,13 @@ class InferenceConfig(SegmentsConfig):
         Into how many parts the network cuts what it sees, where that is shorter than the clips it was trained on; by
         default as in training.
     report
-        ``rows``: the classes of each row that reach their thresholds. ``events``: stretches found in the frames.
+        ``segments``: the classes of each segment that reach their thresholds. ``events``: events found in the frames.
     events
         How.
     """
 
     parts: int | None = Field(None, ge=1)
-    report: Literal["rows", "events"] = "rows"
+    report: Literal["segments", "events"] = "segments"
     events: FrameEventsConfig = FrameEventsConfig()
 
 
@@ -132,7 +133,7 @@ class ClipTrainingPlan(Config):
         rows = self.inference
         if not gives_frames and (rows.score == "centre_frames" or rows.report == "events" or self.evaluation.events):
             raise ValueError(
-                f"inference: the head {self.network.head.name} gives no frames; allowed: score clip, report rows, "
+                f"inference: the head {self.network.head.name} gives no frames; allowed: score clip, report segments, "
                 "evaluation.events false"
             )
         window = rows.window_s or self.clips.seconds
@@ -168,6 +169,6 @@ class ClipTrainingPlan(Config):
 class ClipRecipe(ClipTrainingPlan):
     """A plan of a training on weakly labelled clips, with a name; see `ecotf.tasks.calls.recipe.CallRecipe`."""
 
-    name: str
+    name: RecipeName
     description: str
     tuning: TuningConfig | None = None
