@@ -1,4 +1,4 @@
-"""What the scripts do; one module a command."""
+"""The commands, one module each."""
 
 from ecotf.parallel.threads import wait_patiently
 

@@ -1,4 +1,4 @@
-"""What all commands share: one line for a user's mistake, quiet libraries, and exit statuses."""
+"""The parts that all commands share: one line for a user's mistake, quiet libraries, and exit statuses."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def make_parser(command: str, description: str, epilog: str = "") -> argparse.Ar
 
 
 def progress_bar() -> Progress:
-    """A progress bar with counts and times; on something that is no terminal it stays silent."""
+    """Make a progress bar with counts and times; it prints nothing where the output is not a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -97,7 +97,7 @@ def progress_bar() -> Progress:
 
 
 def log(line: str) -> None:
-    """Print one line about what goes on."""
+    """Print one line of the log."""
     console.print(_plain(as_called(line)), style="dim" if isinstance(line, Detail) else None)
 
 

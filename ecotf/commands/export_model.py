@@ -33,7 +33,7 @@ exit status: 0 written, 1 the file is too far from the run and was not written, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
 
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="run folder of a training")
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="the bundle folder to write")
@@ -137,7 +137,7 @@ def _usual_sound(target: str, profile: str) -> str:
 
 
 def usual_rate(run: Exportable, elsewhere: Path | None) -> int:
-    """The run's own rate; else that of most training recordings; else the best usual one that carries the band."""
+    """Choose the rate in Hz: the run's own, else of most training recordings, else a usual one that fits the band."""
 
     from ecotf.export.prove.recordings import RunRecordings
 

@@ -46,7 +46,7 @@ def read_options(format: str, settings: Sequence[str]) -> dict[str, Any]:
 
 
 def describe_options() -> str:
-    """One line for each format."""
+    """Describe each format in one line."""
     lines = []
     for format in IMPORTERS:
         described = (
@@ -69,7 +69,7 @@ def _options_of(format: str) -> dict[str, tuple[Any, Any]]:
 
 
 def _hint(kind: Any) -> str:
-    """How a value is written, where its name does not say so."""
+    """Return how a value is written, where its name does not say so."""
     kinds = [kind, *typing.get_args(kind)]
     for one in kinds:
         if typing.get_origin(one) is typing.Literal:

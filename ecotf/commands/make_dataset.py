@@ -149,7 +149,7 @@ def _split(options: argparse.Namespace) -> int:
 
 
 def _with_validation(fold: Manifest, share: float, seed: int) -> Manifest:
-    """A fold, part of whose training recordings are for validation: thresholds must not be chosen by the test."""
+    """Set part of a fold's training recordings aside for validation: the test must not choose thresholds."""
 
     from ecotf.datasets.splits import split_by_group
 

@@ -77,7 +77,7 @@ def _share(share: float) -> str:
 
 
 def _change(values: list[Any]) -> str:
-    """The run's figure, and by how much the file's differs."""
+    """Write the run's figure and the difference of the file's figure."""
     first, second = values
     if first is None or second is None:
         return "-" if first is second else f"{first} -> {second}"
@@ -87,7 +87,7 @@ def _change(values: list[Any]) -> str:
 
 
 def show_model(file: ModelFile) -> None:
-    """What a model file is, what it costs, and what it takes of each board."""
+    """Print the description of a model file, its costs, and the share of each board that it takes."""
     source = str(file.path)
     model = read_model(file.flatbuffer, source)
     if not file.values and model.description in (b"ecotf", "ecotf"):

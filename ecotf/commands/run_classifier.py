@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _options(options: argparse.Namespace) -> ClassifierOptions:
-    """What the command line asks; raises `ConfigError` for what cannot be."""
+    """Read the options of the command line; raises `ConfigError` for options that cannot go together."""
     from ecotf.audio.beginning import time_zone_of
     from ecotf.inference.job import check_options
     from ecotf.inference.question import ClassifierOptions
@@ -131,7 +131,7 @@ def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Fou
 
 
 def command_to_go_on(arguments: Sequence[str]) -> str:
-    """The command line that goes on with an interrupted job, as a shell takes it.
+    """Write the command line that continues an interrupted job, as a shell takes it.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def command_to_go_on(arguments: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word for a shell; what no terminal can show is written as bytes."""
+    """Quote a word for a shell; characters that no terminal can show are written as bytes."""
     if word.isprintable():
         return shlex.quote(word)
     shown = "".join(

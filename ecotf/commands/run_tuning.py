@@ -39,7 +39,7 @@ the validation recordings alone; test recordings are kept for the training of th
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command."""
     parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(_searchable())}, or a YAML file")
     parser.add_argument(
         "--data", metavar="MANIFEST", type=Path, help="manifest of the annotated recordings, CSV or Parquet"
@@ -115,7 +115,7 @@ def _search(options: argparse.Namespace) -> int:
 
 
 def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
-    """The folder of the search, and what was begun there, if it is to go on."""
+    """Choose the folder of the search, and read the search in it that is to continue."""
 
     from ecotf.commands.tuning_folder import Begun
     from ecotf.tasks.recipes import load_trainable

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a search was begun with: ``recipe.yaml`` and ``search.json``."""
+    """The settings that a search was started with: ``recipe.yaml`` and ``search.json``."""
 
     recipe: AnyRecipe
     starts: list[Start]
@@ -35,7 +35,7 @@ class Begun:
 
     @classmethod
     def read(cls, folder: Path) -> Begun | None:
-        """What is in ``folder``; None where there is no search."""
+        """Read the settings of the search in ``folder``; None where there is no search."""
         recipe, facts = folder / "recipe.yaml", folder / "search.json"
         if not recipe.exists() or not facts.exists():
             if (folder / NAME).exists():
@@ -93,7 +93,7 @@ class SearchFolder:
 
 
 def identity_of(recipe: AnyRecipe, starts: Sequence[Start], manifest: Manifest) -> Identity:
-    """What makes two searches the same, part by part; the budget and the number of jobs may change."""
+    """Return the parts that must be equal in two equal searches; the budget and the number of jobs may change."""
     config = recipe.tuning
     assert config is not None
     return {

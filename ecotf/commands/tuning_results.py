@@ -1,4 +1,4 @@
-"""What a search leaves for people: the best recipe, a table, pictures, published CSVs, and a summary of failures."""
+"""The results of a search for people: the best recipe, a table, pictures, published CSVs, a summary of failures."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_results(search: Search, recipe: AnyRecipe, place: SearchFolder) -> int
 
 
 def _tuned(search: Search, recipe: AnyRecipe, changed: list[str]) -> AnyRecipe:
-    """The recipe of the best trial, under a name of its own."""
+    """Return the recipe of the best trial, under a new name."""
     best = search.best
     assert best is not None
     tuned = with_settings(recipe, best.values)
@@ -101,7 +101,7 @@ def _summary(search: Search, changed: list[str], lost: list[str], facts: dict | 
 
 
 def _table(search: Search) -> Table:
-    """The best trials side by side, a row for each setting: its dotted key is longer than its values."""
+    """Make the table of the best trials, a row for each setting: its dotted key is longer than its values."""
     config = search.config
     done = sorted((t for t in search.trials if t.metric is not None), key=lambda t: config.loss(t.metric))  # type: ignore[arg-type]
     shown = done[:_SHOWN]

@@ -176,7 +176,7 @@ class _Making:
         return with_trial(values, flatbuffer, examples, trial.facts), parity
 
     def golden(self, flatbuffer: bytes, values: dict[str, Any]) -> bytes:
-        """The golden outputs on a simulated sound; a device may keep that and pass it on."""
+        """Compute the golden outputs on a simulated sound, which a device may keep and pass on."""
         heard = simulated(self.subject.settings.rate, n=1, seconds=SECONDS, seed=7)
         examples = self.subject.run.examples(self.subject.settings, heard)
         trial = try_file(flatbuffer, values, heard, examples, self.folder)

@@ -1,4 +1,4 @@
-"""The contract of an export: everything that it needs of a trained run, whatever its task."""
+"""The contract of an export: everything that it needs of a trained run, for every task."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ class Exportable(Protocol):
         """Refuse what cannot be exported; raises `ConfigError`."""
 
     def plan(self, settings: ExportSettings) -> ExportPlan:
-        """The stages and signatures of the model; raises `ConfigError` where it has no form on a device."""
+        """Make the stages and signatures of the model; raises `ConfigError` where it cannot run on a device."""
 
     def facts(self) -> dict[str, Any]:
-        """What ``model.json`` says of the run besides the plan's facts: ``thresholds``, ``unnamed``, ``gate``."""
+        """Return the run's entries of ``model.json`` besides the plan's: ``thresholds``, ``unnamed``, ``gate``."""
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
         """Examples for int8, of training recordings; raises `ConfigError` where there are none."""
 
     def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
-        """What the file is tried on, and what the desktop makes of it."""
+        """Make the inputs that the file is tried on, and the desktop's outputs for them."""
 
     def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
-        """The parity report, for ``parity.json``; its ``failures`` list every tolerance that is exceeded."""
+        """Make the parity report, for ``parity.json``; its ``failures`` list every tolerance that is exceeded."""
 
     def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
         """Detections of the file (``detections``) and of the run (``desktop``), for the golden outputs."""
 
     def network_part(self, settings: ExportSettings) -> NetworkPart:
-        """What ``--target c`` translates; raises `ConfigError` where a run has no form on a microcontroller."""
+        """Return the part that ``--target c`` translates; raises `ConfigError` where there is no such part."""
 
 
 def require_thresholds(run: Path, thresholds: Mapping[str, float], labels: Sequence[str]) -> None:
@@ -81,6 +81,6 @@ def require_thresholds(run: Path, thresholds: Mapping[str, float], labels: Seque
 
 
 def plan_of(run: Exportable, settings: ExportSettings) -> ExportPlan:
-    """The plan of a run in the profile that is asked for; raises `ConfigError`."""
+    """Make the plan of a run in the chosen profile; raises `ConfigError`."""
     plan = run.plan(settings)
     return birdnet_go(plan, settings) if settings.profile == "birdnet-go" else plan

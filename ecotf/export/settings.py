@@ -1,4 +1,4 @@
-"""What a user may ask of an export."""
+"""The settings of an export that a user may choose."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ REQUIRED = ("start_s", "end_s", "low_hz", "high_hz", "label", "score")
 
 
 def calls_of(table: pd.DataFrame) -> list[Call]:
-    """The rows of a detections table as plain values."""
+    """Return the rows of a detections table as plain values."""
     columns = [list(table[name]) for name in REQUIRED]
     columns.append([float(score) for score in _or_nothing(table, "detection_score", math.nan)])
     columns.append([None if channel is None else int(channel) for channel in _or_nothing(table, "channel", None)])
@@ -83,7 +83,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 
 def _or_nothing(table: pd.DataFrame, name: str, nothing: object) -> list[Any]:
-    """A column that may be absent or have gaps, with ``nothing`` in their place."""
+    """Return a column that may be absent or have gaps, with ``nothing`` in their place."""
     if name not in table:
         return [nothing] * len(table)
     return [nothing if missing else value for value, missing in zip(table[name], table[name].isna(), strict=True)]

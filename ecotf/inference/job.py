@@ -22,11 +22,11 @@ from ecotf.tasks.base import Run
 __all__ = ["ClassifierOptions", "JobResult", "classify"]
 
 Report = Callable[[str, Outcome], None]
-"""Told a recording and what became of it, as each ends."""
+"""A function that takes each recording and its result, when it is finished."""
 
 
 class Species(NamedTuple):
-    """What was found of one label, in all recordings of the output folder."""
+    """The detections of one label, in all recordings of the output folder."""
 
     label: str
     detections: int
@@ -36,7 +36,7 @@ class Species(NamedTuple):
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job did.
+    """The result of a job.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The ledger: one row for every input file, whatever became of it."""
+"""The ledger: one row for every input file, with its result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NAME = "ledger.csv"
 STATUSES: tuple[RecordingStatus, ...] = get_args(RecordingStatus)
 FINE: frozenset[RecordingStatus] = frozenset({"done", "silent"})
 SETTLED: frozenset[RecordingStatus] = FINE | {"salvaged"}
-"""What a resumed job does not look at again. It does at the rest: a corrupt file may have been copied anew."""
+"""The statuses that a resumed job skips. It reads all others again: a corrupt file may have been copied anew."""
 
 _CHANGED = "another program changed it; give another --output, or --overwrite"
 
 
 class Entry(NamedTuple):
-    """What became of one recording.
+    """The result of one recording.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Brief(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a ledger holds: how many rows of each status, and the rows that were looked for, in their order."""
+    """The contents of a ledger: the number of rows of each status, and the wanted rows in their order."""
 
     counts: dict[RecordingStatus, int]
     rows: list[Brief]
@@ -146,7 +146,7 @@ class Ledger:
         return Found({status: counts[status] for status in STATUSES}, rows)
 
     def rows(self) -> Iterator[bytes]:
-        """The text of each row."""
+        """Yield the text of each row."""
         return self._file.rows()
 
     def forget(self, paths: Collection[str]) -> None:
@@ -170,7 +170,7 @@ def read_ledger(path: str | Path) -> Iterator[Entry]:
 
 
 def exit_status(counts: Mapping[RecordingStatus, int]) -> int:
-    """The exit status of a job: 0 all fine, 1 some files failed, 2 nothing could be done.
+    """Return the exit status of a job: 0 all fine, 1 some files failed, 2 nothing could be done.
 
     ``done`` and ``silent`` are fine: the recording was listened to from end to end. The others are not: somebody should
     know that there is no answer for that file, or for a part of it (``salvaged``). A job without any file is 2.
@@ -186,7 +186,7 @@ def exit_status(counts: Mapping[RecordingStatus, int]) -> int:
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """What :class:`Brief` needs of the rows of a ledger, as bytes, some ten thousand at a time."""
+    """Yield the columns of a ledger that :class:`Brief` needs, as bytes, some ten thousand rows at a time."""
     columns = pa_csv.ConvertOptions(
         column_types={name: pa.binary() for name in Brief._fields}, include_columns=list(Brief._fields)
     )

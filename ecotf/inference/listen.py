@@ -126,7 +126,7 @@ class Listener:
 
 
 class _Heard(NamedTuple):
-    """What was heard in one channel."""
+    """The detections of one channel."""
 
     table: pd.DataFrame
     silent: bool
@@ -134,7 +134,7 @@ class _Heard(NamedTuple):
 
 
 def _why_silent(recording: Recording, channel: ChannelChoice | str) -> str:
-    """Why nothing can be heard: a channel without sound, or channels that cancel each other when they are mixed."""
+    """Return why there is no sound to analyse: a silent channel, or channels that cancel each other when mixed."""
     if channel == "mix" and recording.n_channels > 1:
         lowest, highest = np.inf, -np.inf
         for block in recording.blocks(1 << 16, channel=1):

@@ -31,7 +31,7 @@ _TABLES[SUBMISSION] = SUBMISSION_FILE
 
 
 class Outcome(NamedTuple):
-    """What became of one recording, before it is written down."""
+    """The result of one recording, before it is written down."""
 
     status: RecordingStatus
     reason: str = ""
@@ -180,7 +180,7 @@ class OutputFolder:
         return ((record.recording, call) for record in self._records for call in record.calls)
 
     def _older_job(self, resume: bool) -> Question | None:
-        """The question of the job to go on with; None where one begins."""
+        """Read the question of the job to continue; None for a new job."""
         present = [name for name in (*_OF_A_JOB, *_TABLES.values()) if (self.folder / name).exists()]
         if not present:
             return None
@@ -329,7 +329,7 @@ class OutputFolder:
 
 
 def said(error: BaseException) -> str:
-    """One line about an error of any kind, for the ledger."""
+    """Write one line about an error of any kind, for the ledger."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:

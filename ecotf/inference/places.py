@@ -37,7 +37,7 @@ class Places:
         self.owners = dict(owners or {})
 
     def choices(self, recording: str) -> tuple[str, str]:
-        """The two places that a recording may get, the better one first."""
+        """Return the two places that a recording may get, the better one first."""
         absolute = os.path.abspath(recording)
         root = self._root.rstrip("/") + "/"
         below = absolute[len(root) :] if absolute.startswith(root) else absolute.lstrip("/")
@@ -57,13 +57,13 @@ class Places:
 
 
 def common_folder(recordings: Iterable[str]) -> Path:
-    """The deepest folder that all recordings lie in, as an absolute path; the working folder if there are none."""
+    """Return the deepest folder with all recordings, as an absolute path; the working folder if there are none."""
     parents = {os.path.dirname(os.path.abspath(recording)) for recording in recordings}
     return Path(os.path.commonpath(parents)) if parents else Path.cwd()
 
 
 def _short(place: str) -> str:
-    """A name that leaves room for a format's ending; what is cut off is replaced by its digest."""
+    """Shorten a name so that a format's ending fits; the rest is replaced by its digest."""
     folder, name = os.path.split(place)
     most = LONGEST_NAME - _LONGEST_ENDING
     encoded = os.fsencode(name)

@@ -20,7 +20,7 @@ NAME = "job.json"
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """What a user may ask of a classification.
+    """The settings of a classification that a user may choose.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class ClassifierOptions:
 
 @dataclass(frozen=True)
 class Question:
-    """What a job was asked, and how far its formats are written.
+    """The question of a job, and how far its formats are written.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Question:
 
     @classmethod
     def of(cls, run: Run, options: ClassifierOptions, root: str) -> Question:
-        """The question that a command line puts."""
+        """Make the question from the options of a command line."""
         asked = asdict(options)
         formats = tuple(dict.fromkeys(asked.pop("formats")))
         runs = {str(path): run_checksum(path) for path in run.paths}
@@ -118,7 +118,7 @@ class Question:
             )
 
     def joined(self, new: Question) -> Question:
-        """This question with the formats of a new one too; those are missing until they are written."""
+        """Add the formats of a new question to this one; they are missing until they are written."""
         added = [name for name in new.formats if name not in self.formats]
         missing = dict.fromkeys([*self.missing_formats, *added])
         return replace(

@@ -1,4 +1,4 @@
-"""What was found in each recording that is settled: one line of JSON each, from which every table can be written."""
+"""The detections of each finished recording: one line of JSON each, from which every table can be written."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Records:
             raise ConfigError(f"{path}: is not the record of a job; give another --output, or --overwrite")
 
     def __len__(self) -> int:
-        """How many recordings are settled."""
+        """Return the number of finished recordings."""
         return self._file.count()
 
     def __iter__(self) -> Iterator[Record]:
-        """All records, in the order in which they were settled; memory holds one."""
+        """Yield all records in the order in which they were finished; memory holds one."""
         for line, row in enumerate(self._file.rows(), start=2):
             yield self._read(row, f"line {line}")
 
@@ -77,7 +77,7 @@ class Records:
         self._file.take_back(_line(record))
 
     def last(self) -> Record:
-        """The record that was added last."""
+        """Return the record that was added last."""
         return self._read(self._file.last(), "the last line")
 
     def _read(self, row: bytes, where: str) -> Record:

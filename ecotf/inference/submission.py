@@ -39,7 +39,7 @@ def write_submission(folder: Path, classes: Sequence[str], segment_s: float, rec
 
 
 def row_end(row: int, segment_s: float) -> str:
-    """The end of a segment in seconds, as it stands in ``row_id``."""
+    """Write the end of a segment in seconds, as ``row_id`` needs it."""
     return f"{(row + 1) * segment_s:g}"
 
 

@@ -1,1 +1,1 @@
-"""Worker processes and Spark: how work is spread over cores and machines, whatever the work is."""
+"""Worker processes and Spark: any kind of work, spread over cores and machines."""

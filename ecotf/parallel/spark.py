@@ -44,7 +44,7 @@ def require_spark(engine: str) -> None:
 
 @contextmanager
 def spark_session(engine: str) -> Iterator[Any]:
-    """A Spark session whose executors run this Python and find this ecotf; it ends with the block.
+    """Start a Spark session whose executors run this Python and find this ecotf; it ends with the block.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def spark_session(engine: str) -> Iterator[Any]:
 
 
 def _cause(error: Exception) -> str:
-    """What Java says of it, if it comes from there: the line that begins with a colon."""
+    """Return the line of Java's own message, which begins with a colon; else the first line of the error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = next((line for line in lines if line.startswith(":")), lines[0] if lines else type(error).__name__)
     return told.lstrip(": ").removeprefix("java.lang.")

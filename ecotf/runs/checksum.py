@@ -1,4 +1,4 @@
-"""What makes a run what it is, as one checksum."""
+"""The checksum of a run: one number for everything that makes it what it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was made with: enough to make it again, or to see why a second one differs."""
+"""The software and hardware that a run was made with: enough to repeat it, or to see why a second run differs."""
 
 from __future__ import annotations
 

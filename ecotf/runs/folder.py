@@ -220,18 +220,18 @@ class RunFolder:
         return table.fillna({column: "" for column in text})
 
     def has(self, name: str) -> bool:
-        """Whether the run has this file or folder."""
+        """Return whether the run has this file or folder."""
         return self._inside(name).exists()
 
     def file(self, name: str) -> Path:
-        """The path of a file or folder that must be there; ConfigError if it is not."""
+        """Return the path of a file or folder that must be there; ConfigError if it is not."""
         path = self._inside(name)
         if not path.exists():
             raise ConfigError(f"{self.path}: the run has no {name}")
         return path
 
     def step_done(self, name: str) -> bool:
-        """Whether this step was marked done, in this process or in the one that was killed."""
+        """Return whether this step was marked done, in this process or in the one that was killed."""
         return name in self._progress["done"]
 
     def mark_done(self, name: str, **facts: Any) -> None:
@@ -240,7 +240,7 @@ class RunFolder:
         self._save_progress()
 
     def step_facts(self, name: str) -> dict[str, Any]:
-        """The facts noted with :meth:`mark_done`; empty if the step is not done."""
+        """Return the facts noted with :meth:`mark_done`; empty if the step is not done."""
         return dict(self._progress["done"].get(name, {}))
 
     def finish(self) -> None:

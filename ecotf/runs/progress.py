@@ -1,4 +1,4 @@
-"""``progress.json``: what a training has done so far, so that a killed one can go on."""
+"""``progress.json``: the finished steps of a training, so that a killed one can continue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRESS = "progress.json"
 
 
 def new_progress(recipe_name: str, steps: Sequence[str]) -> dict[str, Any]:
-    """The progress of a run that has just begun."""
+    """Make the progress of a run that has just begun."""
     return {
         "recipe": recipe_name,
         "started": datetime.now(UTC).isoformat(),

@@ -61,11 +61,11 @@ class Splits:
         return self.table.loc[self.table["state"] == OK, "recording"].tolist()
 
     def recordings_of(self, split: str) -> list[str]:
-        """The recordings of a side: ``train``, ``valid`` or ``test``."""
+        """Return the recordings of a side: ``train``, ``valid`` or ``test``."""
         return self.table.loc[self.table["split"] == split, "recording"].tolist()
 
     def state_of(self, recording: str) -> State:
-        """How a recording was found when the split was drawn."""
+        """Return the state of a recording when the split was drawn."""
         return self._states[recording]
 
     @cached_property
@@ -75,7 +75,7 @@ class Splits:
                 for name, state, why, size, mark in rows}  # fmt: skip
 
     def apply(self, manifest: Manifest) -> Manifest:
-        """The rows of the usable recordings, with the split as it was drawn.
+        """Return the manifest's rows of the usable recordings, with the split as it was drawn.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Splits:
         return manifest.with_splits(sides)
 
     def renamed(self, names: Mapping[str, str]) -> Splits:
-        """The same with recordings called otherwise; those that ``names`` does not have keep their name."""
+        """Return the same splits with other names of recordings; those that ``names`` does not have keep their name."""
         return Splits(self.table.assign(recording=[names.get(name, name) for name in self.table["recording"]]))
 
     def _require_same(self, manifest: Manifest) -> None:
@@ -177,7 +177,7 @@ def trained_manifest(folder: str | Path) -> Manifest:
 
 
 def first_state(path: Path) -> State:
-    """How a recording's file is found at first; why one cannot be opened, its reader says better."""
+    """Return the state of a recording's file when the split is drawn; its reader says why it cannot be opened."""
     try:
         return State(OK, "", *fingerprint(path))
     except OSError:
@@ -185,7 +185,7 @@ def first_state(path: Path) -> State:
 
 
 def state_now(path: Path, was: State) -> State:
-    """How a recording's file is now: as it ``was``, ``missing``, or ``changed``; the sound itself is not read."""
+    """Return the state of a recording's file now: as it ``was``, ``missing``, or ``changed``; its sound is not read."""
     if was.state != OK:
         return was
     try:

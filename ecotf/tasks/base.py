@@ -26,7 +26,7 @@ TASKS = ("calls", "clips")
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """What a user may ask of a stream.
+    """The settings of a stream that a user may choose.
 
     Attributes
     ----------
@@ -131,13 +131,13 @@ class Run(Protocol):
         """Refuse an option that the run cannot serve (`ConfigError`)."""
 
     def stream_rate(self, sample_rate: int) -> int:
-        """The rate at which sound of a recording is read for `open_stream`; raises `ConfigError` for a wrong one."""
+        """Return the rate in Hz at which `open_stream` needs a recording; raises `ConfigError` for a wrong one."""
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> ScoreStream:
         """Begin to listen to one channel; raises `ConfigError` for a rate or an option that the run cannot serve."""
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
-        """All scores of sound at `stream_rate`, before thresholds, with the columns of detections."""
+        """Compute all scores of sound at `stream_rate`, before thresholds, with the columns of detections."""
 
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         """Embed sound at `stream_rate`, ``[n, numbers]``; may refuse, in one sentence (`ConfigError`)."""
@@ -223,7 +223,7 @@ class Task(Protocol):
         """Refuse what cannot be trained, before anything is written; raises `ConfigError`."""
 
     def steps(self, recipe: Any) -> list[str]:
-        """The steps of its training, in order; the split before them and the evaluation after them are of all tasks."""
+        """Return the steps of a training, in order; all tasks share the split before and the evaluation after them."""
 
     def open_data(
         self,
@@ -252,20 +252,20 @@ class Task(Protocol):
         """Read a complete run folder; raises `ConfigError`."""
 
     def join(self, runs: Sequence[Any], weights: Sequence[float] | Literal["fit"] | None = None) -> Run:
-        """One run that answers for several; raises `ConfigError` where they do not go together.
+        """Join several runs to one; raises `ConfigError` where they do not go together.
 
         ``weights`` are by default all alike; ``fit`` chooses them by the validation rows that the runs share.
         """
 
     def exportable(self, run: Any) -> Any:
-        """What export needs of a run; the protocol is `ecotf.export.exportable.Exportable`."""
+        """Make the object that export needs of a run; the protocol is `ecotf.export.exportable.Exportable`."""
 
     def searchable(self, recipe: Any) -> Searchable:
-        """What a search over the recipe's settings needs."""
+        """Return the objects that a search over the recipe's settings needs."""
 
 
 def get_task(name: str) -> Task:
-    """The task called ``name``; raises `ConfigError` that lists the known ones.
+    """Return the task called ``name``; raises `ConfigError` that lists the known ones.
 
     Examples
     --------

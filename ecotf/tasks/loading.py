@@ -41,7 +41,7 @@ def load_runs(paths: Sequence[str | Path], ensemble: str | None = None, fitted: 
 
 
 def _weights_of(ensemble: str, runs: Sequence[Any]) -> list[float]:
-    """The weight of each run by its recipe's name; every run and every member has its counterpart."""
+    """Return the weight of each run by its recipe's name; every run must have its member and every member its run."""
     recipe = load_any_recipe(ensemble)
     if not isinstance(recipe, EnsembleRecipe):
         raise ConfigError(f"--ensemble {ensemble}: a recipe of another task; one of task ensemble is needed")

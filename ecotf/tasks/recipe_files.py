@@ -15,7 +15,7 @@ from ecotf.tasks.base import TASKS
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 ENSEMBLE = "ensemble"
-"""What an ensemble's recipe has for a task: its runs are trained one by one, each with a recipe of its own."""
+"""The value of ``task`` in an ensemble's recipe. Its runs are trained one by one, each with its own recipe."""
 
 
 def recipe_names(task: str = "") -> list[str]:
@@ -25,7 +25,7 @@ def recipe_names(task: str = "") -> list[str]:
 
 
 def recipe_descriptions() -> dict[str, str]:
-    """The first sentence of what each recipe that comes with ecotf says of itself, by name.
+    """Return the first sentence of the description of each recipe that comes with ecotf, by name.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def find_recipe(name: str | Path) -> tuple[Path, str]:
 
 
 def task_of(values: Any, source: str) -> str:
-    """What a recipe is for; ``calls`` where it does not say. Raises `ConfigError`."""
+    """Return the task of a recipe; ``calls`` where it names none. Raises `ConfigError`."""
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: a recipe is a mapping of keys to values, this is not")
     task = values.get("task", "calls")

@@ -54,7 +54,7 @@ def parse_recipe(values: Any, source: str) -> AnyRecipe | EnsembleRecipe:
 
 
 def parse_trainable(values: Any, source: str) -> AnyRecipe:
-    """The recipe that plain values describe; raises `ConfigError` for an ensemble, which is not trained itself."""
+    """Make a recipe from plain values; raises `ConfigError` for an ensemble, which is not trained itself."""
     recipe = parse_recipe(values, source)
     if isinstance(recipe, EnsembleRecipe):
         raise ConfigError(
@@ -110,5 +110,5 @@ def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecip
 
 
 def recipe_text(recipe: AnyRecipe | EnsembleRecipe) -> str:
-    """The resolved recipe as YAML, every default written out."""
+    """Write the recipe as YAML, with every default."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

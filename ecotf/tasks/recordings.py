@@ -42,7 +42,7 @@ class Opened(Generic[Reading]):
 
     @property
     def lost(self) -> frozenset[str]:
-        """What was split and can no longer be used."""
+        """Return the recordings that were split and can no longer be used."""
         return frozenset(self.manifest.recordings) - self.readings.keys()
 
 

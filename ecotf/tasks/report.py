@@ -14,7 +14,7 @@ _NOTHING = "There are no recordings to judge the model on: no figure here says h
 
 
 def report_text(recipe: Any, data: Data, evaluation: Evaluation) -> str:
-    """The report: what was trained on what, what it was judged on, the task's own lines, and what it cost."""
+    """Write the report: the data of training and evaluation, the lines of the task, and the time that it took."""
     sides = ", ".join(f"{len(data.recordings_of(side))} {side}" for side in SIDES)
     lines = [f"{recipe.name}: {recipe.description}", f"recordings: {sides}; left out: {len(data.problems)}"]
     judged_on, unfitted = evaluation.metrics["judged_on"]["split"], evaluation.thresholds["unfitted"]

@@ -135,7 +135,7 @@ def _train(
 
 
 def _write(recipe: AnyRecipe, data: Data, trained: Trained[Any], evaluation: Evaluation, run: RunFolder) -> None:
-    """The tables and texts that every run has."""
+    """Write the tables and texts that every run has."""
     counts = data.manifest.of_split("train").annotations["label"].value_counts()
     number = [int(counts.get(name, 0)) for name in trained.classes]
     run.write_table("labels.csv", pd.DataFrame({"label": trained.classes, "training_annotations": number}))

@@ -1,4 +1,4 @@
-"""Where a fit stands between two epochs: on disk now and then, so that a killed training goes on exactly."""
+"""The state of a fit between two epochs, on disk from time to time, so that a killed training continues exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ecotf.files import atomic_file, reading_arrays
 
 
 class FitState:
-    """Where a fit stands; on disk now and then, all variables included (Adam's moments, dropout's seeds).
+    """The state of a fit with all variables (Adam's moments, dropout's seeds), saved to disk from time to time.
 
     Every epoch depends on the variables and on its own number alone, so going on from an older state repeats what was
     lost exactly.

@@ -67,7 +67,7 @@ def clip_loss(
     class_weights: Any = None,
     sample_weights: Any = None,
 ) -> Any:
-    """The loss of a batch.
+    """Compute the loss of a batch.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def clip_loss(
 
 
 def per_clip(config: LossConfig, logits: Any, targets: Any, class_weights: Any = None) -> Any:
-    """The loss of each clip, float32 [batch], from logits [batch, classes]."""
+    """Compute the loss of each clip, float32 [batch], from logits [batch, classes]."""
     return _LOSSES[config.name](config, logits, targets, class_weights)
 
 
@@ -156,7 +156,7 @@ def focal_sigmoid(
 
 
 def averaged(losses: Any, sample_weights: Any = None, average: Average = "weights") -> Any:
-    """One number of the clips' losses [batch]."""
+    """Reduce the clips' losses [batch] to one number."""
     import tensorflow as tf
 
     weights = tf.ones_like(losses) if sample_weights is None else tf.cast(sample_weights, tf.float32)

@@ -1,4 +1,4 @@
-"""What training needs of the outside: somewhere to keep what it made, and somebody to tell."""
+"""The run store and the log, as training sees them: a place for its results, and a function that takes its messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Log = Callable[[str], None]
-"""Takes one line about what goes on; lines that matter less are `Detail`."""
+"""The log: takes one line of text; less important lines are `Detail`."""
 
 
 class Detail(str):
@@ -37,7 +37,7 @@ class EpochWatch(Protocol):
     """Looks at a fit between its epochs, and may end it by raising."""
 
     def measure(self, model: Any, batches: Any, targets: np.ndarray) -> float:
-        """How good the network is now on the validation patches; kept in the history as ``valid_score``."""
+        """Measure the network on the validation patches; the history keeps it as ``valid_score``."""
 
     def check(self, history: list[dict[str, Any]]) -> None:
         """Called before every epoch but the first, with one row for each that is done."""
@@ -66,7 +66,7 @@ class RunStore(Protocol):
     save_every_s: float
 
     def writing(self, name: str, *, folder: bool = False) -> AbstractContextManager[Path]:
-        """A temporary path that becomes ``name`` if the block succeeds."""
+        """Yield a temporary path that becomes ``name`` if the block succeeds."""
 
     def write_json(self, name: str, value: Any) -> None:
         """Write JSON."""
@@ -84,16 +84,16 @@ class RunStore(Protocol):
         """Read a table."""
 
     def has(self, name: str) -> bool:
-        """Whether the file is there."""
+        """Return whether the file is there."""
 
     def file(self, name: str) -> Path:
         """Path of a file that is there."""
 
     def step_done(self, name: str) -> bool:
-        """Whether a step was finished, now or before the training was interrupted."""
+        """Return whether a step was finished, now or before the training was interrupted."""
 
     def mark_done(self, name: str, **facts: Any) -> None:
         """Note that a step is finished."""
 
     def step_facts(self, name: str) -> dict[str, Any]:
-        """What was noted with it."""
+        """Return the facts that were noted with a finished step."""

@@ -92,7 +92,7 @@ class TuningConfig(Config):
         return None if self.time is None else seconds_in(self.time)
 
     def loss(self, metric: float) -> float:
-        """What hyperopt minimises."""
+        """Return the loss of a trial, which hyperopt minimises."""
         return metric if self.direction == "minimise" else -metric
 
 

@@ -1,4 +1,4 @@
-"""What trials that train have in common: a folder of their own, a fresh start, and an end when they are bad."""
+"""The base of all objectives that train: each trial has its own folder, starts fresh, and ends early when it is bad."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FolderObjective(Generic[Plan, Data]):
 
     @contextmanager
     def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[RunFolder, MedianWatch | None]]:
-        """A run folder to train in, and what ends a bad trial early, where the search does that."""
+        """Open a run folder to train in, with the check that ends a bad trial early, where the search has one."""
         start_afresh(seed)
         watch = None if self.stopping is None else MedianWatch(task.limits)
         run_store = trial_store(place)
@@ -81,7 +81,7 @@ def trial_store(place: Path) -> RunFolder:
 
 
 def trial_place(folder: Path, task: Task) -> Path:
-    """The trial's own folder in that of the search; what another trial of the same number left there goes."""
+    """Make the trial's folder in that of the search; files of another trial of the same number are deleted."""
     place = folder / RUNNING / f"{task.number:05d}"
     facts, told = place / "trial.json", {"values": task.values, "limits": task.limits}
     if place.exists() and _told(facts) != json.loads(json.dumps(told)):
@@ -94,7 +94,7 @@ def trial_place(folder: Path, task: Task) -> Path:
 
 
 def _told(facts: Path) -> Any:
-    """What an earlier trial was told; None where a kill left nothing, or half of it."""
+    """Read the values and limits of an earlier trial; None where a kill left no file, or half a file."""
     try:
         return json.loads(facts.read_text())
     except (OSError, ValueError):

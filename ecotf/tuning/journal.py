@@ -18,7 +18,7 @@ from ecotf.tuning.trial import Trial, trial_of
 NAME = "trials.jsonl"
 _FORMAT = 1
 Identity = dict[str, str]
-"""What makes two searches the same, part by part (recipe, space, metric, data, seed, ...), each as a digest."""
+"""The parts that must be equal in two equal searches (recipe, space, metric, data, seed, ...), each as a digest."""
 
 
 class Journal:
@@ -87,7 +87,7 @@ def _line(values: dict[str, Any]) -> bytes:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    """The values of a line; ValueError where it is not what was written."""
+    """Read the values of a line; ValueError where the line is damaged."""
     checksum, _, text = line.partition(b" ")
     if not line.endswith(b"\n") or int(checksum, 16) != zlib.crc32(text[:-1]):
         raise ValueError("a damaged line")

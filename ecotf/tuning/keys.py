@@ -18,7 +18,7 @@ JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data
 
 
 def settings_of(plan: Config) -> dict[str, Any]:
-    """Every key of the recipe, the inner ones too, with its value as YAML would hold it."""
+    """List every key of the recipe, the inner ones too, with its value as YAML would hold it."""
     return dict(walk(plan.model_dump(mode="json", exclude=set(_NAMES))))
 
 
@@ -50,7 +50,7 @@ def check_keys(plan: Config, keys: Iterable[str], judges: Sequence[str], source:
 
 
 def with_settings(plan: P, values: Mapping[str, Any]) -> P:
-    """The recipe with ``values`` at their dotted keys, checked as a whole.
+    """Return the recipe with ``values`` at their dotted keys, checked as a whole.
 
     Raises
     ------

@@ -100,7 +100,7 @@ def _mark_given(axes: Axes, places: Sequence[tuple[float, Trial]]) -> None:
 
 
 def _is_words(expression: Choice | Interval | Bell) -> bool:
-    """Whether the options are drawn side by side rather than along an axis of numbers."""
+    """Return whether the options are drawn side by side rather than along an axis of numbers."""
     if not isinstance(expression, Choice):
         return False
     return not all(isinstance(option, int | float) and not isinstance(option, bool) for option in expression.options)

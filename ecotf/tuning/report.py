@@ -1,4 +1,4 @@
-"""What a search leaves: the table of its trials, the failures in short, and what the best one changed."""
+"""The results of a search: the table of trials, a summary of the failures, and the changes of the best trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def trial_table(trials: Sequence[Trial], metric: str) -> pd.DataFrame:
-    """One row for each trial: ``trial, status, origin, <metric>, epochs, seconds``, each key, ``reason, finished``."""
+    """Make a row per trial: ``trial, status, origin, <metric>, epochs, seconds``, each key, ``reason, finished``."""
 
     import pandas as pd
 
@@ -48,7 +48,7 @@ def write_table(trials: Sequence[Trial], metric: str, path: Path) -> None:
 
 
 def failures(trials: Sequence[Trial]) -> list[str]:
-    """One line for each reason that trials failed for, the most frequent first, and one for those stopped early."""
+    """List why trials failed, one line for each reason, most frequent first, and one line for those stopped early."""
 
     import pandas as pd
 
@@ -65,7 +65,7 @@ def failures(trials: Sequence[Trial]) -> list[str]:
 
 
 def changes(search: Search, before: dict[str, object]) -> list[str]:
-    """What the best trial has otherwise than the recipe: ``key: old -> new``."""
+    """List the settings in which the best trial differs from the recipe: ``key: old -> new``."""
     best = search.best
     if best is None:
         return []

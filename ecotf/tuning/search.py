@@ -94,7 +94,7 @@ class Search:
         return None
 
     def next_task(self) -> Task | None:
-        """The next trial; None while it has to wait for another one, or when the search is over."""
+        """Return the next trial; None while it has to wait for another one, or when the search is over."""
         number = 0
         while number in self._trials or number in self._begun:
             number += 1

@@ -1,4 +1,4 @@
-"""What a search needs of the task that its recipe is of."""
+"""The contract between a search and the task of its recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search may draw: hyperopt's expressions, each for one key of the recipe, in the recipe's own units."""
+"""The values that a search may draw: hyperopt's expressions, one for each key of the recipe, in the recipe's units."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Choice(Config):
         return self
 
     def node(self, label: str) -> Any:
-        """The expression of hyperopt; it draws the index of an option."""
+        """Make the expression of hyperopt; it draws the index of an option."""
         from hyperopt import hp
 
         index = range(len(self.options))
@@ -43,11 +43,11 @@ class Choice(Config):
         return hp.pchoice(label, list(zip(self.probabilities, index, strict=True)))
 
     def value(self, drawn: float) -> Any:
-        """What the recipe is given for what hyperopt drew."""
+        """Return the recipe's value for a number that hyperopt drew."""
         return self.options[int(drawn)]
 
     def nearest(self, value: Any) -> float:
-        """The index of the option that is ``value``, or, of numbers, nearest to it (0 if nothing is like it)."""
+        """Return the index of the option that is ``value``; among numbers the nearest; 0 if there is none."""
         same = [index for index, option in enumerate(self.options) if alike(option, value)]
         numbers = {index: option for index, option in enumerate(self.options) if _is_number(option)}
         if same or not (numbers and _is_number(value)):
@@ -55,7 +55,7 @@ class Choice(Config):
         return float(min(numbers, key=lambda index: abs(numbers[index] - value)))
 
     def describe(self) -> str:
-        """What may be drawn, for people."""
+        """Describe the values that may be drawn, for people."""
         return ", ".join(f"{option:g}" if isinstance(option, float) else str(option) for option in self.options)
 
 
@@ -83,7 +83,7 @@ class Interval(Config):
         return self
 
     def node(self, label: str) -> Any:
-        """The expression of hyperopt."""
+        """Make the expression of hyperopt."""
         from hyperopt import hp
 
         low, high = (math.log(self.low), math.log(self.high)) if "log" in self.name else (self.low, self.high)
@@ -92,13 +92,13 @@ class Interval(Config):
         return getattr(hp, self.name)(label, low, high, *(() if self.q is None else (self.q,)))
 
     def value(self, drawn: float) -> float | int:
-        """What the recipe is given for what hyperopt drew: whole where the space is whole."""
+        """Return the recipe's value for a number that hyperopt drew; a whole number where the space is whole."""
         if self.q is None and not self.name.endswith("int"):
             return float(drawn)
         return _tidy(min(max(float(drawn), self.low), self.high))  # a multiple of q may lie past an edge
 
     def nearest(self, value: Any) -> float:
-        """The drawable number that is nearest to ``value``."""
+        """Return the number that can be drawn and is nearest to ``value``."""
         high = self.high - 1 if self.name == "randint" else self.high
         number = min(max(float(value), self.low), high) if _is_number(value) else self.low
         if self.name.endswith("int"):
@@ -106,7 +106,7 @@ class Interval(Config):
         return number if self.q is None else round(number / self.q) * self.q
 
     def describe(self) -> str:
-        """What may be drawn, for people."""
+        """Describe the values that may be drawn, for people."""
         return f"{self.low:g} to {self.high:g}" + (f" in steps of {self.q:g}" if self.q else "")
 
 
@@ -125,24 +125,24 @@ class Bell(Config):
         return self
 
     def node(self, label: str) -> Any:
-        """The expression of hyperopt."""
+        """Make the expression of hyperopt."""
         from hyperopt import hp
 
         return getattr(hp, self.name)(label, self.mu, self.sigma, *(() if self.q is None else (self.q,)))
 
     def value(self, drawn: float) -> float | int:
-        """What the recipe is given for what hyperopt drew."""
+        """Return the recipe's value for a number that hyperopt drew."""
         return float(drawn) if self.q is None else _tidy(float(drawn))
 
     def nearest(self, value: Any) -> float:
-        """The drawable number that is nearest to ``value``."""
+        """Return the number that can be drawn and is nearest to ``value``."""
         middle = math.exp(self.mu) if "log" in self.name else self.mu
         least = -math.inf if "log" not in self.name else 0.0 if self.q else math.ulp(0.0)
         number = float(value) if _is_number(value) and value >= least else middle
         return number if self.q is None else round(number / self.q) * self.q
 
     def describe(self) -> str:
-        """What may be drawn, for people."""
+        """Describe the values that may be drawn, for people."""
         return f"{self.name} around {self.mu:g} with {self.sigma:g}"
 
 
@@ -169,7 +169,7 @@ def read_space(space: Any) -> dict[str, Choice | Interval | Bell]:
 
 
 def alike(first: Any, second: Any) -> bool:
-    """Whether two settings are the same, up to the last digits of a number that went through a table."""
+    """Return whether two settings are equal, up to the last digits of a number that was read from a table."""
     if _is_number(first) and _is_number(second):
         return math.isclose(first, second, rel_tol=1e-6)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):

@@ -118,7 +118,7 @@ class _Collector:
             raise self._error
 
     def next_task(self) -> Task | None:
-        """The next trial, when it can be told; None when there is none any more."""
+        """Return the next trial when it is known; None when no trials are left."""
         with self._changed:
             while not self._trials._fmin_cancelled and self._error is None:
                 task = self._search.next_task()

@@ -24,7 +24,7 @@ class StoppedEarly(Exception):
 
 
 def limits_from(trials: Sequence[Trial], config: StoppingConfig | None) -> Limits:
-    """The medians that a new trial is held against.
+    """Compute the medians that a new trial is compared with.
 
     A trial that ended by itself (its patience ran out) stands with its best score in all later epochs, one that was
     stopped counts as far as it came. (Without the stopped ones the median would rise and rise.)
@@ -86,7 +86,7 @@ class MedianWatch:
         self.check_scores(history[-1]["network"], [float(row["valid_score"]) for row in history])
 
     def check_scores(self, name: str, scores: Sequence[float]) -> None:
-        """As `check`, of the network, or of the stage, called ``name``."""
+        """Check the scores of one network or stage, called ``name``, as `check` does."""
         medians = self.limits.get(name)
         if medians:
             limit = medians[min(len(scores), len(medians)) - 1]

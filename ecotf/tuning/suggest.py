@@ -39,7 +39,7 @@ class Suggester:
         return dict(np.random.default_rng([self.seed, number]).bit_generator.state)
 
     def suggest(self, number: int, earlier: Sequence[Observation]) -> Point:
-        """The point of trial ``number``, given all trials before it."""
+        """Suggest the point of trial ``number``, given all trials before it."""
         from hyperopt import JOB_STATE_DONE, JOB_STATE_NEW, STATUS_FAIL, STATUS_OK, Trials, tpe
 
         trials = Trials()
@@ -60,11 +60,11 @@ class Suggester:
         return {key: float(drawn[0]) for key, drawn in suggested["misc"]["vals"].items()}
 
     def values(self, point: Point) -> dict[str, Any]:
-        """What the recipe is given at ``point``."""
+        """Return the values that the recipe gets at ``point``."""
         return {key: expression.value(point[key]) for key, expression in self.space.items()}
 
     def nearest(self, values: Mapping[str, Any]) -> Point:
-        """The place in the space that is nearest to ``values``."""
+        """Return the point in the space that is nearest to ``values``."""
         return {key: expression.nearest(values[key]) for key, expression in self.space.items()}
 
     def _as_drawn(self, key: str, drawn: float) -> float:

@@ -14,7 +14,7 @@ Limits = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told. Nothing else may decide what comes of a trial: not the time, not the other workers."""
+    """The task of a worker. Nothing else may change the result of a trial: not the time, not the other workers."""
 
     number: int
     values: dict[str, Any]
@@ -23,7 +23,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial.
+    """The outcome of a trial.
 
     Attributes
     ----------
@@ -83,12 +83,12 @@ class Trial:
 
 
 def trial_of(values: dict[str, Any]) -> Trial:
-    """The trial that `Trial.as_json` gave; raises TypeError or KeyError where the values are not one."""
+    """Read a trial from the values of `Trial.as_json`; raises TypeError or KeyError where they are not a trial."""
     return Trial(**{**values, "outcome": Outcome(**values["outcome"])})
 
 
 class Objective(Protocol):
-    """What is tried. It is sent to the workers, so it can be pickled, and holds nothing heavy until it is called."""
+    """The function that a search tries. It can be pickled for the workers, and loads its data when it is called."""
 
     def prepare(self, log: Log) -> None:
         """Do once what all trials share; one worker is asked to, before the first trial."""

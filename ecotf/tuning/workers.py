@@ -73,12 +73,12 @@ class TrialWork:
         self.objective = objective
 
     def __call__(self, task: Task | None, log: Log) -> Outcome:
-        """Run one trial; whatever it raises becomes its outcome."""
+        """Run one trial; an exception becomes its outcome."""
         return prepare(self.objective, log) if task is None else attempt(self.objective, task, log)
 
 
 def attempt(objective: Callable[[Task, Log], Outcome], task: Task, log: Log) -> Outcome:
-    """Run one trial; whatever it raises becomes its outcome."""
+    """Run one trial; an exception becomes its outcome."""
     try:
         return objective(task, log)
     except StoppedEarly as stopped:
@@ -91,7 +91,7 @@ def attempt(objective: Callable[[Task, Log], Outcome], task: Task, log: Log) -> 
 
 
 def prepare(objective: Objective, log: Log) -> Outcome:
-    """Do once what all trials share; whatever it raises becomes the outcome."""
+    """Do the work that all trials share, once; an exception becomes the outcome."""
 
     def shared(_: Task, log: Log) -> Outcome:
         objective.prepare(log)
@@ -112,7 +112,7 @@ def _prepare(worker: Worker, search: Search, log: Log) -> None:
 
 
 def _received(worker: Worker, log: Log) -> Outcome | None:
-    """The outcome of the worker's trial; None if what it sent was a line about it."""
+    """Receive the outcome of the worker's trial; None if the worker sent a line for the log."""
     message: Any = worker.receive()
     if isinstance(message, str):
         log(message)

@@ -25,7 +25,7 @@ CROSS = "arm-none-eabi-gcc"
 
 @dataclass(frozen=True)
 class Given:
-    """What the C code gave: float32 ``[n, answers]``, ``[n, margins]`` and ``[n, scores]``."""
+    """The outputs of the C code: float32 ``[n, answers]``, ``[n, margins]`` and ``[n, scores]``."""
 
     answers: NDArray[np.float32]
     margins: NDArray[np.float32]
@@ -54,7 +54,7 @@ class Comparison:
 
 
 def compiler() -> str:
-    """The C compiler of this computer; ConfigError where there is none."""
+    """Find the C compiler of this computer; ConfigError where there is none."""
     for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
         if name and shutil.which(name):
             return name
@@ -64,7 +64,7 @@ def compiler() -> str:
 
 
 def program(name: str) -> str:
-    """A C program that comes with ecotf."""
+    """Read a C program that comes with ecotf."""
     return (resources.files("ecotf") / "export" / "c99" / "programs" / f"{name}.c").read_text(encoding="utf-8")
 
 
@@ -99,7 +99,7 @@ def run_here(folder: Path, source: Source, patches: NDArray[np.float32], measure
 
 
 def reference_answers(network: Path, source: Source, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same from tflite-runtime's reference kernels."""
+    """Compute the same answers with tflite-runtime's reference kernels."""
     from tflite_runtime.interpreter import OpResolverType
 
     interpreter = open_interpreter(network, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)

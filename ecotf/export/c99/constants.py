@@ -1,4 +1,4 @@
-"""Numbers as C: arrays that are written once, whatever uses them, and what they take of the flash."""
+"""Numbers as C: arrays, each written only once, and their size in the flash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Constants:
         self._names: dict[tuple[str, bytes], str] = {}
 
     def add(self, name: str, values: NDArray[Any], purpose: str) -> str:
-        """The name of an array with these values; an equal one that is there serves again."""
+        """Add an array with these values and return its name; an equal array is used again."""
         flat = np.ascontiguousarray(values).ravel()
         key = str(flat.dtype), flat.tobytes()
         if key not in self._names:
@@ -42,7 +42,7 @@ class Constants:
 
 
 def array(declaration: str, values: NDArray[Any]) -> str:
-    """A definition in lines of a readable width."""
+    """Write the definition of a C array in lines of a readable width."""
     flat = values.ravel()
     words = [number(value) for value in flat] if flat.dtype.kind == "f" else [str(int(value)) for value in flat]
     lines, line = [], ""
@@ -55,13 +55,13 @@ def array(declaration: str, values: NDArray[Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """A float32 that reads back as itself."""
+    """Write a float32 as C text that reads back as the same number."""
     text = f"{float(value):.9g}"
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
 def text_of(words: str) -> str:
-    """A string literal; what is not ASCII as its UTF-8 bytes."""
+    """Write a C string literal; characters outside ASCII become their UTF-8 bytes."""
     parts = []
     for byte in words.encode():
         plain = 32 <= byte < 127 and chr(byte) not in '"\\?'

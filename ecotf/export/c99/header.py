@@ -13,7 +13,7 @@ from ecotf.features.spectrogram import BandSpectrogramConfig
 
 
 def header(source: Source, values: Mapping[str, Any], config: BandSpectrogramConfig) -> str:
-    """The header of a translated model; ``values`` is its ``model.json``, ``config`` how the spectrogram is made."""
+    """Write the header of a translated model; ``values`` is its ``model.json``, ``config`` its spectrogram."""
     patches = values["patches"]
     labels = ["not a call", *values["species"]]
     thresholds = [values["thresholds"]["call"], *(values["thresholds"][name] for name in values["species"])]

@@ -171,7 +171,7 @@ def _transpose(step: Step, into: Translation) -> None:
 
 
 def _nothing(step: Step, into: Translation) -> None:
-    """The same numbers in the same place, by another shape."""
+    """Translate an operator that changes only the shape: the same numbers stay in the same place."""
 
 
 def _first(step: Step) -> Tensor:

@@ -18,7 +18,7 @@ LOW, HIGH = -128, 127
 
 
 def multiplier_of(factor: float) -> tuple[int, int]:
-    """A factor as a 31-bit fraction and a power of two."""
+    """Write a factor as a 31-bit fraction and a power of two."""
     if factor == 0:
         return 0, 0
     fraction, exponent = math.frexp(factor)
@@ -37,7 +37,7 @@ def scaled(value: int, multiplier: int, exponent: int) -> int:
 
 
 def channel_multipliers(given: Tensor, weights: Tensor, made: Tensor, channels: int) -> list[tuple[int, int]]:
-    """Of a layer with weights, from its accumulator to its output, for each channel."""
+    """Compute the factors of a layer with weights, from its accumulator to its output, for each channel."""
     if len(weights.scales) == 1 and len(weights.shape) == 2:  # a dense layer's product of scales is a float32
         factors = [float(given.scale * weights.scale) / float(made.scale)] * channels
     else:
@@ -47,14 +47,14 @@ def channel_multipliers(given: Tensor, weights: Tensor, made: Tensor, channels: 
 
 
 def mean_multiplier(given: Tensor, made: Tensor, n: int) -> tuple[int, int]:
-    """From a sum of n numbers to their mean, with the division in it."""
+    """Compute the factor from a sum of n numbers to their mean, with the division in it."""
     multiplier, exponent = multiplier_of(float(given.scale) / float(made.scale))
     finer = min(n.bit_length() - 1, 32, 31 + exponent)
     return (multiplier << finer) // n, exponent - finer
 
 
 def activation_range(activation: int, made: Tensor) -> tuple[int, int] | None:
-    """The least and the greatest int8 that a fused activation lets through; None for one that is not known."""
+    """Return the least and the greatest int8 that a fused activation lets through; None for an unknown one."""
     if activation not in _ACTIVATIONS:
         return None
     low, high = _ACTIVATIONS[activation]
@@ -64,14 +64,14 @@ def activation_range(activation: int, made: Tensor) -> tuple[int, int] | None:
 
 
 def requantised(given: Tensor, made: Tensor, least: int = LOW, most: int = HIGH) -> NDArray[np.int8]:
-    """The table [256] from int8 of one scale to that of another."""
+    """Make the table [256] from int8 of one scale to int8 of another."""
     factor = multiplier_of(float(given.scale) / float(made.scale))
     values = [made.zero + scaled(value - given.zero, *factor) for value in range(LOW, HIGH + 1)]
     return np.clip(values, least, most).astype(np.int8)
 
 
 def tabulated(function: Callable[[float], float], given: Tensor, made: Tensor) -> NDArray[np.int8]:
-    """The table [256] of a function of one number, as TFLite fills its own: in float32, rounded at the end."""
+    """Make the table [256] of a function of one number as TFLite does: in float32, rounded at the end."""
     inverse = np.float32(1) / made.scale
     table = []
     for value in range(LOW, HIGH + 1):

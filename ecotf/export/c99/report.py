@@ -18,7 +18,7 @@ _EACH_MAC, _EACH_NUMBER = 4.8, 135.0
 def report(
     source: Source, values: Mapping[str, Any], found: Comparison, code: int | None, parity: Mapping[str, Any]
 ) -> str:
-    """The text of the report."""
+    """Write the text of the report."""
     flash = [*source.constant_bytes.items(), ("instructions (Cortex-M4, -O2, without the C library)", code)]
     given = [("patch", 4 * source.patch), ("scores", 4 * source.n_scores)]
     given += [("measures", 4 * len(MEASURES))] if source.measured else []

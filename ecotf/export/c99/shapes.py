@@ -7,7 +7,7 @@ from typing import Any
 
 
 def four(values: Sequence[int], before: int) -> list[int]:
-    """The last of four numbers; ``before`` stands in front of fewer."""
+    """Pad a shape of fewer than four numbers to four, with ``before`` in front."""
     return [*[before] * (4 - len(values)), *(int(value) for value in values)]
 
 
@@ -23,7 +23,7 @@ def strides(shape: Sequence[int], whole: Sequence[int]) -> list[int]:
 def slice_block(
     shape: Sequence[int], begin: Sequence[int], end: Sequence[int], by: Sequence[int], options: Mapping[str, Any]
 ) -> tuple[int, dict[str, list[int]]]:
-    """Where a strided slice starts, and the block to move out of ``shape``."""
+    """Return where a strided slice starts, and the block to move out of ``shape``."""
     own = strides(shape, shape)[4 - len(shape) :]
     start, sizes, steps = 0, [], []
     for axis, length in enumerate(shape):

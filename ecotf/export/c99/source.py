@@ -147,14 +147,14 @@ def _text(
 
 
 def _resolution(network: Network, output: Tensor) -> float:
-    """What one step of int8 is worth in an output."""
+    """Return the size of one int8 step in an output."""
     made = next(step.inputs[0] for step in network.steps if output in step.outputs)
     assert made is not None
     return float(made.scale)
 
 
 def kernel(name: str) -> str:
-    """A piece of C that comes with ecotf."""
+    """Read a piece of C that comes with ecotf."""
     return (resources.files("ecotf") / "export" / "c99" / "kernels" / f"{name}.c").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What grows while a network is translated: calls, constants, the kernels they need, multiply-adds."""
+"""The state of a translation: calls, constants, the kernels they need, multiply-adds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Translation:
         self.calls.append(f"  {text}")
 
     def at(self, tensor: Tensor) -> str:
-        """Where a tensor lies, as a C expression."""
+        """Return the address of a tensor, as a C expression."""
         if tensor.values is not None:
             return self.constants.add(f"constant_{tensor.index}", tensor.values, "weights")
         if tensor.index in self.places:
@@ -50,7 +50,7 @@ class Translation:
         return f"arena + {self.arena.offsets[tensor.index]}"
 
     def limits(self, step: Step) -> tuple[int, int]:
-        """What the activation inside of a step lets through."""
+        """Return the least and greatest int8 that the activation inside a step lets through."""
         found = activation_range(step.options["fusedActivationFunction"], step.outputs[0])
         if found is None:
             raise ConfigError(
@@ -60,7 +60,7 @@ class Translation:
         return found
 
     def struct(self, kind: str, values: Mapping[str, int | Sequence[int]]) -> str:
-        """The name of a constant structure; in the flash, so that a step of the network takes no stack."""
+        """Add a constant structure and return its name; it is in the flash, so that a step takes no stack."""
         name = f"{kind}_{len(self.structs)}"
         fields = (
             f".{field} = {value if isinstance(value, int) else '{' + ', '.join(map(str, value)) + '}'}"

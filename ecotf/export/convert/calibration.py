@@ -14,7 +14,7 @@ from ecotf.errors import ConfigError
 
 @dataclass(frozen=True)
 class Calibration:
-    """What int8 is calibrated with.
+    """The sound that int8 is calibrated with.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ def evenly(n: int, most: int) -> NDArray[np.int64]:
 
 
 def no_training_recordings(run: Path) -> ConfigError:
-    """The complaint that none of a run's training recordings is found."""
+    """Make the error for a run of which no training recording is found."""
     return ConfigError(
         f"--precision int8 is calibrated with the run's training recordings, and none that {run}/manifest.csv names is "
         "there; say where they are with --recordings FOLDER, or export with --precision f16"

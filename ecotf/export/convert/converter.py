@@ -115,7 +115,7 @@ def check_stage(content: bytes, stage: Stage) -> None:
 
 
 def _require_weights(model: Any, stage: Stage) -> None:
-    """Each kernel of the Keras models has a constant of as many numbers in the file."""
+    """Require that each kernel of the Keras models has a constant of as many numbers in the file."""
     constants = [
         elements_of(tensor) for graph in model.subgraphs for tensor in graph.tensors if is_constant(model, tensor)
     ]

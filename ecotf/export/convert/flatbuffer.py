@@ -17,7 +17,7 @@ _IDENTIFIER = b"TFL3"
 
 @cache
 def schema() -> ModuleType:
-    """The classes that are generated from TFLite's schema; their file alone is loaded, not the package around it."""
+    """Load the classes generated from TFLite's schema; only their file, not the package around it."""
     package = importlib.util.find_spec("tensorflow")
     if package is None or not package.submodule_search_locations:
         raise ConfigError("TensorFlow is not installed; it is needed to read a .tflite file's operators")
@@ -30,7 +30,7 @@ def schema() -> ModuleType:
 
 
 def read_model(content: bytes, source: str) -> Any:
-    """A ``ModelT`` from the bytes of a file; ConfigError where they are none."""
+    """Read a ``ModelT`` from the bytes of a file; ConfigError where they are not a model."""
     if content[4:8] != _IDENTIFIER:
         raise ConfigError(f"{source}: not a TFLite model (its bytes 4 to 8 are {content[4:8]!r}, not {_IDENTIFIER!r})")
     try:
@@ -40,7 +40,7 @@ def read_model(content: bytes, source: str) -> Any:
 
 
 def model_bytes(model: Any) -> bytes:
-    """The flatbuffer of a ``ModelT``."""
+    """Write the flatbuffer of a ``ModelT``."""
     import flatbuffers  # type: ignore[import-untyped]
 
     builder = flatbuffers.Builder(1 << 20)
@@ -55,7 +55,7 @@ def operator_names() -> dict[int, str]:
 
 
 def operator_name(code: Any) -> str:
-    """The name of an entry of a model's operator table; ``custom:...`` for one that is not built in."""
+    """Return the name of an entry of a model's operator table; ``custom:...`` for one that is not built in."""
     name = operator_names()[operator_number(code)]
     if name != "CUSTOM":
         return name
@@ -69,12 +69,12 @@ def operator_number(code: Any) -> int:
 
 
 def name_of(tensor: Any) -> str:
-    """A tensor's name."""
+    """Return a tensor's name."""
     return tensor.name.decode() if isinstance(tensor.name, bytes) else str(tensor.name)
 
 
 def tensor_map(name: str, index: int) -> Any:
-    """An input or output of a signature."""
+    """Make an input or output of a signature."""
     entry = schema().TensorMapT()
     entry.name, entry.tensorIndex = name.encode(), index
     return entry
@@ -95,12 +95,12 @@ def elements_of(tensor: Any) -> int:
 
 
 def shape_of(tensor: Any) -> tuple[int, ...]:
-    """Its shape; () for a scalar."""
+    """Return a tensor's shape; () for a scalar."""
     return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
 
 
 def type_of(tensor: Any) -> str:
-    """Its type's name in the schema, as FLOAT32."""
+    """Return the name of a tensor's type in the schema, for example FLOAT32."""
     return _type_names()[tensor.type]
 
 
@@ -110,6 +110,6 @@ def bytes_of(tensor: Any) -> int:
 
 
 def is_constant(model: Any, tensor: Any) -> bool:
-    """Whether the file holds the tensor's values."""
+    """Return whether the file holds the tensor's values."""
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0

@@ -13,7 +13,7 @@ PATCH = "patch"
 
 
 def network_file(flatbuffer: bytes, source: str, outputs: Sequence[str]) -> bytes:
-    """A flatbuffer of the operators alone that lead from the patch to ``outputs``, with one signature.
+    """Make a flatbuffer of only the operators that lead from the patch to ``outputs``, with one signature.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def network_file(flatbuffer: bytes, source: str, outputs: Sequence[str]) -> byte
 
 
 def _graph(model: Any, source: str) -> Any:
-    """The subgraph with the patch and the least around it."""
+    """Find the smallest subgraph with the patch."""
     found = [graph for graph in model.subgraphs if any(name_of(tensor) == PATCH for tensor in graph.tensors)]
     if not found:
         raise ConfigError(

@@ -1,1 +1,1 @@
-"""What a file says of itself, what it costs, and the bundle that it travels in."""
+"""The description of a model file, its costs, and the bundle around it."""

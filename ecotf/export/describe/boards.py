@@ -30,7 +30,7 @@ class Board(Config):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a model takes of a board.
+    """The share of a board's memory and time that a model takes.
 
     Attributes
     ----------
@@ -52,20 +52,20 @@ class Budget:
 
 @cache
 def boards() -> dict[str, Board]:
-    """The boards that are known, by the name that ``--board`` takes."""
+    """Read the known boards, by the name that ``--board`` takes."""
     path = Path(str(resources.files("ecotf"))) / "export" / "describe" / "boards.yaml"
     return {name: validate(Board, values, f"{path}: {name}") for name, values in read_yaml(path).items()}
 
 
 def board_named(name: str) -> Board:
-    """A board by its name; ConfigError where there is none of it."""
+    """Return a board by its name; ConfigError where no board has this name."""
     if name not in boards():
         raise ConfigError(f"--board {name!r}: known boards are {', '.join(boards())}")
     return boards()[name]
 
 
 def budget(values: Mapping[str, Any], board: Board) -> Budget:
-    """What the model that ``values`` (``model.json``) describe takes of ``board``."""
+    """Compute the share of ``board`` that a model takes; ``values`` are its ``model.json``."""
     each_second = values["cost"]["million_instructions_per_s"]
     memory = values["cost"]["memory_mb"] / board.free_mb
     return Budget(board, memory, None if each_second is None else each_second / board.instructions_per_s)

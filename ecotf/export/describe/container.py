@@ -27,7 +27,7 @@ def json_text(value: Any) -> str:
 
 
 def with_members(flatbuffer: bytes, members: Mapping[str, bytes | str]) -> bytes:
-    """The bytes of a model file with these zip members."""
+    """Return the bytes of a model file with these zip members."""
     stream = io.BytesIO(flatbuffer + b"\0" * (-len(flatbuffer) % _ALIGN))
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:

@@ -1,4 +1,4 @@
-"""What a flatbuffer costs: operators, multiply-adds, memory, and an estimate of instructions."""
+"""The costs of a flatbuffer: operators, multiply-adds, memory, and an estimate of instructions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FREE = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")  # change a shape and move nothing
 
 @dataclass(frozen=True)
 class SignatureCost:
-    """What one run of a signature costs.
+    """The costs of one run of a signature.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SignatureCost:
 
 
 def signature_costs(flatbuffer: bytes, source: str) -> dict[str, SignatureCost]:
-    """The cost of each signature; of each subgraph by its number where a file has no signatures."""
+    """Compute the cost of each signature; of each subgraph by its number where a file has no signatures."""
     model = read_model(flatbuffer, source)
     names = {str(number): number for number in range(len(model.subgraphs))}
     if model.signatureDefs:

@@ -31,7 +31,7 @@ NO_LICENCE = "No licence was stated when this model was exported. Ask whoever tr
 
 @dataclass(frozen=True)
 class Subject:
-    """What is exported, and how."""
+    """The run that is exported, the settings and the plan."""
 
     run: Exportable
     settings: ExportSettings
@@ -101,7 +101,7 @@ def labels_of(values: Mapping[str, Any]) -> str:
 
 
 def licence_of(text: str | None) -> str:
-    """The licence note, from the text itself or from the file that it names.
+    """Read the licence note, from the text itself or from the file that it names.
 
     Raises
     ------

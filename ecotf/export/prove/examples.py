@@ -1,4 +1,4 @@
-"""What a file is tried on, and what the desktop makes of it."""
+"""The inputs that a file is tried on, and the desktop's outputs for them."""
 
 from __future__ import annotations
 

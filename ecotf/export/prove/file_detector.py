@@ -47,7 +47,7 @@ class FileDetector:
 
     @classmethod
     def of(cls, interpreter: Any, values: dict[str, Any], settings: Mapping[str, Any]) -> FileDetector:
-        """A detector of plain values, as a trial is given them: ``front_end`` and ``patches`` of the run's recipe."""
+        """Make a detector from a trial's plain values: ``front_end`` and ``patches`` of the run's recipe."""
         front_end = BandSpectrogramConfig.model_validate(settings["front_end"])
         return cls(interpreter, values, front_end, PatchesConfig.model_validate(settings["patches"]))
 
@@ -72,7 +72,7 @@ class FileDetector:
         return bool(self.values["measures"])
 
     def run(self, patches: np.ndarray) -> list[np.ndarray]:
-        """The patches themselves; `combine` has the measures, too."""
+        """Return the patches themselves; `combine` takes the measures, too."""
         return [patches]
 
     def combine(self, outputs: list[np.ndarray], measures: np.ndarray | None = None) -> np.ndarray:
@@ -80,7 +80,7 @@ class FileDetector:
         return np.concatenate([self.outputs_of(outputs[0], measures, at)["scores"] for at in range(len(outputs[0]))])
 
     def outputs_of(self, patches: np.ndarray, measures: np.ndarray | None, at: int) -> dict[str, np.ndarray]:
-        """All outputs for one patch."""
+        """Compute all outputs for one patch."""
         inputs = {"patch": np.ascontiguousarray(patches[at : at + 1], np.float32)}
         if self._measures:
             assert measures is not None

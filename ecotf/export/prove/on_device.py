@@ -55,7 +55,7 @@ def main(request_path: Path) -> None:
 
 
 def _run(interpreter: Any, signature: str, given: dict[str, np.ndarray], ms: dict[str, float]) -> dict[str, np.ndarray]:
-    """All outputs of one signature for its examples, which are called ``signature.input``."""
+    """Compute all outputs of one signature for its examples, which are called ``signature.input``."""
     runner = interpreter.get_signature_runner(signature)
     names = list(runner.get_input_details())
     examples = {name: given[f"{signature}.{name}"] for name in names}
@@ -76,7 +76,7 @@ def _run(interpreter: Any, signature: str, given: dict[str, np.ndarray], ms: dic
 
 
 def _run_between(wanted: dict[str, Any], given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What passes between the stages, by the name of the tensors."""
+    """Compute the tensors between the stages, by name."""
     from ecotf.export.prove.runtime import open_interpreter
 
     runner = open_interpreter(wanted["model"]).get_signature_runner(wanted["signature"])

@@ -100,7 +100,7 @@ def reference_margins(trees: Trees, features: NDArray[Any]) -> NDArray[np.float3
 
 
 def shared(desktop: pd.DataFrame, device: pd.DataFrame, within_s: float = 1e-5) -> float:
-    """The share of all detections that both have: the same label, times within ``within_s``, edges within 0.1 Hz.
+    """Return the share of detections that both have: same label, times within ``within_s``, edges within 0.1 Hz.
 
     Times of events are interpolated from scores, which are the same to float precision, not bit for bit.
     """

@@ -77,7 +77,7 @@ class Heard:
 
 
 class Listener(Protocol):
-    """What must be known of a run to read its recordings."""
+    """The facts of a run that are needed to read its recordings."""
 
     path: Path
     channel: ChannelChoice
@@ -124,7 +124,7 @@ class RunRecordings:
             self.manifest = Manifest(nothing, run.path)
 
     def paths(self, *splits: str) -> dict[str, Path]:
-        """The recordings of these splits whose file is there, each with its path, in a settled order."""
+        """Return the recordings of these splits whose file is there, each with its path, in a fixed order."""
         found = {}
         for split in splits:
             names = sorted(self.manifest.of_split(split).recordings, key=_shuffled)
@@ -137,7 +137,7 @@ class RunRecordings:
         return found
 
     def _is_as_trained(self, name: str, path: Path) -> bool:
-        """Whether the file is still the one that the run was split with; one that is not is named once."""
+        """Return whether the file is still the one that the run was split with; one that is not is named once."""
         if self._splits is None:
             return True
         now = state_now(path, self._splits.state_of(name))
@@ -185,7 +185,7 @@ class RunRecordings:
             yield Sound(name, as_rate or rate, samples)
 
     def usual_rate(self) -> int | None:
-        """The rate of most training recordings, of several the highest; None where no recording is found."""
+        """Return the rate in Hz of most training recordings, of several the highest; None where none is found."""
         rates: Counter[int] = Counter()
         for name, path in self.paths("train").items():
             with contextlib.suppress(RecordingError):
@@ -238,7 +238,7 @@ def simulated(rate: int, n: int = _SIMULATED, seconds: float = _SIMULATED_S, see
 
 
 def _to_test(data: Path) -> Manifest:
-    """A manifest that the user wants to compare on: all of it, where it does not say what is for testing."""
+    """Read a user's manifest to compare on; where it has no splits, all of it is for testing."""
     manifest = read_manifest(data)
     if (manifest.table["split"] != "").any():
         return manifest
@@ -246,7 +246,7 @@ def _to_test(data: Path) -> Manifest:
 
 
 def _nearest(path: Path, found: Sequence[Path]) -> Path:
-    """Of files with the path's name, the one whose path ends most like it; the path itself where there is none."""
+    """Find the file of the same name whose path ends most like the given one; the path itself where there is none."""
 
     def same(other: Path) -> int:
         pairs = zip(reversed(path.parts), reversed(other.parts), strict=False)
@@ -272,5 +272,5 @@ def _places(folder: Path | None) -> dict[str, list[Path]]:
 
 
 def _shuffled(name: str) -> bytes:
-    """A settled order that does not follow nights or sites."""
+    """Sort recordings in a fixed order that does not follow nights or sites."""
     return hashlib.sha256(os.path.basename(name).encode("utf-8", "surrogateescape")).digest()

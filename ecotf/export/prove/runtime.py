@@ -7,7 +7,7 @@ from typing import Any
 
 
 def open_interpreter(model: str | Path, **options: Any) -> Any:
-    """A tflite-runtime interpreter, one thread, its tensors allocated."""
+    """Open a tflite-runtime interpreter with one thread and its tensors allocated."""
     from tflite_runtime.interpreter import Interpreter
 
     interpreter = Interpreter(str(model), num_threads=1, **options)

@@ -24,7 +24,7 @@ _MOST_BETWEEN = 96
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trial gave.
+    """The result of a trial.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ def _run_device(model: Path, folder: Path, request: Mapping[str, Any]) -> dict[s
 
 
 def _intermediate(flatbuffer: bytes, examples: Examples, folder: Path) -> dict[str, Any]:
-    """A copy of the file whose signature also gives what passes between stages, which the runtime else overwrites."""
+    """Copy the file so that its signature also gives the tensors between stages, which the runtime else overwrites."""
     model = read_model(flatbuffer, "model")
     signatures = {entry.signatureKey.decode(): entry for entry in model.signatureDefs}
     name = "score" if "score" in signatures else DEFAULT

@@ -24,7 +24,7 @@ _LEAST = 1e-7  # a probability nearer to 0 or 1 has no logit that float32 can ho
 
 
 def birdnet_go(plan: ExportPlan, settings: ExportSettings) -> ExportPlan:
-    """The same model with the one signature that BirdNET-Go runs.
+    """Return the same model with the one signature that BirdNET-Go runs.
 
     Raises
     ------
@@ -61,10 +61,10 @@ def _logits(scores: Any) -> dict[str, Any]:
 
 
 def scores_of(logits: np.ndarray) -> np.ndarray:
-    """What BirdNET-Go makes of logits at sensitivity 1."""
+    """Compute the scores that BirdNET-Go makes of logits at sensitivity 1."""
     return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
 
 
 def label_text(species: Sequence[str]) -> str:
-    """The label file; a species without a common name is called by its scientific one."""
+    """Write the label file; a species without a common name is called by its scientific one."""
     return "".join(f"{name if '_' in name else f'{name}_{name}'}\n" for name in species)

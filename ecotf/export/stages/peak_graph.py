@@ -21,7 +21,7 @@ _FAR_BELOW = np.float32(1e4)  # more than any strength, so that a slice that is 
 def strongest_function(
     n_frames: int, n_rows: int, hop_s: float, slices: int, peaks: PeakConfig, patches: PatchesConfig, measured: bool
 ) -> Callable[[Any], dict[str, Any]]:
-    """A function from a denoised block [n_frames, n_rows] to the ``window`` on its strongest peak.
+    """Make a function from a denoised block [n_frames, n_rows] to the ``window`` on its strongest peak.
 
     The window is [1, columns, bands, 1]. The peak lies at least half a window from both ends; where there is none, the
     strongest slice stands for it. With ``measured``, it gives the peak's ``measures`` [1, 11], too.
@@ -56,7 +56,7 @@ def strongest_function(
 
 
 def window_function(slices: int, n_rows: int, config: PatchesConfig) -> Callable[[Any], Any]:
-    """A function from [slices, n_rows] to the network's input [1, columns, bands, 1], as `reduce_patches`."""
+    """Make a function from [slices, n_rows] to the network's input [1, columns, bands, 1], as `reduce_patches`."""
     import tensorflow as tf
 
     time, frequency = config.reduce_time, config.reduce_frequency
@@ -72,7 +72,7 @@ def window_function(slices: int, n_rows: int, config: PatchesConfig) -> Callable
 
 
 def _reduction(n: int, factor: int, resize: str) -> NDArray[np.float32]:
-    """The matrix [n // factor, n] that reduces a column of n numbers."""
+    """Make the matrix [n // factor, n] that reduces a column of n numbers."""
 
     from scipy.ndimage import zoom
 
@@ -82,7 +82,7 @@ def _reduction(n: int, factor: int, resize: str) -> NDArray[np.float32]:
 
 
 def _smoothed(track: Any, sigma: float) -> Any:
-    """As scipy.ndimage.gaussian_filter1d: cut at 4 sigma, the ends reflect."""
+    """Smooth as scipy.ndimage.gaussian_filter1d does: cut at 4 sigma, the ends reflect."""
     import tensorflow as tf
 
     radius = int(4 * sigma + 0.5)
@@ -104,7 +104,7 @@ def _patches(track: Any, reach: int) -> Any:
 
 
 def _prominence(around: Any, reach: int) -> Any:
-    """How far the track falls on both sides of each slice, within reach, before something stronger."""
+    """Measure how far the track falls on both sides of each slice, within reach, before something stronger."""
     import tensorflow as tf
 
     own = around[:, reach : reach + 1]

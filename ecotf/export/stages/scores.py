@@ -18,7 +18,7 @@ def score_stages(detector: Detector) -> tuple[Stage, ...]:
 
 
 def network_outputs(detector: Detector, embedding: bool) -> tuple[str, ...]:
-    """What the network of a detector must give: the scores, or whatever the trees behind it look at."""
+    """List the outputs that the network of a detector must give: the scores, or those that its trees need."""
     if detector.trees is None:
         return ("scores", "embedding") if embedding else ("scores",)
     return ("embedding", "answers") if detector.needs_measures else ("embedding",)

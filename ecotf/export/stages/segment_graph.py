@@ -18,7 +18,7 @@ def segments_function(
     inside: tuple[int, int],
     inputs: tuple[str, ...],
 ) -> Callable[..., dict[str, Any]]:
-    """A function from logits to ``scores`` [1, classes] and, of heads that have them, ``frames`` [1, t, classes].
+    """Make a function from logits to ``scores`` [1, classes] and, if the head has them, ``frames`` [1, t, classes].
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def _probability(logits: Any, activation: str) -> Any:
 
 
 def _pooled(attention: Any, logits: Any, activation: str) -> Any:
-    """The mean of the frames' sigmoids, weighted by the attention; then the softmax over classes where it is one."""
+    """Average the frames' sigmoids, weighted by the attention; then the softmax over classes where there is one."""
     import tensorflow as tf
 
     weights = tf.exp(tf.tanh(attention))  # tanh is bounded: nothing overflows
@@ -63,7 +63,7 @@ def _pooled(attention: Any, logits: Any, activation: str) -> Any:
 
 
 def _greatest(frames: Any, logits: Any, segments: SegmentsConfig, inside: tuple[int, int], activation: str) -> Any:
-    """The greatest of the frames in the segment; with some earlier and some later ones, in logits."""
+    """Return the greatest logits of the frames in the segment, with some earlier and some later ones."""
     import tensorflow as tf
 
     first, last = inside

@@ -22,12 +22,12 @@ CHUNK_FRAMES = 256
 
 
 def raw_config(config: AnyConfig) -> AnyConfig:
-    """The same spectrogram, scaled, but neither denoised nor smoothed: what depends on nothing around a frame."""
+    """Return the spectrogram's config without denoising and smoothing, so that no frame depends on another."""
     return config.model_copy(update={"denoise": "none", "smooth_sigma": 0.0})
 
 
 def samples_of(spectrogram: BandSpectrogram, n_frames: int) -> int:
-    """How many samples so many frames need."""
+    """Return the number of samples that this number of frames needs."""
     return (n_frames - 1) * spectrogram.hop + spectrogram.n_window
 
 

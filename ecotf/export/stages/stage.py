@@ -1,4 +1,4 @@
-"""What a model for a device is made of: stages, converted each on its own, and signatures that chain them."""
+"""The parts of a model for a device: stages, each converted alone, and signatures that chain them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class FixedNetwork:
     image_shape: tuple[int, int, int]
 
     def features(self, image: Any) -> Any:
-        """The feature map of images."""
+        """Compute the feature map of images."""
         for layer in self.trunk:
             image = layer(image, training=False) if layer is self.network.backbone else layer(image)
         return image
@@ -84,7 +84,7 @@ class FixedNetwork:
 
 
 def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> FixedNetwork:
-    """The network of ``model`` for windows of ``window_s``, with its weights."""
+    """Make the network of ``model`` for windows of ``window_s`` seconds, with its weights."""
     shape = clip_image_shape(model.front_end, model.image, model.sample_rate, window_s)
     backbone = config.backbone.model_copy(update={"weights": "none"})
     config = config.model_copy(update={"backbone": backbone})
@@ -153,7 +153,7 @@ def mean_over_frames(seen: Any) -> Any:
 
 
 def calibration_inputs(fixed: FixedNetwork, images: np.ndarray) -> Mapping[str, np.ndarray]:
-    """What the quantised stages see of images, by the names of their inputs."""
+    """Compute the inputs of the quantised stages from images, by the names of the inputs."""
     features = np.concatenate([np.asarray(fixed.features(images[at : at + 1])) for at in range(len(images))])
     if fixed.recurrent:
         return {"image": images, "features": features}
@@ -173,7 +173,7 @@ def _pool_stage(fixed: FixedNetwork, shape: tuple[int, ...]) -> Stage:
 
 
 def _named(function: Any, name: str) -> Any:
-    """The function with one argument, which is called ``name``: the converter goes by that."""
+    """Name the argument of a function ``name``, which the converter reads."""
     if name == "pooled":
         return lambda pooled: function(pooled=pooled)
     return lambda features: function(features=features)

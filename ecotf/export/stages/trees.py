@@ -119,7 +119,7 @@ def _require_plain(learner: dict[str, Any]) -> None:
 
 
 def _base_margins(learner: dict[str, Any]) -> list[np.float32]:
-    """The margin that each output begins with, as XGBoost itself computes it from the base score."""
+    """Return the margin that each output starts with, as XGBoost itself computes it from the base score."""
     text = learner["learner_model_param"]["base_score"]
     scores = np.atleast_1d(np.array(json.loads(text), np.float32))
     n_classes = max(1, int(learner["learner_model_param"]["num_class"]))
@@ -148,7 +148,7 @@ def margins_function(tables: NodeTables) -> Callable[[Any], Any]:
 
 
 def trees_function(trees: Trees) -> Callable[[Any], dict[str, Any]]:
-    """What `Trees.predict` does, for one row: features [1, n] to ``scores`` [1, k], and the ``margins`` behind them."""
+    """Make a function that does `Trees.predict` for one patch: features [1, n] to ``scores`` [1, k] and ``margins``."""
     if trees.combinations is not None:
         return _powerset(trees)
     return _chain(trees) if trees.config.strategy == "chain" else _one_vs_rest(trees)

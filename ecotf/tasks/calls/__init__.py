@@ -31,7 +31,7 @@ class _Calls:
         return CallRecipe
 
     def check(self, recipe: CallRecipe) -> None:
-        """Every network begins with fresh weights: there is nothing that could be missing."""
+        """Check nothing: every network begins with fresh weights."""
 
     def steps(self, recipe: CallRecipe) -> list[str]:
         return ["rounds/0"]

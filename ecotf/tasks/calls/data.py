@@ -171,7 +171,7 @@ def prepare_data(
 
 
 def _require_ends(manifest: Manifest, ignored_labels: Sequence[str]) -> None:
-    """A label that holds for a whole recording does not say where to look."""
+    """Require that annotations have an end: a label for a whole recording does not say where the call is."""
     calls = manifest.annotations[~manifest.annotations["label"].isin(ignored_labels)]
     without = calls[calls["end_s"].isna()]
     if len(without):
@@ -185,7 +185,7 @@ def _require_ends(manifest: Manifest, ignored_labels: Sequence[str]) -> None:
 def every_peak(
     data: TrainingData, split: str, config: PatchesConfig, peaks: PeakConfig
 ) -> tuple[PatchTable, np.ndarray]:
-    """Every peak of a split's recordings, as detection meets them, and their measures (`measure_peaks`).
+    """Return every peak of a split's recordings, as detection finds them, and their measures (`measure_peaks`).
 
     Of the peaks of one call only the strongest is a call; its echoes are not.
     """

@@ -63,7 +63,7 @@ class CallExport:
         require_thresholds(self.path, self.run.thresholds, ("call", *self.detector.species))
 
     def plan(self, settings: ExportSettings) -> ExportPlan:
-        """The recorder finds peaks in the frames and asks for the scores of each.
+        """Make the plan: the recorder finds peaks in the frames and asks for the scores of each.
 
         On a grid, as published, the scores are those of the patch in the middle of the sound.
         """
@@ -129,7 +129,7 @@ class CallExport:
         return {name: name_calls(table, self.run.thresholds) for name, table in tables.items()}
 
     def network_part(self, settings: ExportSettings) -> NetworkPart:
-        """The network and its trees."""
+        """Return the network and its trees."""
         outputs = network_outputs(self.detector, settings.embedding)
         return NetworkPart(outputs, self.detector.trees, self.detector.needs_measures, self.recipe.front_end)
 

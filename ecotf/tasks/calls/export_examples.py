@@ -1,4 +1,4 @@
-"""What the file of a run of task calls is tried on: chunks, blocks and patches, and what the desktop makes of each."""
+"""The inputs that an exported file of task calls is tried on (chunks, blocks, patches), with the desktop's outputs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def grid_examples(run: CallsRun, settings: ExportSettings, heard: Heard) -> Exam
 
 
 def desktop_candidates(run: CallsRun, made: BandSpectrogram, sound: np.ndarray) -> pd.DataFrame:
-    """What the desktop finds in a recording."""
+    """Find the candidates of a recording as the desktop does."""
     recipe = run.recipe
     return CandidateFinder(run.detector, recipe.detection, recipe.peaks, made).candidates([made(sound)])
 
@@ -106,7 +106,7 @@ def _add_scores(run: CallsRun, examples: Examples, patches: np.ndarray, measures
 
 
 def _strongest(run: CallsRun, made: BandSpectrogram, sound: np.ndarray) -> np.ndarray | None:
-    """The desktop's scores of the strongest peak of one block; None where there is no peak."""
+    """Compute the desktop's scores of the strongest peak of one block; None where there is no peak."""
     detector = run.detector
     values = made(sound)
     peaks = find_peaks(values, made.hop_s, run.recipe.peaks)

@@ -74,7 +74,7 @@ def apart(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances) -
 
 
 def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]], tolerances: Tolerances) -> dict[str, Any]:
-    """From sound to scores; of BirdNET-Go's profile, which has no score of "not a call", those of the species."""
+    """Compare from sound to scores; BirdNET-Go's profile has no score of "not a call", only species."""
     expected, logits = examples.expected[f"{DEFAULT}.scores"], outputs.get(f"{DEFAULT}.logits")
     given = outputs[f"{DEFAULT}.scores"] if logits is None else scores_of(logits)
     expected = expected if logits is None else expected[:, 1:]
@@ -82,7 +82,7 @@ def _whole(examples: Examples, outputs: Mapping[str, NDArray[Any]], tolerances: 
 
 
 def _network(run: CallsRun, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The networks alone: their answers, and their embedding as a share of its own size."""
+    """Compare the networks alone: their answers, and their embedding as a share of its own size."""
     name = "between.scores" if run.detector.trees is None else "between.answers"
     given = outputs[name]
     result = _scores(examples.expected["between.answers"][: len(given)], given)
@@ -93,7 +93,7 @@ def _network(run: CallsRun, examples: Examples, outputs: Mapping[str, NDArray[An
 
 
 def _trees(trees: Trees, measured: bool, examples: Examples, outputs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The trees alone, on what the file's own network gave them."""
+    """Compare the trees alone, on the outputs of the file's own network."""
     seen = outputs["between.embedding"]
     if measured:
         seen = np.hstack([seen, outputs["between.answers"], examples.inputs["score.measures"][: len(seen)]])

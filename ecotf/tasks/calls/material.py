@@ -1,4 +1,4 @@
-"""What the stages of a call detector learn from."""
+"""The training data of the stages of a call detector."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class TrainingObjective(FolderObjective[TrainingPlan, TrainingData]):
         return Outcome("done", figures, scores, len(history))
 
     def data_for(self, recipe: TrainingPlan, place: Path) -> TrainingData:
-        """The recordings as the recipe's front end sees them; read once where it is not searched."""
+        """Read the recordings with the recipe's front end; only once where the front end is not searched."""
         own_features = any(key.startswith(_FEATURES) for key in self.searched)
         if self._data is None or own_features:
             cache = place / "spectrograms" if own_features else self.cache

@@ -70,7 +70,7 @@ class _Row:
 
 
 def read_start(paths: Sequence[Path], plan: TrainingPlan) -> dict[str, Any]:
-    """The settings that published CSV files have for the parts of a recipe, by dotted key.
+    """Read the settings of published CSV files, by the recipe's dotted key.
 
     Parameters
     ----------

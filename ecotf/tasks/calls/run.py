@@ -71,7 +71,7 @@ class CallsRun:
         return self.recipe.patches.width_s
 
     def fitted_gate(self) -> FittedGate:
-        """The gate; raises `ConfigError` where the run has none."""
+        """Return the gate; raises `ConfigError` where the run has none."""
         if self.gate is None:
             raise ConfigError(f"{self.path}: the run has no fitted gate; leave --gate out, or train anew")
         return self.gate
@@ -86,7 +86,7 @@ class CallsRun:
             self.fitted_gate()
 
     def stream_rate(self, sample_rate: int) -> int:
-        """The rate itself: calls are never resampled. Raises `ConfigError` where it cannot carry the band."""
+        """Return the rate itself: calls are never resampled. Raises `ConfigError` where it is too low for the band."""
         return BandSpectrogram(self.recipe.front_end, sample_rate).sample_rate
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> CallsStream:
@@ -94,7 +94,7 @@ class CallsRun:
         return CallsStream(self, sample_rate, options)
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
-        """Every candidate of sound ``[n]``, of ``call`` and of each species, in order of time, before thresholds."""
+        """Score every candidate of sound ``[n]``, ``call`` and each species, in order of time, before thresholds."""
         spectrogram = BandSpectrogram(self.recipe.front_end, sample_rate)
         finder = CandidateFinder(self.detector, self.recipe.detection, self.recipe.peaks, spectrogram)
         return finder.candidates([spectrogram(sound)])
@@ -134,14 +134,14 @@ def load_run(path: str | Path) -> CallsRun:
 
 
 def join_calls(runs: Sequence[CallsRun], weights: Sequence[float] | str | None = None) -> CallsRun:
-    """The one run that is given; raises `ConfigError` for several, or for weights."""
+    """Return the one run that is given; raises `ConfigError` for several, or for weights."""
     if len(runs) > 1 or weights is not None:
         raise ConfigError(f"{runs[0].path}: a run of task calls answers alone; an ensemble is of runs of task clips")
     return runs[0]
 
 
 def _gate(kept: object, where: str) -> FittedGate | None:
-    """What a training kept of its gate; where nothing could be fitted, it kept nothing."""
+    """Read the gate that a training kept; None where no gate could be fitted."""
     if kept is None:
         return None
     names = {field.name for field in fields(FittedGate)}

@@ -89,7 +89,7 @@ def train_detector(
 
 
 def fresh_detector(plan: TrainingPlan, species: Sequence[str]) -> Detector:
-    """A detector as the plan describes it, its weights drawn with the plan's seed."""
+    """Make a detector as the plan describes it, its weights drawn with the plan's seed."""
     import keras
 
     keras.utils.set_random_seed(plan.seed)
@@ -234,7 +234,7 @@ class _Round:
         return FitPlace(checkpoint, self.log, self.watch, self.threads, self.run_store.save_every_s)
 
     def mined(self, thresholds: dict[str, float]) -> PatchTable:
-        """The patches that this round's model got wrong on the training recordings; mined once, then kept."""
+        """Mine the patches that this round's model got wrong on the training recordings; mined once, then kept."""
         name = f"{self.folder}/mined.npz"
         if not self.run_store.has(name):
             detector = fresh_detector(self.plan, self.data.species)
@@ -258,6 +258,6 @@ def _save_patches(path: Path, table: PatchTable) -> None:
 
 
 def _quality(metrics: Metrics) -> float:
-    """What rounds are compared by: the mean of detection F1 and macro F1 over species, as thresholds are."""
+    """Return the figure that rounds are compared by: the mean of detection F1 and macro F1 over species."""
     parts = [metrics["detection"]["f1"], (metrics["species"] or {}).get("macro_f1")]
     return float(np.mean([part for part in parts if part is not None] or [0.0]))

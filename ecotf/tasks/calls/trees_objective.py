@@ -75,7 +75,7 @@ class TreesObjective(TrainingObjective):
         return self.recipe.model_copy(update={"trees": None, "stages": stages, "mining": mining})
 
     def _detector(self) -> Detector:
-        """The trained network; it remembers what it said of the validation patches."""
+        """Return the trained network; it keeps its outputs on the validation patches."""
         if self._network is None:
             data = self.data_for(self.recipe, self.folder / SHARED)
             built = load_weights(
@@ -118,7 +118,7 @@ class RememberingDetector(Detector):
     remembered_bytes: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
 
     def run(self, patches: np.ndarray) -> list[np.ndarray]:
-        """As `Detector.run`."""
+        """Run the network as `Detector.run` does."""
         digest = hashlib.blake2b(np.ascontiguousarray(patches).tobytes(), digest_size=16).digest()
         key = self.needs_measures, digest
         if key in self.remembered:

@@ -57,7 +57,7 @@ class ClipData:
     _sounds: dict[tuple[object, ...], ClipSounds] = field(default_factory=dict, repr=False, compare=False)
 
     def for_plan(self, plan: ClipTrainingPlan) -> ClipData:
-        """The same recordings with the same splits, for another plan; what was decoded alike is shared."""
+        """Return the same recordings and splits for another plan; sound that is decoded in the same way is shared."""
         return replace(self, plan=plan)
 
     def recordings_of(self, split: str) -> list[str]:
@@ -65,7 +65,7 @@ class ClipData:
         return [name for name in self.manifest.of_split(split).recordings if name in self.durations]
 
     def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
-        """The labels that a stage learns, sorted."""
+        """Return the labels that a stage learns, sorted."""
         # With the recordings that were lost: the network has their classes.
         table = self.manifest.of_split("train").table
         table = table[~is_background(table) & ~table["label"].isin(self.unnamed_labels)]
@@ -77,12 +77,12 @@ class ClipData:
         return unnamed_among(self.manifest.labels, self.plan.data.unnamed_labels)
 
     def side(self, split: str, data: StageData) -> Manifest:
-        """The rows of a split that a stage's data choose; may be empty."""
+        """Return the manifest's rows of a split that a stage's data choose; may be empty."""
         manifest = self._heard(split)
         return Manifest(manifest.table[data.chosen(manifest.table)].reset_index(drop=True), manifest.root)
 
     def training_clips(self, stage: FitClipsStage, classes: Sequence[str]) -> Clips:
-        """What a stage learns from."""
+        """Return the clips that a stage learns from."""
         manifest, config = self.side("train", stage.data), self._clips_config(stage)
         if stage.segments:
             made = segments_of_recordings(
@@ -94,7 +94,7 @@ class ClipData:
         return Clips(table, made.recordings, made.classes, made.outside)
 
     def validation_clips(self, stage: FitClipsStage, classes: Sequence[str]) -> Clips | None:
-        """What its epochs are compared by; None where there is nothing."""
+        """Return the clips that a stage's epochs are compared by; None where there are none."""
         return self.rows("valid", stage.data, classes, self._clips_config(stage).seconds, None)
 
     def rows(
@@ -124,7 +124,7 @@ class ClipData:
         return self._sounds[key]
 
     def backgrounds(self, number: int) -> list[ClipSounds]:
-        """For each of ``number`` sets its recordings; empty where the manifest has no backgrounds at all."""
+        """Return the recordings of each of ``number`` background sets; empty where the manifest has no backgrounds."""
         there = [name for name in background_recordings(self.manifest) if name in self.durations]
         patterns = self.plan.data.backgrounds
         sets = []

@@ -79,7 +79,7 @@ class ClipsEnsemble:
         check_options(options)
 
     def stream_rate(self, sample_rate: int) -> int:
-        """The rate of the models; sound of every other rate is resampled to it."""
+        """Return the rate of the models, in Hz; sound of every other rate is resampled to it."""
         return self.runs[0].stream_rate(sample_rate)
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> SegmentStream:
@@ -87,7 +87,7 @@ class ClipsEnsemble:
         return SegmentStream(self._answering, sample_rate, options)
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
-        """The score of every class in every segment of sound ``[n]``, before thresholds."""
+        """Score every class in every segment of sound ``[n]``, before thresholds."""
         return segment_table(self._answering, sound, sample_rate)
 
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:

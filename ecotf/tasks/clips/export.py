@@ -61,7 +61,7 @@ class ClipExport:
         require_thresholds(self.path, self.run.thresholds, self.model.classes)
 
     def plan(self, settings: ExportSettings) -> ExportPlan:
-        """The recorder gives the window around each segment, and asks for its scores."""
+        """Make the plan: the recorder gives the window around each segment, and asks for its scores."""
         stages = clip_stages(self.model, self.run.recipe.inference_network, self.config, settings)
         facts = self._plan_facts(stages)
         wanted = {"scores": True, "frames": facts["window"]["frames"] > 0, "embedding": settings.embedding}
@@ -89,7 +89,7 @@ class ClipExport:
         return Calibration(calibration_inputs(fixed, images), tuple(names))
 
     def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
-        """All segments of the sounds, and what the run makes of them."""
+        """Cut all segments of the sounds, and compute the run's outputs for them."""
         given = [np.stack(list(self._windows(samples_for(settings.sound, sound)))) for sound in heard.sounds]
         sounds = np.concatenate(given)
         examples = Examples(
@@ -121,7 +121,7 @@ class ClipExport:
         )
 
     def _windows(self, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """The window of each segment, of samples of either type."""
+        """Cut the window of each segment, of samples of either type."""
         margin = margin_of(self.model, self.config)
         for window in segment_windows([samples], self.segment_samples, margin, self.config.ends):
             yield window.astype(samples.dtype)
@@ -133,7 +133,7 @@ class ClipExport:
         return np.concatenate([part[0] for part in parts]), frames, parts[0][2]
 
     def _detections(self, heard: Heard, examples: Examples, scores: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
-        """What reaches its threshold, with a column ``recording``; by the desktop's own rules."""
+        """Return the detections that reach their threshold, with a column ``recording``, by the desktop's rules."""
         answering, tables, begin = self.run.answering, [], 0
         frames, times = scores.get(f"{DEFAULT}.frames"), examples.frame_times
         if frames is None and answering.event_thresholds is not None:
@@ -182,6 +182,6 @@ class ClipExport:
 
 
 def with_scores(outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The outputs of a trial, logits as the scores that BirdNET-Go makes of them."""
+    """Return the outputs of a trial, with logits as the scores that BirdNET-Go makes of them."""
     logits = outputs.get(f"{DEFAULT}.logits")
     return {**outputs, **({} if logits is None else {f"{DEFAULT}.scores": scores_of(logits)})}

@@ -128,7 +128,7 @@ class _Fit:
         return Epoch(dict(zip(HISTORY, values, strict=True)), f"loss {loss:.4f}{text}", compared, judged)
 
     def _train(self, number: int) -> tuple[float, int]:
-        """The mean loss of one epoch's steps, and the clips in it."""
+        """Train one epoch and return its mean loss and number of clips."""
         self.skipped = SkippedRecordings()
         batches = clip_batches(self.train.table, self.images(self.train, self.skipped), self._draws(number))
         losses = [(float(self.step(*batch)), len(batch[0])) for batch in batches]
@@ -149,7 +149,7 @@ class _Fit:
         self.model.set_weights(own)
 
     def images(self, clips: Clips, report: SkippedRecordings) -> ClipImages:
-        """How these clips become images."""
+        """Make the images of these clips."""
         data, seconds = self.material.data, self.stage.seconds
         plan = data.plan
         config = plan.clips if seconds is None else plan.clips.model_copy(update={"seconds": seconds})
@@ -158,7 +158,7 @@ class _Fit:
         )
 
     def _draws(self, number: int) -> EpochDraws:
-        """What is random in an epoch of training."""
+        """Draw the random choices of an epoch of training."""
         stage, sound = self.stage, self.stage.sound
         backgrounds = self.material.data.backgrounds(len(sound.backgrounds))
         if not backgrounds:
@@ -192,14 +192,14 @@ def build_optimizer(stage: FitClipsStage, precision: str) -> Any:
 
 
 def _inner(optimizer: Any) -> Any:
-    """The optimizer without the one that scales losses for it."""
+    """Return the optimizer without the one that scales losses for it."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _steps(
     model: Any, optimizer: Any, stage: FitClipsStage, weights: np.ndarray | None
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """A compiled training step and a compiled look at validation clips."""
+    """Compile the training step and the validation step."""
     import tensorflow as tf
 
     scaled = _inner(optimizer) is not optimizer
@@ -249,7 +249,7 @@ def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tup
 
 
 def _mean(losses: list[tuple[float, int]]) -> float:
-    """The mean of batches' losses, each with its number of clips."""
+    """Average the losses of batches, each weighted by its number of clips."""
     return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))
 
 

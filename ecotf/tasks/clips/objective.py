@@ -110,7 +110,7 @@ class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
         return _outcome(recipe, data, trained, scored, watch is not None)
 
     def data_for(self, recipe: ClipTrainingPlan) -> ClipData:
-        """The recordings for a trial's recipe; opened once."""
+        """Open the recordings for a trial's recipe, once."""
         if self._data is None:
             data = prepare_clip_data(read_manifest(self.manifest), self.recipe, self.cache, lambda line: None)
             if len(data.problems):

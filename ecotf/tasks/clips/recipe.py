@@ -51,7 +51,7 @@ class ClipDataConfig(DataConfig):
 
 
 class ClipEvaluationConfig(EvaluationConfig):
-    """What is judged besides the segments.
+    """The parts of the evaluation besides the segments.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class ClipTrainingPlan(Config):
 
     @property
     def activation(self) -> Literal["sigmoid", "softmax"]:
-        """What makes probabilities of the trained network's logits."""
+        """The function that makes probabilities of the trained network's logits."""
         return self.stages[-1].activation
 
     @property

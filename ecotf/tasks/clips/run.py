@@ -70,7 +70,7 @@ class ClipsRun:
         check_options(options)
 
     def stream_rate(self, sample_rate: int) -> int:
-        """The rate of the model; sound of every other rate is resampled to it."""
+        """Return the rate of the model, in Hz; sound of every other rate is resampled to it."""
         return self.recipe.sample_rate
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> SegmentStream:
@@ -78,7 +78,7 @@ class ClipsRun:
         return SegmentStream(self.answering, sample_rate, options)
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
-        """The score of every class in every segment of sound ``[n]``, before thresholds."""
+        """Score every class in every segment of sound ``[n]``, before thresholds."""
         return segment_table(self.answering, sound, sample_rate)
 
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -44,7 +44,7 @@ class StageData(Config):
     labels: tuple[str, ...] = ("*",)
 
     def chosen(self, table: pd.DataFrame) -> np.ndarray:
-        """Whether each row is of the stage, bool ``[n]``; rows without a label follow their column alone."""
+        """Mark the manifest rows of the stage, bool ``[n]``; rows without a label follow their column alone."""
         inside = np.ones(len(table), bool)
         if self.values is not None and self.column in table:
             inside &= table[self.column].fillna("").astype(str).isin(self.values).to_numpy()
@@ -73,7 +73,7 @@ class ScheduleConfig(Config):
     warmup_epochs: int = Field(0, ge=0)
 
     def rate(self, highest: float, epoch: int, epochs: int) -> float:
-        """The learning rate of an epoch, counted from 0."""
+        """Return the learning rate of an epoch, counted from 0."""
         if epoch < self.warmup_epochs:
             return highest * (epoch + 1) / (self.warmup_epochs + 1)
         return _SCHEDULES[self.name](self, highest, epoch - self.warmup_epochs, epochs - self.warmup_epochs)
@@ -186,7 +186,7 @@ class FitClipsStage(StageConfig):
 
 @dataclass(frozen=True)
 class Material:
-    """What a stage on clips learns from.
+    """The data of a stage on clips.
 
     Attributes
     ----------
@@ -213,7 +213,7 @@ def run_fit_clips(stage: FitClipsStage, network: ClipNetwork, material: Material
 
 
 def classes_of(table: pd.DataFrame, data: StageData, what: str) -> tuple[str, ...]:
-    """The labels that a stage learns, sorted; raises `ConfigError` where there are none."""
+    """Return the labels that a stage learns, sorted; raises `ConfigError` where there are none."""
     rows = table[data.chosen(table)]
     found = tuple(sorted({label for label in rows["label"] if label}))
     if not found:

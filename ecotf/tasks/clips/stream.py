@@ -67,7 +67,7 @@ class Answering:
         return front_end.low_hz, front_end.high_hz
 
     def cutter(self) -> WindowCutter:
-        """What cuts windows that are wide enough for all models."""
+        """Make a cutter of windows that are wide enough for all models."""
         margin = max(margin_of(model, config) for model, config in zip(self.models, self.configs, strict=True))
         return WindowCutter(round(self.segment_s * self.rate), margin, self.configs[0].ends)
 
@@ -186,7 +186,7 @@ class Reports:
         self._end_s: float | None = None
 
     def rows(self, probabilities: np.ndarray, end_s: float | None = None) -> pd.DataFrame:
-        """The classes of each segment that reach their thresholds.
+        """Return the classes of each segment that reach their thresholds.
 
         ``detection_score`` is the greatest score of any class in the segment.
 
@@ -206,7 +206,7 @@ class Reports:
     def frames(
         self, probabilities: np.ndarray, inside_s: np.ndarray, frame_s: float, end_s: float | None = None
     ) -> pd.DataFrame:
-        """The events that are settled, of the frames ``[segments, frames, classes]`` of the next segments."""
+        """Return the events that are complete after the frames ``[segments, frames, classes]`` of the next segments."""
         first, self._framed = self._framed, self._framed + len(probabilities)
         if not self._of_events:
             return in_order([])
@@ -224,7 +224,7 @@ class Reports:
         return self._ended(self._events.push(levels, times), end_s)
 
     def finish(self) -> pd.DataFrame:
-        """The last events."""
+        """Return the last events."""
         return in_order([]) if self._events is None else self._ended(self._events.finish(), self._end_s)
 
     @property
@@ -240,7 +240,7 @@ class Reports:
 
 
 def segment_table(answering: Answering, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
-    """The score of every class in every segment of sound ``[n]``, with the columns of detections."""
+    """Score every class in every segment of sound ``[n]``; return a table with the columns of detections."""
     stream = SegmentStream(answering, sample_rate, StreamOptions(segments=True))
     stream.push(sound)
     stream.finish()

@@ -92,7 +92,7 @@ def train_clips(
 
 
 def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool | None = True) -> ClipModel:
-    """A model as the plan describes it, its weights drawn with the plan's seed.
+    """Make a model as the plan describes it, its weights drawn with the plan's seed.
 
     ``pretrained`` says whether the backbone gets the weights that its config names; None is a model to classify with.
     """
@@ -143,7 +143,7 @@ def _run_stage(
 
 
 def _source_of(plan: ClipTrainingPlan, number: int, run_store: RunStore) -> Path | None:
-    """The folder that a stage's first weights are in; None begins anew."""
+    """Return the folder of a stage's first weights; None for fresh weights."""
     source = plan.stages[number].weights_from
     if source == "fresh" or (source == "previous" and number == 0):
         return None
@@ -161,7 +161,7 @@ def _source_of(plan: ClipTrainingPlan, number: int, run_store: RunStore) -> Path
 
 
 def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expansion: float | None) -> SegmentScores:
-    """All rows of a recording; raises `RecordingError`."""
+    """Score all segments of a recording; raises `RecordingError`."""
     recording = open_recording(path, time_expansion=expansion)
     rate, rows = plan.sample_rate, SegmentCollector(model, plan.inference)
     blocks = recording.blocks(10 * rate, channel=plan.data.channel, sample_rate=rate)
@@ -257,7 +257,7 @@ def judge_events(
 
 
 def _judged(data: ClipData, scored: ScoredSegments, classes: Sequence[str]) -> tuple[list[str], Manifest]:
-    """The recordings that were scored, and their annotations of the classes that have a start and an end.
+    """Return the recordings that were scored, and their annotations of the classes with a start and an end.
 
     Recordings that have a class without an end are left out: where it is in them, nobody has written down. Those
     without a class keep one row without a label: nothing is to be found in them.
@@ -274,7 +274,7 @@ def _judged(data: ClipData, scored: ScoredSegments, classes: Sequence[str]) -> t
 
 
 def _with_ends(data: ClipData, recordings: Iterable[str], classes: Sequence[str]) -> list[str]:
-    """Those of ``recordings`` in which every annotation of a class has an end."""
+    """Return those of ``recordings`` in which every annotation of a class has an end."""
     table = data.manifest.table
     unknown = set(table.loc[table["label"].isin(list(classes)) & table["end_s"].isna(), "recording"])
     return [name for name in dict.fromkeys(recordings) if name not in unknown]
