@@ -12,6 +12,7 @@ import soundfile
 
 import ecotf
 from ecotf import api
+from ecotf import model as model_module
 from ecotf.commands import run_classifier
 
 RATE = 256_000
@@ -47,7 +48,11 @@ def test_the_examples_are_true(run, night, tmp_path):
     given = {"ecotf": ecotf, "np": np, "RUN": run, "NIGHT": night, "OUTPUT": tmp_path / "detections"}
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     # What `find` gives of the front door is its own example alone.
-    tests = [test for module in (ecotf, api) for test in finder.find(module, module.__name__, globs=dict(given))]
+    tests = [
+        test
+        for module in (ecotf, api, model_module)
+        for test in finder.find(module, module.__name__, globs=dict(given))
+    ]
     for test in tests:
         runner.run(test)
     assert runner.summarize(verbose=False).failed == 0
