@@ -287,7 +287,7 @@ def damage(model: Path, copy: Path, how: str) -> Path:
         ("no weights", "the run lacks model/"),
         ("cut weights", ".weights.h5: damaged"),
         ("no progress", "not a run folder (it has no progress.json)"),
-        ("cut progress", "progress.json: damaged, the run cannot be used; train anew"),
+        ("cut progress", "progress.json: damaged, the run cannot be used; train again"),
         ("cut recipe", "recipe.yaml: "),
         ("cut thresholds", "thresholds.json: not valid JSON"),
     ],
@@ -365,7 +365,7 @@ def test_after_ctrl_c_the_last_line_is_the_command_that_goes_on(model, tmp_path,
     status, _, err = outcome(capsys, run_classifier.main, *arguments)
     monkeypatch.undo()
     *_, stopped, command = err.splitlines()
-    assert status == 130 and stopped == "stopped; what was finished is kept. To go on:"
+    assert status == 130 and stopped == "stopped; what was finished is kept. To continue:"
     assert "--overwrite" not in command and command.endswith(" --resume")
     root = Path(__file__).parents[1]
     command = command.replace("python ", f"{sys.executable} ", 1)
@@ -381,7 +381,7 @@ def test_a_used_folder(model, tmp_path, capsys):
     assert outcome(capsys, run_classifier.main, *arguments)[0] == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     said = error_of(capsys, run_classifier.main, *arguments)
-    assert said == f"{tmp_path / 'out'} holds a job already: --resume goes on with it, --overwrite replaces it"
+    assert said == f"{tmp_path / 'out'} holds a job already: --resume continues it, --overwrite replaces it"
     said = error_of(capsys, run_classifier.main, *arguments, "--resume", "--threshold", "0.3")
     assert "threshold is not stated in this folder's job, 0.3 now" in said
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

@@ -48,7 +48,7 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
         complaints.print("stopped; what was finished is kept")
         status = INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output went away (`| head`); there is nobody left to tell.
+        # The reader of our output went away (`| head`); nobody reads our messages any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.stdout.flush()

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         prog="demo",
         description="Train bats/field on simulated recordings; run it on a simulated night, and as a recorder.",
     )
-    parser.add_argument("--folder", type=Path, default=Path("demo"), help="where everything is put (demo)")
+    parser.add_argument("--folder", type=Path, default=Path("demo"), help="folder for all results (demo)")
     folder = parser.parse_args(arguments).folder
     training, night, detections = folder / "training", folder / "night", folder / "detections"
 
@@ -114,7 +114,7 @@ def judge_night(detections: pd.DataFrame, manifest: Manifest, species: Sequence[
 
 
 def draw_night(detections: pd.DataFrame, manifest: Manifest, folder: Path) -> None:
-    """Draw the liveliest stretch of the recordings with the most detections."""
+    """Draw the part with the most detections of the recordings with the most detections."""
     front_end = load_recipe(RECIPE, SETTINGS).front_end
     for name in detections["recording"].value_counts().index[:_PICTURES]:
         spectrogram = compute_spectrogram(open_recording(manifest.path_of(name)), front_end)

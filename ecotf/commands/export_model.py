@@ -48,19 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sample rate of the recorder (clips: the recipe's; else the rate of most training recordings)",
     )
     parser.add_argument("--input", choices=("int16", "float32"), help="type of the samples (int16; float32 for host)")
-    parser.add_argument("--embedding", action="store_true", help="give the network's embedding, too")
+    parser.add_argument("--embedding", action="store_true", help="output the network's embedding, too")
     parser.add_argument("--board", metavar="NAME", help=f"refuse what is too large for it: {', '.join(boards())}")
     parser.add_argument("--profile", choices=("ecotf", "birdnet-go"), default="ecotf", help="who will run it (ecotf)")
     parser.add_argument("--data", metavar="MANIFEST", type=Path, help="compare on these recordings, not on the run's")
-    parser.add_argument("--recordings", metavar="FOLDER", type=Path, help="where the recordings lie now")
+    parser.add_argument("--recordings", metavar="FOLDER", type=Path, help="where the recordings are now")
     parser.add_argument("--seconds", type=float, help="of sound to compare on, at most (60; 300 for clips)")
     parser.add_argument("--licence", metavar="TEXT", help="licence note of the model, or a .txt or .md file with it")
-    parser.add_argument("--inspect", metavar="FILE", type=Path, help="show what a model file is, and end")
+    parser.add_argument("--inspect", metavar="FILE", type=Path, help="describe a model file, and end")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Export a run, or show a model file."""
-    parser = make_parser("export", "Make a trained run into one file for a recorder, and prove it.", EXAMPLES)
+    parser = make_parser("export", "Make one file for a recorder from a run, and compare both.", EXAMPLES)
     add_arguments(parser)
     options = parser.parse_args(arguments)
     if options.inspect is not None:

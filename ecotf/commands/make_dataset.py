@@ -43,7 +43,7 @@ examples:
   split manifest.csv --output split.csv --group-by '^(site_[0-9]+)_' --valid 0.2 --test 0
   split manifest.csv --output folds/ --folds 5
 
-No group is ever cut: what shares a group (a recording, if the manifest says nothing else) stays together, and the
+No group is cut: recordings of one group stay on one side (without groups, each recording is its own group), and the
 labels are spread over the sides as evenly as the groups allow. With --folds, every group is in the test of one fold.
 """
 
@@ -52,7 +52,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def main(arguments: Sequence[str]) -> int:
     """Simulate, import, split, check or export a data set."""
-    parser = make_parser("dataset", "Make a manifest of annotated recordings, and look after it.", EXAMPLES)
+    parser = make_parser("dataset", "Make, check and split a manifest of annotated recordings.", EXAMPLES)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_simulate(commands)
     _add_import(commands)
@@ -240,7 +240,7 @@ def _add_import(commands: Commands) -> None:
         "--group-by",
         default="recording",
         metavar="WHAT",
-        help="what a split may not cut: recording, folder, a column as recordist, or a regular expression on the path "
+        help="kept together by a split: recording, folder, a column as recordist, or a regular expression on the path "
         "(recording)",
     )
     parser.add_argument(

@@ -32,7 +32,7 @@ examples:
   ecotf classify --model RUN second_season/ --output detections/ --formats csv,raven --resume
 
 Every file that is given ends up in OUTPUT/ledger.csv as done, salvaged, short, silent, corrupt, unsupported or failed,
-with the reason. OUTPUT holds one job: --resume goes on with it, also with other recordings and more formats.
+with the reason. OUTPUT holds one job: --resume continues it, also with other recordings and more formats.
 All times are real seconds and all frequencies real hertz, also where a recording is time-expanded.
 exit status: 0 all done, 1 some files could not be used, 2 nothing could be done
 """
@@ -40,7 +40,7 @@ exit status: 0 all done, 1 some files could not be used, 2 nothing could be done
 
 def main(arguments: Sequence[str]) -> int:
     """Classify recordings."""
-    parser = make_parser("classify", "Find and name calls, or rows of some seconds, in recordings.", EXAMPLES)
+    parser = make_parser("classify", "Find and name calls, or score segments of some seconds, in recordings.", EXAMPLES)
     parser.add_argument("recordings", nargs="+", help="files, folders or patterns")
     parser.add_argument(
         "--model",
@@ -50,10 +50,10 @@ def main(arguments: Sequence[str]) -> int:
         action="append",
         help="run folder of a training; given several times, runs of task clips answer together",
     )
-    parser.add_argument("--ensemble", metavar="NAME", help="an ensemble's recipe that weighs them, birds/2023_ensemble")
-    parser.add_argument("--fit-weights", action="store_true", help="weigh them by their common validation rows")
+    parser.add_argument("--ensemble", metavar="NAME", help="recipe with their weights, as birds/2023_ensemble")
+    parser.add_argument("--fit-weights", action="store_true", help="fit their weights on common validation segments")
     parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where detections are written")
-    parser.add_argument("--formats", default="csv", help=f"comma-separated; of {', '.join(FORMATS)} (csv)")
+    parser.add_argument("--formats", default="csv", help=f"comma-separated, from {', '.join(FORMATS)} (csv)")
     parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
     parser.add_argument("--channel", default="mix", help="mix, each, or a number from 1 (mix)")
     parser.add_argument("--threshold", type=float, help="one score from 0 to 1 instead of the run's own thresholds")
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
     parser.add_argument("--time-zone", metavar="ZONE", help="of times without one: Europe/Brussels or +02:00")
     parser.add_argument("--salvage", action="store_true", help="use the beginning of recordings that are cut off")
-    parser.add_argument("--resume", action="store_true", help="go on with the job in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue the job in the output folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the job in the output folder")
     options = parser.parse_intermixed_args(arguments)
 
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = _classify(options, chosen, found)
     except KeyboardInterrupt:
-        complaints.print("stopped; what was finished is kept. To go on:")
+        complaints.print("stopped; what was finished is kept. To continue:")
         complaints.print(command_to_go_on(arguments), markup=False)
         return INTERRUPTED
     _summarise(result, options.output)

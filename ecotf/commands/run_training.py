@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="FOLDER", type=Path, default=Path("runs"), help="the folder of all runs (runs)"
     )
-    parser.add_argument("--resume", metavar="RUN", type=Path, help="go on with a training that was interrupted")
+    parser.add_argument("--resume", metavar="RUN", type=Path, help="continue a training that was interrupted")
     parser.add_argument(
         "--cache", metavar="FOLDER", type=Path, help="where spectrograms or sounds are kept between runs (in OUTPUT)"
     )

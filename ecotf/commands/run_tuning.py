@@ -33,8 +33,8 @@ examples:
   ecotf tune --recipe bats/cnn8 --data calls/manifest.csv --start-from published/cnn_params.csv
   ecotf tune --recipe bats/field --data calls/manifest.csv --engine spark://head:7077 --jobs 16
 
-What is searched stands in the recipe's tuning: block. The first trial is the recipe as it is. Trials are compared on
-the validation recordings alone; test recordings are kept for the training of the best recipe.
+The recipe's block tuning: lists the settings that are searched. The first trial is the recipe as it is. Trials are
+compared on the validation recordings alone; test recordings are kept for the training of the best recipe.
 """
 
 
@@ -46,15 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="folder of the search (tuning/RECIPE)")
     parser.add_argument(
-        "--budget", metavar="TIME", help="wall-clock time, as 20m, 2h or 1d12h; alone, it ends the search alone"
+        "--budget",
+        metavar="TIME",
+        help="time for the search: 20m, 2h or 1d12h; alone, only this ends it",
     )
-    parser.add_argument("--trials", metavar="N", type=int, help="number of trials; alone, it ends the search alone")
-    parser.add_argument("--resume", action="store_true", help="go on with the search in --output, if there is one")
+    parser.add_argument("--trials", metavar="N", type=int, help="number of trials; alone, only this ends it")
+    parser.add_argument("--resume", action="store_true", help="continue the search in --output, if there is one")
     parser.add_argument(
         "--start-from", metavar="FILE", type=Path, action="append", default=[],
         help="published settings to try first: cnn_params.csv, resnet_params.csv, xgboost_params.csv, or their folder",
     )  # fmt: skip
-    parser.add_argument("--jobs", metavar="N", type=int, help="trials at a time (1, or as the search was begun with)")
+    parser.add_argument("--jobs", metavar="N", type=int, help="trials at a time (1, or as when the search was started)")
     parser.add_argument(
         "--engine", default=PROCESSES, help=f"{PROCESSES} on this machine, or the master of a Spark: spark://HOST:PORT"
     )
@@ -109,7 +111,7 @@ def _search(options: argparse.Namespace) -> int:
         try:
             _run(search, objective, options.engine, place, None if jobs == 1 and not options.threads else threads)
         except BaseException:
-            log(f"to go on: ecotf tune --resume --output {folder}")
+            log(f"to continue: ecotf tune --resume --output {folder}")
             raise
         return write_results(search, recipe, place)
 
@@ -126,9 +128,9 @@ def _choose_folder(options: argparse.Namespace) -> tuple[Path, Begun | None]:
     folder = options.output or Path("tuning", *str(name).split("/"))
     begun = Begun.read(folder)
     if begun is not None and not options.resume:
-        raise ConfigError(f"{folder}: there is a search in it; go on with --resume, or choose another --output")
+        raise ConfigError(f"{folder}: there is a search in it; continue it with --resume, or choose another --output")
     if begun is None and (options.recipe is None or options.data is None):
-        missing = f"{folder}: there is no search in it to go on with; " if options.resume else ""
+        missing = f"{folder}: there is no search in it to continue; " if options.resume else ""
         raise ConfigError(f"{missing}--recipe and --data are needed; --help shows examples")
     return folder, begun
 
@@ -193,7 +195,7 @@ def _open_search(recipe: AnyRecipe, manifest: Manifest, starts: list[Start], pla
 
     config = _tuning_of(recipe)
     begun = Begun(recipe, starts, jobs)
-    if not place.is_begun:  # before the journal, which alone would be no search that could go on
+    if not place.is_begun:  # before the journal, which alone would be no search that could continue
         place.begin(begun, manifest)
     journal = Journal.open(place.path / NAME, identity_of(recipe, starts, manifest), log)
     place.begin(begun, manifest)

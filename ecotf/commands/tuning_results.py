@@ -41,7 +41,7 @@ def write_results(search: Search, recipe: AnyRecipe, place: SearchFolder) -> int
         if lost:
             raise ConfigError(f"{place.path}: none of the {len(trials)} trials gave a recipe; {lost[0]}")
         raise ConfigError(
-            f"{place.path}: the budget of {config.time} was too small for one trial; go on where it stands with "
+            f"{place.path}: the budget of {config.time} was too small for one trial; continue it with "
             f"--resume --output {place.path} and a greater --budget"
         )
     changed = changes(search, settings_of(recipe))

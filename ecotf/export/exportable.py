@@ -38,7 +38,7 @@ class Exportable(Protocol):
     sample_rate
         Hz, the one rate that the run listens at; None where a recording keeps its own.
     compare_s
-        Seconds of sound that a file is compared on unless somebody says otherwise.
+        Seconds of sound that a file is compared on unless the user chooses another length.
     """
 
     path: Path

@@ -65,7 +65,7 @@ def _name(*parts: object) -> uuid.UUID:
 
 
 def _facts(path: str, calls: list[Call]) -> tuple[float, int, float]:
-    """Real length, number of channels and time expansion of a recording, as far as it or its calls tell."""
+    """Find the real length, channels and time expansion of a recording, as far as it or its calls show them."""
     try:
         opened = open_recording(path)
         return opened.duration_s, opened.n_channels, opened.time_expansion

@@ -67,7 +67,7 @@ def classify(
 ) -> JobResult:
     """Classify recordings and write detections and the ledger into a folder.
 
-    Whatever happens inside one recording is noted in the ledger with the reason; the others go on. A full disk ends the
+    An error inside one recording is noted in the ledger with the reason; the others continue. A full disk ends the
     job, and so does Ctrl-C; what was finished is kept.
 
     Parameters
@@ -86,7 +86,7 @@ def classify(
     overwrite
         Replace the job in ``output``.
     report
-        Told each recording and what became of it.
+        Takes each recording and its result.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def classify(
 def check_options(options: ClassifierOptions, resume: bool, overwrite: bool) -> None:
     """Raise `ConfigError` for what no run could do."""
     if resume and overwrite:
-        raise ConfigError("--resume goes on with a job and --overwrite replaces it: choose one")
+        raise ConfigError("--resume continues a job and --overwrite replaces it: choose one")
     known = ", ".join(FORMATS)
     if not options.formats:
         raise ConfigError(f"no output format is given; known formats: {known}")

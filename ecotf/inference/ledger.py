@@ -22,7 +22,7 @@ NAME = "ledger.csv"
 STATUSES: tuple[RecordingStatus, ...] = get_args(RecordingStatus)
 FINE: frozenset[RecordingStatus] = frozenset({"done", "silent"})
 SETTLED: frozenset[RecordingStatus] = FINE | {"salvaged"}
-"""The statuses that a resumed job skips. It reads all others again: a corrupt file may have been copied anew."""
+"""The statuses that a resumed job skips. It reads all others again: a corrupt file may have been copied again."""
 
 _CHANGED = "another program changed it; give another --output, or --overwrite"
 

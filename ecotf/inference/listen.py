@@ -1,4 +1,4 @@
-"""Listen to one recording with a run: every channel that is asked for, block by block; whatever goes wrong is noted."""
+"""Listen to one recording with a run: every chosen channel, block by block; every error is noted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ecotf.inference.question import ClassifierOptions
 from ecotf.tasks.base import Run, StreamOptions
 
 _BLOCK_S = 1.0
-# Finer than a sample and a band; what lies behind would only seem to be known.
+# Finer than a sample and a band; further digits would only seem to be known.
 _DECIMALS = {"start_s": 6, "end_s": 6, "low_hz": 1, "high_hz": 1, "score": 4, "detection_score": 4}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

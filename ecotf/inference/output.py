@@ -133,7 +133,7 @@ class OutputFolder:
             raise
 
     def settle(self, one: Waiting, outcome: Outcome) -> Outcome:
-        """Write down what became of a recording; returns it, ``failed`` where its own files cannot be written."""
+        """Write the result of a recording; returns it, ``failed`` where its own files cannot be written."""
         files, outcome = "", outcome._replace(reason=_readable(outcome.reason))
         if outcome.status in SETTLED:
             files = self._places.take(one.name, one.path)
@@ -186,11 +186,11 @@ class OutputFolder:
             return None
         if question.NAME not in present:
             raise ConfigError(
-                f"{self.folder} holds {present[0]} and no {question.NAME}: it is not of a job that can go on; "
+                f"{self.folder} holds {present[0]} and no {question.NAME}: it is not of a job that can be continued; "
                 "give another --output, or --overwrite"
             )
         if not resume:
-            raise ConfigError(f"{self.folder} holds a job already: --resume goes on with it, --overwrite replaces it")
+            raise ConfigError(f"{self.folder} holds a job already: --resume continues it, --overwrite replaces it")
         old = Question.read(self.folder)
         if old.replacing:
             self._remove_older()

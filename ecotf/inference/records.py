@@ -29,7 +29,7 @@ class Record(NamedTuple):
     calls
         The detections, in order of time.
     segments
-        The score of every class in every segment, ``[segments][classes]``; None where nobody asked for it.
+        The score of every class in every segment, ``[segments][classes]``; None where no format needs it.
     """
 
     recording: str

@@ -44,7 +44,7 @@ def row_end(row: int, segment_s: float) -> str:
 
 
 def check_stems(recordings: Iterable[str]) -> None:
-    """Refuse recordings whose rows could not be told apart; raises `ConfigError`."""
+    """Refuse recordings whose rows would have the same name; raises `ConfigError`."""
     seen: dict[str, str] = {}
     for name in recordings:
         other = seen.setdefault(Path(name).stem, name)

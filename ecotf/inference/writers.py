@@ -79,7 +79,7 @@ def write_whole_job(folder: Path, formats: Sequence[str], rows: Callable[[], Ite
     Parameters
     ----------
     rows
-        Gives all rows anew each time.
+        Gives all rows, from the first, each time.
     root
         The folder that the recordings lie in.
     """

@@ -45,5 +45,5 @@ def read_progress(path: Path) -> dict[str, Any]:
     except ValueError:
         progress = None
     if not isinstance(progress, dict) or not progress.keys() >= new_progress("", ()).keys():
-        raise ConfigError(f"{path / PROGRESS}: damaged, the run cannot be used; train anew")
+        raise ConfigError(f"{path / PROGRESS}: damaged, the run cannot be used; train again")
     return progress

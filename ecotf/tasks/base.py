@@ -254,7 +254,7 @@ class Task(Protocol):
     def join(self, runs: Sequence[Any], weights: Sequence[float] | Literal["fit"] | None = None) -> Run:
         """Join several runs to one; raises `ConfigError` where they do not go together.
 
-        ``weights`` are by default all alike; ``fit`` chooses them by the validation rows that the runs share.
+        ``weights`` are by default all alike; ``fit`` chooses them by the validation segments that the runs share.
         """
 
     def exportable(self, run: Any) -> Any:

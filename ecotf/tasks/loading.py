@@ -21,7 +21,7 @@ def load_runs(paths: Sequence[str | Path], ensemble: str | None = None, fitted: 
     ensemble
         A recipe of task ensemble: the weights of the runs, by the recipes that they were made with.
     fitted
-        Fit the weights on the validation rows that the runs share.
+        Fit the weights on the validation segments that the runs share.
 
     Raises
     ------

@@ -95,7 +95,7 @@ def resume_run(
 
 
 class _open:
-    """Gives the run folder back however the training ends, and says how to go on."""
+    """Closes the run folder at any end of the training, and logs how to continue."""
 
     def __init__(self, run: RunFolder, log: Log) -> None:
         self.run, self.log = run, log
@@ -106,7 +106,7 @@ class _open:
     def __exit__(self, kind: Any, *_: object) -> None:
         self.run.close()
         if kind is not None and self.run.step_done("manifest"):
-            self.log(f"to go on: ecotf train --resume {self.run.path}")
+            self.log(f"to continue: ecotf train --resume {self.run.path}")
 
 
 def _train(

@@ -90,7 +90,7 @@ def run_epochs(
     import pandas as pd
 
     if state.epoch:
-        log(f"{title}: goes on after epoch {state.epoch}/{limits.epochs}")
+        log(f"{title}: continues after epoch {state.epoch}/{limits.epochs}")
     while state.epoch < limits.epochs and (limits.patience is None or state.waited < limits.patience):
         if check is not None and state.history:
             check(state.history)

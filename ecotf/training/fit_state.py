@@ -89,7 +89,7 @@ class FitState:
             np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
 
     def _load(self) -> None:
-        with reading_arrays(self.path, "the state of this training; remove it to begin the stage anew") as kept:
+        with reading_arrays(self.path, "the state of this training; remove it to start the stage again") as kept:
             for name, value in json.loads(str(kept["facts"])).items():
                 setattr(self, name, value)
             for i, variable in enumerate(self._variables()):

@@ -29,7 +29,7 @@ class LossConfig(Config):
     label_smoothing
         Share of each label that is spread: evenly over the classes, or, of the binary ones, over yes and no.
     gamma
-        How much a focal loss passes over what is already right (Lin et al., ICCV 2017); 0, or at least 1.
+        How much less a focal loss counts scores that are already right (Lin et al., ICCV 2017); 0, or at least 1.
     weighted_focus
         Whether a focal loss takes p = exp(-loss) from the loss with class weights, as published in 2024. Class weights
         far above 1 then switch the focus off.

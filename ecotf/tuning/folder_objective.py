@@ -32,7 +32,7 @@ class FolderObjective(Generic[Plan, Data]):
     manifest
         With splits, and only recordings that can be read. Nothing is measured on the test recordings.
     folder
-        Of the search; a trial works in ``running/<number>`` and can go on from there after a kill.
+        Of the search; a trial works in ``running/<number>`` and can continue from there after a kill.
     cache
         Where what all trials read is kept.
     """

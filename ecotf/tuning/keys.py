@@ -46,7 +46,7 @@ def check_keys(plan: Config, keys: Iterable[str], judges: Sequence[str], source:
             raise ConfigError(f"{source}: the recipe has no key {key!r}; did you mean {near[0]!r}?")
         outer = next((other for other in keys if key.startswith(f"{other}.")), None)
         if outer is not None:
-            raise ConfigError(f"{source}: {key} lies inside of {outer}, which is searched too; leave one out")
+            raise ConfigError(f"{source}: {key} is inside {outer}, which is searched too; leave one out")
 
 
 def with_settings(plan: P, values: Mapping[str, Any]) -> P:

@@ -44,7 +44,7 @@ class Search:
 
     With ``jobs`` workers, trial *n* is suggested when all trials up to *n - jobs* have ended, from those alone; the
     ones between count as not known yet, even where they have ended. So who is faster than whom makes no difference, and
-    a search that goes on after a kill suggests what it would have suggested without.
+    a search that continues after a kill makes the same suggestions as without the kill.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Searchable(Protocol):
         """List the figures that a trial on these recordings reports, by judging a model that finds nothing."""
 
     def objective(self, folder: Path, cache: Path, threads: int, log: Log) -> Objective:
-        """Make the objective of a search in ``folder``, where ``manifest.csv`` lies."""
+        """Make the objective of a search in ``folder``, which holds ``manifest.csv``."""
 
     def read_start(self, paths: Sequence[Path]) -> dict[str, Any]:
         """Read published settings to begin with, by dotted key; raises `ConfigError` where there are none for it."""

@@ -75,7 +75,7 @@ def _run(search: Search, objective: Objective, session: Any, log: Log, ended: Ca
             return_argmin=False,
         )
     if search.running and search.clock.left_s() <= 0:
-        log(f"the time is up; left where it stands: trial {', '.join(map(str, search.running))}")
+        log(f"the time is up; stopped before its end: trial {', '.join(map(str, search.running))}")
 
 
 class RemoteObjective:

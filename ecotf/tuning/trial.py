@@ -55,11 +55,11 @@ class Trial:
     origin
         ``recipe``: the recipe as it is; ``start``: a given starting point; ``search``: suggested.
     point
-        Where it lies in the space, for hyperopt; of a given starting point, the nearest place.
+        Its place in the space, for hyperopt; of a given starting point, the nearest place.
     values
         What the recipe was given.
     seen
-        How many of the trials before it had been told when it was suggested.
+        How many of the trials before it had ended when it was suggested.
     random_state
         Of the generator that it was suggested with.
     metric

@@ -52,7 +52,7 @@ def run_with_workers(
                 return
             if search.clock.left_s() <= 0:
                 left = ", ".join(map(str, search.running))
-                log(f"the time is up; left where it stands: trial {left}")
+                log(f"the time is up; stopped before its end: trial {left}")
                 return
             for worker in _ready(workers, search):
                 number = numbers[worker]
@@ -124,7 +124,7 @@ def _received(worker: Worker, log: Log) -> Outcome | None:
 
 
 def _ready(workers: list[Worker], search: Search) -> list[Worker]:
-    """Workers that have something to say, or that have died; waits a moment for one."""
+    """Workers that have a result or a log line, or that have died; waits a moment for one."""
     search.clock.tick()
     busy = {worker.connection: worker for worker in workers if worker.busy}
     ready = wait(list(busy), timeout=min(_LOOK_EVERY_S, max(0.0, search.clock.left_s())))

@@ -167,7 +167,7 @@ def test_it_trains_and_a_kill_makes_no_difference(tmp_path, name):
         run(name, tmp_path / "killed", killed)
     again: list[str] = []
     resumed = run(name, tmp_path / "killed", again.append)
-    assert [line for line in again if "epoch 1/2" in line] == [next(line for line in again if "goes on after" in line)]
+    assert [line for line in again if "epoch 1/2" in line] == [next(x for x in again if "continues after" in x)]
     assert_equal(name, resumed.model, fitted.model)
     pd.testing.assert_frame_equal(
         resumed.history.drop(columns="seconds", errors="ignore"),

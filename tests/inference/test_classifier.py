@@ -145,7 +145,7 @@ def test_a_run_without_a_gate(run_path, night, tmp_path):
     (older / "thresholds.json").write_text(json.dumps({"thresholds": THRESHOLDS, "unfitted": []}))
     assert load_run(older).gate is None
     assert classified(older, tmp_path / "plain", night / "0.wav")[0] == 0
-    with pytest.raises(ConfigError, match="older: the run has no fitted gate; leave --gate out, or train anew"):
+    with pytest.raises(ConfigError, match="older: the run has no fitted gate; leave --gate out, or train again"):
         classified(older, tmp_path / "gated", night / "0.wav", "--gate")
     assert not (tmp_path / "gated").exists()
     for damaged in ({"threshold_db": 3}, 7, {**vars(GATE), "calls": "many"}):

@@ -121,7 +121,7 @@ def test_runs_that_do_not_go_together(runs, night, tmp_path):
         join_runs([one, silent])
     with pytest.raises(ConfigError, match="none below 0"):
         join_runs([one, two], [1.0, -1.0])
-    with pytest.raises(ConfigError, match="no validation rows"):
+    with pytest.raises(ConfigError, match="no validation segments"):
         fit_weights([one, two])
     with pytest.raises(ConfigError, match=r"task clips .birds/small.; here one of task calls"):
         load_run(runs[0])

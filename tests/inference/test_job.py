@@ -167,7 +167,7 @@ def test_a_used_folder_is_refused(run, nights, tmp_path):
     out = tmp_path / "out"
     classify(run, files(nights[0]), out, PLAIN)
     before = contents(out)
-    with pytest.raises(ConfigError, match="out holds a job already: --resume goes on with it, --overwrite replaces it"):
+    with pytest.raises(ConfigError, match="out holds a job already: --resume continues it, --overwrite replaces it"):
         classify(run, files(nights[1]), out, PLAIN)
     assert contents(out) == before
 

@@ -75,7 +75,7 @@ def test_stages_killed_in_the_second_end_in_the_same_weights(tmp_path, monkeypat
     train(recipe, manifest, tmp_path / "killed", path, quick=True)
     said = capsys.readouterr().out
     assert "stage 1/3 pretrain: was finished before" in said and "pretrain: epoch" not in said
-    assert "train: goes on after epoch 1/2" in said and "train: epoch 1/2" not in said
+    assert "train: continues after epoch 1/2" in said and "train: epoch 1/2" not in said
     assert not list(path.glob(".fitting_*"))
     for stage in ("1_train", "2_finetune"):
         expected, names = read_weights(whole / "stages" / stage / "weights.npz")

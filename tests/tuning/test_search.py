@@ -228,7 +228,7 @@ def test_a_trial_is_cut_off_when_the_time_is_up(whole, tmp_path):
 
     search = search_in(tmp_path, config=config(time="1h"), log=hear)
     run_with_workers(search, Endless(), hear, lambda number: None)
-    assert said[-1] == "the time is up; left where it stands: trial 0"
+    assert said[-1] == "the time is up; stopped before its end: trial 0"
     assert search_in(tmp_path).trials == []
     assert records(run_here(search_in(tmp_path))) == records(whole)
 

@@ -214,7 +214,7 @@ def test_what_is_no_time(text):
         (["evaluation.tolerance_s"], "evaluation.tolerance_s cannot be searched"),
         (["data.valid"], "data.valid cannot be searched"),
         (["data"], "data cannot be searched"),
-        (["trees", "trees.eta"], "trees.eta lies inside of trees, which is searched too"),
+        (["trees", "trees.eta"], "trees.eta is inside trees, which is searched too"),
     ],
 )
 def test_keys_that_cannot_be_searched(keys, said):

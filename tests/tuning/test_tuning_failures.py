@@ -85,7 +85,7 @@ def test_what_cannot_be_searched(calls, tmp_path, capsys, no_worker, options, sa
 def test_without_recipe_or_data(tmp_path, capsys, calls):
     assert "--recipe and --data are needed" in error_of(capsys, "--data", calls)
     assert "--recipe and --data are needed" in error_of(capsys, "--recipe", "bats/field", "--output", tmp_path)
-    assert "there is no search in it to go on with" in error_of(capsys, "--resume", "--output", tmp_path / "none")
+    assert "there is no search in it to continue" in error_of(capsys, "--resume", "--output", tmp_path / "none")
     assert "unknown recipe 'bats/feild'" in error_of(capsys, "--recipe", "bats/feild", "--data", calls)
 
 

@@ -14,7 +14,7 @@ ALIASES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 @dataclass(frozen=True)
 class Arena:
-    """Where each tensor lies: bytes from the start, by its index."""
+    """The place of each tensor: bytes from the start, by its index."""
 
     offsets: Mapping[int, int]
     size: int

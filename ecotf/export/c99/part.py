@@ -15,7 +15,7 @@ class NetworkPart:
     Attributes
     ----------
     outputs
-        What the network must give: the scores, or whatever the trees look at.
+        What the network must give: the scores, or the outputs that the trees need.
     measured
         Whether the trees look at measures of the peak, too.
     front_end

@@ -35,7 +35,7 @@ def read_model(content: bytes, source: str) -> Any:
         raise ConfigError(f"{source}: not a TFLite model (its bytes 4 to 8 are {content[4:8]!r}, not {_IDENTIFIER!r})")
     try:
         return schema().ModelT.InitFromObj(schema().Model.GetRootAs(content, 0))
-    except Exception as error:  # whatever a cut-off buffer makes the generated code do
+    except Exception as error:  # a cut-off buffer makes the generated code raise errors of many kinds
         raise ConfigError(f"{source}: damaged or cut off; copy it again ({type(error).__name__})") from None
 
 

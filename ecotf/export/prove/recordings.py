@@ -96,7 +96,7 @@ class RunRecordings:
     elsewhere
         A folder to look in for files that are not where the manifest says.
     log
-        Is told which recordings are left out because their file is another one than it was.
+        The log; it names recordings that are left out because their file has changed.
 
     Raises
     ------

@@ -78,7 +78,7 @@ class CallExport:
             return ExportPlan("patches", (middle, *scoring), signatures, facts, first_class=1)
         if config.centred or config.scale == "pcen":
             what = "front_end.centred = true" if config.centred else "front_end.scale = pcen"
-            raise ConfigError(f"{what}: a recorder takes frames by themselves, and these hang on the sound around them")
+            raise ConfigError(f"{what}: a recorder takes each frame alone, and these depend on the sound around them")
         frames = spectrogram_stage(config, settings.rate, settings.sound)
         strongest = strongest_stage(
             config, settings.rate, settings.sound, self.recipe.peaks, patches, measured=self.detector.needs_measures
@@ -96,7 +96,7 @@ class CallExport:
         return {"thresholds": self.run.thresholds, "unnamed": True, "gate": gate}
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
-        """Patches on peaks of the training recordings, at whatever rate each has, evenly drawn."""
+        """Patches on peaks of the training recordings, each at its own rate, evenly drawn."""
         paths = recordings.paths("train")
         if not paths:
             raise no_training_recordings(self.path)

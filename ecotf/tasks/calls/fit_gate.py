@@ -14,7 +14,7 @@ from ecotf.training.run_store import Log
 
 
 def fit_gate(plan: TrainingPlan, data: TrainingData, log: Log, split: str = "valid") -> FittedGate | None:
-    """Fit the gate of ``plan.detection`` on a split; None, and said why, where there is nothing to fit it on.
+    """Fit the gate of ``plan.detection`` on a split; None, with the reason in the log, where it cannot be fitted.
 
     A call is lost when nothing in it, widened by ``patches.match_s``, reaches the gate. The patches are those that
     detection looks at.

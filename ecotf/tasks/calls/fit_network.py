@@ -1,4 +1,4 @@
-"""Fit one network on patches: epochs, early stopping, and a checkpoint from which a killed training goes on."""
+"""Fit one network on patches: epochs, early stopping, and a checkpoint from which a killed training continues."""
 
 from __future__ import annotations
 

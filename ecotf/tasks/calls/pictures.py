@@ -33,7 +33,7 @@ def draw_run(
     run: RunStore,
     log: Log,
 ) -> None:
-    """Draw everything into the run's ``plots/``; of the recordings, the liveliest stretch of the first few."""
+    """Draw everything into the run's ``plots/``; of the first few recordings, the part with the most detections."""
     folder = run.path / "plots"
     curves = (
         (
@@ -68,7 +68,7 @@ def draw_stretch(
     title: str,
     path: Path,
 ) -> None:
-    """Draw one stretch of a recording with its detections and, if there are any, its annotations."""
+    """Draw one part of a recording with its detections and, if there are any, its annotations."""
     first = max(0, spectrogram.slice_at(start_s))
     last = min(len(spectrogram.values), spectrogram.slice_at(start_s + _PICTURE_S))
     times = spectrogram.offset_s + np.arange(first, last) * spectrogram.hop_s
@@ -88,7 +88,7 @@ def draw_stretch(
 
 
 def liveliest(duration_s: float, *tables: pd.DataFrame) -> float:
-    """Start of the stretch that holds the most rows of the first table that has any."""
+    """Find the start of the part with the most rows of the first table that has any, in seconds."""
     for table in tables:
         if len(table):
             starts = np.sort(table["start_s"].to_numpy(float))

@@ -1,4 +1,4 @@
-"""Everything that a training of a call detector is told: the part of a recipe that training reads."""
+"""The settings of a training of a call detector: the part of a recipe that training reads."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class CallsRun:
     def fitted_gate(self) -> FittedGate:
         """Return the gate; raises `ConfigError` where the run has none."""
         if self.gate is None:
-            raise ConfigError(f"{self.path}: the run has no fitted gate; leave --gate out, or train anew")
+            raise ConfigError(f"{self.path}: the run has no fitted gate; leave --gate out, or train again")
         return self.gate
 
     def check(self, options: StreamOptions) -> None:

@@ -112,7 +112,7 @@ class TreesObjective(TrainingObjective):
 
 @dataclass(frozen=True)
 class RememberingDetector(Detector):
-    """A detector whose networks look at the same patches only once, whatever its trees."""
+    """A detector whose networks score the same patches only once, for all trees."""
 
     remembered: dict[tuple[bool, bytes], list[np.ndarray]] = field(default_factory=dict, compare=False, repr=False)
     remembered_bytes: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)

@@ -106,12 +106,12 @@ def join_runs(runs: Sequence[ClipsRun], weights: Sequence[float] | str | None = 
     Parameters
     ----------
     weights
-        By default all count alike; ``fit`` chooses them by the validation rows that the runs share.
+        By default all count alike; ``fit`` chooses them by the validation segments that the runs share.
 
     Raises
     ------
     ConfigError
-        The runs cannot be put together: other rows, another sample rate, or weights that are none.
+        The runs cannot answer together: other segments, another sample rate, or weights that are none.
     """
     first = runs[0].recipe
     for run in runs[1:]:
@@ -139,18 +139,18 @@ def join_runs(runs: Sequence[ClipsRun], weights: Sequence[float] | str | None = 
 
 
 def fit_weights(runs: Sequence[ClipsRun]) -> list[float]:
-    """Weights that give the highest padded cmAP on the validation rows of the runs, in steps of 0.05.
+    """Weights that give the highest padded cmAP on the validation segments of the runs, in steps of 0.05.
 
     Raises
     ------
     ConfigError
-        The runs have no validation rows, or not the same.
+        The runs have no validation segments, or not the same.
     """
     found = _validation(runs)
     if found is None:
         raise ConfigError(
-            "weights cannot be fitted: the runs have no validation rows, or not the same; train them on one manifest "
-            "with its splits written down"
+            "weights cannot be fitted: the runs have no validation segments, or not the same; train them on one "
+            "manifest with its splits written down"
         )
     logits, names, truth, classes = found
 
@@ -174,7 +174,7 @@ def fit_weights(runs: Sequence[ClipsRun]) -> list[float]:
 
 
 def _thresholds(runs: Sequence[ClipsRun], weights: Sequence[float], classes: Sequence[str]) -> dict[str, float]:
-    """Fit thresholds on the validation rows that the runs share, or else take the mean of their own."""
+    """Fit thresholds on the validation segments that the runs share, or else take the mean of their own."""
     from scipy.special import expit, logit
 
     found = _validation(runs)
@@ -194,12 +194,12 @@ def _thresholds(runs: Sequence[ClipsRun], weights: Sequence[float], classes: Seq
 def _validation(
     runs: Sequence[ClipsRun],
 ) -> tuple[list[np.ndarray], list[tuple[str, ...]], np.ndarray, tuple[str, ...]] | None:
-    """Logits, class names and truth on the rows that all runs were validated on; None unless they are the same."""
+    """Return logits, class names and truth on the runs' common validation segments; None unless they are the same."""
     if not all((run.path / "validation.npz").exists() for run in runs):
         return None
     kept = []
     for run in runs:
-        with reading_arrays(run.path / "validation.npz", "the validation rows of a run") as arrays:
+        with reading_arrays(run.path / "validation.npz", "the validation segments of a run") as arrays:
             kept.append({name: arrays[name] for name in ("recording", "start_s", "classes", "targets", "logits")})
     first = kept[0]
     classes = tuple(sorted({name for run in runs for name in run.model.classes}))

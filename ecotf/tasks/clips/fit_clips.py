@@ -1,4 +1,4 @@
-"""Fit a network on clips: one stage, epoch by epoch, with a checkpoint from which a killed training goes on."""
+"""Fit a network on clips: one stage, epoch by epoch, with a checkpoint from which a killed training continues."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _begin(network: ClipNetwork, stage: FitClipsStage, material: Material, place
 
 @dataclass
 class _Fit:
-    """A fit that goes on: trains and judges one epoch after the other."""
+    """A fit in progress: trains and evaluates one epoch after the other."""
 
     model: Any
     stage: FitClipsStage

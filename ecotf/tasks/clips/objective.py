@@ -1,4 +1,4 @@
-"""Trials of a recipe of clips: its stages trained with other settings, judged on the rows of validation recordings."""
+"""Trials of a recipe of clips: its stages trained with other settings, judged on validation segments."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def draw_events(
     title: str,
     file: Path,
 ) -> None:
-    """Draw the stretch of a recording in which most happens."""
+    """Draw the part of a recording with the most detections."""
     starts = np.sort(np.concatenate([truth["start_s"], events["start_s"]]))
     start = 0.0
     if len(starts):

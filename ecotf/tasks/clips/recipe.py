@@ -1,4 +1,4 @@
-"""Everything that a training on weakly labelled clips is told: the part of such a recipe that training reads."""
+"""The settings of a training on weakly labelled clips: the part of a recipe that training reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ClipDataConfig(DataConfig):
         has only those becomes a clip of no class.
     unnamed_labels
         Shell patterns of labels of events whose species is not known. They are no classes, and segments that hold only
-        those are left out: whether a class is there, nobody knows. Where no other label is there they are classes.
+        those are left out: nobody knows whether a class is there. Where no other label is there they are classes.
     backgrounds
         Shell patterns of the paths of background recordings (role ``background``), one for each of the stages'
         ``sound.backgrounds``; the last serves those after it too.
@@ -140,7 +140,7 @@ class ClipTrainingPlan(Config):
         if window < rows.segment_s:
             raise ValueError(
                 f"inference.segment_s = {rows.segment_s:g} is longer than what the model sees, {window:g} s; set "
-                "inference.window_s, or a shorter row"
+                "inference.window_s, or a shorter segment"
             )
         if self.network.head.fixed_length and window != self.clips.seconds:
             raise ValueError(

@@ -58,7 +58,7 @@ class ScheduleConfig(Config):
     Attributes
     ----------
     name
-        ``constant``, or ``cosine_restarts``: along a cosine down to ``least``, then anew (Loshchilov and Hutter 2017).
+        ``constant``, or ``cosine_restarts``: along a cosine down to ``least``, then again (Loshchilov and Hutter 2017).
     least
         Where the cosine ends.
     restart_epochs

@@ -92,7 +92,7 @@ class SegmentStream:
         check_options(options)
         self._answering, self._cutter = answering, answering.cutter()
         self._scorers = [SegmentScorer(*pair) for pair in zip(answering.models, answering.configs, strict=True)]
-        self._scored: list[deque[np.ndarray]] = [deque() for _ in self._scorers]  # logits of rows, not yet joined
+        self._scored: list[deque[np.ndarray]] = [deque() for _ in self._scorers]  # logits of segments, not yet joined
         self._reports = Reports(answering, options.threshold)
         self._held, self.spent = HeldDetections(), Stopwatch()
         self._kept: list[np.ndarray] | None = [] if options.segments else None
@@ -145,7 +145,7 @@ class SegmentStream:
         return 0.0 if self._held.are_waiting else self._reports.settled_s
 
     def _take(self, scored: Sequence[list[ScoredRows]], end_s: float | None = None) -> list[pd.DataFrame]:
-        """Batches of each model, which may be of different sizes; rows that all models have scored are reported."""
+        """Take batches of each model, of any sizes; report the segments that all models have scored."""
         from scipy import special
 
         for queue, batches in zip(self._scored, scored, strict=True):
@@ -279,7 +279,7 @@ def _rows_table(
 def joined_logits(
     logits: Sequence[np.ndarray], names: Sequence[Sequence[str]], weights: Sequence[float], classes: Sequence[str]
 ) -> np.ndarray:
-    """Weighted mean of logits, float64 ``[rows, classes]``; each class over those that know it, by name."""
+    """Average logits by weight, float64 ``[segments, classes]``; each class over those that know it, by name."""
     total = np.zeros((len(logits[0]), len(classes)))
     weight = np.zeros(len(classes))
     place = {name: k for k, name in enumerate(classes)}

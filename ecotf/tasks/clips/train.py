@@ -37,9 +37,9 @@ class ScoredSegments:
     Attributes
     ----------
     table
-        ``recording, start_s`` of each row.
+        ``recording, start_s`` of each segment.
     logits, targets
-        ``[rows, classes]``.
+        ``[segments, classes]``.
     candidates
         Events found in the frames; None where they are not judged.
     """
@@ -51,7 +51,7 @@ class ScoredSegments:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """``[rows, classes]``"""
+        """``[segments, classes]``"""
         from scipy.special import expit
 
         return np.asarray(expit(self.logits.astype(np.float64)))
@@ -123,7 +123,7 @@ def _run_stage(
     classes = data.classes(stage)
     source = _source_of(plan, number, run_store)
     network = fresh_model(plan, classes, pretrained=source is None).network
-    start = f"{network.n_parameters:,} parameters" if number == 0 else "goes on"
+    start = f"{network.n_parameters:,} parameters" if number == 0 else "continues"
     if source is not None:
         weights, known = read_weights(source / "weights.npz")
         shared = network.carry_rows(weights, known, classes)
@@ -216,7 +216,7 @@ def score_split(model: ClipModel, data: ClipData, split: str, log: Log) -> Score
 
 
 def judge_segments(scored: ScoredSegments, classes: Sequence[str]) -> dict[str, Any]:
-    """Metrics of rows, and of whole recordings where each has one class: the mean of its rows' probabilities."""
+    """Compute metrics of segments, and of recordings where each has one class (mean of its segments' probabilities)."""
     metrics = clip_metrics(scored.targets, scored.probabilities, classes)
     recordings = scored.table["recording"].to_numpy()
     names = list(dict.fromkeys(recordings))
@@ -226,7 +226,7 @@ def judge_segments(scored: ScoredSegments, classes: Sequence[str]) -> dict[str, 
 
 
 def fit_segment_thresholds(scored: ScoredSegments | None, classes: Sequence[str]) -> tuple[dict[str, float], list[str]]:
-    """Thresholds of rows, from the validation recordings; guesses of 0.5 where there are none."""
+    """Fit thresholds of segments on the validation recordings; guesses of 0.5 where there are none."""
     if scored is None:
         return dict.fromkeys(classes, 0.5), list(classes)
     return fit_clip_thresholds(scored.targets, scored.probabilities, classes)
@@ -259,7 +259,7 @@ def judge_events(
 def _judged(data: ClipData, scored: ScoredSegments, classes: Sequence[str]) -> tuple[list[str], Manifest]:
     """Return the recordings that were scored, and their annotations of the classes with a start and an end.
 
-    Recordings that have a class without an end are left out: where it is in them, nobody has written down. Those
+    Recordings that have a class without an end are left out: nobody has written down where it is in them. Those
     without a class keep one row without a label: nothing is to be found in them.
     """
 

@@ -121,13 +121,13 @@ def test_a_killed_fit_goes_on_as_if_nothing_had_happened(fitted, spectrograms, t
     resumed = fresh()
     keras.utils.set_random_seed(99)  # what the process drew before must not matter
     history = fit(resumed, spectrograms, checkpoint, log=said.append, save_every_s=-1.0)
-    assert said[0] == "calls: goes on after epoch 2/4" and len(said) == 3
+    assert said[0] == "calls: continues after epoch 2/4" and len(said) == 3
     assert history.equals(fitted[1])
     assert_same(resumed, fitted[0])
 
     done = fresh()
     assert fit(done, spectrograms, checkpoint, log=said.append).equals(fitted[1])
-    assert said[3:] == ["calls: goes on after epoch 4/4"], "a fit that was done was repeated"
+    assert said[3:] == ["calls: continues after epoch 4/4"], "a fit that was done was repeated"
     assert_same(done, fitted[0])
 
 
