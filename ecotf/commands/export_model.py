@@ -148,6 +148,6 @@ def usual_rate(run: Exportable, elsewhere: Path | None) -> int:
         return found
     carrying = [rate for rate in _RATES if rate >= 2 * run.high_hz]
     if not carrying:
-        raise ConfigError("the training recordings are not there, so their rate is not known; say --rate HZ")
+        raise ConfigError("the training recordings are not there, so their rate is not known; give --rate HZ")
     # an audible band is recorded at an audible rate
     return carrying[0] if run.high_hz > _RATES[-1] / 2 else carrying[-1]

@@ -74,7 +74,7 @@ class SearchFolder:
     def begin(self, begun: Begun, manifest: Manifest) -> None:
         """Write down what is searched, so that ``--resume`` needs nothing else; raises `ConfigError`."""
         if not self.is_begun and (self.path / "manifest.csv").exists():
-            raise ConfigError(f"{self.path}: holds a manifest.csv and no search; give --output a folder of its own")
+            raise ConfigError(f"{self.path}: holds a manifest.csv and no search; give another --output")
         with atomic_file(self.path / "recipe.yaml") as partial:
             partial.write_text(recipe_text(begun.recipe), encoding="utf-8")
         with atomic_file(self.path / "search.json") as partial:
@@ -109,7 +109,7 @@ def identity_of(recipe: AnyRecipe, starts: Sequence[Start], manifest: Manifest) 
 
 
 def _facts_of(manifest: Manifest, more: tuple[str, ...] | None) -> list[Any]:
-    """List the annotations and the splits, and of each recording the name and size of its file, wherever it lies.
+    """List the annotations and the splits, and of each recording the name and size of its file, not its folder.
 
     ``more`` are columns that decide what is learned, besides the usual ones; None takes all that there are.
     """

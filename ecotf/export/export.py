@@ -157,7 +157,7 @@ class _Making:
         return chain_stages(converted, plan.signatures)
 
     def prove(self, flatbuffer: bytes, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """``model.json`` with what the trial measured, and the parity report; `ParityError` where it fails."""
+        """Try the file; return ``model.json`` with the measurements, and the parity report. Raises `ParityError`."""
         precision = self.subject.settings.precision
         heard = self.heard
         self.log(f"trying the file on {heard.seconds:.0f} s of {heard.source}")

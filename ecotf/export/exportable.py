@@ -58,7 +58,7 @@ class Exportable(Protocol):
         """Return the run's entries of ``model.json`` besides the plan's: ``thresholds``, ``unnamed``, ``gate``."""
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
-        """Examples for int8, of training recordings; raises `ConfigError` where there are none."""
+        """Make the examples for int8 from training recordings; raises `ConfigError` where there are none."""
 
     def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
         """Make the inputs that the file is tried on, and the desktop's outputs for them."""
@@ -67,7 +67,7 @@ class Exportable(Protocol):
         """Make the parity report, for ``parity.json``; its ``failures`` list every tolerance that is exceeded."""
 
     def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
-        """Detections of the file (``detections``) and of the run (``desktop``), for the golden outputs."""
+        """Return detections of the file (``detections``) and of the run (``desktop``), for the golden outputs."""
 
     def network_part(self, settings: ExportSettings) -> NetworkPart:
         """Return the part that ``--target c`` translates; raises `ConfigError` where there is no such part."""

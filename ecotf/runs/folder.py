@@ -101,7 +101,7 @@ class RunFolder:
         absent = [name for name in progress["files"] if not (path / name).exists()]
         if absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-            raise ConfigError(f"{path}: the run lacks {absent[0]}{more}; copy the whole folder again or train again")
+            raise ConfigError(f"{path}: the run lacks {absent[0]}{more}; copy the whole folder again, or train again")
         return cls(path, progress)
 
     @classmethod

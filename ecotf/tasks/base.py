@@ -89,7 +89,7 @@ class ScoreStream(Protocol):
         """End the sound; return the last detections."""
 
     def take_segments(self) -> np.ndarray:
-        """Scores of the segments that were scored since the last call, ``[n, classes]``; `StreamOptions.segments`."""
+        """Return the scores of segments since the last call, ``[n, classes]``; needs `StreamOptions.segments`."""
 
 
 class Run(Protocol):
@@ -161,7 +161,7 @@ class Data(Protocol):
     splits: Splits | None
 
     def recordings_of(self, split: str) -> list[str]:
-        """Names of the recordings of a split that can be used now."""
+        """List the recordings of a split that can be used now."""
 
 
 Model = TypeVar("Model")

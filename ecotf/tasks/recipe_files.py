@@ -19,7 +19,7 @@ ENSEMBLE = "ensemble"
 
 
 def recipe_names(task: str = "") -> list[str]:
-    """Names of the recipes that come with ecotf; of one task, if it is given."""
+    """List the recipes that come with ecotf; of one task, if it is given."""
     names = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("*/*.yaml"))
     return [name for name in names if not task or task_of(read_yaml(_path_of(name)), name) == task]
 

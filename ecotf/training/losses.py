@@ -109,7 +109,7 @@ def per_clip(config: LossConfig, logits: Any, targets: Any, class_weights: Any =
 
 
 def cross_entropy(logits: Any, targets: Any, class_weights: Any = None, label_smoothing: float = 0.0) -> Any:
-    """- sum over classes of weight * label * log softmax(logits), [batch]."""
+    """Compute - sum over classes of weight * label * log softmax(logits), [batch]."""
     import tensorflow as tf
 
     logits, targets, weights = _float32(logits, targets, class_weights)
@@ -133,7 +133,7 @@ def focal_softmax(
     gamma: float = 2.0,
     weighted_focus: bool = True,
 ) -> Any:
-    """(1 - p) ** gamma * cross-entropy with p = exp(-cross-entropy), [batch]."""
+    """Compute (1 - p) ** gamma * cross-entropy with p = exp(-cross-entropy), [batch]."""
     loss = cross_entropy(logits, targets, class_weights, label_smoothing)
     plain = loss if weighted_focus else cross_entropy(logits, targets, None, label_smoothing)
     return _focus(plain, gamma) * loss

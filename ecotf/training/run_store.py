@@ -25,7 +25,7 @@ class Detail(str):
 
 
 def labelled(label: str, line: str) -> str:
-    """``line`` behind a label; a `Detail` stays one.
+    """Put a label in front of ``line``; a `Detail` stays one.
 
     >>> labelled("trial 3", Detail("epoch 1/2"))
     'trial 3: epoch 1/2'
@@ -40,14 +40,14 @@ class EpochWatch(Protocol):
         """Measure the network on the validation patches; the history keeps it as ``valid_score``."""
 
     def check(self, history: list[dict[str, Any]]) -> None:
-        """Called before every epoch but the first, with one row for each that is done."""
+        """Check the epochs so far, one row each; called before every epoch but the first."""
 
 
 class ScoreWatch(Protocol):
     """Looks at the scores that a fit measures itself, and may end it by raising."""
 
     def check_scores(self, name: str, scores: Sequence[float]) -> None:
-        """Called before every epoch but the first with the validation score of each that is done.
+        """Check the validation scores of the epochs so far; called before every epoch but the first.
 
         ``name`` is what is fitted: the title of a stage.
         """

@@ -31,11 +31,11 @@ class Clock:
         self._written = -math.inf
 
     def spent_s(self) -> float:
-        """Seconds that the search has run, this sitting and earlier ones."""
+        """Return the seconds that the search has run, now and before interruptions."""
         return self._before + monotonic() - self._began
 
     def left_s(self) -> float:
-        """Seconds until the budget is spent."""
+        """Return the seconds until the budget is spent."""
         return self._budget_s - self.spent_s()
 
     def tick(self, now: bool = False) -> None:

@@ -97,7 +97,7 @@ class TuningConfig(Config):
 
 
 def seconds_in(time: str | float) -> float:
-    """Seconds of ``2h``, ``90m``, ``1d12h30m``, ``45s`` or a number of seconds; it must be more than none."""
+    """Read ``2h``, ``90m``, ``1d12h30m``, ``45s`` or a number of seconds as seconds, more than 0."""
     match = _TIME.fullmatch(str(time).strip().lower())
     seconds = (
         sum(float(part) * unit for part, unit in zip(match.groups(), _SECONDS, strict=True) if part) if match else 0

@@ -58,7 +58,7 @@ class FolderObjective(Generic[Plan, Data]):
         return {**self.__dict__, "_data": None}
 
     def prepare(self, log: Log) -> None:
-        """Nothing to do: what the trials share is there, or the first of them makes it."""
+        """Do nothing: the data that the trials share are there, or the first trial makes them."""
 
     @contextmanager
     def training(self, place: Path, task: Task, seed: int) -> Iterator[tuple[RunFolder, MedianWatch | None]]:

@@ -164,7 +164,7 @@ class _NoRandomness:
     """fmin draws a seed for each suggestion; ours have their own."""
 
     def integers(self, high: int) -> int:
-        """Nothing that matters."""
+        """Return 0: the number is not used."""
         return 0
 
 

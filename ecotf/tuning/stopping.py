@@ -68,7 +68,7 @@ class MedianWatch:
         self._compiled: tuple[Any, Any] | None = None
 
     def measure(self, model: Any, batches: Any, targets: np.ndarray) -> float:
-        """Mean average precision over the classes that occur in the validation patches, "not a call" among them."""
+        """Compute the mean average precision over the classes of the validation patches, with "not a call"."""
         import tensorflow as tf
 
         if self._compiled is None or self._compiled[0] is not model:

@@ -78,7 +78,7 @@ class Trial:
     finished: str
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, for the journal."""
+        """Return the trial as plain values, for the journal."""
         return asdict(self)
 
 

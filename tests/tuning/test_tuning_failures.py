@@ -105,7 +105,7 @@ def new(calls: Path, folder: Path) -> list:
 
 def test_a_budget_too_small_for_one_trial(calls, tmp_path, capsys):
     said = error_of(capsys, *new(calls, tmp_path / "search"), "--budget", "0.000001s")
-    assert "the budget of 0.000001s was too small for one trial; go on where it stands with --resume --output " in said
+    assert "the budget of 0.000001s was too small for one trial; continue it with --resume --output " in said
     assert (tmp_path / "search" / "trials.jsonl").read_bytes().count(b"\n") == 1
     assert not (tmp_path / "search" / "best.yaml").exists()
 
@@ -117,7 +117,7 @@ def search(begun, tmp_path) -> Path:
 
 
 def test_a_second_search_begun_in_the_folder(search, calls, capsys, no_worker):
-    assert "there is a search in it; go on with --resume, or choose" in error_of(capsys, *new(calls, search))
+    assert "there is a search in it; continue it with --resume, or choose" in error_of(capsys, *new(calls, search))
 
 
 def test_two_searches_at_once_in_one_folder(search, capsys, no_worker):

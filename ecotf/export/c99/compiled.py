@@ -69,7 +69,7 @@ def program(name: str) -> str:
 
 
 def write_vectors(folder: Path, patches: NDArray[np.float32], measures: NDArray[np.float32] | None) -> None:
-    """``vectors.bin`` and the program that reads it."""
+    """Write ``vectors.bin`` and the program that reads it."""
     rows = patches.reshape(len(patches), -1)
     rows = rows if measures is None else np.hstack([rows, measures])
     (folder / "vectors.bin").write_bytes(np.ascontiguousarray(rows, np.float32).tobytes())
@@ -77,7 +77,7 @@ def write_vectors(folder: Path, patches: NDArray[np.float32], measures: NDArray[
 
 
 def read_answers(folder: Path, source: Source) -> Given:
-    """``answers.bin``."""
+    """Read ``answers.bin``."""
     answers = sum(size for _, size, _ in source.answers)
     width = answers + source.n_margins + source.n_scores
     rows = np.fromfile(folder / "answers.bin", np.float32).reshape(-1, width)
@@ -141,7 +141,7 @@ def require_equal(found: Comparison) -> None:
 
 
 def code_bytes(folder: Path, core: str = "cortex-m4") -> int | None:
-    """Instructions of ``model.c`` on a microcontroller, without its constants; None without a compiler for it."""
+    """Measure the bytes of ``model.c`` on a microcontroller, without its constants; None without a compiler for it."""
     if not shutil.which(CROSS):
         return None
     try:

@@ -70,7 +70,7 @@ def text_of(words: str) -> str:
 
 
 def comment_of(words: str) -> str:
-    """Words inside of a comment: on one line, and without anything that could end it, begin another, or be a trigraph.
+    """Make words safe inside a C comment: one line, and nothing that ends it, begins another, or is a trigraph.
 
     Examples
     --------

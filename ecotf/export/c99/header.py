@@ -106,7 +106,7 @@ def _steps(values: Mapping[str, Any], config: BandSpectrogramConfig) -> list[str
         f"{_denoise(front)}",
     ]
     if config.centred:
-        steps.append(f"Frames are centred: half a window ({config.padding}) stands before the first sample.")
+        steps.append(f"Frames are centred: half a window ({config.padding}) is put before the first sample.")
     if len(front["smoothing"]) > 1:
         weights = ", ".join(f"{weight:.6f}" for weight in front["smoothing"])
         steps.append(f"Smooth along frames and rows of a block, ends reflect; half of the kernel: {weights}.")

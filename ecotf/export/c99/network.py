@@ -21,7 +21,7 @@ class Tensor:
     Attributes
     ----------
     scales, zero
-        A value v stands for scale * (v - zero); one scale, or one for each channel; empty where it is not quantised.
+        A value v means scale * (v - zero); one scale, or one for each channel; empty where it is not quantised.
     values
         Of a constant; None for what is computed.
     """

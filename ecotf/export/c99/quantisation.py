@@ -29,7 +29,7 @@ def multiplier_of(factor: float) -> tuple[int, int]:
 
 
 def scaled(value: int, multiplier: int, exponent: int) -> int:
-    """``value`` times the factor, rounded twice, as TFLite does it; the kernels in C have the same function."""
+    """Multiply ``value`` by the factor, rounded twice, as TFLite does it; the kernels in C have the same function."""
     high = (value * (1 << max(exponent, 0)) * multiplier + (1 << 30)) >> 31
     down = max(-exponent, 0)
     mask = (1 << down) - 1

@@ -12,7 +12,7 @@ def four(values: Sequence[int], before: int) -> list[int]:
 
 
 def strides(shape: Sequence[int], whole: Sequence[int]) -> list[int]:
-    """Steps through a tensor of ``shape`` while ``whole`` is walked through: 0 along axes where it is repeated."""
+    """Return the steps through a tensor of ``shape`` broadcast to ``whole``: 0 along axes where it is repeated."""
     own, steps, step = four(shape, 1), [0] * 4, 1
     for axis in range(3, -1, -1):
         steps[axis] = 0 if own[axis] == 1 and four(whole, 1)[axis] != 1 else step

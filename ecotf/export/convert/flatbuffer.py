@@ -64,7 +64,7 @@ def operator_name(code: Any) -> str:
 
 
 def operator_number(code: Any) -> int:
-    """Older files keep it in a byte of its own."""
+    """Return the number of an operator; older files keep it in another byte."""
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
@@ -90,7 +90,7 @@ def _type_names() -> dict[int, str]:
 
 
 def elements_of(tensor: Any) -> int:
-    """Numbers in a tensor."""
+    """Count the numbers in a tensor."""
     return int(np.prod(shape_of(tensor), dtype=np.int64))
 
 

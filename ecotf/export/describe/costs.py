@@ -44,7 +44,7 @@ def signature_costs(flatbuffer: bytes, source: str) -> dict[str, SignatureCost]:
 
 
 def operators(flatbuffer: bytes, source: str) -> list[tuple[str, int, int]]:
-    """Operators of a file: name, version, and how often each stands in it."""
+    """List the operators of a file: name, version, and how often each occurs."""
     model = read_model(flatbuffer, source)
     counts: dict[tuple[str, int], int] = {}
     for graph in model.subgraphs:

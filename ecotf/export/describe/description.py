@@ -47,7 +47,7 @@ def require_name(name: str) -> None:
 
 
 def describe(subject: Subject, flatbuffer: bytes, calibration: Calibration | None) -> dict[str, Any]:
-    """``model.json`` without what a trial has to say (`with_trial`), and without licence and target."""
+    """Make ``model.json`` without the results of a trial (`with_trial`), licence and target."""
     run, settings, plan = subject.run, subject.settings, subject.plan
     return {
         "format": FORMAT,
@@ -94,7 +94,7 @@ def with_trial(
 
 
 def labels_of(values: Mapping[str, Any]) -> str:
-    """``labels.txt``."""
+    """Make the text of ``labels.txt``."""
     if values["profile"] == "birdnet-go":
         return label_text(values["species"])
     return "".join(f"{name}\n" for name in values["species"])

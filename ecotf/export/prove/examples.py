@@ -46,12 +46,12 @@ class Examples:
 
 
 def samples_for(kind: SoundType, sound: Sound) -> np.ndarray:
-    """Samples of ``sound`` as a file takes them: int16 or float32 ``[n]``."""
+    """Convert samples of ``sound`` to those that a file takes: int16 or float32 ``[n]``."""
     return sound.pcm if kind == "int16" else sound.samples
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:
-    """Samples as the desktop takes them, float32 in [-1, 1)."""
+    """Convert samples to those that the desktop takes, float32 in [-1, 1)."""
     return np.asarray(samples / np.float32(32768) if samples.dtype == np.int16 else samples, np.float32)
 
 

@@ -76,7 +76,7 @@ class FileDetector:
         return [patches]
 
     def combine(self, outputs: list[np.ndarray], measures: np.ndarray | None = None) -> np.ndarray:
-        """Scores [n, 1 + species] of patches, one after the other as a recorder asks for them."""
+        """Score patches [n, 1 + species], one after the other as a recorder does."""
         return np.concatenate([self.outputs_of(outputs[0], measures, at)["scores"] for at in range(len(outputs[0]))])
 
     def outputs_of(self, patches: np.ndarray, measures: np.ndarray | None, at: int) -> dict[str, np.ndarray]:
@@ -115,7 +115,7 @@ class FileDetector:
                 yield out
 
     def candidates(self, sound: np.ndarray) -> pd.DataFrame:
-        """Candidates of a recording, as the desktop finds them."""
+        """Find the candidates of a recording as the desktop does."""
         front_end = self.values["front_end"]
         finder = CandidateFinder(
             self,

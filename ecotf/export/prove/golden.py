@@ -24,7 +24,7 @@ def golden_bytes(
     outputs: Mapping[str, np.ndarray],
     found: Mapping[str, pd.DataFrame],
 ) -> bytes:
-    """``golden.npz``.
+    """Make the bytes of ``golden.npz``.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def difference(expected: NDArray[Any], given: NDArray[Any]) -> dict[str, Any]:
 
 
 def reference_margins(trees: Trees, features: NDArray[Any]) -> NDArray[np.float32]:
-    """XGBoost's own margins, float32 [n, outputs]: of each booster, or of each combination."""
+    """Compute XGBoost's own margins, float32 [n, outputs]: of each booster, or of each combination."""
     features = np.ascontiguousarray(features, np.float32)
     if trees.combinations is not None:
         margins = trees.boosters[0].inplace_predict(features, predict_type="margin")

@@ -1,4 +1,4 @@
-"""Peaks inside the graph: the strongest of a block, its window and its measures, for programs that cannot look for it.
+"""Peaks inside the graph: the strongest of a block, its patch and measures, for programs that cannot find it.
 
 The operations are those of `ecotf.features.peaks` and `ecotf.pipelines.patches`, as TensorFlow has them.
 """
@@ -21,10 +21,10 @@ _FAR_BELOW = np.float32(1e4)  # more than any strength, so that a slice that is 
 def strongest_function(
     n_frames: int, n_rows: int, hop_s: float, slices: int, peaks: PeakConfig, patches: PatchesConfig, measured: bool
 ) -> Callable[[Any], dict[str, Any]]:
-    """Make a function from a denoised block [n_frames, n_rows] to the ``window`` on its strongest peak.
+    """Make a function from a denoised block [n_frames, n_rows] to the ``patch`` on its strongest peak.
 
-    The window is [1, columns, bands, 1]. The peak lies at least half a window from both ends; where there is none, the
-    strongest slice stands for it. With ``measured``, it gives the peak's ``measures`` [1, 11], too.
+    The patch is [1, columns, bands, 1]. The peak is at least half a patch from both ends; where there is no peak, the
+    strongest slice is used instead. With ``measured``, it gives the peak's ``measures`` [1, 11], too.
     """
     import tensorflow as tf
 
@@ -65,8 +65,8 @@ def window_function(slices: int, n_rows: int, config: PatchesConfig) -> Callable
     bands = _reduction(used, frequency, config.resize)
     bands = np.pad(bands, ((0, 0), (0, n_rows - used))).T
 
-    def compute(window: Any) -> Any:
-        return tf.reshape(tf.matmul(columns, tf.matmul(window, bands)), [1, len(columns), bands.shape[1], 1])
+    def compute(patch: Any) -> Any:
+        return tf.reshape(tf.matmul(columns, tf.matmul(patch, bands)), [1, len(columns), bands.shape[1], 1])
 
     return compute
 

@@ -11,7 +11,7 @@ from ecotf.models.detector import Detector
 
 
 def score_stages(detector: Detector) -> tuple[Stage, ...]:
-    """``patch`` [1, columns, bands, 1], and ``measures`` where the trees want them, to ``scores`` [1, 1 + species]."""
+    """Make stages from ``patch`` [1, columns, bands, 1] (trees: and ``measures``) to ``scores`` [1, 1 + species]."""
     if detector.trees is None:
         return (_network_stage(detector),)
     return _network_stage(detector), _trees_stage(detector)

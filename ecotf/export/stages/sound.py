@@ -1,4 +1,4 @@
-"""The front end as stages: sound in; frames of a spectrogram out, or the window on its strongest peak."""
+"""The front end as stages: sound in; frames of a spectrogram out, or the patch on its strongest peak."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def samples_of(spectrogram: BandSpectrogram, n_frames: int) -> int:
 
 
 def spectrogram_stage(config: BandSpectrogramConfig, rate: int, sound: SoundType) -> Stage:
-    """``sound`` [1, chunk] to ``frames`` [1, CHUNK_FRAMES, rows], for the recorder, which denoises in blocks."""
+    """Make a stage from ``sound`` [1, chunk] to ``frames`` [1, CHUNK_FRAMES, rows]; the recorder denoises them."""
     n_samples = samples_of(BandSpectrogram(raw_config(config), rate), CHUNK_FRAMES)
     compute = spectrogram_function(raw_config(config), rate)
     return Stage("spectrogram", lambda sound: {"frames": compute(sound)}, {"sound": TensorKind((1, n_samples), sound)})
@@ -46,7 +46,7 @@ def strongest_stage(
     patches: PatchesConfig,
     measured: bool,
 ) -> Stage:
-    """``sound`` [1, one block] to the ``window`` on its strongest peak, and its ``measures``."""
+    """Make a stage from ``sound`` [1, one block] to the ``patch`` on its strongest peak, and its ``measures``."""
     made = BandSpectrogram(config, rate)
     slices = patches.slices(config.hop_s)
     n_samples = samples_of(made, made.block_frames)
@@ -56,7 +56,9 @@ def strongest_stage(
 
 
 def middle_stage(config: BandSpectrogramConfig, rate: int, sound: SoundType, patches: PatchesConfig) -> Stage:
-    """``sound`` to the ``window`` in its middle; it is as long as a window, or as a block where that is longer."""
+    """Make a stage from ``sound`` to the ``patch`` in its middle.
+
+    The sound is as long as a patch, or a longer block."""
     made = BandSpectrogram(config, rate)
     slices = patches.slices(config.hop_s)
     n_samples = middle_samples(made, patches)
@@ -77,12 +79,12 @@ def middle_stage(config: BandSpectrogramConfig, rate: int, sound: SoundType, pat
 
 
 def middle_samples(made: BandSpectrogram, patches: PatchesConfig) -> int:
-    """Samples that `middle_stage` takes."""
+    """Return the number of samples that `middle_stage` takes."""
     return max(round(patches.width_s * made.sample_rate), samples_of(made, made.block_frames))
 
 
 def spectrogram_function(config: BandSpectrogramConfig | MelSpectrogramConfig, rate: int) -> Callable[[Any], Any]:
-    """Sound [1, n] of either type to a spectrogram [1, frames, rows]."""
+    """Make a function from sound [1, n] of either type to a spectrogram [1, frames, rows]."""
     import tensorflow as tf
 
     from ecotf.features.layer import SpectrogramLayer

@@ -96,7 +96,7 @@ def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> 
 def clip_stages(
     model: ClipModel, config: ClipNetworkConfig, segments: SegmentsConfig, settings: ExportSettings
 ) -> tuple[Stage, ...]:
-    """``sound`` [1, samples] to ``scores`` [1, classes] of a segment and, where the head has them, of its ``frames``.
+    """Make stages from ``sound`` [1, samples] to a segment's ``scores`` [1, classes] and, if it has them, ``frames``.
 
     Raises
     ------
@@ -132,12 +132,12 @@ def clip_stages(
 
 
 def window_samples(model: ClipModel, segments: SegmentsConfig) -> int:
-    """Samples of what the model sees of a segment."""
+    """Return the number of samples that the model sees around a segment."""
     return round(segments.segment_s * model.sample_rate) + 2 * margin_of(model, segments)
 
 
 def image_stage(model: ClipModel, samples: int, sound: SoundType) -> Stage:
-    """``sound`` to the ``image`` that the network sees."""
+    """Make a stage from ``sound`` to the ``image`` that the network sees."""
     from ecotf.features.image_layer import ImageLayer
 
     compute, picture = spectrogram_function(model.front_end, model.sample_rate), ImageLayer(model.image)
@@ -146,7 +146,7 @@ def image_stage(model: ClipModel, samples: int, sound: SoundType) -> Stage:
 
 
 def mean_over_frames(seen: Any) -> Any:
-    """[1, e] of [1, t, e]; what is of the whole clip already stays."""
+    """Average [1, t, e] over frames to [1, e]; an embedding of the whole clip stays as it is."""
     import tensorflow as tf
 
     return tf.reduce_mean(seen, axis=1) if len(seen.shape) == 3 else seen

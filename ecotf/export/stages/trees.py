@@ -130,7 +130,7 @@ def _base_margins(learner: dict[str, Any]) -> list[np.float32]:
 
 
 def margins_function(tables: NodeTables) -> Callable[[Any], Any]:
-    """Features [1, n] to margins [1, outputs], as TensorFlow operations."""
+    """Make a function from features [1, n] to margins [1, outputs], as TensorFlow operations."""
     import tensorflow as tf
 
     rounds, outputs = tables.roots.shape

@@ -83,11 +83,11 @@ class TrainingData:
     lost: frozenset[str] = frozenset()
 
     def recordings_of(self, split: str) -> list[str]:
-        """Names of the recordings of a split."""
+        """List the recordings of a split."""
         return [name for name in self.manifest.of_split(split).recordings if name not in self.lost]
 
     def indices_of(self, split: str) -> list[int]:
-        """Indices into ``spectrograms`` of a split."""
+        """Return the indices into ``spectrograms`` of a split."""
         inside = set(self.recordings_of(split))
         return [index for index, recording in enumerate(self.manifest.recordings) if recording in inside]
 

@@ -96,7 +96,7 @@ class CallExport:
         return {"thresholds": self.run.thresholds, "unnamed": True, "gate": gate}
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
-        """Patches on peaks of the training recordings, each at its own rate, evenly drawn."""
+        """Draw patches on peaks of the training recordings evenly, each at its own rate."""
         paths = recordings.paths("train")
         if not paths:
             raise no_training_recordings(self.path)
@@ -122,7 +122,7 @@ class CallExport:
         return compare(self.run, precision, heard, examples, trial)
 
     def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
-        """Candidates with names."""
+        """Return the candidates with names."""
         if trial.candidates is None:
             return {}
         tables = {"detections": trial.candidates, "desktop": examples.candidates}

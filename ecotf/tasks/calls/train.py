@@ -103,7 +103,7 @@ def judge(
     recordings: Sequence[str],
     thresholds: dict[str, float],
 ) -> Metrics:
-    """Metrics of candidates on ``recordings``, as the plan asks for them."""
+    """Compute the metrics of candidates on ``recordings`` that the plan asks for."""
     return evaluate(
         without_unnamed(candidates, data, plan.evaluation.tolerance_s),
         data.manifest.table,
@@ -139,7 +139,7 @@ def without_unnamed(candidates: pd.DataFrame, data: TrainingData, tolerance_s: f
 def score_recordings(
     plan: TrainingPlan, data: TrainingData, detector: Detector, split: str, stopwatch: Stopwatch | None = None
 ) -> pd.DataFrame:
-    """Candidates of all recordings of a split, with the column ``recording`` first."""
+    """Find the candidates of all recordings of a split, with the column ``recording`` first."""
 
     import pandas as pd
 

@@ -61,7 +61,7 @@ class ClipData:
         return replace(self, plan=plan)
 
     def recordings_of(self, split: str) -> list[str]:
-        """Names of the recordings of a split."""
+        """List the recordings of a split."""
         return [name for name in self.manifest.of_split(split).recordings if name in self.durations]
 
     def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class ClipData:
     def rows(
         self, split: str, data: StageData, classes: Sequence[str], seconds: float, hop_s: float | None
     ) -> Clips | None:
-        """Stretches at fixed places, one after the other, with the labels in them; None where a split has none."""
+        """Cut recordings into segments, one after the other, with their labels; None where a split has none."""
         manifest = self.side(split, data)
         if not manifest.recordings or not (set(manifest.labels) & set(classes)):
             return None
@@ -110,7 +110,7 @@ class ClipData:
         )
 
     def sounds(self, recordings: Sequence[str]) -> ClipSounds:
-        """Reads crops of these recordings; the same object for the same recordings."""
+        """Return the reader of crops of these recordings; the same object for the same recordings."""
         key = self.plan.sample_rate, self.plan.data.channel, self.plan.clips.source, *recordings
         if key not in self._sounds:
             self._sounds[key] = ClipSounds(

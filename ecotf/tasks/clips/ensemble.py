@@ -139,7 +139,7 @@ def join_runs(runs: Sequence[ClipsRun], weights: Sequence[float] | str | None = 
 
 
 def fit_weights(runs: Sequence[ClipsRun]) -> list[float]:
-    """Weights that give the highest padded cmAP on the validation segments of the runs, in steps of 0.05.
+    """Fit weights, in steps of 0.05, to the highest padded cmAP on the validation segments of the runs.
 
     Raises
     ------

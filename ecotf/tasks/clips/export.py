@@ -70,12 +70,12 @@ class ClipExport:
         return ExportPlan("segments", stages, {DEFAULT: signature}, facts)
 
     def facts(self) -> dict[str, Any]:
-        """Thresholds of segments, or of events where the run reports those."""
+        """Return the thresholds of segments, or of events where the run reports those."""
         events = self.run.event_thresholds if self.config.report == "events" else None
         return {"thresholds": events or self.run.thresholds, "unnamed": False, "gate": None}
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
-        """Images of segments of the training recordings, evenly drawn, and what the dense layers see of them."""
+        """Draw images of segments of the training recordings evenly, with the inputs of the dense layers."""
         paths = recordings.paths("train")
         windows, names = [], []
         for sound in recordings.sounds(paths, _CALIBRATION_S, as_rate=self.model.sample_rate, each=_EACH_S):
@@ -110,7 +110,7 @@ class ClipExport:
         return compare(self.run, precision, heard, examples, outputs, self._detections(heard, examples, outputs))
 
     def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
-        """Detections of the file and of the run."""
+        """Return the detections of the file and of the run."""
         found = self._detections(heard, examples, with_scores(trial.outputs))
         return {"detections": found, "desktop": examples.candidates}
 

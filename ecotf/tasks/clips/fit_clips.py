@@ -230,7 +230,7 @@ def _steps(
 
 
 def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tuple[float, float]:
-    """Loss and padded cmAP of validation clips."""
+    """Compute the loss and padded cmAP of validation clips."""
     from scipy.special import expit, softmax
 
     losses, scores, truth = [], [], []

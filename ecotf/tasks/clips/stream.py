@@ -72,7 +72,7 @@ class Answering:
         return WindowCutter(round(self.segment_s * self.rate), margin, self.configs[0].ends)
 
     def probabilities(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        """Scores ``[segments, classes]`` of the models' logits."""
+        """Compute scores ``[segments, classes]`` from the models' logits."""
         from scipy.special import expit
 
         return np.asarray(expit(joined_logits(logits, [m.classes for m in self.models], self.weights, self.classes)))
@@ -118,7 +118,7 @@ class SegmentStream:
         return self._held.release([*tables, self._reports.finish()])
 
     def take_segments(self) -> np.ndarray:
-        """Scores of the segments that were scored since the last call, ``[n, classes]``."""
+        """Return the scores of segments since the last call, ``[n, classes]``."""
         if self._kept is None:
             raise ConfigError("the scores of segments were not kept: open the stream with segments=True")
         kept, self._kept = self._kept, []

@@ -235,7 +235,7 @@ def fit_segment_thresholds(scored: ScoredSegments | None, classes: Sequence[str]
 def fit_event_thresholds(
     plan: ClipTrainingPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str]
 ) -> FittedThresholds:
-    """Thresholds of events, from the validation recordings; guesses of 0.5 where none can be judged."""
+    """Fit thresholds of events on the validation recordings; 0.5 where there are no events to fit on."""
     if scored.candidates is None:
         return FittedThresholds(dict.fromkeys([*classes, CALL_LABEL], 0.5), [*classes, CALL_LABEL])
     names, manifest = _judged(data, scored, classes)
@@ -246,7 +246,7 @@ def fit_event_thresholds(
 def judge_events(
     plan: ClipTrainingPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str], thresholds: dict[str, float]
 ) -> dict[str, Any]:
-    """Metrics of events as `evaluate` gives them."""
+    """Compute the metrics of events as `evaluate` gives them."""
     assert scored.candidates is not None
     names, manifest = _judged(data, scored, classes)
     found = scored.candidates[scored.candidates["recording"].isin(names)]

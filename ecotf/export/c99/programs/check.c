@@ -1,4 +1,4 @@
-/* Reads windows (and measures) from vectors.bin, writes answers, margins and scores to answers.bin: float32, raw. */
+/* Reads patches (and measures) from vectors.bin, writes answers, margins and scores to answers.bin: float32, raw. */
 #include <stdio.h>
 
 #include "model.h"
