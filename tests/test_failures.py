@@ -554,7 +554,7 @@ def test_a_class_with_one_example_and_a_broken_recording(annotated, tmp_path, ca
     settings = ("stages.0.epochs=1", "mining.rounds=0", "evaluation.bootstrap=10")
     status, out, err = outcome(capsys, run_training.main, *training(annotated, tmp_path / "runs", *settings))
     assert status == 0 and err == ""
-    assert "Barbastella: one annotated call in the training recordings" in out
+    assert "Barbastella: only one annotated call in the training recordings" in out
     assert re.search(r"^left out: \S*broken.wav: is not a sound file", out, re.MULTILINE)
     (run,) = (tmp_path / "runs" / "bats" / "cnn8").iterdir()
     assert pd.read_csv(run / "labels.csv")["label"].tolist() == ["Barbastella", "Pipistrellus"]

@@ -1,4 +1,4 @@
-"""Whether a data set can be trained on: every problem of every recording, and what is in it."""
+"""Check a data set before training: every problem of every recording, and the contents of the set."""
 
 from __future__ import annotations
 

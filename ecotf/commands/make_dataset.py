@@ -110,7 +110,7 @@ def _import(options: argparse.Namespace) -> int:
     if missing:
         log(
             f"{len(missing)} of {len(manifest.recordings)} recordings are not there, the first is "
-            f"{str(manifest.path_of(missing[0]))!r}; --audio-dir says where they are"
+            f"{str(manifest.path_of(missing[0]))!r}; give their folder with --audio-dir"
         )
     log(f"manifest: {options.output}")
     return 1 if missing else 0
@@ -271,7 +271,7 @@ def _add_split(commands: Commands) -> None:
 
 
 def _add_check(commands: Commands) -> None:
-    parser = _command(commands, "check", "open every recording of a manifest and say what does not fit")
+    parser = _command(commands, "check", "open every recording of a manifest and list the problems")
     parser.add_argument("manifest", type=Path)
     parser.set_defaults(run=_check)
 

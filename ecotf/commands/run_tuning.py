@@ -183,7 +183,7 @@ def _read_recordings(searchable: Searchable, manifest: Manifest, cache: Path, th
 
 def _tuning_of(recipe: AnyRecipe) -> TuningConfig:
     if recipe.tuning is None:
-        raise ConfigError(f"{recipe.name}: the recipe has no tuning: block that says what to search (docs/tuning.md)")
+        raise ConfigError(f"{recipe.name}: the recipe has no tuning: block of settings to search (docs/tuning.md)")
     return recipe.tuning
 
 

@@ -12,7 +12,7 @@ from ecotf.export.stages.stage import Precision
 
 
 class ExportSettings(Config):
-    """How a run becomes a model for a device.
+    """The settings by which a run becomes a model for a device.
 
     Attributes
     ----------

@@ -79,7 +79,7 @@ def _sure(call: Call) -> float:
 
 
 def _begun(calls: list[Call]) -> dict[str, str]:
-    """When the recording began, where its calls say when they were."""
+    """Find the time at which the recording began, from the times of its calls."""
     for call in calls:
         if call.time:
             began = datetime.fromisoformat(call.time) - timedelta(seconds=call.start_s)

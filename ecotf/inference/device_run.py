@@ -113,7 +113,7 @@ class DeviceStream:
 
     @property
     def windows(self) -> int:
-        """How often the network was asked."""
+        """Number of times that the network was run."""
         return int(self._stream.windows)
 
     @property

@@ -1,4 +1,4 @@
-"""Where the files of one recording go below the output folder: below folders as the recordings have."""
+"""The places of a recording's files in the output folder, in the same folders as the recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How threads wait for each other on a machine that others use, too."""
+"""The way threads wait for each other on a computer that others use, too."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class RunFolder:
 
     @property
     def started(self) -> str:
-        """When the run was created, ISO 8601 in UTC."""
+        """Time at which the run was created, ISO 8601 in UTC."""
         return self._progress["started"]
 
     @property

@@ -24,7 +24,7 @@ _BLOCKS, _BLOCK = 16, 1 << 17
 
 
 class State(NamedTuple):
-    """How a recording was found.
+    """The state of a recording's file.
 
     Attributes
     ----------

@@ -188,7 +188,7 @@ class Trained(Generic[Model]):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a trained model is.
+    """The evaluation of a trained model.
 
     Attributes
     ----------

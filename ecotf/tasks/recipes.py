@@ -38,7 +38,7 @@ class Member(Config):
 
 
 class EnsembleRecipe(Config):
-    """Which runs answer together, and how much each counts: for ``ecotf classify --ensemble``."""
+    """The runs that answer together, and the weight of each: for ``ecotf classify --ensemble``."""
 
     task: Literal["ensemble"]
     name: RecipeName

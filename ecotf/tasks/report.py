@@ -1,4 +1,4 @@
-"""``report.txt``: what every run says of itself, around the lines of its task."""
+"""``report.txt``: the summary of every run, around the lines of its task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTHING = "There are no recordings to judge the model on: no figure here says h
 
 
 def report_text(recipe: Any, data: Data, evaluation: Evaluation) -> str:
-    """Write the report: the data of training and evaluation, the lines of the task, and the time that it took."""
+    """Write the report: the data of training and evaluation, the lines of the task, and the memory that it took."""
     sides = ", ".join(f"{len(data.recordings_of(side))} {side}" for side in SIDES)
     lines = [f"{recipe.name}: {recipe.description}", f"recordings: {sides}; left out: {len(data.problems)}"]
     judged_on, unfitted = evaluation.metrics["judged_on"]["split"], evaluation.thresholds["unfitted"]

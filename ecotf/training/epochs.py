@@ -44,7 +44,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a fit ends.
+    """The limits of a fit.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ class StageConfig(Config):
 
 @dataclass(frozen=True)
 class FitPlace:
-    """Where a stage keeps what it has reached, and what it may use.
+    """The place of a stage's state, and the resources that it may use.
 
     Attributes
     ----------

@@ -84,7 +84,7 @@ class Search:
         return min(done, key=lambda trial: self.config.loss(trial.metric), default=None)  # type: ignore[arg-type]
 
     def over(self) -> str | None:
-        """Why no more trials are handed out, or None."""
+        """The reason why no more trials are started, or None."""
         if self.config.trials is not None and len(self._trials) >= self.config.trials:
             return f"all {self.config.trials} trials are done"
         if self.clock.left_s() <= 0:

@@ -189,7 +189,10 @@ def test_a_class_list_decides(tmp_path):
         (lambda text: text.replace(",5.0,", ",7.5,"), r"rating is '7.5' \(row 2\); allowed are 0 to 5"),
         (lambda text: text.replace(",5.0,", ",good,"), r"rating is 'good' \(row 2\)"),
         (lambda text: text.replace("\naaa,", "\n,"), r"primary_label is empty \(row 2\)"),
-        (lambda text: text.replace("XC1.", "XC4."), "none of its 1 recordings is in .*--audio-dir says where"),
+        (
+            lambda text: text.replace("XC1.", "XC4."),
+            "none of its 1 recordings is in .*--audio-dir says where",
+        ),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, change, said):

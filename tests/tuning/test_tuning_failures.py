@@ -52,7 +52,7 @@ def error_of(capsys, *arguments) -> str:
     [
         (["tuning.space={trees.max_dept: {name: randint, low: 1, high: 4}}"], "did you mean 'trees.max_depth'?"),
         (["tuning.space={trees.eta: {name: randomly}}"], "tuning.space: trees.eta: expression 'randomly' is unknown"),
-        (["tuning=null"], "the recipe has no tuning: block that says what to search"),
+        (["tuning=null"], "the recipe has no tuning: block of settings to search"),
         (["tuning.metric=detection.app"], "no trial reports 'detection.app'; reported are quality, detection.ap, "),
         (["tuning.metric=detection.app"], "did you mean 'detection.ap'?"),
         ([*SMALL, "tuning.metric=valid_loss"], "no trial reports 'valid_loss'"),  # the trees alone have none

@@ -34,7 +34,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far the C code is from the reference.
+    """The differences between the C code and the reference.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How each TFLite operator on int8 becomes a call in C. One that is not here is refused by its name."""
+"""The translation of TFLite operators on int8 to calls in C. An unknown operator is refused by its name."""
 
 from __future__ import annotations
 

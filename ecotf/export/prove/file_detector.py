@@ -22,7 +22,7 @@ _DENOISE = {"none": 0, "mean": 1, "median": 2, "published": 3}
 
 
 class FileSlices(NamedTuple):
-    """Where the slices of a file's spectrogram are in time, and its rows in frequency."""
+    """The times of the slices of a file's spectrogram, and the frequencies of its rows."""
 
     hop_s: float
     offset_s: float

@@ -22,7 +22,7 @@ LOUD_DB = 40.0
 
 
 class Tolerances(Config):
-    """How far a file may be from its run.
+    """The largest allowed differences between a file and its run.
 
     Attributes
     ----------

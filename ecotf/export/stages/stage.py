@@ -51,7 +51,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """How one kind of run becomes a model for a device.
+    """The plan by which one kind of run becomes a model for a device.
 
     Attributes
     ----------

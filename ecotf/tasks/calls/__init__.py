@@ -31,7 +31,7 @@ class _Calls:
         return CallRecipe
 
     def check(self, recipe: CallRecipe) -> None:
-        """Check nothing: every network begins with fresh weights."""
+        """Do nothing: every network begins with fresh weights."""
 
     def steps(self, recipe: CallRecipe) -> list[str]:
         return ["rounds/0"]

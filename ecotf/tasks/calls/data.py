@@ -33,7 +33,7 @@ _LOST = StoredSpectrogram(np.empty((0, 0), np.float32), 1.0, 1.0, 0.0, np.empty(
 
 
 class CallDataConfig(DataConfig):
-    """Which annotations are calls, and how recordings are split when the manifest does not say.
+    """The annotations that are calls, and the split of recordings if the manifest has none.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ def prepare_data(
     unnamed_labels: list[str] = []
     if unnamed_among(in_training.unique().tolist(), config.unnamed_labels):
         unnamed_labels = labels_that_match(manifest.labels, config.unnamed_labels)
-        log(f"calls of unknown species, which teach that there is a call: {', '.join(unnamed_labels)}")
+        log(f"calls of unknown species, used to learn that there is a call: {', '.join(unnamed_labels)}")
     no_species = {*ignored_labels, *unnamed_labels}
     check_labels([label for label in manifest.labels if label not in no_species], ignored_labels)
     _require_ends(manifest, ignored_labels)
@@ -157,7 +157,7 @@ def prepare_data(
         log(sentence)
     for species, count in counts.items():
         if count == 1:
-            log(f"{species}: one annotated call in the training recordings; it is learned, hardly to be found again")
+            log(f"{species}: only one annotated call in the training recordings; the model will hardly find it")
     return TrainingData(
         manifest,
         [readable.get(recording, _LOST) for recording in manifest.recordings],

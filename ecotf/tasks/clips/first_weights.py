@@ -1,4 +1,4 @@
-"""Whether a recipe of clips can begin: the weights that it starts with are there, and nothing random is frozen."""
+"""Checks of a clips recipe before training: its first weights are there, and no random weights are frozen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_weights(recipe: ClipRecipe) -> None:
                 own = "network.backbone.weights to imagenet or a file, " if part == "backbone" else ""
                 raise ConfigError(
                     f"{recipe.name}: stage {stage.title!r} freezes the {part} while its weights are random, so the "
-                    f"rest would learn nothing of use; set {own}stages.{number}.weights_from to the stage of another "
+                    f"rest learns from random numbers; set {own}stages.{number}.weights_from to the stage of another "
                     f"run (RUN/stages/STAGE), or stages.{number}.frozen=[]"
                 )
     if weights != "none":

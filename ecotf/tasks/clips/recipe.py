@@ -30,7 +30,7 @@ else:
 
 
 class ClipDataConfig(DataConfig):
-    """How recordings are split when the manifest does not say, and what their labels mean.
+    """The split of recordings if the manifest has none, and the meaning of their labels.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ClipEvaluationConfig(EvaluationConfig):
 
 
 class InferenceConfig(SegmentsConfig):
-    """How recordings are classified.
+    """The settings by which recordings are classified.
 
     Attributes
     ----------

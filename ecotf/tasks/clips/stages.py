@@ -28,7 +28,7 @@ _PARTS = ("backbone", "band_norm", "pool", "hidden")
 
 
 class StageData(Config):
-    """Which annotations of the manifest a stage learns from, and so its classes.
+    """The annotations of the manifest that a stage learns from, and so its classes.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class StageData(Config):
 
 
 class ScheduleConfig(Config):
-    """How the learning rate goes from epoch to epoch.
+    """The schedule of the learning rate over epochs.
 
     Attributes
     ----------
