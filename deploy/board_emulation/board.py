@@ -72,14 +72,14 @@ class Board:
         return time.monotonic() - began
 
     def run(self, command: str) -> str:
-        """What a command prints there."""
+        """Return the output of a command on the board."""
         words = ["ssh", "-q", "-i", str(self.image.login_key), "-p", str(self.port), "-o", "BatchMode=yes"]
         words += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "pi@127.0.0.1", command]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         return (done.stdout + done.stderr).strip()
 
     def cut_power(self) -> None:
-        """What was not on the card is lost."""
+        """Kill the board: data that was not on the card is lost."""
         assert self._machine is not None
         self._machine.send_signal(signal.SIGKILL)
         self._machine.wait()

@@ -154,7 +154,7 @@ def _listen(proof: Proof, sound: Path) -> None:
 
 
 def _apply_flipped(proof: Proof, bundle: Path) -> None:
-    """What the recorder says to an upload that a bad line changed: the steps of flash_device.py by hand."""
+    """Send an upload with a changed byte, by the steps of flash_device.py, and return the recorder's answer."""
     releases = "sudo /opt/ecotf/bin/python -I -m ecotf_recorder.releases"
     room = json.loads(proof.on_board(f"{releases} prepare {release_of(bundle)} --size 9000000").splitlines()[-1])
     proof.copy(sorted(bundle.iterdir()), f"{room['part']}/")

@@ -33,14 +33,14 @@ examples:
   ecotf flash rollback --device pi@recorder01.local
   ecotf flash sign BUNDLE --key signing_key
 
-BUNDLE is a folder that ecotf export wrote. The recorder checks it, tries it, switches to it, watches itself, and
-goes back by itself when it is not well; a power cut or a lost connection at any moment leaves a recorder that works.
+BUNDLE is a folder that ecotf export wrote. The recorder checks and tests it, switches to it and
+watches itself. If it does not work, the recorder goes back to the old one, also after a power cut or a lost connection.
 exit status: 0 all recorders well, 1 some not, 2 nothing could be done
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Flash, or one of the other commands; the bundle alone is the plain case."""
+    """Flash a bundle, or run one of the other commands."""
     others = {"init": _init, "status": _status, "list": _list, "rollback": _rollback, "sign": _sign}
     if arguments and arguments[0] in others:
         return others[arguments[0]](arguments[1:])
@@ -102,7 +102,7 @@ def _init(arguments: Sequence[str]) -> int:
 
 
 def _status(arguments: Sequence[str]) -> int:
-    parser = _parser("status", "What recorders run, and whether they are well; or what they noted on a memory card.")
+    parser = _parser("status", "Show what recorders run and if they are well, or their notes on a memory card.")
     parser.add_argument("--sdcard", metavar="FOLDER", type=Path, help="where a recorder's memory card is mounted")
     _add_devices(parser)
     options = parser.parse_args(arguments)

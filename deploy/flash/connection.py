@@ -94,7 +94,7 @@ class Connection:
         return errors.decode(errors="replace").strip()
 
     def ask(self, words: list[str]) -> str | None:
-        """What a command prints, or None when it fails."""
+        """Return the output of a command, or None if it fails."""
         lines: list[str] = []
         status, _ = self.run(words, lines.append)
         return "\n".join(lines).strip() if status == 0 else None

@@ -1,4 +1,4 @@
-"""Which recorders: one from the command line, or many from a file."""
+"""List of recorders: one from the command line, or many from a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong with one recorder."""
+"""Errors of one recorder."""
 
 from __future__ import annotations
 

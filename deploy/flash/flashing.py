@@ -28,7 +28,7 @@ _BETWEEN_TRIES_S = 3.0
 
 @dataclass(frozen=True)
 class Result:
-    """How it ended with one recorder.
+    """Result of one recorder.
 
     ``undone`` is a recorder that lost its power meanwhile and went back; ``unknown`` is one that went out of reach
     while it changed, and finishes or goes back by itself.
@@ -43,7 +43,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is going on: a step, what it says, and for an upload how much of it is done (0 to 1)."""
+    """Progress: a step, its message, and for an upload the part that is done (0 to 1)."""
 
     step: str
     detail: str = ""

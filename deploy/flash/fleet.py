@@ -41,7 +41,7 @@ class FleetProgress:
         self._bars.stop()
 
     def say(self, device: Device) -> Say:
-        """What one recorder's worker reports to."""
+        """Return the function to which one recorder's worker reports."""
 
         def show(now: Now) -> None:
             with self._lock:
@@ -96,7 +96,7 @@ def run_fleet(
 
 
 def summarise(results: Sequence[Result], title: str) -> int:
-    """Print what became of every recorder; the exit status, 0 when all are well and 1 otherwise."""
+    """Print the result of every recorder; return the exit status, 0 if all are well, else 1."""
     table = Table("device", "before", "now", "outcome", title=title)
     for result in results:
         colour = _COLOURS.get(result.outcome, "red")

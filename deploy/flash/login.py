@@ -25,7 +25,7 @@ logging.getLogger("paramiko").propagate = False
 
 @dataclass(frozen=True)
 class Login:
-    """How to log in, the same for all recorders. Passwords are never printed, not even by ``repr``."""
+    """Login settings for all recorders. Passwords are never printed, not even by ``repr``."""
 
     known_hosts: Path = field(default_factory=lambda: Path.home() / ".ssh" / "known_hosts")
     ssh_config: Path = field(default_factory=lambda: Path.home() / ".ssh" / "config")
@@ -54,7 +54,7 @@ def connect(device: Device, login: Login) -> Iterator[Connection]:
     port = int(said.get("port", 22))
     user = said.get("user")
     listed = [str(login.identity)] if login.identity else said.get("identityfile", [])
-    identities = [file for file in listed if Path(file).is_file()]  # ssh passes over keys that are not there, too
+    identities = [file for file in listed if Path(file).is_file()]  # ssh ignores missing keys, too
     try:
         with _one_line(device, host, port, user, login):
             client.connect(
@@ -105,7 +105,7 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _ssh_config(device: Device, path: Path) -> dict[str, Any]:
-    """What ssh's settings say of a recorder; its address has the first word, as the first one counts."""
+    """Read ssh's settings for a recorder; the address as given comes first, because the first one counts."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     own = [f"Host {device.host}"]
     own += [f"User {device.user}"] if device.user else []

@@ -204,7 +204,7 @@ def sha256(path: Path) -> str:
 
 
 def read_json(path: Path) -> object:
-    """What is in a JSON file, or None."""
+    """Read a JSON file, or return None."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

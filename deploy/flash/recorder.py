@@ -17,7 +17,7 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True)
 class RecorderPlace:
-    """Where ecotf lives on the recorder; ``root`` is another folder than ``/`` in tests."""
+    """Paths of ecotf on the recorder; ``root`` is another folder than ``/`` in tests."""
 
     root: str = "/"
 

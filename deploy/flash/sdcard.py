@@ -62,7 +62,7 @@ def write_to_card(bundle: Bundle, card: Path) -> tuple[Path, list[str]]:
 
 
 def read_notes(card: Path) -> list[tuple[str, str]]:
-    """What recorders wrote on the card about the bundles they found there: id and note."""
+    """Read the notes of recorders about the bundles on the card: id and note."""
     notes = sorted((card / INBOX).glob("*/result.txt"))
     return [(note.parent.name, note.read_text(encoding="utf-8", errors="replace").strip()) for note in notes]
 

@@ -30,7 +30,7 @@ _ASK_BOARD = (
 
 @dataclass(frozen=True)
 class SetupChoices:
-    """What ``init`` was told.
+    """Settings of ``init``.
 
     ``wheels`` is a folder of wheels instead of downloads; ``offline`` uploads all wheels, for boards without internet.
     """

@@ -22,7 +22,7 @@ _SILENT_S = 60.0  # a recorder that runs writes every 10 s
 
 
 def show_status(devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int) -> int:
-    """Print a row for each recorder; 0 when all are well, 1 otherwise."""
+    """Print a row for each recorder; return 0 if all are well, else 1."""
     table = Table("device", "release", "state", "backlog", "detections", "free", "previous")
     notes: list[str] = []
     well = 0

@@ -1,4 +1,4 @@
-"""What a recorder's environment is made of: the recorder's own wheel and, for boards off the net, all others."""
+"""Packages of a recorder's environment: its own wheel and, for boards without internet, all others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEAST_GLIBC = 34
 
 @dataclass(frozen=True)
 class Board:
-    """What a recorder says of itself: machine, Python (3, minor) and C library (2, minor)."""
+    """Facts about a recorder's system: machine, Python (3, minor) and C library (2, minor)."""
 
     machine: str
     python: tuple[int, int]
@@ -93,7 +93,7 @@ def download_wheels(recorder_wheel: Path, board: Board, folder: Path) -> None:
 
 
 def requirements(wheel: Path, board: Board) -> list[str]:
-    """What a wheel requires on ``board``; pip would judge the conditions by this computer's Python."""
+    """Return the requirements of a wheel on ``board``; pip would judge the conditions by this computer's Python."""
     with zipfile.ZipFile(wheel) as opened:
         name = next(name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = email.message_from_string(opened.read(name).decode())

@@ -57,7 +57,7 @@ class Began:
 
     @property
     def zone_known(self) -> bool:
-        """Whether the time is a moment, and not a time of day in an unknown zone."""
+        """True if the time zone is known."""
         return self.local.tzinfo is not None
 
     @property

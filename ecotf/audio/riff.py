@@ -49,7 +49,7 @@ class RiffChunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Riff:
-    """What a WAV file holds.
+    """Content of a WAV file.
 
     Attributes
     ----------
@@ -74,17 +74,17 @@ class Riff:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the header promises more sound than there is."""
+        """True if the header gives more sound than the file has."""
         return self.promised is not None and self.promised > self.held + SLACK
 
     @property
     def is_longer(self) -> bool:
-        """Whether there is more sound than the header promises."""
+        """True if the file has more sound than the header gives."""
         return self.promised is not None and self.held > self.promised + SLACK
 
 
 class WavFormat(NamedTuple):
-    """How the samples are stored: the tag and the bits of ``fmt ``, and the bytes of one sample; 0 if compressed."""
+    """Storage of the samples: the tag and the bits of ``fmt ``, and the bytes of one sample; 0 if compressed."""
 
     tag: int
     channels: int
@@ -169,7 +169,7 @@ def impossible_format(found: WavFormat | None) -> str:
 
 
 def is_blank(file: BinaryIO, start: int, end: int) -> bool:
-    """Whether a file holds nothing but zeros, or nothing but bytes of 255, from ``start`` to ``end``.
+    """Check that a file has only zeros, or only bytes of 255, from ``start`` to ``end``.
 
     Holes are skipped. Of more than 64 MiB only some of each MiB is looked at, and the last MiB.
     """
@@ -193,7 +193,7 @@ def is_blank(file: BinaryIO, start: int, end: int) -> bool:
 
 
 def _next_data(file: BinaryIO, position: int) -> int:
-    """Where the file's next byte behind a hole is stored; the position itself where that is not known."""
+    """Find the file's next stored byte after a hole; the position itself if that is not known."""
     try:
         descriptor = file.fileno()
         here = os.lseek(descriptor, 0, os.SEEK_CUR)
@@ -226,7 +226,7 @@ class _Walk:
         return RiffChunk(header[:4], position + 8, size, self._length - position - 8)
 
     def next_chunk(self, end: int, odd: int) -> int | None:
-        """Where the chunk behind one that ends at ``end`` begins: behind its pad byte, which some programs forget."""
+        """Find the start of the chunk after ``end``: after the pad byte, which some programs leave out."""
         for position in (end + odd, end) if odd else (end,):
             chunk = self.chunk_at(position)
             if chunk is not None and (chunk.name in _KNOWN or (chunk.size or 0) <= chunk.available):
@@ -234,7 +234,7 @@ class _Walk:
         return None
 
     def sound(self, offset: int, stated: int) -> tuple[int, int | None, int | None]:
-        """How many bytes of sound there are, how many the header promises, and where metadata follow.
+        """Count the bytes of sound in the file and in the header, and find the metadata after them.
 
         None stands for a promise that the header leaves open, and for metadata that follow at once or not at all.
         """
@@ -256,7 +256,7 @@ class _Walk:
         return whole, None if is_open and stated > 0 else stated, metadata
 
     def _leads_on(self, end: int, odd: int) -> bool:
-        """Whether chunks follow: one that is known, or others that reach to the end of the file or to its zeros."""
+        """Check that chunks follow: a known one, or others up to the end of the file or to its zeros."""
         position = first = self.next_chunk(end, odd)
         for _ in range(_MOST_CHUNKS):
             if position is None:
@@ -270,7 +270,7 @@ class _Walk:
         return True
 
     def _metadata(self, offset: int, agrees: bool) -> int | None:
-        """Where metadata begin that reach exactly to the end of the file, if there are any behind ``offset``."""
+        """Find metadata after ``offset`` that end exactly at the end of the file, if there are any."""
         size, names = (_SHORT_TAIL, _METADATA[:3]) if agrees else (_TAIL, _METADATA)
         first = max(offset, self._length - size)
         tail = self.read(first, self._length - first)

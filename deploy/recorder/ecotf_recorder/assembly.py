@@ -27,7 +27,7 @@ from ecotf_recorder.times.schedule import ListeningTimes
 
 @dataclass
 class Parts:
-    """What the loop works with."""
+    """Parts of the recorder's loop."""
 
     model: DeviceModel
     source: Source
@@ -67,7 +67,7 @@ def _journal(config: Config, clock: Clock) -> Journal:
 
 
 def wishes_of(config: Config, facts: ModelFacts) -> Wishes:
-    """What the config asks of scoring and clips."""
+    """Return the settings of the config for scoring and clips."""
     clips, stated = config.clips, config.detections.threshold
     spans = SpanSettings(clips.before_s, clips.after_s, clips.merge_s, clips.longest_s)
     thresholds = dict.fromkeys(facts.thresholds, stated) if stated else None

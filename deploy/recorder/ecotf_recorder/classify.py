@@ -28,7 +28,7 @@ FINE = ("done", "silent")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one recording."""
+    """The result of one recording."""
 
     status: str
     reason: str

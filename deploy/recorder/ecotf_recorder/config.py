@@ -31,7 +31,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Site:
-    """``[site]``: where the recorder hangs."""
+    """``[site]``: the place of the recorder."""
 
     name: str = text("")
     latitude: float = number(float("nan"), -90, 90)
@@ -39,7 +39,7 @@ class Site:
 
     @property
     def is_known(self) -> bool:
-        """Whether both coordinates are given."""
+        """True if both coordinates are given."""
         return self.latitude == self.latitude and self.longitude == self.longitude
 
 
@@ -85,7 +85,7 @@ class ClockSettings:
 
 @dataclass(frozen=True)
 class Log:
-    """``[log]``: the recorder's diary."""
+    """``[log]``: the recorder's log."""
 
     level: str = one_of("info", "debug", "info", "warning", "error")
     file_mb: float = number(1.0, 0.01, 1000)

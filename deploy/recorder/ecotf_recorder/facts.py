@@ -1,4 +1,4 @@
-"""What a device model says about itself: ``model.json``, read strictly, every number resolved for its sample rate."""
+"""Description of a device model: ``model.json``, read strictly, with all numbers for its sample rate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class FrontEndFacts:
-    """How the ``spectrogram`` signature is fed, and what is done with its frames.
+    """Input of the ``spectrogram`` signature, and the use of its frames.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class DetectionFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a recorder needs to know of every model.
+    """Facts that a recorder needs about every model.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class PeakFacts(ModelFacts):
 
     @property
     def block_s(self) -> float:
-        """What is denoised at once."""
+        """Frames that are denoised together."""
         return self.front_end.block_frames * self.front_end.hop_s
 
     @property
@@ -114,7 +114,7 @@ class PeakFacts(ModelFacts):
 
 @dataclass(frozen=True)
 class EventFacts:
-    """How events are found in the scores of frames, as on the desktop."""
+    """Settings for events in the scores of frames, as on the desktop."""
 
     smooth_s: float
     floor: float
@@ -153,7 +153,7 @@ class SegmentFacts(ModelFacts):
 
     @property
     def block_s(self) -> float:
-        """What is scored at once."""
+        """Sound that is scored together."""
         return self.segment_s
 
     @property

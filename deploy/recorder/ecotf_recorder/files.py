@@ -48,11 +48,11 @@ def remove_partials(folder: Path) -> None:
 
 
 def disk_is_full(error: OSError) -> bool:
-    """Whether an error says that there is no room."""
+    """Check that an error means a full disk."""
     return error.errno in _FULL
 
 
 def free_bytes(folder: Path) -> int:
-    """What an ordinary user may still write to the disk that ``folder`` is on."""
+    """Return the bytes that an ordinary user may still write to the disk of ``folder``."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize

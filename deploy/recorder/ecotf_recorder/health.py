@@ -44,7 +44,7 @@ def resident_mb() -> float:
 
 
 def temperature_c() -> float | None:
-    """Of the processor, where the board tells."""
+    """Return the processor's temperature, if the board gives it."""
     try:
         return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text(encoding="ascii")) / 1000
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def temperature_c() -> float | None:
 
 
 def vital_signs(clock: Clock) -> dict[str, Any]:
-    """What every health file begins with."""
+    """Return the first fields of every health file."""
     wall = clock.at(clock.now())
     return {
         "time": iso_time(wall) if wall is not None else None,

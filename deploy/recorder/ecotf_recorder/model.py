@@ -91,7 +91,7 @@ class DeviceModel:
 
 
 def describe(path: Path) -> PeakFacts | SegmentFacts:
-    """What a device model says about itself, without loading it into a runtime."""
+    """Read the description of a device model, without loading it into a runtime."""
     try:
         text = member(path, "model.json")
         _check_flatbuffer(path, json.loads(text).get("flatbuffer"))

@@ -176,7 +176,7 @@ class Recorder:
             _log.info("the clock is set; %d stretches and %d clips got their time", stretches, clips)
 
     def _drain(self) -> None:
-        """What has come already is still scored, as long as there is time."""
+        """Score the sound that is in the buffer, while there is time."""
         self._source.stop()
         until = self._clock.now() + _DRAIN_S
         while self._source.live and not self._over and self._clock.now() < until:

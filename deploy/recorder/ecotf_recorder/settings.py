@@ -67,7 +67,7 @@ def _nearest(key: str, known: Mapping[str, Any], place: str) -> str:
 
 
 def _mistake(value: Any, default: Any, meta: Mapping[str, Any]) -> str:
-    """What is wrong with a value, or nothing."""
+    """Return the mistake in a value, or nothing."""
     kind = type(default)
     fits = isinstance(value, (int, float) if kind is float else list if kind is tuple else kind)
     if kind is not bool and isinstance(value, bool):

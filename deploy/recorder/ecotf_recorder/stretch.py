@@ -21,7 +21,7 @@ _SEGMENT_S = 1.0
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the owner asks of scoring and clips.
+    """Settings of the owner for scoring and clips.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Stretch:
 
     @property
     def seconds(self) -> float:
-        """How long it is so far."""
+        """Length so far."""
         return self._stream.samples / self._rate
 
     @property
@@ -104,7 +104,7 @@ class Stretch:
 
     @property
     def silent(self) -> bool:
-        """Whether all of it is one value."""
+        """True if all samples have one value."""
         return self._stream.silent
 
     def _keep(self, detections: list[Detection], settled_s: float | None) -> None:

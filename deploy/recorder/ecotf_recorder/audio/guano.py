@@ -21,7 +21,7 @@ _WAMD_TIME, _WAMD_EXPANSION = 0x05, 0x0F
 
 
 class Notes(NamedTuple):
-    """What a recorder wrote into a file, apart by where it stood; fields under their GUANO names."""
+    """Metadata that a recorder wrote into a file, by their place in it; fields have their GUANO names."""
 
     guano: dict[str, str]
     wamd: dict[str, str]

@@ -46,7 +46,7 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What ``bundle.json`` says. ``content`` is the very bytes that were read, which is what a signature is of."""
+    """Content of ``bundle.json``. ``content`` has the bytes of the file; the signature is for these bytes."""
 
     folder: Path
     id: str
@@ -68,7 +68,7 @@ class Bundle:
 
 
 def is_release_id(text: str) -> bool:
-    """Whether ``text`` has the form of a release's id: twelve lower-case hexadecimal digits."""
+    """Check that ``text`` has the form of a release's id: twelve lower-case hexadecimal digits."""
     return _ID.fullmatch(text) is not None
 
 

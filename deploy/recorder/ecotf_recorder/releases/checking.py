@@ -1,4 +1,4 @@
-"""Whether a folder on the recorder holds the release that it should, before anything of it is used."""
+"""Checks that a folder on the recorder has the right release, before any of it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the recorder is well with a release: what it says itself, and whether its service stays up.
+"""Checks that the recorder works with a release: its own report, and the state of its service.
 
 Only the monotonic clock is used. A recorder's own clock may say 1970 before the network or the GPS has told it better.
 """
@@ -61,7 +61,7 @@ class HealthWatch:
             time.sleep(self.settings.poll_s)
 
     def _news(self) -> dict[str, Any] | None:
-        """What was written since the last look, or None."""
+        """Read the report if it is new, else return None."""
         stamp = _stamp(self._path)
         if stamp is None or stamp == self._seen:
             return None
@@ -110,12 +110,12 @@ class _Service:
 
 
 def is_well(health: dict[str, Any], release_id: str) -> bool:
-    """Whether the recorder says that it runs ``release_id``, and goes on."""
+    """Check that the recorder reports that it runs ``release_id``, without a problem."""
     return health.get("state") in WELL and health.get("release") == release_id and not health.get("stopped")
 
 
 def read_health(path: Path) -> dict[str, Any] | None:
-    """What the recorder last said of itself, or None."""
+    """Read the last report of the recorder, or return None."""
     try:
         health = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What releases run as commands: the service manager, and the self-test of a model."""
+"""Commands that releases run: the service manager, and the self-test of a model."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
 
 
 def _as_user(name: str) -> dict[str, Any]:
-    """How to run a command as the recorder's user, when we are root: a foreign model gets no more rights than that."""
+    """Return a command for the recorder's user, if we are root: an unknown model gets no more rights."""
     if os.geteuid() != 0 or not name:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Where releases live on the recorder and how long each of their steps may take."""
+"""Folders of the releases on the recorder, and time limits of their steps."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _Point = tuple[int, int, int, int]
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether ``signature`` (64 bytes) of ``message`` was made with the secret half of ``public_key`` (32 bytes)."""
+    """Check that ``signature`` (64 bytes) of ``message`` was made with the secret half of ``public_key`` (32 bytes)."""
     if len(public_key) != 32 or len(signature) != 64:
         return False
     key, point = _decode(public_key), _decode(signature[:32])

@@ -77,7 +77,7 @@ class ReleaseStore:
             raise ReleaseError(f"{self.releases} is not there; set the recorder up with flash_device.py init")
 
     def folder(self, release_id: str) -> Path:
-        """Where a release lies or would lie."""
+        """Return the folder of a release, also if it does not exist."""
         return self.releases / release_id
 
     def ids(self) -> list[str]:
@@ -108,7 +108,7 @@ class ReleaseStore:
         sync(self.state)
 
     def is_whole(self, release_id: str) -> bool:
-        """Whether a release is there and every byte of it is right."""
+        """Check that a release exists and that each byte of it is right."""
         try:
             bundle = read_bundle(self.folder(release_id))
             check_files(bundle)
@@ -178,7 +178,7 @@ class ReleaseStore:
         sync(self.releases)
 
     def read_last(self) -> dict[str, Any] | None:
-        """How the last change ended."""
+        """Result of the last change."""
         return _read_json(self.last_path)
 
     def log(self, line: str) -> None:

@@ -77,6 +77,6 @@ def _smoothed(values: NDArray[np.float32], taps: NDArray[np.float32], axis: int)
 
 
 def reflected(index: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-    """Where in ``0 ... n - 1`` an index beyond the ends points, when the ends reflect."""
+    """Map an index beyond the ends to ``0 ... n - 1``, with reflection at the ends."""
     turned = index % (2 * n)
     return np.where(turned < n, turned, 2 * n - 1 - turned)

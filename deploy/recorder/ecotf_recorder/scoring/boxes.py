@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class BoxSettings:
-    """How far around a peak a call is looked for, in seconds, and the share of its peak that ends it."""
+    """Limits of a call around its peak, in seconds, and the share of the peak at which it ends."""
 
     search_s: float
     reach_s: float
@@ -61,7 +61,7 @@ def measure_boxes(
 
 
 def _run(strength: NDArray[np.float32], level: float) -> int:
-    """How many values from the start stay above ``level``."""
+    """Count the values from the start that stay above ``level``."""
     below = np.flatnonzero(strength <= level)
     return int(below[0]) if len(below) else len(strength)
 
@@ -72,7 +72,7 @@ def _valley(strength: NDArray[np.float32], left: int, right: int) -> int:
 
 
 def drop_overlapping(boxes: NDArray[np.intp], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes of one label stay: one goes when a stronger one shares over half of the shorter one's time."""
+    """Select the boxes of one label: drop one if a stronger one shares over half of the shorter one's time."""
     keep = np.ones(len(boxes), bool)
     order = np.argsort(boxes[:, 0], kind="stable")
     for place, this in enumerate(order):

@@ -185,7 +185,7 @@ def _apart(values: NDArray[np.float64], peaks: NDArray[np.intp], distance: int) 
 
 
 def _width(values: NDArray[np.float64], peak: int, level: float) -> tuple[float, float, bool]:
-    """Where the values around a peak reach ``level``, between two frames; and whether they do on the right."""
+    """Find where the values around a peak reach ``level``, between two frames, and if they do on the right."""
     below = values[: peak + 1] <= level
     i = int(np.flatnonzero(below)[-1]) if below.any() else 0
     left = i + (level - values[i]) / (values[i + 1] - values[i]) if values[i] < level else float(i)

@@ -12,11 +12,11 @@ from ecotf_recorder.scoring.block import finish_block
 
 
 class Model(Protocol):
-    """What scoring needs of a model; see `ecotf_recorder.model.DeviceModel`."""
+    """Parts of a model that scoring needs; see `ecotf_recorder.model.DeviceModel`."""
 
     @property
     def facts(self) -> PeakFacts:
-        """What it says about itself."""
+        """Description of the model."""
 
     def spectrogram(self, sound: NDArray[Any]) -> NDArray[np.float32]:
         """Scaled frames of one chunk of sound."""

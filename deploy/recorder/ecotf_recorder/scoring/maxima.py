@@ -44,7 +44,7 @@ def local_maxima(track: NDArray[np.float32], radius: int, threshold: float) -> N
 
 
 def prominences(track: NDArray[np.float32], peaks: NDArray[np.intp], reach: int) -> NDArray[np.float64]:
-    """How far the track falls on both sides of each peak, within ``reach`` steps, before something higher.
+    """Measure how far the track falls on both sides of each peak, within ``reach`` steps, before something higher.
 
     As scipy.signal.peak_prominences with ``wlen = 2 * reach + 1``.
     """
@@ -67,7 +67,7 @@ def largest_within(track: NDArray[np.float32], at: NDArray[np.intp], before: int
 
 
 def refine_peaks(track: NDArray[np.float32], at: NDArray[np.intp]) -> NDArray[np.float64]:
-    """How far the top of a parabola through each peak and its two neighbours lies from it, in [-0.5, 0.5] steps."""
+    """Fit a parabola to each peak and its two neighbours; return the distance to its top, in [-0.5, 0.5] steps."""
     out = np.zeros(len(at))
     inner = (at > 0) & (at < len(track) - 1)
     left, top, right = (track[at[inner] + i].astype(np.float64) for i in (-1, 0, 1))

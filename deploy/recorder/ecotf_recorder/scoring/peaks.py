@@ -15,7 +15,7 @@ N_MEASURES = 11
 
 @dataclass(frozen=True)
 class PeakSettings:
-    """What counts as a peak, in seconds and in the units of the spectrogram's scale, as trained."""
+    """Settings for peaks, in seconds and in the units of the spectrogram's scale, as trained."""
 
     smooth_s: float
     separation_s: float
@@ -30,7 +30,7 @@ class PeakSettings:
 
     @property
     def margin_s(self) -> float:
-        """How far from a peak the spectrogram has a say in whether it is one."""
+        """Number of steps around a peak that decide if it is one."""
         return 4 * self.smooth_s + self.separation_s + self.reach_s
 
 

@@ -17,7 +17,7 @@ _LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no ro
 
 
 class SegmentModel(Protocol):
-    """What this needs of a model; see `ecotf_recorder.model.DeviceModel`."""
+    """Parts of a model that segments need; see `ecotf_recorder.model.DeviceModel`."""
 
     def segment(self, sound: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """``scores`` and ``frames`` of a row, of the window around it."""
@@ -91,7 +91,7 @@ class SegmentStream:
 
     @property
     def silent(self) -> bool:
-        """Whether all samples so far are the same."""
+        """True if all samples so far are the same."""
         return not self._lowest < self._highest
 
     @property
@@ -110,7 +110,7 @@ class SegmentStream:
             self._held = np.concatenate([before, self._held])
 
     def _beyond(self, sound: NDArray[Any], n: int) -> NDArray[Any]:
-        """What comes in the ``n`` samples after ``sound``, where nothing was recorded."""
+        """Make the ``n`` samples after ``sound``, where nothing was recorded."""
         return np.resize(sound, n) if self._facts.repeats and len(sound) else np.zeros(n, self._held.dtype)
 
     def _score(self, window: NDArray[Any], end_s: float | None) -> None:

@@ -85,7 +85,7 @@ class DetectionStream:
 
     @property
     def silent(self) -> bool:
-        """Whether all samples so far are the same."""
+        """True if all samples so far are the same."""
         return not self._lowest < self._highest
 
     @property

@@ -1,1 +1,1 @@
-"""Where sound comes from: a microphone, a folder, standard input, a file."""
+"""Sources of sound: a microphone, a folder, standard input, a file."""

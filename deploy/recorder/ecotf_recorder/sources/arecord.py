@@ -41,7 +41,7 @@ def find_device(name: str) -> str:
 
 
 def command(device: str, sample_rate: int, channels: int) -> list[str]:
-    """What to run: raw 16-bit samples on standard output, with a second of room in the driver."""
+    """Return the command: raw 16-bit samples on standard output, with a second of room in the driver."""
     form = ["-f", "S16_LE", "-c", str(channels), "-r", str(sample_rate)]
     return ["arecord", "-D", device, "-t", "raw", *form, "--buffer-time=1000000", "-"]
 
@@ -58,7 +58,7 @@ def wrong_rate(line: str) -> int | None:
 
 
 def overrun_s(line: str) -> float | None:
-    """How long a driver's overrun lasted, if a line of arecord tells of one."""
+    """Read the length of a driver's overrun, in seconds, if a line of arecord reports one."""
     found = _OVERRUN.search(line)
     return float(found[1] or 0) / 1000 if found else None
 
@@ -82,7 +82,7 @@ def explain(lines: list[str], device: str, sample_rate: int, channels: int) -> s
 
 
 def allowed_rates(device: str, channels: int) -> str:
-    """The rates of a device as ``--dump-hw-params`` tells them; empty if it does not."""
+    """The rates of a device from ``--dump-hw-params``; empty if it gives none."""
     probe = ["arecord", "-D", device, "--dump-hw-params", "-d", "1", "-t", "raw", "-f", "S16_LE", "-c", str(channels)]
     try:
         text = _run([*probe, "/dev/null"])

@@ -1,4 +1,4 @@
-"""What a source tells the recorder: a stretch of sound begins, sound comes, it ends; or nothing is there just now."""
+"""Messages of a source: a stretch of sound begins, sound comes, it ends; or there is none now."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ Event = Began | Sound | Ended | Exhausted
 
 
 class Source(Protocol):
-    """Where sound comes from."""
+    """A source of sound."""
 
     live: bool
     """Sound of this moment, that a schedule may switch on and off."""
@@ -87,7 +87,7 @@ class Source(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why no sound comes, in one line; empty while all is well."""
+        """Reason for missing sound, in one line; empty if there is none."""
 
     def start(self) -> None:
         """Begin to listen."""

@@ -190,7 +190,7 @@ class _Lines:
         self._rest = b""
 
     def read(self) -> list[str]:
-        """What can be read now, or the end."""
+        """Read the sound that is there now, or the end."""
         piece = os.read(self.descriptor, 4096)
         *whole, self._rest = (self._rest + piece).split(b"\n")
         if not piece:

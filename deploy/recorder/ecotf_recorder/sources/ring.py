@@ -99,7 +99,7 @@ class RingBuffer:
 
     @property
     def overruns(self) -> bool:
-        """Whether sound is being lost just now."""
+        """True if sound is being lost now."""
         return self._overran
 
     def _end(self, ended: Ended) -> None:

@@ -25,7 +25,7 @@ _ENDINGS = (".wav", ".wave", ".bwf", ".wavex", ".rf64", ".bw64")
 
 
 class Recordings:
-    """How WAV files are read: for which rate, which channel, and how much slower than life.
+    """Settings for WAV files: sample rate, channel and time expansion.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class FilledFolder:
 
 
 def key_of(path: Path, name: str) -> FileKey | None:
-    """What tells a file from another of the same name; None when it is gone."""
+    """Return what differs between two files of the same name; None if the file is gone."""
     try:
         found = path.stat()
     except OSError:

@@ -1,1 +1,1 @@
-"""What is kept: detections, clips, and how long."""
+"""Storage of detections and clips."""

@@ -32,7 +32,7 @@ _ADD = (
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a stretch comes from: its name, and its beginning by either clock as far as it is known."""
+    """Origin of a stretch: its name, and its beginning by both clocks if known."""
 
     recording: str
     wall: float | None
@@ -110,7 +110,7 @@ class ClipKeeper:
         self.problem = ""
 
     def date(self) -> int:
-        """Now that the clock is set: name the clips of this boot that were written before; returns how many."""
+        """Rename the clips of this boot that were written before the clock was set; return how many."""
         query = "SELECT id, path, steady FROM clips WHERE began IS NULL AND steady IS NOT NULL AND boot = ?"
         rows = self._database.execute(query, (self._clock.boot,)).fetchall()
         for clip, path, steady in rows:

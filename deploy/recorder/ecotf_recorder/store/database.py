@@ -103,7 +103,7 @@ class Database:
         self.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, str(value)))
 
     def is_done(self, key: FileKey, release: str) -> bool:
-        """Whether a file of a folder is settled; one that a model could not use is, for that release alone."""
+        """Check that a file of a folder is done; a file that a model could not use is done for that release only."""
         query = "SELECT 1 FROM files WHERE path = ? AND size = ? AND changed_ns = ?"
         query += " AND (status != 'unsupported' OR release = ?)"
         return self._file.execute(query, (*key, release)).fetchone() is not None

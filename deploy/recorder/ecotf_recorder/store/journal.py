@@ -80,7 +80,7 @@ class Journal:
         self.detections += len(detections)
 
     def reached(self, stretch: int, seconds: float, ended: str = "") -> None:
-        """How long a stretch is so far, and, when it is over, why."""
+        """Note the length of a stretch and, if it is over, the reason."""
         self._waiting.append((_END_STRETCH, (seconds, ended, stretch)))
 
     def gap(self, steady: float, seconds: float, reason: str) -> None:
@@ -91,7 +91,7 @@ class Journal:
         _log.warning("gap of %.3f s: %s", seconds, reason)
 
     def settle(self, key: FileKey, status: str, reason: str, seconds: float, detections: int, release: str) -> None:
-        """What became of a file; at the next commit it is done for good."""
+        """Note the result of a file; it is final at the next commit."""
         now = self._clock.at(self._clock.now())
         self._waiting.append((_SETTLE, (*key, status, reason, seconds, detections, now, release)))
 

@@ -1,4 +1,4 @@
-"""Which sound to keep: a span around each detection, near ones joined, cut from what the stretch has brought lately."""
+"""Sound to keep: a span around each detection, near ones joined, cut from what the stretch has brought lately."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RecentSound:
         self._ring[: len(fresh) - head] = fresh[head:]
 
     def cut(self, start: int, end: int) -> tuple[int, NDArray[np.int16]]:
-        """What is still there of samples ``start`` to ``end``, and the number of the first."""
+        """Return the kept samples of ``start`` to ``end``, and the number of the first."""
         start = max(start, self.end - len(self._ring), 0)
         end = max(start, min(end, self.end))
         n = len(self._ring)

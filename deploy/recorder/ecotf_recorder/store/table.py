@@ -96,7 +96,7 @@ class GrowingTable:
 
 
 def _last_whole_line(file: io.BufferedReader, size: int) -> int:
-    """Where the last line that ends well and holds no zeros ends."""
+    """Find the end of the last complete line without zero bytes."""
     at = size
     while at > 0:
         start = max(0, at - (1 << 16))

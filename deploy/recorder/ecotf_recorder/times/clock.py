@@ -51,7 +51,7 @@ class Clock:
 
     @property
     def is_set(self) -> bool:
-        """Whether the wall clock can be believed."""
+        """True if the wall clock is set."""
         return self.now() + self._offset >= SET_AFTER
 
     def at(self, steady: float) -> float | None:
@@ -59,7 +59,7 @@ class Clock:
         return steady + self._offset if self.is_set else None
 
     def name(self, steady: float) -> str:
-        """What something that began at a steady time is called, in UTC."""
+        """Return a name in UTC for a sound that began at a steady time."""
         when = self.at(steady)
         return f"{UNSET_PREFIX}{self.boot}-{steady:.3f}" if when is None else file_time(when)
 

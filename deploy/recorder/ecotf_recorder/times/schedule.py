@@ -31,7 +31,7 @@ def parse_window(text: str) -> tuple[Moment, Moment]:
 
 
 def check_moment(text: str, site_is_known: bool) -> list[str]:
-    """What is wrong with a window of the config."""
+    """Error in a window of the config."""
     try:
         window = parse_window(text)
     except ValueError as error:
@@ -62,7 +62,7 @@ class ListeningTimes:
         self._record_s, self._every_s = record_s, every_s
 
     def listens(self, when: float) -> bool:
-        """Whether to listen at a wall time, in seconds since 1970."""
+        """Decide if the recorder listens at a wall time, in seconds since 1970."""
         if self._every_s and when % self._every_s >= self._record_s:
             return False
         return not self._windows or any(start <= when < end for start, end in self._spans(when))
