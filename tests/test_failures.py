@@ -368,7 +368,7 @@ def test_after_ctrl_c_the_last_line_is_the_command_that_goes_on(model, tmp_path,
     assert status == 130 and stopped == "stopped; what was finished is kept. To continue:"
     assert "--overwrite" not in command and command.endswith(" --resume")
     root = Path(__file__).parents[1]
-    command = command.replace("python ", f"{sys.executable} ", 1)
+    command = command.replace("ecotf ", f"{sys.executable} -m ecotf ", 1)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=root)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "recordings: 2 done" in done.stdout

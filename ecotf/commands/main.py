@@ -1,4 +1,4 @@
-"""The command ``ecotf``: one door to all commands, each loaded when it is called."""
+"""The command ``ecotf``: the entry to all commands, each loaded when it is called."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def command_to_go_on(arguments: Sequence[str]) -> str:
     """
     typed = sys.orig_argv
     given = list(arguments)
-    door = ["python", "ecotf classify"]
+    door = ["ecotf", "classify"]
     if typed[len(typed) - len(given) :] == given:
         door = typed[: len(typed) - len(given)]
     kept = [word for word in given if not (word.startswith("--ov") and "--overwrite".startswith(word))]

@@ -41,13 +41,13 @@ class JobResult:
     Attributes
     ----------
     counts
-        How many of the recordings ended in each status, with those that an earlier job settled.
+        Number of recordings of each status, with those that an earlier job finished.
     species
-        What is found in the whole output folder, the most frequent label first.
+        Detections in the whole output folder by label, the most frequent label first.
     formats
         All formats of the output folder.
     spent
-        What listening has cost, and what the gate has spared.
+        Seconds in the networks and the trees, and the patches that the gate skipped.
     """
 
     counts: dict[RecordingStatus, int]
@@ -79,10 +79,10 @@ def classify(
     output
         A folder for this job alone.
     options
-        What is asked; by default the run's own thresholds and a CSV table.
+        The settings; by default the run's own thresholds and a CSV table.
     resume
-        Go on with the job in ``output``: what it has settled is kept and not done again, also of other recordings, and
-        formats that are new are written for it too.
+        Continue the job in ``output``. Finished recordings are kept and not done again. New recordings are added, and
+        new formats are written for all of them.
     overwrite
         Replace the job in ``output``.
     report
