@@ -1,4 +1,4 @@
-"""``ecotf flash``: a bundle in, a recorder that runs it out."""
+"""``ecotf flash``: put a bundle on recorders."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class ModelFacts:
 
     @property
     def too_short(self) -> str:
-        """Why a shorter recording has no answer."""
+        """Reason why a recording is too short to score."""
         return f"at least {1000 * self.window_s:.1f} ms are needed"
 
 

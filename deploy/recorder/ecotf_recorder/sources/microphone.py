@@ -87,7 +87,7 @@ class Microphone:
 
     @property
     def problem(self) -> str:
-        """Why no sound comes."""
+        """Reason for missing sound."""
         return self._problem or ("the scoring falls behind; sound is lost" if self._ring.overruns else "")
 
     def _listen(self) -> None:
