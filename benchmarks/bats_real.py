@@ -144,7 +144,7 @@ def score_with(run_folder: Path, manifest, output: Path):
 
 
 def band_energy(manifest, separation_s: float = 0.010) -> pd.DataFrame:
-    """What a plain detector finds: peaks of the strongest frequency from 15 to 120 kHz over its median."""
+    """Find calls with a plain detector: peaks of the strongest frequency from 15 to 120 kHz over its median."""
     import numpy as np
     from scipy.signal import find_peaks, stft
 
@@ -204,7 +204,7 @@ def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
 
 
 def report_gate(models: list[str], data: Path, output: Path) -> None:
-    """What each model's gate skips and loses on recordings that its threshold was not fitted on."""
+    """Measure what each model's gate skips and loses on recordings that its threshold was not fitted on."""
     from gate_real import cross_validate_gate
 
     folds = real_folds(data)

@@ -5,7 +5,7 @@
     python benchmarks/birds_real.py events --data FOLDER --runs FOLDER     3 sets, folds by recording
 
 FOLDER of the data holds `manifest.csv` and `annotations.csv`. Results are in `birds.md`; figures also go to the runs as
-JSON. Trainings that are finished are not repeated, so what was stopped goes on where it was.
+JSON. Trainings that are finished are not repeated, so a stopped benchmark continues where it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What exported models cost on a recorder, beside YAMNet.
+"""Measure the cost of exported models on a recorder, beside YAMNet.
 
     python benchmarks/device.py bundles/*/model.tflite --yamnet yamnet.tflite --output device.json
     python benchmarks/device.py --runs runs/birds/small --yamnet yamnet.tflite
@@ -180,7 +180,7 @@ def exports_of(run: Path, folder: Path) -> list[tuple[str, Path]]:
 
 
 def name_of(path: Path) -> str:
-    """What a file says that it is."""
+    """Return the name that a file gives itself."""
     values = read_model_file(path).values
     return f"{values['name']} {values['precision']}" if values else path.stem
 

@@ -1,4 +1,4 @@
-"""What `device.py` runs in a process with numpy and tflite-runtime alone, on this processor or on an emulated one.
+"""Part of `device.py`: runs in a process with numpy and tflite-runtime alone, on this processor or on an emulated one.
 
 `python device_child.py time MODEL`: each signature's milliseconds and the peak of resident memory, as JSON.
 `python device_child.py count MODEL SIGNATURE RUNS`: where the runtime lies in memory, then so many runs.

@@ -138,7 +138,7 @@ def memory_mib() -> float:
 
 
 def problems_of(made: dict[str, str], ledger: Path) -> tuple[list[str], dict[str, int]]:
-    """What is not as it must be, and how many files of each kind were right."""
+    """List the results that are wrong, and count the files of each kind that were right."""
     rows = {row.recording: row for row in read_ledger(ledger)}
     problems = [f"{name}: not in the ledger" for name in made.keys() - rows.keys()]
     right = dict.fromkeys(["good", *BROKEN], 0)

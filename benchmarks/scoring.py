@@ -1,4 +1,4 @@
-"""What scoring a recording costs: patches on peaks against the published way, a window on every slice.
+"""Measure the cost of scoring a recording: patches on peaks against the published way, a window on every slice.
 
     taskset -c 0 python benchmarks/scoring.py --data ../shared/data --trained runs/real --models field cnn8
 

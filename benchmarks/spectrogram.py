@@ -240,7 +240,7 @@ def _goal(goals: tuple[int, int] | None, build: str) -> str:
 
 
 def processor() -> str:
-    """The processor's name, where Linux tells it."""
+    """Return the processor's name, where Linux gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

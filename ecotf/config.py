@@ -162,7 +162,7 @@ def _walk(
 
 
 def _names_of(config: type[BaseModel]) -> tuple[Any, ...]:
-    """What the key ``name`` of ``config`` may be, where it tells the members of a union apart."""
+    """List the values that the key ``name`` of ``config`` may have, where it selects a member of a union."""
     name = config.model_fields.get("name")
     return () if name is None else getattr(name.annotation, "__args__", ())
 

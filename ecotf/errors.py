@@ -24,7 +24,7 @@ class DiskFullError(EcotfError):
 
 
 class RecordingError(EcotfError):
-    """One recording that cannot be used; the others go on.
+    """One recording that cannot be used; work continues with the others.
 
     Parameters
     ----------

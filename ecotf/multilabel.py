@@ -121,7 +121,7 @@ def fit_label_powerset(classifier: Any, features: np.ndarray, targets: np.ndarra
 
     Returns
     -------
-    The fitted classifier, and the combinations it tells apart: 0 or 1, ``[combinations, k]``.
+    The fitted classifier, and the combinations it distinguishes: 0 or 1, ``[combinations, k]``.
     """
     powerset = LabelPowerset(classifier, require_dense=[True, True])
     powerset.fit(features, np.asarray(targets, int))

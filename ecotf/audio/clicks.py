@@ -1,4 +1,4 @@
-"""What is not a bat: bush-crickets, rain and rustling, all made of short resonant clicks."""
+"""Simulate sounds that are not bats: bush-crickets, rain and rustling, all made of short resonant clicks."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _HIDDEN, _HIDDEN_FOLDERS, _DANGLING = "hidden files", "hidden folders", "links t
 
 @dataclass
 class Found:
-    """What files, folders and patterns stand for.
+    """The recordings that files, folders and patterns name.
 
     Attributes
     ----------

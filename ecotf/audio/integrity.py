@@ -48,7 +48,7 @@ def check_file(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Contents:
-    """The sound of a file, as its header tells it and as it is.
+    """The sound of a file, as its header describes it and as it is.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Contents:
     riff: Riff | None = field(default=None, repr=False)
 
     def note(self, sample_rate: int) -> str:
-        """What a user must know of it, in real seconds; empty where all is well."""
+        """Describe a fault to the user, in real seconds; empty where there is none."""
         held = f"{self.frames / sample_rate:.3f} s"
         if self.promised is None:
             return f"truncated: cut off in mid-page after {held}" if self.cut else ""
@@ -86,7 +86,7 @@ class Contents:
         return f"{promised}, it holds {held}"
 
     def salvage(self, path: Path, sample_rate: int) -> tuple[Contents, str]:
-        """What can be read of it, and a note with the seconds read and the seconds promised."""
+        """Return the readable part, and a note with the seconds read and the seconds promised."""
         frames = count_frames(path, self.opening, _SALVAGE_FRAMES)
         if frames == 0:
             raise RecordingError(f"{self.note(sample_rate)}; nothing can be read", "corrupt")

@@ -1,4 +1,4 @@
-"""What recorders write into their WAV files: GUANO, Wildlife Acoustics WAMD, and the comment of an AudioMoth.
+"""Read the metadata in recorders' WAV files: GUANO, Wildlife Acoustics WAMD, and the comment of an AudioMoth.
 
 Only chunk headers and the metadata chunks themselves are read, never the sound. Every field is given under its GUANO
 name (``Timestamp``, ``TE``, ``Loc Position``, ...), whichever chunk it came from; where a file carries several, GUANO
@@ -39,7 +39,7 @@ _WAMD_FIELDS = {
 
 
 class Notes(NamedTuple):
-    """What a recorder wrote into a file, apart by where it stood; fields under their GUANO names."""
+    """The metadata of a file, one field for each place it can be stored; names follow GUANO."""
 
     guano: dict[str, str]
     wamd: dict[str, str]

@@ -85,7 +85,7 @@ def bat_pass(
 def _utterances(
     bat: Species, duration_s: float, rng: np.random.Generator, *, buzz: bool, social: bool
 ) -> Iterator[tuple[str, list[tuple[float, CallShape]]]]:
-    """What a bat utters in time order: a call type, and its parts as (seconds into the recording, shape)."""
+    """List the calls of a bat in time order: a call type, and its parts as (seconds into the recording, shape)."""
     buzz_at = float(rng.uniform(0, duration_s)) if buzz else np.inf
     social_shape = bat.social if social else None
     silent_before, silent_after = rng.uniform(-2, 0.5) * duration_s, rng.uniform(0.5, 3) * duration_s

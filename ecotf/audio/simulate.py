@@ -36,7 +36,7 @@ MANIFEST_COLUMNS = (
 
 
 class SimulationConfig(Config):
-    """What the simulated recordings contain. Ranges are (least, most); probabilities are per recording."""
+    """The contents of simulated recordings. Ranges are (least, most); probabilities are per recording."""
 
     n_recordings: int = Field(40, ge=1)
     duration_s: float = Field(3.0, ge=0.2, le=600)

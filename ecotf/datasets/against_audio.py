@@ -21,7 +21,7 @@ class HasDuration(Protocol):
 
 
 class OpensRecordings(Protocol):
-    """What :func:`ecotf.audio.recording.open_recording` does."""
+    """Open a recording, as :func:`ecotf.audio.recording.open_recording` does."""
 
     def __call__(self, path: Path, *, time_expansion: float | None) -> HasDuration:
         """Open the file, with the time expansion that the manifest states, if it does."""

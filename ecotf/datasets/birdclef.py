@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BEST_RATING = 5.0
 LEAST_WEIGHT = 0.1
-BACKGROUND_FACTOR = 0.8  # published: what is heard only behind another species counts for less
+BACKGROUND_FACTOR = 0.8  # published: a species in the background of another counts for less
 
 _QUOTED = re.compile(r'"([^"]*)"|\'([^\']*)\'')
 _NUMBER_IN_URL = re.compile(r"xeno-canto\.org/(?:sounds/)?(?:XC)?(\d+)", re.IGNORECASE)

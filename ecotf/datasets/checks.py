@@ -1,4 +1,4 @@
-"""What a table of annotations must be before anything is trained on it; all checks are on whole columns."""
+"""Check a table of annotations before training; all checks are on whole columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_table(table: pd.DataFrame, root: Path, source: str, first_row: int) ->
     Parameters
     ----------
     table
-        Text or numbers; its index tells which row of the source a row was.
+        Text or numbers; its index says which row of the source a row was.
     root, source, first_row
         As in :func:`ecotf.datasets.manifest.make_manifest`.
 

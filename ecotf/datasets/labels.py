@@ -1,4 +1,4 @@
-"""What labels mean: names of species, sounds that are no event, and events whose species nobody knows.
+"""The meaning of labels: names of species, sounds that are no event, and events whose species nobody knows.
 
 A label is compared with shell patterns; case, spaces, underscores, hyphens and points make no difference, so
 ``Not Bat``, ``not_bat`` and ``NOT-BAT`` are one. Both kinds of lists are settings of a recipe (``data.ignored_labels``,
@@ -59,7 +59,7 @@ UNNAMED_LABELS = (
 """Labels of a bat call whose species is not known."""
 
 BACKGROUND_ROLE = "background"
-"""What the manifest's column ``role`` says of recordings that are there to be mixed into others."""
+"""The value of the manifest's column ``role`` for recordings that are mixed into others."""
 
 _MAKES_NO_DIFFERENCE = re.compile(r"(\[[^\]]*\])|[\s_.\-]+")
 

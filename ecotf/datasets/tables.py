@@ -73,7 +73,7 @@ def _separator_of(text: str, path: str | Path) -> str:
     header = lines_of(text)[0]
     there = [separator for separator in SEPARATORS if separator in header]
     if len(there) > 1:
-        # A comma inside of a name, as in "position, s;label": rows of equal length tell.
+        # A comma inside of a name, as in "position, s;label": rows of equal length show it.
         lines = [line for line in lines_of(text) if line.strip()]
         there = [one for one in there if len({len(cells) for cells in csv.reader(lines, delimiter=one)}) == 1]
     if len(there) > 1 or (not there and any(one in header for one in SEPARATORS)):

@@ -139,7 +139,7 @@ class CandidateFinder:
         return find_on_grid(view, self.detector, grid, watch)
 
     def table(self, found: Found, base: int) -> pd.DataFrame:
-        """What was found in a view that begins at slice ``base``, in seconds and hertz and in order of time."""
+        """Return the candidates of a view that begins at slice ``base``, in seconds and hertz and in order of time."""
         import pandas as pd
 
         hop_s, frequencies_hz = self.times.hop_s, self.times.frequencies_hz

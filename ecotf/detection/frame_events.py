@@ -103,7 +103,7 @@ class EventStream:
     ----------
     floors
         The lowest score of an event of each class, ``[classes]``, where above ``config.floor``: events below a
-        threshold have no say in those above it.
+        threshold do not affect those above it.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class EventStream:
         return self._table(found)
 
     def _parted(self, piece: _Loud, code: int, final: bool) -> tuple[list[_Loud], _Loud | None]:
-        """The stretches that are over, with a quiet frame on both sides, and the one that may go on."""
+        """Return the stretches that have ended, with a quiet frame on both sides, and the one that may continue."""
         at = np.flatnonzero(piece.values > self._config.edge * self._floors[code])
         if not len(at):
             return [], None

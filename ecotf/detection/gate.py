@@ -48,7 +48,7 @@ class FittedGate:
 
 @dataclass(frozen=True)
 class GateTrack:
-    """How far every frame of a recording is over the running floor of the band that stands out most.
+    """Measure how far the loudest band of every frame of a recording is above its running floor.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class GateTrack:
 def track_gate(
     recording: Recording, front_end: BandSpectrogramConfig, config: GateConfig, channel: ChannelChoice = "mix"
 ) -> GateTrack:
-    """What the gate hears in a recording; raises `ConfigError` where the front end's levels are no energies."""
+    """Measure a recording's levels for the gate; raises `ConfigError` where the front end's levels are no energies."""
     spectrogram = BandSpectrogram(front_end, recording.sample_rate)
     gate, levels = RunningGate(config, spectrogram), before_denoising(spectrogram).stream()
     parts = [np.empty(0, np.float32)]

@@ -47,7 +47,7 @@ class HopLength(Protocol):
 
 
 class PatchDetector(Protocol):
-    """What detection needs of a detector: a run's `ecotf.models.detector.Detector`, or an exported file at work."""
+    """The methods that detection needs: a run's `ecotf.models.detector.Detector`, or an exported file at work."""
 
     @property
     def front_end(self) -> HopLength:
@@ -78,7 +78,7 @@ class PatchDetector(Protocol):
 
 @dataclass
 class Stopwatch:
-    """What detection has cost so far, and what a gate has spared it.
+    """The work of detection so far, and the work that a gate has saved.
 
     Attributes
     ----------

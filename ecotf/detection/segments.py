@@ -141,7 +141,7 @@ def segment_windows(
 
 
 def _before(sound: np.ndarray, n: int, ends: Ends) -> np.ndarray:
-    """What comes in the ``n`` samples before ``sound``."""
+    """Return the ``n`` samples before ``sound``."""
     if ends == "silence" or not len(sound):
         return np.zeros(n, np.float32)
     return np.resize(sound[::-1], n)[::-1]

@@ -1,4 +1,4 @@
-"""What is searched for candidates at once, and what is found in it."""
+"""The stretch of a spectrogram that is searched for candidates at once, and the candidates found in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def in_order(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class View:
-    """A stretch of a spectrogram: candidates are wanted from its middle, the rest has a say in them.
+    """A stretch of a spectrogram: candidates come from its middle, the rest is their context.
 
     Attributes
     ----------

@@ -70,7 +70,7 @@ def label_positions(table: pd.DataFrame, labels: Sequence[str]) -> Integers:
 def confusion_matrix(
     kept: pd.DataFrame, calls: pd.DataFrame, labels: Sequence[str], tolerance_s: float
 ) -> dict[str, Any]:
-    """What each call was named, and what each name stood for.
+    """The name given to each call, and the true species behind each name.
 
     A call that a detection of its own species hits is on the diagonal. The remaining calls are matched to the remaining
     detections whatever their names; what is left over is ``missed`` or ``no call`` (noise, or a second name for a call

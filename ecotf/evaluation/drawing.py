@@ -1,4 +1,4 @@
-"""What all pictures need: text that is drawn as it is written, and a failure that is one line and no more."""
+"""Functions that all pictures share: draw text as it is written, and log a failure in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def literal(text: str) -> str:
 
 @contextmanager
 def drawing(name: str, log: Callable[[str], None]) -> Iterator[None]:
-    """Draw inside: whatever goes wrong is logged in one line, and what is to be done after the picture goes on."""
+    """Draw a picture inside; log any error in one line, and continue with the work after the picture."""
     try:
         yield
     except Exception as error:

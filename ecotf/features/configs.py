@@ -1,4 +1,4 @@
-"""What a spectrogram is, in seconds and hertz: the parameters that the kernels and the Keras layer share."""
+"""Settings of a spectrogram, in seconds and hertz, for the kernels and the Keras layer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PcenConfig(Config):
 
 
 class SpectrogramConfig(Config):
-    """What all spectrograms have in common.
+    """The settings that all spectrograms share.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is added before and after a recording so that its first and last frames can be centred on its ends."""
+"""Pad a recording before and after, so that its first and last frames can be centred on its ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RecordingEdges:
         self._begun = False
 
     def push(self, sound: NDArray[Any]) -> list[NDArray[Any]]:
-        """What is to be transformed now that ``sound`` has come."""
+        """Return the samples to transform after ``sound`` has come."""
         if not self._width or not len(sound):
             return [sound]
         if self._kept is not None:
@@ -47,7 +47,7 @@ class RecordingEdges:
         return pieces
 
     def finish(self) -> list[NDArray[Any]]:
-        """What is still to be transformed when the recording ends."""
+        """Return the samples that remain to be transformed when the recording ends."""
         kept, self._kept = self._kept, None
         if kept is None:
             return []

@@ -1,4 +1,4 @@
-"""The gate: how far what sounds is over its running noise floor, so that stretches without sound can be passed over.
+"""The gate: measure how far sound is above its running noise floor, so that parts without sound can be skipped.
 
 The statistic is in decibels and comes from the spectrogram's levels before denoising, whatever their scale.
 """
@@ -21,7 +21,7 @@ _LEAST_POWER = 1e-20
 
 
 class GateConfig(Config):
-    """What the gate listens to. Off in training and evaluation; a user turns it on when classifying.
+    """Settings of the gate. Off in training and evaluation; a user turns it on when classifying.
 
     The energy of a band is that of its strongest row, which, unlike a sum, is the same to within rounding whether the
     spectrogram is in decibels or in ln(1 + P).
@@ -79,7 +79,7 @@ class RunningGate:
         return [self._compare(self._pending)] if self._pending else []
 
     def _compare(self, n_frames: int) -> NDArray[np.float32]:
-        """How far the oldest ``n_frames`` are over the floor of the band that stands out most."""
+        """Return how far the loudest band of each of the oldest ``n_frames`` is above its floor."""
         bands = np.concatenate(self._bands)
         self._bands = [bands[n_frames:]]
         self._pending -= n_frames

@@ -91,7 +91,7 @@ class GatedStream:
             self._compared += len(over_floor)
 
     def _settle(self, final: bool) -> list[Stretch]:
-        """Keep or pass over each block of which it is sure what comes within the margin after it."""
+        """Keep or skip each block once the sound within the margin after it is known."""
         kept = []
         while self._blocks:
             first, reaches = self._blocks[0]

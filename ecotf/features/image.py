@@ -24,7 +24,7 @@ class ImageConfig(Config):
     channels
         1: the level. 3: the level, its delta, and its delta-delta.
     delta_axis
-        Whether deltas tell the change from frame to frame (``time``) or from band to band (``bands``, as published
+        Whether deltas give the change from frame to frame (``time``) or from band to band (``bands``, as published
         in 2023 and 2024, where the axes were exchanged).
     delta_width
         Odd number of frames or bands that a delta is fitted to.

@@ -43,7 +43,7 @@ class ImageLayer(keras.layers.Layer):
         return tf.stack([image, first, second], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """What is needed to build the layer again."""
+        """Return the settings that build the layer again."""
         return {**super().get_config(), "config": self.image_config.model_dump()}
 
     def _delta(self, image: Any, order: int) -> Any:

@@ -71,7 +71,7 @@ class SpectrogramLayer(keras.layers.Layer):
         return tf.concat(blocks, axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        """What is needed to build the layer again."""
+        """Return the settings that build the layer again."""
         return {
             **super().get_config(),
             "config": self.spectrogram_config.model_dump(),

@@ -17,7 +17,7 @@ from ecotf.config import Config
 
 
 class PeakConfig(Config):
-    """What counts as a peak, in seconds and in the units of the spectrogram's scale.
+    """Settings that decide which maxima are peaks, in seconds and in the units of the spectrogram's scale.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class PeakConfig(Config):
 
     @property
     def margin_s(self) -> float:
-        """How far from a peak the spectrogram has a say in whether it is one."""
+        """Seconds of spectrogram on each side of a peak that decide whether it is one."""
         return 4 * self.smooth_s + self.separation_s + self.reach_s
 
 

@@ -73,7 +73,7 @@ class Detector:
         return first
 
     def run(self, patches: np.ndarray) -> list[np.ndarray]:
-        """What `combine` takes, for patches ``[n, columns, bands, 1]``."""
+        """Return the inputs of `combine`, for patches ``[n, columns, bands, 1]``."""
         return [np.asarray(self._forward(network)(patches)) for network in self.networks]
 
     def _forward(self, network: Network) -> Callable[[Any], Any]:

@@ -14,7 +14,7 @@ class _Parts(keras.layers.Layer):
         self.parts = parts
 
     def get_config(self) -> dict[str, Any]:
-        """What is needed to build the layer again."""
+        """Return the settings that build the layer again."""
         return {**super().get_config(), "parts": self.parts}
 
 

@@ -11,7 +11,7 @@ from ecotf.pipelines.keras_cv_mixing import cut_mix, mix_up
 
 
 class AugmentImageConfig(Config):
-    """What is done to images in passing; nothing by default. It is done in this order.
+    """The augmentations of images; none by default. They are applied in this order.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ _SINGLE = (
 
 
 class AugmentSoundConfig(Config):
-    """What is done to sound in passing; nothing by default. It is done in this order.
+    """The augmentations of sound; none by default. They are applied in this order.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ _AFTER_MIXING = ("time_stretch", "pitch_shift", "time_shift")
 def _change(
     name: str, config: AugmentSoundConfig, seed: Any, backgrounds: Sequence[Any], sample_rate: float, window: int
 ) -> Any:
-    """What is done to the rows ``x`` of the sound that the coin chose."""
+    """Change the sounds ``x`` of the batch that were drawn for it."""
     import tensorflow as tf
 
     if name.startswith("background "):

@@ -23,7 +23,7 @@ _TRIES = 5
 
 @dataclass
 class SkippedRecordings:
-    """What could not be read while an epoch went by; threads may add to it at once.
+    """The recordings that could not be read during an epoch; several threads may add to it at once.
 
     Attributes
     ----------

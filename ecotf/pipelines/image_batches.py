@@ -63,7 +63,7 @@ class ClipImages:
 
 @dataclass(frozen=True)
 class EpochDraws:
-    """What is random in one epoch; nothing is, by default.
+    """The random choices of one epoch; none by default.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 
 
 class AugmentationConfig(Config):
-    """What is done to training patches in passing; nothing by default, as published.
+    """The augmentations of training patches; none by default, as published.
 
     Attributes
     ----------

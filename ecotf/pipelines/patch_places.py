@@ -20,7 +20,7 @@ _NOT_LEARNED, _UNNAMED_CODE = -1, -2
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is annotated in one recording, in seconds: calls, with the index of their species, -1 for one that is not
+    """The annotations of one recording, in seconds: calls, with the index of their species, -1 for one that is not
     to be learned or -2 for one whose species is not known, and the middles of sounds that are no calls."""
 
     starts: np.ndarray

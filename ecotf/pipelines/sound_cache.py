@@ -26,7 +26,7 @@ ENVELOPE_HOP_S = 0.05
 
 @dataclass(frozen=True)
 class DecodedSound:
-    """What is known of a recording once it has been decoded.
+    """The facts about a recording after it has been decoded.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class SoundCache:
 
     @property
     def held_bytes(self) -> int:
-        """What the samples take now."""
+        """The memory that the samples take now."""
         return sum(self._sizes.values())
 
     def get(self, recording: Sound, sample_rate: int, channel: ChannelChoice) -> DecodedSound:
@@ -109,7 +109,7 @@ class SoundCache:
                 self._sizes.pop(key, None)
             if not isinstance(error, EcotfError) or isinstance(error, RecordingError):
                 raise
-            self.problem = str(error)  # training goes on without
+            self.problem = str(error)  # training continues without it
         return self._read(key) or decode(recording, sample_rate, channel, None)
 
     def _file(self, key: str) -> Path:

@@ -312,7 +312,7 @@ def test_kaleidoscope(folder):
     weak = read(folder, "kaleidoscope", "IN FILE,AUTO ID\nt2.wav,PIPPIP\n").table
     assert weak["start_s"].tolist() == [0] and weak["end_s"].isna().all()
     (folder / "meta.csv").write_text(content)
-    with pytest.raises(DataError, match=r"id.csv, meta.csv tell of the same recordings"):
+    with pytest.raises(DataError, match=r"id.csv, meta.csv describe the same recordings"):
         import_annotations("kaleidoscope", folder)
 
 

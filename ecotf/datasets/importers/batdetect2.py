@@ -3,7 +3,7 @@
 Its times are real seconds and its frequencies real hertz, whatever ``time_exp`` says: the tool multiplies the sample
 rate of the file by ``time_exp`` before anything is drawn, and batdetect2 reads the boxes onto recordings opened with
 that expansion (its proposal for the format says so too: github.com/batdetect/data_format, "un-time expanded time").
-``time_exp`` only tells how to read the audio, and is kept as ``time_expansion``.
+``time_exp`` only says how to read the audio, and is kept as ``time_expansion``.
 """
 
 from __future__ import annotations

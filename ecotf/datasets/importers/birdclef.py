@@ -107,7 +107,7 @@ def import_birdclef(
 
 
 def _codes_by_name(table: pd.DataFrame, species: Sequence[str]) -> dict[str, str]:
-    """What a species may be called, in lower case, to its label: the label itself, or its scientific name."""
+    """Map each name of a species, in lower case, to its label: the label itself, or its scientific name."""
     listed = set(species)
     pairs = table.loc[table["scientific_name"] != "", ["scientific_name", "label"]].drop_duplicates()
     names = {_plain(name): label for name, label in pairs.itertuples(index=False) if label in listed}

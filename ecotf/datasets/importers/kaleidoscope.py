@@ -59,7 +59,7 @@ def import_kaleidoscope(
     for file in files:
         if folders.count(file.parent) > 1:
             others = ", ".join(one.name for one in files if one.parent == file.parent)
-            raise DataError(f"{file.parent}: {others} tell of the same recordings; name one of the files")
+            raise DataError(f"{file.parent}: {others} describe the same recordings; name one of the files")
     audio = AudioFolder(audio_dir if audio_dir is not None else files[0].parent if Path(path).is_file() else path)
     tables = []
     for file in files:

@@ -1,4 +1,4 @@
-"""What all importers share: finding the files, putting times on the real clock, naming what has no name."""
+"""Functions that all importers share: find the files, convert times to real time, name events without a name."""
 
 from __future__ import annotations
 

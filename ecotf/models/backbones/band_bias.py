@@ -1,4 +1,4 @@
-"""What makes a convolution know how high a note is."""
+"""Give a convolution the frequency of each band."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backbone says of itself, and the registry of all backbones."""
+"""The description of a backbone, and the registry of all backbones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ The shape is ``(columns, bands, 1)`` of a patch, or ``(frames or None, bands, ch
 
 
 class BackboneConfig(Config):
-    """What all backbones have in common.
+    """The settings that all backbones share.
 
     Attributes
     ----------

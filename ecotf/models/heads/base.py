@@ -1,4 +1,4 @@
-"""What a head says of itself, and the registry of all heads."""
+"""The description of a head, and the registry of all heads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADS: Registry[Any] = Registry("head")
 
 
 class HeadConfig(Config):
-    """What all heads have in common.
+    """The settings that all heads share.
 
     Attributes
     ----------

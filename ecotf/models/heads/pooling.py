@@ -59,7 +59,7 @@ class AttentionPooling(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """What is needed to build the layer again."""
+        """Return the settings that build the layer again."""
         return {**super().get_config(), "probabilities": self.probabilities}
 
 
@@ -89,5 +89,5 @@ class GeneralisedMean(keras.layers.Layer):
         return tf.exp((tf.reduce_logsumexp(powers, axis=[1, 2]) - tf.math.log(n)) / self.p)
 
     def get_config(self) -> dict[str, Any]:
-        """What is needed to build the layer again."""
+        """Return the settings that build the layer again."""
         return {**super().get_config(), "power": self.power}

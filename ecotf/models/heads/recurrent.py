@@ -8,7 +8,7 @@ from ecotf.models.heads.base import HeadConfig
 
 
 class RecurrentHeadConfig(HeadConfig):
-    """What heads that go through the frames in turn have in common.
+    """The settings that all recurrent heads share.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from ecotf.models.heads.base import HEADS, HeadConfig
 
 
 class AttentionOverFrames(HeadConfig):
-    """What the heads with attention have in common.
+    """The settings that all heads with attention share.
 
     Attributes
     ----------

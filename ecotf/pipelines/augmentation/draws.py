@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from ecotf.config import Config
 
 Draws = dict[str, Any]
-"""What an augmentation drew: name to tensor, its first axis the batch."""
+"""The random draws of an augmentation: name to tensor, its first axis the batch."""
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -24,7 +24,7 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
 class Chance(Config):
-    """What all augmentations have.
+    """The settings that all augmentations share.
 
     Attributes
     ----------

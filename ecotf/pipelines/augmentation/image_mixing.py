@@ -1,4 +1,4 @@
-"""What is drawn for MixUp and CutMix of images ``[n, frames, bands, channels]``."""
+"""Random draws for MixUp and CutMix of images ``[n, frames, bands, channels]``."""
 
 from __future__ import annotations
 
