@@ -34,7 +34,7 @@ TWINS = {"hybrid_cnn_xgboost": "cnn8", "hybrid_resnet_xgboost": "resnet8"}
 
 
 def real_manifest(data: Path):
-    """The annotated bat recordings as one manifest; a recording is its own group."""
+    """Return the annotated bat recordings as one manifest; a recording is its own group."""
     from ecotf.datasets.manifest import make_manifest
 
     annotations = pd.read_csv(data / "annotations.csv", keep_default_na=False)

@@ -86,17 +86,17 @@ def field_table(data: Path, name: str) -> pd.DataFrame:
 
 
 def fold_side(number: int, fold: int) -> str:
-    """The side of a recording: one fold is tested, the next chooses the threshold."""
+    """Return the side of a recording: one fold is tested, the next chooses the threshold."""
     return {fold: "test", (fold + 1) % FOLDS: "valid"}.get(number, "train")
 
 
 def tested(table: pd.DataFrame, folds: Any) -> list[str]:
-    """The recordings of these folds."""
+    """Return the recordings of these folds."""
     return sorted(table.loc[table["number"].isin(list(folds)), "recording"].unique())
 
 
 def judged(found: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
-    """All folds together."""
+    """Return all folds together."""
     n_calls, above = int((table["label"] != "").sum()), found[found["kept"]]
     hits = int((match_detections(above, table, TOLERANCE_S) >= 0).sum())
     hit = match_detections(found, table, TOLERANCE_S) >= 0

@@ -52,7 +52,7 @@ def whole_clips(table: pd.DataFrame, split: Sequence[str]) -> Manifest:
 
 
 def pretrained(options: argparse.Namespace) -> Path:
-    """The stage that learned the 16 other classes of the few-shot set: no recording of the species is in it."""
+    """Return the stage that learned the 16 other classes of the few-shot set: no recording of the species is in it."""
     others = short_clips(options.data, "fewshot/esc")
     split = np.where(others["fold"] == 4, "valid", "train")
     run = run_once(whole_clips(others, split), options, "others", PRETRAIN)

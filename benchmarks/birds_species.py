@@ -61,7 +61,7 @@ def species(options: argparse.Namespace) -> None:
 
 
 def species_table(data: Path) -> pd.DataFrame:
-    """The clips of phoebe_xc with their folds: two recordings of each species are tested at a time."""
+    """Return the clips of phoebe_xc with their folds: two recordings of each species are tested at a time."""
     table = short_clips(data, "fewshot/phoebe_xc/")
     return table.assign(number=table.groupby("label").cumcount() % FOLDS)
 
@@ -128,7 +128,7 @@ def show(right: dict[str, pd.Series], file: Path) -> None:
 
 
 def discordant(hits: pd.Series, base: pd.Series) -> tuple[int, int]:
-    """How many recordings are right here and wrong there, and the other way round."""
+    """Return how many recordings are right here and wrong there, and the other way round."""
     there = base[hits.index]
     return int((hits & ~there).sum()), int((~hits & there).sum())
 

@@ -85,7 +85,7 @@ class Measured:
         }
 
     def table(self) -> Table:
-        """All rows."""
+        """Return all rows."""
         table = Table(title="clips")
         for column in ("", "clips", "per second", "per processor second"):
             table.add_column(column, justify="left" if not column else "right")
@@ -96,7 +96,7 @@ class Measured:
 
 
 def begun(batches: Any) -> Iterator[Any]:
-    """The batches from the third on; the ones before it pay for building the graph."""
+    """Return the batches from the third on; the ones before it pay for building the graph."""
     iterator = iter(batches)
     next(iterator)
     next(iterator)

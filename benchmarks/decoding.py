@@ -51,7 +51,7 @@ def read_float32_blocks(paths: list[str]) -> None:
 
 
 def read_recording_blocks(paths: list[str]) -> None:
-    """The way ecotf streams: header and metadata checked, every sample checked to be a number."""
+    """Return the way ecotf streams: header and metadata checked, every sample checked to be a number."""
     for path in paths:
         for _ in open_recording(path).blocks(BLOCK):
             pass

@@ -123,7 +123,7 @@ def count_instructions(log: Any) -> int:
 
 
 def measure(name: str, path: Path, emulated: Emulated | None) -> Figures:
-    """All figures of one file."""
+    """Return all figures of one file."""
     file = read_model_file(path)
     costs = signature_costs(file.flatbuffer, str(path))
     rates = runs_per_second(file.values, list(costs))
@@ -146,7 +146,7 @@ def measure(name: str, path: Path, emulated: Emulated | None) -> Figures:
 
 
 def runs_per_second(values: dict[str, Any], signatures: list[str]) -> dict[str, float]:
-    """How often each signature runs in a second of sound."""
+    """Return how often each signature runs in a second of sound."""
     if not values:
         return {signatures[0]: 1 / YAMNET_WINDOW_S}
     if values["kind"] == "segments":

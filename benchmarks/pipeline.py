@@ -68,7 +68,7 @@ def write_sound(path: Path, kind: str, seconds: float) -> None:
 
 
 def timed_sound(path: Path, rate: int, spent: dict[str, float]) -> Iterator[np.ndarray]:
-    """The recording in blocks of a second; adds up what decoding takes."""
+    """Return the recording in blocks of a second; adds up what decoding takes."""
     from ecotf.audio.recording import open_recording
 
     began = time.process_time()
@@ -92,7 +92,7 @@ def timed_pieces(pieces: Iterable[Any], spent: dict[str, float]) -> Iterator[Any
 
 
 def plain_pieces(made: Any, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The spectrogram of sound that comes in blocks, piece by piece."""
+    """Return the spectrogram of sound that comes in blocks, piece by piece."""
     stream = made.stream()
     for block in sound:
         yield stream.push(block)
@@ -100,7 +100,7 @@ def plain_pieces(made: Any, sound: Iterable[np.ndarray]) -> Iterator[np.ndarray]
 
 
 def gated_pieces(run: Any, made: Any, margin: int, sound: Iterable[np.ndarray]) -> Iterator[Any]:
-    """The stretches of it that the run's gate lets through."""
+    """Return the stretches of it that the run's gate lets through."""
     from ecotf.features.gated import GatedStream
 
     stream = GatedStream(made, run.recipe.detection.gate, run.gate.threshold_db, margin)
@@ -152,7 +152,7 @@ def birds(path: Path) -> dict[str, float]:
 
 
 def peak_mib() -> float:
-    """The most memory that this process has had; of getrusage it would be the parent's, where that was more."""
+    """Return the most memory that this process has had; of getrusage it would be the parent's, where that was more."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 

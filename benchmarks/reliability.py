@@ -54,7 +54,7 @@ def wav(path: Path, seed: int, rate: int = RATE, subtype: str = "PCM_16", **stat
 
 
 def flac(path: Path, seed: int) -> bytearray:
-    """The bytes of a FLAC file that is well."""
+    """Return the bytes of a FLAC file that is well."""
     write(path, sound(seed, 1.0), RATE, "FLAC", "PCM_16")
     return bytearray(path.read_bytes())
 

@@ -14,7 +14,7 @@ GAIN = 1000.0
 
 
 def there(module: str) -> bool:
-    """Whether a peer is installed."""
+    """Check whether a peer is installed."""
     return importlib.util.find_spec(module) is not None
 
 

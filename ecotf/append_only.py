@@ -92,24 +92,24 @@ class AppendOnly:
             os.fsync(stream.fileno())
 
     def header(self) -> bytes:
-        """The first line."""
+        """Return the first line."""
         with self.path.open("rb") as stream:
             return next(_rows(stream, self.quoted), b"")
 
     def rows(self) -> Iterator[bytes]:
-        """All rows after the first line, each with its line end; memory does not grow with the file."""
+        """Return all rows after the first line, each with its line end; memory does not grow with the file."""
         with self.path.open("rb") as stream:
             rows = _rows(stream, self.quoted)
             next(rows, b"")
             yield from rows
 
     def count(self) -> int:
-        """How many rows there are after the first line, of a file whose rows hold no line ends; fast."""
+        """Return how many rows there are after the first line, of a file whose rows hold no line ends; fast."""
         with self.path.open("rb") as stream:
             return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_CHUNK), b"")) - 1
 
     def last(self) -> bytes:
-        """The last row, of a file whose rows hold no line ends; only the end of the file is read."""
+        """Return the last row, of a file whose rows hold no line ends; only the end of the file is read."""
         with self.path.open("rb") as stream:
             at, tail = stream.seek(0, os.SEEK_END), b""
             while at > 0 and b"\n" not in tail[:-1]:

@@ -132,7 +132,7 @@ class Registry(Generic[Built]):
 
 
 def names_of(config_class: type[Config]) -> tuple[str, ...]:
-    """The values that the key ``name`` of ``config_class`` may have."""
+    """Return the values that the key ``name`` of ``config_class`` may have."""
     field = config_class.model_fields.get("name")
     values = () if field is None else get_args(field.annotation)
     if not values or not all(isinstance(value, str) for value in values):

@@ -62,7 +62,7 @@ class CallSound:
         return float(self.frequency_hz[np.argmax(self.envelope)])
 
     def span(self, fraction: float) -> slice:
-        """The samples from the first to the last one whose envelope reaches ``fraction`` of its maximum."""
+        """Return the samples from the first to the last one whose envelope reaches ``fraction`` of its maximum."""
         heard = np.flatnonzero(self.envelope >= fraction * self.envelope.max())
         return slice(int(heard[0]), int(heard[-1]) + 1)
 

@@ -26,7 +26,7 @@ class FlacLength(NamedTuple):
     first: int
 
     def patch(self, frames: int) -> tuple[int, bytes]:
-        """The bytes of its header for another length, and their position behind ``start``."""
+        """Return the bytes of its header for another length, and their position behind ``start``."""
         return 21, (self.first << 36 | frames).to_bytes(5, "big")
 
 

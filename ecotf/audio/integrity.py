@@ -220,7 +220,7 @@ def mp3_length(path: Path, decoder_frames: int, file_rate: int) -> int:
 
 
 def ogg_is_cut(path: str | Path) -> bool:
-    """Whether the last page of an OGG file is incomplete."""
+    """Check whether the last page of an OGG file is incomplete."""
     with open(path, "rb") as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - (1 << 17)))  # a page is under 64 KiB

@@ -126,7 +126,7 @@ class Flight:
         return float(np.sqrt(self._along(time_s) ** 2 + self.aside_m**2 + height**2))
 
     def approach_speed(self, time_s: float, by_ground: bool = False) -> float:
-        """How fast the distance shrinks, in m/s; negative once the bat has passed."""
+        """Return how fast the distance shrinks, in m/s; negative once the bat has passed."""
         return -self.speed_m_s * self._along(time_s) / self.distance(time_s, by_ground)
 
     def _along(self, time_s: float) -> float:
@@ -136,7 +136,7 @@ class Flight:
 def receive(
     shape: CallShape, emitted_s: float, flight: Flight, scene: Scene, by_ground: bool = False
 ) -> tuple[int, CallSound]:
-    """The call as it arrives, and the index of its first sample.
+    """Return the call as it arrives, and the index of its first sample.
 
     Doppler shift of a moving source, spherical spreading re 1 m, absorption, the bat's beam and the microphone.
     """

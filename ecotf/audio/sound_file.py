@@ -67,7 +67,7 @@ class Opening:
 
 
 def raw_opening(riff: Riff, form: WavFormat) -> Opening | None:
-    """How to read a WAV file's sound whatever its sizes say; None for sound that is compressed."""
+    """Return how to read a WAV file's sound whatever its sizes say; None for sound that is compressed."""
     subtype = _SUBTYPES.get((form.tag, form.width))
     endian = "BIG" if riff.big_endian else "LITTLE"
     return None if subtype is None else Opening(riff.offset, raw=(subtype, form.channels, form.rate, endian))

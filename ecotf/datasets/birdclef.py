@@ -42,7 +42,7 @@ _COLUMNS = {
 
 
 def secondary_labels(cell: object) -> list[str]:
-    """The labels in a cell, however it is written: ``[]``, ``['a', 'b']``, nothing, NaN, ``a b`` or ``a, b``."""
+    """Return the labels in a cell, however it is written: ``[]``, ``['a', 'b']``, nothing, NaN, ``a b`` or ``a, b``."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return []
     text = str(cell).strip()

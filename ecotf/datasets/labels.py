@@ -65,7 +65,7 @@ _MAKES_NO_DIFFERENCE = re.compile(r"(\[[^\]]*\])|[\s_.\-]+")
 
 
 def is_background(table: pd.DataFrame) -> pd.Series:
-    """Whether each row of a manifest's table is of a recording that is there to be mixed into others."""
+    """Check whether each row of a manifest's table is of a recording that is there to be mixed into others."""
 
     import pandas as pd
 

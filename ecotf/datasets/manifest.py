@@ -63,11 +63,11 @@ class Manifest:
         return self.table[self.table["label"] != ""]
 
     def path_of(self, recording: str) -> Path:
-        """The file of a recording (backslashes of a manifest written on Windows are understood)."""
+        """Return the file of a recording (backslashes of a manifest written on Windows are understood)."""
         return self.root / recording.replace("\\", "/")
 
     def subset(self, recordings: Iterable[str]) -> Manifest:
-        """The rows of these recordings only."""
+        """Return the rows of these recordings only."""
         wanted = set(recordings)
         unknown = wanted.difference(self.recordings)
         if unknown:
@@ -76,7 +76,7 @@ class Manifest:
         return Manifest(self.table[rows].reset_index(drop=True), self.root)
 
     def of_split(self, split: str) -> Manifest:
-        """The rows of one side of the split: ``train``, ``valid`` or ``test``; may be empty."""
+        """Return the rows of one side of the split: ``train``, ``valid`` or ``test``; may be empty."""
         return Manifest(self.table[self.table["split"] == split].reset_index(drop=True), self.root)
 
     def with_splits(self, splits: Mapping[str, str] | pd.Series) -> Manifest:
@@ -135,7 +135,7 @@ class Manifest:
         return dict(stated.drop_duplicates("recording").itertuples(index=False, name=None))
 
     def missing_files(self) -> list[str]:
-        """The recordings whose file is not there."""
+        """Return the recordings whose file is not there."""
         return [recording for recording in self.recordings if not os.path.isfile(self.path_of(recording))]
 
 

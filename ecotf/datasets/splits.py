@@ -108,7 +108,7 @@ def folds_by_group(manifest: Manifest, n_folds: int, seed: int, *, keep_lone: bo
 
 
 def lone_labels(manifest: Manifest) -> list[str]:
-    """The labels that only one group has, sorted: they can be learned or tested, never both."""
+    """Return the labels that only one group has, sorted: they can be learned or tested, never both."""
     groups = manifest.annotations.groupby("label")["group"].nunique()
     return sorted(groups.index[groups == 1].tolist())
 

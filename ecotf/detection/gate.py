@@ -63,7 +63,7 @@ class GateTrack:
     offset_s: float
 
     def of_calls(self, starts: np.ndarray, ends: np.ndarray, match_s: float) -> np.ndarray:
-        """The highest frame in each call widened by ``match_s``; where none lies in it, the next: ``[n]``."""
+        """Return the highest frame in each call widened by ``match_s``; where none lies in it, the next: ``[n]``."""
         last = len(self.over_floor) - 1
         if last < 0:
             return np.full(len(starts), _NOWHERE_DB)
@@ -98,7 +98,7 @@ def open_patches(reaches: np.ndarray, centres: np.ndarray, slices: int) -> np.nd
 
 
 def largest_threshold(of_calls: np.ndarray, may_lose: float) -> float:
-    """The largest threshold in hundredths of a dB that loses at most the share ``may_lose`` of calls.
+    """Return the largest threshold in hundredths of a dB that loses at most the share ``may_lose`` of calls.
 
     Parameters
     ----------

@@ -36,12 +36,12 @@ class GridPeaks:
         return round((4 * self.smooth_s + 2 * self.separation_s + boxes_s) / self.hop_s) + 2 * self.stride
 
     def maxima(self, track: np.ndarray) -> np.ndarray:
-        """The peaks of a track of scores, ``[n]``."""
+        """Return the peaks of a track of scores, ``[n]``."""
         radius = max(1, round(self.separation_s / (self.stride * self.hop_s)))
         return np.asarray(local_maxima(track, radius, self.floor))
 
     def boxes(self, view: View, track: np.ndarray, at: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """The box of each peak ``at`` of a track that begins at slice ``first``, and which of them are kept."""
+        """Return the box of each peak ``at`` of a track that begins at slice ``first``, and which of them are kept."""
         exact = at * self.stride
         if len(at):
             exact = exact + np.rint(np.asarray(refine_peaks(track, at)) * self.stride).astype(int)

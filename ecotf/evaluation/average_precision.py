@@ -66,7 +66,7 @@ def average_precision(scores: npt.ArrayLike, hits: npt.ArrayLike, n_calls: int) 
 
 
 def recall_at_precision(scores: npt.ArrayLike, hits: npt.ArrayLike, n_calls: int, precision: float = 0.95) -> float:
-    """The highest recall at which precision is at least ``precision``; 0 if it never is, NaN without calls."""
+    """Return the highest recall at which precision is at least ``precision``; 0 if it never is, NaN without calls."""
     curve = precision_recall(scores, hits, n_calls)
     if not n_calls:
         return float("nan")
@@ -82,7 +82,7 @@ def scores_at_threshold(scores: npt.ArrayLike, hits: npt.ArrayLike, n_calls: int
 
 
 def best_f1_threshold(scores: npt.ArrayLike, hits: npt.ArrayLike, n_calls: int) -> float:
-    """The threshold of highest F1, half way between the last score that it keeps and the first that it drops.
+    """Return the threshold of highest F1, half way between the last score that it keeps and the first that it drops.
 
     Half way, so that the tiny differences between one machine's arithmetic and another's do not move a detection across
     it. NaN when no detection hits.

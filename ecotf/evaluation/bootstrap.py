@@ -25,7 +25,7 @@ _BLOCK = 2_000_000  # cells of one block of resamples: about 16 MB an array
 def resample_weights(
     n_recordings: int, n_bootstrap: int, seed: int, groups: Sequence[object] | npt.NDArray | None = None
 ) -> Integers:
-    """How often each recording is drawn in each resample.
+    """Return how often each recording is drawn in each resample.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def resample_weights(
 
 
 def interval(resampled: npt.ArrayLike, weights: Integers, confidence: float = 0.95) -> Interval:
-    """The central percentile interval of the resampled values [B]; undefined ones (NaN) are left out.
+    """Return the central percentile interval of the resampled values [B]; undefined ones (NaN) are left out.
 
     ``[None, None]`` when nothing could be resampled: fewer than two recordings or groups, or no defined value.
     """

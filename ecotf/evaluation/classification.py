@@ -62,7 +62,7 @@ def above_thresholds(detections: pd.DataFrame, thresholds: Mapping[str, float]) 
 
 
 def label_positions(table: pd.DataFrame, labels: Sequence[str]) -> Integers:
-    """The position in ``labels`` of each row's label, -1 if it is not there."""
+    """Return the position in ``labels`` of each row's label, -1 if it is not there."""
     positions = {label: position for position, label in enumerate(labels)}
     return table["label"].map(positions).fillna(-1).to_numpy(np.int64)
 
@@ -70,7 +70,7 @@ def label_positions(table: pd.DataFrame, labels: Sequence[str]) -> Integers:
 def confusion_matrix(
     kept: pd.DataFrame, calls: pd.DataFrame, labels: Sequence[str], tolerance_s: float
 ) -> dict[str, Any]:
-    """The name given to each call, and the true species behind each name.
+    """Return the name given to each call, and the true species behind each name.
 
     A call that a detection of its own species hits is on the diagonal. The remaining calls are matched to the remaining
     detections whatever their names; what is left over is ``missed`` or ``no call`` (noise, or a second name for a call
@@ -122,7 +122,7 @@ def confusion_matrix(
 
 
 def majority_files(kept: pd.DataFrame, calls: pd.DataFrame, labels: Sequence[str], n_recordings: int) -> MajorityFiles:
-    """Whether the species detected most often in a recording is the one calling most often there.
+    """Check whether the species detected most often in a recording is the one calling most often there.
 
     Recordings without calls of ``labels``, and those where several species call equally often, are not judged. A
     recording without detections is wrong; a tie between detected species goes to the higher sum of scores.

@@ -37,7 +37,7 @@ def class_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Fl
 
 
 def padded_cmap(targets: npt.ArrayLike, scores: npt.ArrayLike, pad: int = 5) -> float:
-    """The mean of average precision over all classes after ``pad`` clips that have and score 1 in every class.
+    """Return the mean of average precision over all classes after ``pad`` clips that have and score 1 in every class.
 
     Classes without a clip then have an average precision of 1, and rare ones weigh less (BirdCLEF 2023).
     """
@@ -76,7 +76,7 @@ def label_ranking_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLik
 
 
 def wilson_interval(right: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); 0 to 1 where ``n`` is 0."""
+    """Return the 95 % interval of a share (Wilson 1927); 0 to 1 where ``n`` is 0."""
     if n == 0:
         return 0.0, 1.0
     share = right / n
@@ -100,7 +100,7 @@ def accuracy(targets: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, Any] | 
 
 
 def clip_metrics(targets: npt.ArrayLike, scores: npt.ArrayLike, classes: Sequence[str]) -> dict[str, Any]:
-    """All of them, as they go into ``metrics.json``."""
+    """Return all of them, as they go into ``metrics.json``."""
     soft = np.asarray(targets, np.float64)
     truth = counted_labels(soft)
     per_class = class_average_precision(truth, scores)
@@ -122,7 +122,7 @@ def clip_metrics(targets: npt.ArrayLike, scores: npt.ArrayLike, classes: Sequenc
 def fit_clip_thresholds(
     targets: npt.ArrayLike, scores: npt.ArrayLike, classes: Sequence[str]
 ) -> tuple[dict[str, float], list[str]]:
-    """The threshold of highest F1 of each class, and the classes that have none of their own.
+    """Return the threshold of highest F1 of each class, and the classes that have none of their own.
 
     Those get the median of the others, or 0.5.
     """
@@ -138,7 +138,7 @@ def fit_clip_thresholds(
 
 
 def clip_metrics_text(metrics: Mapping[str, Any]) -> str:
-    """The figures for people, one line each; those of classes stay in ``metrics.json``."""
+    """Return the figures for people, one line each; those of classes stay in ``metrics.json``."""
 
     def figure(name: str) -> str:
         value = metrics[name]

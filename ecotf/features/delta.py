@@ -13,7 +13,7 @@ from ecotf.features.frames import checked_frames
 
 
 def delta(values: NDArray[Any], width: int = 9, order: int = 1) -> NDArray[np.float32]:
-    """The local derivative of every row (Savitzky-Golay, as in librosa.feature.delta).
+    """Return the local derivative of every row (Savitzky-Golay, as in librosa.feature.delta).
 
     A polynomial of degree ``order`` is fitted to ``width`` frames around each frame; the first and the last frames
     share the fit of the nearest frame that has all its neighbours.

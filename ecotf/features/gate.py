@@ -90,7 +90,7 @@ class RunningGate:
 
 
 def before_denoising(spectrogram: Spectrogram) -> Spectrogram:
-    """The spectrogram whose levels the gate takes: the same, neither denoised nor smoothed."""
+    """Return the spectrogram whose levels the gate takes: the same, neither denoised nor smoothed."""
     plain = {"denoise": "none", "smooth_sigma": 0.0}
     return type(spectrogram)(spectrogram.config.model_copy(update=plain), spectrogram.sample_rate)
 

@@ -33,13 +33,13 @@ def mel_to_hz(mel: ArrayLike, scale: str) -> NDArray[np.float64]:
 
 
 def mel_edges(config: MelSpectrogramConfig) -> NDArray[np.float64]:
-    """The corners of the triangles in hertz, [bands + 2]: band i rises from i to i + 1 and falls to i + 2."""
+    """Return the corners of the triangles in hertz, [bands + 2]: band i rises from i to i + 1 and falls to i + 2."""
     ends = hz_to_mel([config.low_hz, config.high_hz], config.mel_scale)
     return mel_to_hz(np.linspace(ends[0], ends[1], config.bands + 2), config.mel_scale)
 
 
 def mel_weights(config: MelSpectrogramConfig, bins_hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much of each frequency bin goes into each band.
+    """Return how much of each frequency bin goes into each band.
 
     Parameters
     ----------

@@ -44,12 +44,12 @@ class PeakConfig(Config):
 
 
 def strongest_rows(values: np.ndarray) -> np.ndarray:
-    """The strongest band of every slice: ``[slices, rows] -> float32 [slices]``."""
+    """Return the strongest band of every slice: ``[slices, rows] -> float32 [slices]``."""
     return np.asarray(kernels.strongest_rows(np.ascontiguousarray(values, np.float32)))
 
 
 def strength(values: np.ndarray, hop_s: float, smooth_s: float, strongest: np.ndarray | None = None) -> np.ndarray:
-    """The strongest band of every slice, smoothed over time: ``[slices, rows] -> float32 [slices]``."""
+    """Return the strongest band of every slice, smoothed over time: ``[slices, rows] -> float32 [slices]``."""
 
     from scipy.ndimage import gaussian_filter1d
 

@@ -56,7 +56,7 @@ class SpectrogramStream:
         return out
 
     def whole(self, sound: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """All frames of a recording at once into ``out`` [n_frames, n_rows]."""
+        """Return all frames of a recording at once into ``out`` [n_frames, n_rows]."""
         done = self._take(self._edges.push(sound), out)
         done += self._take(self._edges.finish(), out[done:])
         self._finish_block(self._pending, out[done:])
@@ -192,7 +192,7 @@ def whole_blocks(frames: int, block: int) -> int:
 
 
 def checked(sound: NDArray[Any]) -> NDArray[Any]:
-    """The sound as contiguous float32 or int16, one channel."""
+    """Return the sound as contiguous float32 or int16, one channel."""
     sound = np.asarray(sound)
     if sound.ndim != 1:
         raise ValueError(f"sound of shape {sound.shape}: expected one channel, [n_samples]")

@@ -43,7 +43,7 @@ class Detector:
         return replace(self, trees=trees, compiled={})
 
     def needs_embedding(self, network: Network) -> bool:
-        """Whether what is wanted of ``network`` is its embedding rather than its scores."""
+        """Check whether what is wanted of ``network`` is its embedding rather than its scores."""
         return self.trees is not None and network is self.networks[0]
 
     @property

@@ -113,7 +113,7 @@ def segments_of_recordings(
 
 
 def background_recordings(manifest: Manifest) -> list[str]:
-    """The recordings that are there to be mixed into others."""
+    """Return the recordings that are there to be mixed into others."""
     return manifest.table.loc[is_background(manifest.table), "recording"].unique().tolist()
 
 

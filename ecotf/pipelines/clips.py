@@ -95,7 +95,7 @@ class ClipTable:
         return len(self.recording)
 
     def take(self, index: np.ndarray) -> ClipTable:
-        """The clips at ``index``."""
+        """Return the clips at ``index``."""
         return ClipTable(
             self.recording[index], self.start_s[index], self.targets[index], self.weight[index], self.foreground[index]
         )
@@ -129,5 +129,5 @@ class Clips:
     outside: dict[str, int]
 
     def paths(self, manifest: Manifest) -> list[Path]:
-        """The file of each recording."""
+        """Return the file of each recording."""
         return [manifest.path_of(recording) for recording in self.recordings]

@@ -44,11 +44,11 @@ class CropReader:
         return round(self.clips.seconds * self.sounds.sample_rate)
 
     def recording(self, number: int) -> int:
-        """The recording of the clip that comes at this place."""
+        """Return the recording of the clip that comes at this place."""
         return int(self.table.recording[self.order[number]])
 
     def path(self, number: int) -> Path:
-        """The file of the clip that comes at this place."""
+        """Return the file of the clip that comes at this place."""
         return self.sounds.paths[self.recording(number)]
 
     def crop(self, number: int, decoded: Sound | None = None) -> np.ndarray:
@@ -167,5 +167,5 @@ _READERS: dict[str, Callable[[CropReader], CropReader | GraphReader]] = {
 
 
 def reader_of(crops: CropReader) -> CropReader | GraphReader:
-    """The reader that ``clips.source`` asks for."""
+    """Return the reader that ``clips.source`` asks for."""
     return _READERS[crops.clips.source.decode](crops)

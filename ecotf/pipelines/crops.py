@@ -147,7 +147,7 @@ class ClipSounds:
         return self._cache.problem if self._cache is not None else ""
 
     def open(self, recording: int) -> Sound:
-        """The recording, its header read; raises `RecordingError`, the same every time."""
+        """Return the recording, its header read; raises `RecordingError`, the same every time."""
         if recording in self._broken:
             raise self._broken[recording]
         found = self._opened.get(recording)
@@ -172,7 +172,7 @@ class ClipSounds:
         return lengths
 
     def n_samples(self, recording: int) -> int:
-        """The length of a recording at the training rate."""
+        """Return the length of a recording at the training rate."""
         return _KeptPassages(self, recording).n_samples
 
     def crop(
@@ -191,7 +191,7 @@ class ClipSounds:
         return np.zeros(round(clips.seconds * self.sample_rate), np.float32)
 
     def decoded(self, recording: int) -> DecodedSound:
-        """The recording decoded once, by one thread; raises `RecordingError`."""
+        """Return the recording decoded once, by one thread; raises `RecordingError`."""
         with self._locks[recording]:
             known = self._decoded.get(recording)
             if known is not None and (known.file is None or known.file.exists()):

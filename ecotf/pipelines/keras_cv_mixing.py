@@ -48,7 +48,7 @@ def mix_up(image: Any, labels: Any, other: Any, share: Any) -> tuple[Any, Any]:
 
 
 def cut_mix(image: Any, labels: Any, other: Any, centre: Any, size: Any) -> tuple[Any, Any]:
-    """The image with a rectangle of the ``other``'s pasted in, and labels by area.
+    """Return the image with a rectangle of the ``other``'s pasted in, and labels by area.
 
     Parameters
     ----------

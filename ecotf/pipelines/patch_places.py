@@ -56,7 +56,7 @@ def patches_at_calls(
     config: PatchesConfig,
     rng: np.random.Generator,
 ) -> PatchTable:
-    """The published training patches of one recording: on its calls, and at random away from them.
+    """Return the published training patches of one recording: on its calls, and at random away from them.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def patches_at_peaks(
 
 
 def match_peaks(peaks_s: np.ndarray, strengths: np.ndarray, annotations: Annotations, match_s: float) -> np.ndarray:
-    """The call that each peak stands for, or -1; a call goes to the strongest peak that lies in it."""
+    """Return the call that each peak stands for, or -1; a call goes to the strongest peak that lies in it."""
     times, ranks = np.asarray(peaks_s, float), np.asarray(strengths, float)
     return np.asarray(match_intervals(times, ranks, annotations.starts, annotations.ends, match_s))
 

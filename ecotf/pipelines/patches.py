@@ -121,7 +121,7 @@ class PatchTable:
         return species if answers == "species" else np.hstack([~call, species]).astype(np.float32)
 
     def take(self, index: np.ndarray) -> PatchTable:
-        """The patches at ``index``."""
+        """Return the patches at ``index``."""
         return PatchTable(self.recording[index], self.time_s[index], self.species[index])
 
     def joined(self, other: PatchTable) -> PatchTable:

@@ -43,7 +43,7 @@ def class_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
 
 
 def clip_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
-    """The weight of each clip's strongest class, float64 ``[n]``; those without one are a class of their own."""
+    """Return the weight of each clip's strongest class, float64 ``[n]``; those without one are a class of their own."""
     main = _main_class(table.targets)
     weights = class_weights(table, power).astype(np.float64)
     without = max(1, int((main < 0).sum())) / max(1, len(table))
@@ -51,7 +51,7 @@ def clip_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
 
 
 def draw_order(table: ClipTable, config: SamplerConfig, seed: int, epoch: int) -> np.ndarray:
-    """The clips of one epoch, as indices into ``table``; the same for the same seed and epoch."""
+    """Return the clips of one epoch, as indices into ``table``; the same for the same seed and epoch."""
     return _ORDERS[config.name](table, config, np.random.default_rng([seed, epoch]))
 
 
@@ -68,7 +68,7 @@ _ORDERS = {"plain": _each_once, "balanced": _by_weight}
 
 
 def with_at_least(table: ClipTable, minimum: int, seed: int) -> ClipTable:
-    """The table with clips of rare classes repeated at its end, so that each class has ``minimum``.
+    """Return the table with clips of rare classes repeated at its end, so that each class has ``minimum``.
 
     Every clip of a rare class comes again before any of them comes a third time. A class without clips stays without.
     """

@@ -88,7 +88,7 @@ class SoundCache:
         return sum(self._sizes.values())
 
     def get(self, recording: Sound, sample_rate: int, channel: ChannelChoice) -> DecodedSound:
-        """The decoded recording; decoded now unless it is kept. Raises `RecordingError` as reading does."""
+        """Return the decoded recording; decoded now unless it is kept. Raises `RecordingError` as reading does."""
         key = _key(recording, sample_rate, channel)
         with self._lock:
             self._used.add(key)

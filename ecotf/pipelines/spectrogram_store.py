@@ -137,7 +137,7 @@ class SpectrogramStore:
             _allow_open_files()
 
     def get(self, path: Path, time_expansion: float | None = None) -> StoredSpectrogram:
-        """The spectrogram of the recording at ``path``; raises `RecordingError` as `open_recording` does."""
+        """Return the spectrogram of the recording at ``path``; raises `RecordingError` as `open_recording` does."""
         known = self._memory.get((str(path), time_expansion))
         if known is None:
             known = self._load_or_compute(path, time_expansion)

@@ -45,7 +45,7 @@ class AudioFolder:
                 self._by_name.setdefault(name.lower(), []).append(relative.as_posix())
 
     def find(self, name: str) -> str:
-        """The recording, relative to the folder, that ``name`` means.
+        """Return the recording, relative to the folder, that ``name`` means.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ def _fits(path: str, ending: tuple[str, ...]) -> bool:
 
 
 def annotation_files(path: str | Path, endings: Sequence[str]) -> list[Path]:
-    """The annotation file itself, or all files with these endings in a folder, sorted.
+    """Return the annotation file itself, or all files with these endings in a folder, sorted.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def annotation_files(path: str | Path, endings: Sequence[str]) -> list[Path]:
 
 
 def read_json(file: Path, kind: str) -> Any:
-    """The content of a JSON file; raises `DataError` where it is none. ``kind`` is named in messages."""
+    """Return the content of a JSON file; raises `DataError` where it is none. ``kind`` is named in messages."""
     text = read_text(file)
     if not text.strip():
         raise DataError(f"{file}: the file is empty; {kind} is needed")
@@ -213,7 +213,7 @@ def scores_of(source: pd.DataFrame, columns: Mapping[str, str], where: str) -> p
 
 
 def one_of_each(source: pd.DataFrame, candidates: Sequence[str], option: str, where: str) -> pd.Series:
-    """The one column of text that names the annotations, whatever the case of its name.
+    """Return the one column of text that names the annotations, whatever the case of its name.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def draw_time_stretch(config: TimeStretch, sound: Any, seed: Any) -> Draws:
 
 
 def apply_time_stretch(sound: Any, draws: Draws, window: int) -> Any:
-    """The sound ``factor`` times as fast; ``window`` is the vocoder's, in samples, a multiple of 4."""
+    """Return the sound ``factor`` times as fast; ``window`` is the vocoder's, in samples, a multiple of 4."""
     import tensorflow as tf
 
     samples = tf.shape(sound)[1]
