@@ -74,7 +74,7 @@ def test_three_seconds_at_48_khz_are_a_model_of_birdnet_go(make_run):
 @pytest.mark.parametrize("setting", ["front_end.centred=true", "front_end.scale=pcen"])
 def test_frames_that_hang_on_the_sound_around_them_are_refused(make_run, setting):
     run = make_run("bats/cnn8", (setting, "networks.0.backbone.filters=3"))
-    with pytest.raises(ConfigError, match=rf"{setting.partition('=')[0]} = .*: a recorder takes frames by themselves"):
+    with pytest.raises(ConfigError, match=rf"{setting.partition('=')[0]} = .*: a recorder takes each frame alone"):
         plan_of(CallExport(run), ExportSettings())
 
 

@@ -11,7 +11,8 @@ from ecotf.errors import ConfigError
 from ecotf.models.tagger import save_weights
 from ecotf.tasks.base import get_task
 from ecotf.tasks.clips.first_weights import check_weights
-from ecotf.tasks.recipes import load_any_recipe, recipe_names
+from ecotf.tasks.recipe_files import recipe_names
+from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.training_run import train_run
 
 
