@@ -51,7 +51,7 @@ def read_float32_blocks(paths: list[str]) -> None:
 
 
 def read_recording_blocks(paths: list[str]) -> None:
-    """Return the way ecotf streams: header and metadata checked, every sample checked to be a number."""
+    """Read a recording as ecotf streams it: header and metadata checked, every sample checked to be a number."""
     for path in paths:
         for _ in open_recording(path).blocks(BLOCK):
             pass

@@ -49,12 +49,12 @@ def write(path: Path, samples: np.ndarray, rate: int, form: str, subtype: str) -
 
 
 def wav(path: Path, seed: int, rate: int = RATE, subtype: str = "PCM_16", **stated: float) -> None:
-    """A file that is well."""
+    """Return the bytes of an intact WAV file."""
     write(path, sound(seed, rate=rate, **stated), rate, "WAV", subtype)
 
 
 def flac(path: Path, seed: int) -> bytearray:
-    """Return the bytes of a FLAC file that is well."""
+    """Return the bytes of an intact FLAC file."""
     write(path, sound(seed, 1.0), RATE, "FLAC", "PCM_16")
     return bytearray(path.read_bytes())
 

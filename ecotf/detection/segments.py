@@ -130,7 +130,7 @@ class WindowCutter:
 def segment_windows(
     blocks: Iterable[np.ndarray], row: int, margin: int, ends: Ends = "silence"
 ) -> Iterator[np.ndarray]:
-    """Return the window of each row, float32 ``[margin + row + margin]``, from sound that comes in blocks.
+    """Return the window around each segment, float32 ``[margin + segment + margin]``, from sound that comes in blocks.
 
     There is at least one row. Memory holds two windows and a block.
     """
@@ -197,7 +197,7 @@ def frame_length_s(model: ClipModel, samples: int, frames: int) -> float:
 
 
 def frames_in_segment(model: ClipModel, config: SegmentsConfig, step: float, frames: int) -> tuple[int, int]:
-    """Return the first frame whose middle is in the row, and the first after those; at least one."""
+    """Return the first frame whose middle is in the segment, and the first after those; at least one."""
     margin = margin_of(model, config) / model.sample_rate
     first = min(frames - 1, max(0, int(np.ceil(margin / step - 0.5))))
     return first, min(frames, max(first + 1, int(np.ceil((margin + config.segment_s) / step - 0.5))))

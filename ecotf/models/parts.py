@@ -23,7 +23,7 @@ class SplitParts(_Parts):
     """``(batch, frames, bands, channels) -> (batch * parts, frames // parts, bands, channels)``."""
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the batch is ``parts`` times as long."""
+        """Cut the sounds; the batch becomes ``parts`` times as long."""
         batch, frames, *rest = input_shape
         return _times(batch, self.parts), None if frames is None else frames // self.parts, *rest
 
@@ -39,7 +39,7 @@ class JoinParts(_Parts):
     """``(batch * parts, t, f, c) -> (batch, parts * t, f, c)``."""
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the batch is as long as before the cut."""
+        """Join the parts; the batch is as long as before the cut."""
         batch, t, *rest = input_shape
         return None if batch is None else batch // self.parts, _times(t, self.parts), *rest
 

@@ -53,7 +53,7 @@ def dense_gru(x: Any, units: int, unroll: bool, after: Any = lambda x: x) -> Any
 
 
 def classified(inputs: Any, x: Any, n_classes: int, probabilities: bool) -> Any:
-    """Return the head from ``inputs`` through ``x`` ``(batch, n)`` to the classes of the clip."""
+    """Build the head from ``inputs`` through ``x`` ``(batch, n)`` to the classes of the clip."""
     import keras
 
     clip = keras.layers.Dense(n_classes, dtype="float32", name="classes")(x)

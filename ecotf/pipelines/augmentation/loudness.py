@@ -75,7 +75,7 @@ def draw_gain_ramp(config: GainRamp, sound: Any, sample_rate: float, seed: Any) 
 
 
 def apply_gain_ramp(sound: Any, draws: Draws) -> Any:
-    """Return the gain in dB is ``before_db``, then a straight line, then ``after_db``."""
+    """Change the gain over time: in dB it is ``before_db``, then a straight line, then ``after_db``."""
     import tensorflow as tf
 
     place = tf.range(tf.shape(sound)[1], dtype=tf.float32)[None, :]
