@@ -1,7 +1,7 @@
 """From scores of frames to events as they come: peaks of each class's smoothed score, with the stretch around each.
 
-The desktop looks at a whole recording (`ecotf.detection.frame_events`). An event hangs on nothing beyond the stretch in
-which the score stays above its own edge, and on peaks that are near, so it is settled as soon as that stretch is over.
+The desktop looks at a whole recording (`ecotf.detection.frame_events`). An event depends on the stretch in which the
+score stays above its own edge, and on near peaks, on nothing else. So it is settled as soon as that stretch is over.
 """
 
 from __future__ import annotations
