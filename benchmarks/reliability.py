@@ -49,7 +49,7 @@ def write(path: Path, samples: np.ndarray, rate: int, form: str, subtype: str) -
 
 
 def wav(path: Path, seed: int, rate: int = RATE, subtype: str = "PCM_16", **stated: float) -> None:
-    """Return the bytes of an intact WAV file."""
+    """Write an intact WAV file."""
     write(path, sound(seed, rate=rate, **stated), rate, "WAV", subtype)
 
 

@@ -42,7 +42,13 @@ _COLUMNS = {
 
 
 def secondary_labels(cell: object) -> list[str]:
-    """Return the labels in a cell, however it is written: ``[]``, ``['a', 'b']``, nothing, NaN, ``a b`` or ``a, b``."""
+    """Return the labels in a cell, however it is written: ``[]``, ``['a', 'b']``, nothing, NaN, ``a b`` or ``a, b``.
+
+    Examples
+    --------
+    >>> secondary_labels("['amerob', 'norcar']")
+    ['amerob', 'norcar']
+    """
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return []
     text = str(cell).strip()
@@ -56,7 +62,7 @@ def secondary_labels(cell: object) -> list[str]:
 
 
 def xeno_canto_number(url: str, file: str) -> str:
-    """The number of a recording in Xeno-canto, from its address or else its file name; empty where neither has one."""
+    """Return the number of a recording in Xeno-canto, from its address or its file name; empty if neither has one."""
     found = _NUMBER_IN_URL.search(url) or _NUMBER_IN_NAME.search(file.replace("\\", "/"))
     return found[1] if found else ""
 

@@ -76,7 +76,14 @@ def label_ranking_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLik
 
 
 def wilson_interval(right: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927); 0 to 1 where ``n`` is 0."""
+    """Return the 95 % interval of a share (Wilson 1927); 0 to 1 where ``n`` is 0.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(9, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.596, 0.982)
+    """
     if n == 0:
         return 0.0, 1.0
     share = right / n

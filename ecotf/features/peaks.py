@@ -44,7 +44,13 @@ class PeakConfig(Config):
 
 
 def strongest_rows(values: np.ndarray) -> np.ndarray:
-    """Return the strongest band of every slice: ``[slices, rows] -> float32 [slices]``."""
+    """Return the strongest band of every slice: ``[slices, rows] -> float32 [slices]``.
+
+    Examples
+    --------
+    >>> strongest_rows(np.array([[1.0, 3.0], [5.0, 2.0]])).tolist()
+    [3.0, 5.0]
+    """
     return np.asarray(kernels.strongest_rows(np.ascontiguousarray(values, np.float32)))
 
 
