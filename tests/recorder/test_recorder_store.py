@@ -113,14 +113,16 @@ def test_a_killed_process_keeps_what_was_committed(tmp_path):
     """SIGKILL in mid-transaction, as far as a process can play a power cut."""
     process = os.fork()
     if process == 0:
-        journal = Journal(tmp_path, Hands().clock())
-        stretch = journal.begin("night", NOON, 100.0, "release")
-        journal.add(stretch, "night", NOON, [call(1)])
-        journal.commit()
-        journal.add(stretch, "night", NOON, [call(2)])
-        journal._table.append([["night", 2, 2.004, 1, 2, "x", 0.9, ""]])
-        journal.database.execute("INSERT INTO detections (label) VALUES ('half')")
-        os.kill(os.getpid(), 9)
+        try:
+            journal = Journal(tmp_path, Hands().clock())
+            stretch = journal.begin("night", NOON, 100.0, "release")
+            journal.add(stretch, "night", NOON, [call(1)])
+            journal.commit()
+            journal.add(stretch, "night", NOON, [call(2)])
+            journal._table.append([["night", 2, 2.004, 1, 2, "x", 0.9, ""]])
+            journal.database.execute("INSERT INTO detections (label) VALUES ('half')")
+        finally:  # whatever happens: a second pytest must not go on here
+            os.kill(os.getpid(), 9)
     os.waitpid(process, 0)
     journal = Journal(tmp_path, Hands().clock())
     assert journal.detections == 1
