@@ -8,7 +8,8 @@ import pytest
 from ecotf.errors import ConfigError
 from ecotf.export.describe.bundle import refuse_foreign, write_files
 from ecotf.export.describe.container import read_model_file, with_members
-from ecotf.export.prove.parity import TOLERANCES, apart
+from ecotf.export.prove.parity import TOLERANCES
+from ecotf.tasks.calls.export_parity import apart
 
 
 def test_a_folder_of_the_user_is_left_alone(tmp_path):

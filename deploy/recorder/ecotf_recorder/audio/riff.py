@@ -218,7 +218,7 @@ class _Walk:
         return self._file.read(n)
 
     def chunk_at(self, position: int) -> RiffChunk | None:
-        """The chunk whose header stands at a position, if one does."""
+        """Return the chunk whose header stands at a position, if one does."""
         header = self.read(position, 8)
         if len(header) < 8 or not _NAME.fullmatch(header[:4]):
             return None
