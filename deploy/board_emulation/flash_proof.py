@@ -48,7 +48,7 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     init = ("init", "--offline", "--config", folder / "config.toml")
     proof.flash_device(*init, status=1, says=["unknown host", "SHA256:", "--accept-new-host-key"])
     proof.title("init")
-    proof.flash_device(first, "--accept-new-host-key", status=1, says=["set the recorder up with flash_device.py init"])
+    proof.flash_device(first, "--accept-new-host-key", status=1, says=["set the recorder up with"])
     proof.flash_device(*init, says=["packages", "service", "done"])
     proof.flash_device(*init)
     proof.on_board("sudo mkdir -p /var/lib/ecotf/card && sudo chown pi /var/lib/ecotf/card; du -sh /opt/ecotf/; "

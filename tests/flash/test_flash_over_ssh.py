@@ -79,7 +79,7 @@ def test_a_full_disk_and_a_recorder_that_was_never_set_up(sshd, make_device, mak
     assert status == 1 and "disk full: " in output
     empty = ["--device", sshd.address, "--root", tmp_path / "empty", *sshd.arguments]
     status, output, _ = run_flash_device(make_bundle(), *empty)
-    assert status == 1 and "set the recorder up with flash_device.py init" in output
+    assert status == 1 and "set the recorder up with ecotf flash init" in output
 
 
 def test_signatures(sshd, make_device, make_bundle, run_flash_device, tmp_path):
