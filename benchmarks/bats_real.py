@@ -6,6 +6,8 @@
 
     python benchmarks/bats_real.py --gate --models field hybrid_cnn_xgboost     (what their gates skip and lose)
 
+    python benchmarks/bats_real.py --ranking --models field     (detections ranked by score and by detection_score)
+
 The table and the JSON hold, for each model: detection AP and F1 for each set, macro F1 over the species with at least
 two recordings, seconds for a minute of sound on one core, and the size of the model.
 """
@@ -203,6 +205,39 @@ def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
     return result
 
 
+def report_ranking(model: str, manifest, pooled: pd.DataFrame) -> dict:
+    """Compare two rankings of the same named detections: by the score of the label, and by `detection_score`."""
+    from ecotf.datasets.labels import CALL_LABEL, IGNORED_LABELS, labels_that_match
+    from ecotf.evaluation.metrics import evaluate
+
+    ignored = labels_that_match(manifest.labels, IGNORED_LABELS)
+    named = pooled[pooled["label"] != CALL_LABEL].sort_values("score", ascending=False, kind="stable")
+    named = named.drop_duplicates(["recording", "start_s", "end_s"]).assign(label=CALL_LABEL)  # one name for each peak
+    result = {}
+    for name in (*SETS, "both"):
+        recordings = [r for r in manifest.recordings if name == "both" or f"/{name}/" in r]
+        for column in ("score", "detection_score"):
+            table = named[named["recording"].isin(recordings)].assign(score=lambda rows, by=column: rows[by])
+            found = evaluate(
+                table,
+                manifest.table,
+                recordings,
+                labels=[],
+                ignored_labels=ignored,
+                thresholds={CALL_LABEL: 0.0},
+                seed=SEED,
+            )["detection"]
+            result[f"{name}, by {column}"] = {"ap": found["ap"], "interval": found["ap_interval"], "n": len(table)}
+            low, high = found["ap_interval"]
+            console.print(
+                f"{model}  {name:12s} {len(table):5d} named candidates by {column:15s} AP {found['ap']:.3f} "
+                f"[{low:.3f}, {high:.3f}]",
+                markup=False,
+                soft_wrap=True,
+            )
+    return result
+
+
 def report_gate(models: list[str], data: Path, output: Path) -> None:
     """Measure what each model's gate skips and loses on recordings that its threshold was not fitted on."""
     from gate_real import cross_validate_gate
@@ -243,6 +278,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="judge this run on all real recordings instead of training")
     parser.add_argument("--baseline", action="store_true", help="judge a plain band-energy peak detector")
     parser.add_argument("--gate", action="store_true", help="what the models' gates skip and lose; trains no network")
+    parser.add_argument("--ranking", action="store_true", help="compare rankings by score and by detection_score")
     options = parser.parse_args()
     if options.gate:
         report_gate(options.models, options.data, options.output)
@@ -259,6 +295,10 @@ def main() -> None:
     folds = real_folds(options.data)
     for model in options.models:
         pooled, kept, cost = cross_validate(model, folds, options.output, options.set, options.threads, options.exact)
+        if options.ranking:
+            found = report_ranking(model, folds[0], pooled)
+            (options.output / f"{model}_ranking.json").write_text(json.dumps(found, indent=1))
+            continue
         figures = judge_sets(folds[0], pooled, kept)
         place = options.output / f"{model}{'_exact' if options.exact else ''}"
         pooled.to_parquet(place.with_suffix(".parquet"))

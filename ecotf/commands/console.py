@@ -61,7 +61,7 @@ def as_called(text: str) -> str:
     Messages and help name commands as ``ecotf train``. Whoever came through ``python scripts/run_training.py`` reads
     that instead.
     """
-    if Path(sys.argv[0]).name not in SCRIPTS.values():
+    if Path(sys.argv[0]).name not in (*SCRIPTS.values(), "demo.py"):  # `make run` is of a checkout, too
         return text
     return _COMMAND.sub(lambda found: f"python scripts/{SCRIPTS[found[1]]}", text)
 
