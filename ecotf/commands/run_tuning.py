@@ -152,6 +152,7 @@ def _what_to_search(
         recipe = begun.recipe
     else:
         recipe = load_trainable(options.recipe, overrides)
+    get_task(recipe.task).check(recipe)
     config = _tuning_of(recipe)
     searchable = get_task(recipe.task).searchable(recipe)
     check_keys(recipe, config.space, searchable.judges)

@@ -143,6 +143,7 @@ def test_what_else_can():
     [
         ("birds/2023_ensemble", [], "is an ensemble: train its members one by one (birds/2023_sed_v2s, "),
         ("birds/2023_sed_v2s", [], "birds/2023_sed_v2s: the recipe has no tuning: block"),
+        ("birds/2024_chrononet", [], "weights"),
         ("birds/small", ["tuning.metric=cmaps"], "no trial reports 'cmaps'; reported are cmap, padded_cmap_5, "),
         ("birds/small", ["tuning.metric=events.ap"], "no trial reports 'events.ap'"),
         (
