@@ -19,13 +19,13 @@ from ecotf.audio.discover import find_recordings
 from ecotf.inference.job import ClassifierOptions, classify
 
 FORMATS = (("csv",), ("csv", "raven", "parquet", "audacity"))
-_SLOW_S = 0.004
+_SLOW_S = 0.004  # for each kill and recording, so that jobs last longer than their kills on every machine
 
 
-def job(model: Path, output: Path, folder: str, formats: tuple[str, ...]) -> None:
+def job(model: Path, output: Path, folder: str, formats: tuple[str, ...], kills: int) -> None:
     """One job in a process of its own, to its end or to its kill."""
     recordings = find_recordings([folder]).recordings
-    classify(CheapRun(model, _SLOW_S), recordings, output, ClassifierOptions(formats), resume=True)
+    classify(CheapRun(model, _SLOW_S * max(1, kills)), recordings, output, ClassifierOptions(formats), resume=True)
 
 
 def main() -> None:
@@ -39,13 +39,13 @@ def main() -> None:
             child = os.fork()
             if child == 0:
                 try:
-                    job(Path(model), Path(output), folder, FORMATS[min(number, 1)])
+                    job(Path(model), Path(output), folder, FORMATS[min(number, 1)], int(kills))
                 except BaseException as error:
                     print(f"{type(error).__name__}: {error}", flush=True)
                     os._exit(1)
                 os._exit(0)
             if left:
-                time.sleep(chance.uniform(0.01, 0.3))
+                time.sleep(chance.uniform(0.01, 0.25))
                 os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
             whole_s += time.monotonic() - began
