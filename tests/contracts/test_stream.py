@@ -1,17 +1,22 @@
-"""What every stream promises: how the sound is cut makes no difference to a bit, and what is settled stays."""
+"""What every stream promises, on the desktop and on the recorder.
+
+How the sound is cut makes no difference to a bit, what is settled stays, and silence says nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from recorder_stand_ins import SegmentStandIn, StandIn  # also puts the recorder on the path
 
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.gate import FittedGate
-from ecotf.detection.view import COLUMNS
+from ecotf.detection.view import COLUMNS, in_order
 from ecotf.errors import ConfigError
 from ecotf.tasks.base import TASKS, Run, StreamOptions, get_task
 
@@ -26,10 +31,42 @@ class Case:
     """A run, a sound that it finds something in, and what is asked."""
 
     task: str
-    run: Run
+    run: Any
     rate: int
     sound: np.ndarray
     options: StreamOptions = StreamOptions()  # noqa: RUF009 - frozen
+    is_of_events: bool = False
+
+
+class OnRecorder:
+    """A model on the recorder, whose streams give tables as those of the desktop do."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.classes = model, model.facts.species
+
+    def open_stream(self, sample_rate: int, options: StreamOptions) -> RecorderStream:
+        return RecorderStream(self.model, options)
+
+
+class RecorderStream:
+    def __init__(self, model: Any, options: StreamOptions) -> None:
+        from ecotf_recorder.scoring.opening import open_stream
+
+        levels = None if options.threshold is None else dict.fromkeys(model.facts.thresholds, options.threshold)
+        self._stream = open_stream(model, levels, options.unnamed, 0.3)
+
+    def push(self, sound: np.ndarray) -> pd.DataFrame:
+        return as_table(self._stream.push(sound))
+
+    def finish(self) -> pd.DataFrame:
+        return as_table(self._stream.finish())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def as_table(found: list[Any]) -> pd.DataFrame:
+    return in_order([pd.DataFrame(found, columns=list(COLUMNS))] if found else [])
 
 
 def sweeps(seconds: float) -> np.ndarray:
@@ -70,15 +107,28 @@ def cases(make_loud_run, untrained_clip_run, tmp_path_factory) -> dict[str, Case
         "calls, gate": Case("calls", bats, CALLS_RATE, night, StreamOptions(gate=True)),
         "segments": Case("clips", segments, CLIPS_RATE, dawn, StreamOptions(threshold=0.3)),
         "segments of two runs": Case("clips", clips.join([segments, more]), CLIPS_RATE, dawn, StreamOptions(0.3)),
-        "events": Case("clips", events, CLIPS_RATE, dawn, StreamOptions(threshold=0.02)),
+        "events": Case("clips", events, CLIPS_RATE, dawn, StreamOptions(threshold=0.02), is_of_events=True),
+        "recorder: calls": Case("calls", OnRecorder(StandIn(bats, takes="float32")), CALLS_RATE, night),
+        "recorder: segments": Case(
+            "clips", OnRecorder(SegmentStandIn(segments)), CLIPS_RATE, dawn, StreamOptions(threshold=0.3)
+        ),
+        "recorder: events": Case(
+            "clips", OnRecorder(SegmentStandIn(events)), CLIPS_RATE, dawn, StreamOptions(threshold=0.02)
+        ),
     }
 
 
-NAMES = ("calls", "calls, named only", "calls, gate", "segments", "segments of two runs", "events")
+DESKTOP = ("calls", "calls, named only", "calls, gate", "segments", "segments of two runs", "events")
+RECORDER = ("recorder: calls", "recorder: segments", "recorder: events")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[*DESKTOP, *RECORDER])
 def case(request, cases) -> Case:
+    return cases[request.param]
+
+
+@pytest.fixture(params=DESKTOP)
+def of_desktop(request, cases) -> Case:
     return cases[request.param]
 
 
@@ -99,7 +149,9 @@ def heard(case: Case, cut: Callable[[int], list[int]] = lambda n: [], sound: np.
 
 
 def test_every_task_has_a_case(cases):
-    assert {case.task for case in cases.values()} == set(TASKS) and tuple(cases) == NAMES
+    assert tuple(cases) == DESKTOP + RECORDER
+    for names in (DESKTOP, RECORDER):
+        assert {cases[name].task for name in names} == set(TASKS)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -129,23 +181,63 @@ def test_silence_gives_nothing(case):
     assert stream.silent
 
 
+def test_detections_wait_while_the_sound_is_silent(case):
+    """They come with the first sample that differs; how the silence is cut makes no difference."""
+    half = len(case.sound) // 2
+    sound = np.concatenate([np.zeros(half, np.float32), case.sound])
+    stream = case.run.open_stream(case.rate, case.options)
+    assert len(stream.push(sound[:half])) == 0 and stream.silent
+    expected, _ = heard(case, sound=sound)
+    found, stream = heard(case, lambda n: [half // 3, half, half + 1, 2 * half], sound)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert len(found) > 1 and not stream.silent
+    if case.task == "clips":  # these networks find something in silence too, so something did wait
+        assert found["start_s"].min() == 0
+
+
+@pytest.mark.parametrize("name", RECORDER)
+def test_the_recorder_finds_what_the_desktop_finds(cases, name):
+    theirs, mine = cases[name.removeprefix("recorder: ")], cases[name]
+    (expected, desktop), (found, recorder) = heard(theirs), heard(mine)
+    assert found["label"].tolist() == expected["label"].tolist()
+    numbers = [column for column in COLUMNS if column != "label"]
+    np.testing.assert_allclose(found[numbers].astype(float), expected[numbers].astype(float), rtol=0, atol=1e-3)
+    assert recorder.samples == desktop.samples and recorder.windows == desktop.windows
+
+
 def test_an_end_without_sound(case):
     stream = case.run.open_stream(case.rate, case.options)
     assert len(stream.finish()) == 0 and stream.samples == 0
 
 
-def test_a_wrong_rate_is_refused_in_one_line(case):
+def test_a_wrong_rate_is_refused_in_one_line(of_desktop):
     with pytest.raises(ConfigError) as error:
-        case.run.open_stream(8_000, case.options)
+        of_desktop.run.open_stream(8_000, of_desktop.options)
     assert "8000" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_scores_and_embeddings_are_of_the_same_sound(case):
-    scores = case.run.scores(case.sound, case.rate)
+def test_without_a_threshold_detections_are_the_scores(of_desktop):
+    """Of calls, those that are named; an event's score is a mean of frames, never above the greatest of a segment."""
+    case = replace(of_desktop, options=replace(of_desktop.options, threshold=0.0, gate=False))
+    scores = case.run.scores(case.sound, case.rate).sort_values(list(COLUMNS), ignore_index=True)
     assert list(scores.columns) == list(COLUMNS) and scores["score"].between(0, 1).all()
-    try:
-        embedded = case.run.embed(case.sound, case.rate)
-    except ConfigError as error:
-        assert "several runs" in str(error) or "embedding" in str(error)  # runs together have none in common
-    else:
-        assert embedded.ndim == 2 and len(embedded) > 1 and np.isfinite(embedded).all()
+    found, stream = heard(case)
+    if case.task == "clips":
+        assert len(scores) == stream.windows * len(case.run.classes)
+    if of_desktop.is_of_events:
+        assert 0 < found["score"].max() <= scores["score"].max()
+        return
+    found, scores = (table[~table["label"].isin([CALL_LABEL, "bat"])] for table in (found, scores))
+    assert len(scores) > 1
+    pd.testing.assert_frame_equal(found.reset_index(drop=True), scores.reset_index(drop=True), check_exact=True)
+
+
+def test_embeddings_are_of_what_the_stream_scores(of_desktop):
+    """One for each patch or segment; runs that answer together have none in common."""
+    case = replace(of_desktop, options=replace(of_desktop.options, gate=False))
+    if len(case.run.paths) > 1:
+        with pytest.raises(ConfigError, match="2 runs together have no embedding"):
+            case.run.embed(case.sound, case.rate)
+        return
+    embedded, (_, stream) = case.run.embed(case.sound, case.rate), heard(case)
+    assert embedded.ndim == 2 and len(embedded) == stream.windows > 1 and np.isfinite(embedded).all()

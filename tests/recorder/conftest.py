@@ -1,15 +1,9 @@
-"""What the recorder's tests share: its package on the path, simulated sound, and a model without TFLite.
-
-`StandIn` answers what a device model answers, from the desktop's own spectrogram and detector, so that everything the
-recorder does itself can be held against the desktop, for every recipe and without an export.
-"""
+"""What the recorder's tests share: its package on the path, simulated sound, and a model without TFLite."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from recorder_stand_ins import RATE, StandIn
 
-ROOT = Path(__file__).parents[2]
-RECORDER = ROOT / "deploy" / "recorder"
-sys.path.insert(0, str(RECORDER))
-
-RATE = 256_000
 SPECIES = ("Nyctalus noctula", "Pipistrellus pipistrellus")
 
 
@@ -37,58 +27,6 @@ def night_sound(seed: int, seconds: float = 2.3, rate: int = RATE) -> np.ndarray
             sweep = np.sin(2 * np.pi * (rng.uniform(40e3, 90e3) * time - 2e6 * time**2)) * np.hanning(time.size)
             samples[at : at + time.size] += rng.choice([0.002, 0.02, 0.2]) * sweep
     return np.rint(samples * 32767).astype(np.int16)
-
-
-class StandIn:
-    """A device model made of the desktop's parts.
-
-    Parameters
-    ----------
-    run
-        A `CallsRun`, or anything with ``recipe``, ``detector`` and ``thresholds``.
-    """
-
-    def __init__(self, run: Any, rate: int = RATE, takes: str = "int16", chunk_frames: int = 160) -> None:
-        from ecotf_recorder.facts import read_facts
-
-        from ecotf.features.spectrogram import BandSpectrogram
-
-        recipe, self.detector = run.recipe, run.detector
-        made = BandSpectrogram(recipe.front_end, rate)
-        self._plain = BandSpectrogram(
-            recipe.front_end.model_copy(update={"denoise": "none", "smooth_sigma": 0.0}), rate
-        )
-        patches = recipe.patches
-        self.description = {
-            "format": 2, "name": "bats/stand_in", "run": "2026-01-01_00-00-00", "precision": "f32", "kind": "peaks",
-            "sample_rate_hz": rate, "input": takes, "species": list(self.detector.species),
-            "thresholds": dict(run.thresholds), "unnamed": True, "cascade": self.detector.is_cascade,
-            "measures": self.detector.needs_measures,
-            "front_end": {
-                "hop": made.hop, "n_window": made.n_window, "hop_s": made.hop_s, "offset_s": made.offset_s,
-                "rows": made.n_rows, "frequencies_hz": made.frequencies_hz.tolist(), "chunk_frames": chunk_frames,
-                "chunk_samples": (chunk_frames - 1) * made.hop + made.n_window, "block_frames": made.block_frames,
-                "denoise": recipe.front_end.denoise, "mask_level": recipe.front_end.mask_level,
-                "smoothing": made.smoothing.tolist(),
-            },
-            "peaks": recipe.peaks.model_dump(),
-            "patches": {
-                "slices": patches.slices(recipe.front_end.hop_s), "width_s": patches.width_s,
-                "reduce_time": patches.reduce_time, "reduce_frequency": patches.reduce_frequency,
-                "resize": patches.resize,
-            },
-            "detection": recipe.detection.model_dump(),
-        }  # fmt: skip
-        self.facts = read_facts(json.dumps(self.description))
-        self.id = "standinstand"
-
-    def spectrogram(self, sound: np.ndarray) -> np.ndarray:
-        assert sound.dtype == self.facts.takes
-        assert len(sound) == self.facts.front_end.chunk_samples
-        return self._plain(sound)
-
-    def score(self, window: np.ndarray, measures: np.ndarray | None = None) -> np.ndarray:
-        return self.detector.combine(self.detector.run(window), measures)[0]
 
 
 @pytest.fixture(scope="session")

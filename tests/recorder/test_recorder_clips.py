@@ -182,8 +182,11 @@ def test_events_as_they_come_are_those_of_the_whole(seed):
     facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=EventFacts(**config.model_dump()))
     stream, found = EventStream(facts, 600.0), []
     for row in range(rows):
+        settled_s = stream.settled_s
         stream.push(scores[row * t : (row + 1) * t])
-        found += stream.settle(None) if row < rows - 1 else stream.settle(middles[n - 1] + 1e-9)
+        out = stream.settle(None) if row < rows - 1 else stream.settle(middles[n - 1] + 1e-9)
+        assert all(event.start_s >= settled_s for event in out)
+        found += out
     mine = sorted((event.start_s, event.end_s, str(event.code), event.score, event.detection_score) for event in found)
     theirs = sorted(
         expected[["start_s", "end_s", "label", "score", "detection_score"]].itertuples(index=False, name=None)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from ecotf_recorder.scoring import block, maxima, patches, peaks
 from ecotf_recorder.scoring.boxes import BoxSettings, drop_overlapping, measure_boxes
-from ecotf_recorder.scoring.stream import Detection, DetectionStream
+from ecotf_recorder.scoring.held import Detection
+from ecotf_recorder.scoring.stream import DetectionStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import peak_prominences
@@ -192,6 +193,20 @@ def test_silence_is_known(field_model):
     assert stream.silent
     stream.push(np.array([4], np.int16))
     assert not stream.silent
+
+
+def test_detections_wait_while_the_sound_is_silent(field_run, stand_in):
+    """A microphone that gives one value, and a front end that finds something in it all the same."""
+    model = stand_in(field_run)
+    frames = levels_of(2, (160, model.facts.front_end.rows))
+    frames[::40] *= 100
+    model.spectrogram = lambda sound: frames.copy()
+    stream = DetectionStream(model, chunk_s=0.1)
+    assert stream.push(np.full(400_000, 3, np.int16)) == [] and stream.windows > 0
+    assert stream.silent and stream.settled_s == 0
+    found = stream.push(np.array([4], np.int16))
+    assert len(found) > 1 and found == sorted(found, key=lambda one: (one.start_s, one.label))
+    assert not stream.silent and stream.settled_s > found[0].start_s
 
 
 def test_only_named_calls_when_asked(field_run, field_model, sound_of):

@@ -17,8 +17,8 @@ import numpy as np
 from ecotf_recorder.audio.wav import open_wav
 from ecotf_recorder.errors import RecorderError, SoundError
 from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full, shown_name
+from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.scoring.opening import open_stream
-from ecotf_recorder.scoring.stream import Detection
 from ecotf_recorder.times.beginning import Began, iso_time
 
 COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
 from ecotf_recorder.model import DeviceModel, member
+from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.scoring.opening import open_stream
-from ecotf_recorder.scoring.stream import Detection
 
 # A board adds numbers in another order; a network of integers may round one step further.
 _SCORE = {"f32": 1e-3, "f16": 2e-3, "dynamic": 0.03, "int8": 0.03}

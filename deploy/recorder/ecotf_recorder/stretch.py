@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.scoring.opening import open_stream
-from ecotf_recorder.scoring.stream import Detection
 from ecotf_recorder.sources.events import Began
 from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.journal import Journal
@@ -81,8 +81,7 @@ class Stretch:
 
     def finish(self, ended: str = "") -> None:
         """The stretch is over."""
-        detections = self._stream.finish()
-        self._keep([] if self._stream.silent else detections, None)
+        self._keep(self._stream.finish(), None)
         self._journal.reached(self.number, self.seconds, ended)
 
     def redate(self) -> None:

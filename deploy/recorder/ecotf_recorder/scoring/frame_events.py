@@ -65,7 +65,7 @@ class EventStream:
     @property
     def settled_s(self) -> float:
         """Later events begin after this: what is out now reaches as far, at least what is held begins there."""
-        return max(0.0, self._middle(self._base))
+        return self._middle(self._base) if self._base else 0.0  # an event may begin before the middle of the first
 
     def settle(self, end_s: float | None) -> list[Event]:
         """The events that nothing to come can change; all of them where the sound ended at ``end_s``."""

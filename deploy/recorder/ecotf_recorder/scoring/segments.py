@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ecotf_recorder.facts import SegmentFacts
 from ecotf_recorder.scoring.frame_events import EventStream
 from ecotf_recorder.scoring.front_end import as_samples
-from ecotf_recorder.scoring.stream import Detection
+from ecotf_recorder.scoring.held import Detection, HeldDetections
 
 _LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no row
 
@@ -35,8 +35,6 @@ class SegmentStream:
 
     Attributes
     ----------
-    samples
-        How many have come.
     windows
         Rows that were scored.
     """
@@ -48,56 +46,55 @@ class SegmentStream:
         levels = facts.thresholds if thresholds is None else thresholds
         self._levels = np.array([levels[name] for name in facts.species])
         self._events = EventStream(facts, longest_s) if facts.reports_events else None
-        self._held = self._latest = np.empty(0, facts.takes)
+        self._sound = self._latest = np.empty(0, facts.takes)
         self._begun = False
-        self._waiting: list[Detection] = []
-        self.samples = self.windows = 0
-        self._lowest, self._highest = np.inf, -np.inf
+        self._held = HeldDetections()
+        self.windows = 0
 
     def push(self, sound: NDArray[Any]) -> list[Detection]:
         """Take more sound, int16 or float32 ``[n]``; return the detections that are settled."""
-        facts = self._facts
-        if len(sound):
-            self._lowest, self._highest = min(self._lowest, sound.min()), max(self._highest, sound.max())
-        self.samples += len(sound)
+        facts, found = self._facts, []
+        self._held.hear(sound)
         taken = as_samples(sound, np.dtype(facts.takes))
-        self._held = np.concatenate([self._held, taken])
+        self._sound = np.concatenate([self._sound, taken])
         self._latest = np.concatenate([self._latest, taken[-facts.samples :]])[-facts.samples :]
-        if len(self._held) >= facts.margin_samples + facts.segment_samples:
+        if len(self._sound) >= facts.margin_samples + facts.segment_samples:
             self._begin()
-        while self._begun and len(self._held) >= facts.samples:
-            self._score(self._held[: facts.samples], None)
-            self._held = self._held[facts.segment_samples :].copy()
-            if self._events is not None:
-                self._keep_events(None)
-        return [] if self.silent else self._out()
+        while self._begun and len(self._sound) >= facts.samples:
+            found += self._score(self._sound[: facts.samples], None)
+            self._sound = self._sound[facts.segment_samples :].copy()
+            found += self._settled_events(None)
+        return self._held.release(found)
 
     def finish(self) -> list[Detection]:
         """End the stretch; return its last detections."""
-        facts = self._facts
+        facts, found = self._facts, []
         if self.samples / facts.sample_rate_hz < facts.window_s:
             return []
         rows = max(1, int(np.ceil(self.samples / facts.segment_samples - _LEAST_TAIL)))
         end_s = self.samples / facts.sample_rate_hz
         self._begin()
-        missing = max(0, (rows - self.windows - 1) * facts.segment_samples + facts.samples - len(self._held))
-        self._held = np.concatenate([self._held, self._beyond(self._latest, missing)])
+        missing = max(0, (rows - self.windows - 1) * facts.segment_samples + facts.samples - len(self._sound))
+        self._sound = np.concatenate([self._sound, self._beyond(self._latest, missing)])
         while self.windows < rows:
-            self._score(self._held[: facts.samples], end_s)
-            self._held = self._held[facts.segment_samples :]
-        if self._events is not None:
-            self._keep_events(end_s)
-        return [] if self.silent else self._out()
+            found += self._score(self._sound[: facts.samples], end_s)
+            self._sound = self._sound[facts.segment_samples :]
+        return self._held.release(found + self._settled_events(end_s))
+
+    @property
+    def samples(self) -> int:
+        """Samples that were pushed."""
+        return self._held.samples
 
     @property
     def silent(self) -> bool:
-        """True if all samples so far are the same."""
-        return not self._lowest < self._highest
+        """Whether all samples so far are the same; detections wait until one differs."""
+        return self._held.silent
 
     @property
     def settled_s(self) -> float:
         """Up to when all detections are out: later ones begin after this."""
-        if self._waiting:
+        if self._held.are_waiting:
             return 0.0
         return self.windows * self._facts.segment_s if self._events is None else self._events.settled_s
 
@@ -105,40 +102,44 @@ class SegmentStream:
         """Put before the sound what the first window sees there."""
         if not self._begun:
             facts, self._begun = self._facts, True
-            first = self._held[: facts.margin_samples + facts.segment_samples]
+            first = self._sound[: facts.margin_samples + facts.segment_samples]
             before = self._beyond(first[::-1], facts.margin_samples)[::-1]
-            self._held = np.concatenate([before, self._held])
+            self._sound = np.concatenate([before, self._sound])
 
     def _beyond(self, sound: NDArray[Any], n: int) -> NDArray[Any]:
         """Make the ``n`` samples after ``sound``, where nothing was recorded."""
-        return np.resize(sound, n) if self._facts.repeats and len(sound) else np.zeros(n, self._held.dtype)
+        return np.resize(sound, n) if self._facts.repeats and len(sound) else np.zeros(n, self._sound.dtype)
 
-    def _score(self, window: NDArray[Any], end_s: float | None) -> None:
+    def _score(self, window: NDArray[Any], end_s: float | None) -> list[Detection]:
+        """Score the next segment; return its detections, none where events are reported."""
         facts, outputs = self._facts, self._model.segment(window)
         start_s = self.windows * facts.segment_s
         self.windows += 1
         if self._events is not None:
             self._events.push(outputs["frames"])
-            return
+            return []
         scores = outputs["scores"].astype(np.float64)
         until = start_s + facts.segment_s if end_s is None else min(start_s + facts.segment_s, end_s)
-        self._waiting += [
+        return [
             Detection(start_s, until, *facts.band_hz, facts.species[code], float(scores[code]), float(scores.max()))
             for code in np.flatnonzero(scores >= self._levels)
         ]
 
-    def _keep_events(self, end_s: float | None) -> None:
-        """``end_s`` is None while more may come."""
+    def _settled_events(self, end_s: float | None) -> list[Detection]:
+        """Return the events that are complete; ``end_s`` is None while more may come."""
         facts, events = self._facts, self._events
-        assert events is not None
+        if events is None:
+            return []
         last = np.inf if end_s is None else end_s
-        for event in events.settle(end_s):
-            if event.score >= self._levels[event.code]:
-                name = facts.species[event.code]
-                end = min(event.end_s, last)
-                found = Detection(event.start_s, end, *facts.band_hz, name, event.score, event.detection_score)
-                self._waiting.append(found)
-
-    def _out(self) -> list[Detection]:
-        found, self._waiting = self._waiting, []
-        return sorted(found, key=lambda one: (one.start_s, one.label))
+        return [
+            Detection(
+                event.start_s,
+                min(event.end_s, last),
+                *facts.band_hz,
+                facts.species[event.code],
+                event.score,
+                event.detection_score,
+            )
+            for event in events.settle(end_s)
+            if event.score >= self._levels[event.code]
+        ]

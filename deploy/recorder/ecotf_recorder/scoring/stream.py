@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.scoring.candidates import Candidate, CandidateStream
 from ecotf_recorder.scoring.front_end import FrontEnd, Model
+from ecotf_recorder.scoring.held import Detection, HeldDetections
 from ecotf_recorder.scoring.naming import Naming
-
-
-class Detection(NamedTuple):
-    """One call: real seconds from the beginning of its stretch of sound, hertz, and how sure the model is.
-
-    ``score`` is that of the label, ``detection_score`` that there is a call or another event at all.
-    """
-
-    start_s: float
-    end_s: float
-    low_hz: float
-    high_hz: float
-    label: str
-    score: float
-    detection_score: float
 
 
 class DetectionStream:
@@ -37,11 +22,6 @@ class DetectionStream:
         Instead of the model's own.
     chunk_s
         How much is settled at a time.
-
-    Attributes
-    ----------
-    samples
-        How many have come.
     """
 
     def __init__(
@@ -62,21 +42,23 @@ class DetectionStream:
             facts.unnamed if unnamed is None else unnamed,
             self._reach,
         )
-        self.samples = 0
-        self._lowest, self._highest = np.inf, -np.inf
+        self._held = HeldDetections()
 
     def push(self, sound: NDArray[Any]) -> list[Detection]:
         """Take more sound, int16 or float32 ``[n]``; return the detections that are settled."""
-        if len(sound):
-            self._lowest, self._highest = min(self._lowest, sound.min()), max(self._highest, sound.max())
-        self.samples += len(sound)
+        self._held.hear(sound)
         found = self._candidates.push(self._front_end.push(sound))
-        return self._boxed(self._naming.push(found, self._candidates.settled))
+        return self._held.release(self._boxed(self._naming.push(found, self._candidates.settled)))
 
     def finish(self) -> list[Detection]:
         """End the stretch; return its last detections."""
         found = self._candidates.push(self._front_end.finish()) + self._candidates.finish()
-        return self._boxed(self._naming.push(found, None))
+        return self._held.release(self._boxed(self._naming.push(found, None)))
+
+    @property
+    def samples(self) -> int:
+        """Samples that were pushed."""
+        return self._held.samples
 
     @property
     def windows(self) -> int:
@@ -85,13 +67,16 @@ class DetectionStream:
 
     @property
     def silent(self) -> bool:
-        """True if all samples so far are the same."""
-        return not self._lowest < self._highest
+        """Whether all samples so far are the same; detections wait until one differs."""
+        return self._held.silent
 
     @property
     def settled_s(self) -> float:
         """Up to when all detections are out: later ones begin after this."""
-        return max(0.0, (self._candidates.settled - 3 * self._reach) * self._made.hop_s)
+        if self._held.are_waiting:
+            return 0.0
+        made, slices = self._made, self._candidates.settled - 3 * self._reach
+        return max(0.0, made.offset_s + (slices - 0.5) * made.hop_s)
 
     def _boxed(self, candidates: list[Candidate]) -> list[Detection]:
         made = self._made

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.scoring.front_end import as_samples
-from ecotf_recorder.scoring.stream import Detection
+from ecotf_recorder.scoring.held import Detection
 
 
 @dataclass
