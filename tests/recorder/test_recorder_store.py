@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.files import atomic_file
-from ecotf_recorder.scoring.stream import Detection
+from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
 from ecotf_recorder.store import journal as journal_module
 from ecotf_recorder.store import quota
@@ -144,6 +144,51 @@ def test_a_damaged_database_is_put_aside(tmp_path):
     assert len(rows(tmp_path)) == 500  # the table is still there
     journal.add(journal.begin("n", NOON, 1.0, "r"), "n", NOON, [call(1)])
     assert journal.commit()
+
+
+OLDER = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE detections (
+    id INTEGER PRIMARY KEY, stretch INTEGER, recording TEXT, start_s REAL, end_s REAL, low_hz REAL, high_hz REAL,
+    label TEXT, score REAL, time REAL);
+INSERT INTO detections VALUES (1, 1, 'old', 2.0, 2.004, 30000.0, 60000.0, 'Myotis myotis', 0.9, NULL);
+"""
+
+
+def test_what_an_older_recorder_wrote_is_kept_and_goes_on(tmp_path):
+    """Its database gets the column that it lacks; its table is put aside whole, and no power cut mixes the two."""
+    header, row = "recording,start_s,end_s,low_hz,high_hz,label,score,time\n", "old,2.0,2.004,1.0,2.0,x,0.9,\n"
+    (tmp_path / "detections.csv").write_text(header + row + "never acknowledged,3.0,3.1,1.0,2.0,x,0.9,\n")
+    with sqlite3.connect(tmp_path / "detections.sqlite") as older:
+        older.executescript(OLDER)
+        older.execute("INSERT INTO facts VALUES ('csv_bytes', ?)", (len(header + row),))
+    older.close()
+    journal = Journal(tmp_path, Hands().clock())
+    assert journal.detections == 1
+    assert (tmp_path / "detections.older-1.csv").read_text() == header + row
+    assert journal.database.fact("csv_bytes") == str((tmp_path / "detections.csv").stat().st_size)
+    stretch = journal.begin("new", NOON, 1.0, "r")
+    journal.add(stretch, "new", NOON, [call(1), call(2)])
+    assert journal.commit(), journal.problem
+    journal.close()
+    with open(tmp_path / "detections.csv", "a") as file:  # the power goes before the database knows of it
+        file.write("new,9.0,9.1,1.0,2.0,x,0.5,0.5,\n")
+    again = Journal(tmp_path, Hands().clock())
+    assert [row[0] for row in rows(tmp_path)] == ["new", "new"]
+    query = "SELECT recording, score, detection_score FROM detections ORDER BY id"
+    assert again.database.execute(query).fetchall() == [("old", 0.9, None), ("new", 0.9, 0.95), ("new", 0.9, 0.95)]
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
+        "detections.csv", "detections.older-1.csv", "gaps.csv",
+    ]  # fmt: skip
+
+
+def test_tables_with_other_columns_are_never_replaced(tmp_path):
+    for number in (1, 2):
+        (tmp_path / "t.csv").write_text(f"other {number}\nrow\n")
+        table = GrowingTable(tmp_path / "t.csv", ["a", "b"])
+        assert table.is_of_other_columns
+        assert table.put_aside() == tmp_path / f"t.older-{number}.csv" and not table.is_of_other_columns
+    assert (tmp_path / "t.older-1.csv").read_text() == "other 1\nrow\n"
 
 
 def test_detections_wait_for_a_full_disk(tmp_path, monkeypatch):

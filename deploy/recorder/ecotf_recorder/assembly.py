@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def _journal(config: Config, clock: Clock) -> Journal:
     except OSError as error:
         reason = "disk full" if disk_is_full(error) else error.strerror
         raise RecorderError(f"{config.state}: cannot be written to ({reason})") from None
+    except sqlite3.Error as error:
+        raise RecorderError(f"{config.state}: cannot be written to ({error})") from None
 
 
 def wishes_of(config: Config, facts: ModelFacts) -> Wishes:

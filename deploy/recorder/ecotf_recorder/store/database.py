@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS clips (
     id INTEGER PRIMARY KEY, path TEXT UNIQUE, bytes INTEGER, began REAL, steady REAL, boot TEXT, seconds REAL,
     label TEXT, score REAL);
 """
+_LATER_COLUMNS = (("detections", "detection_score", "REAL"),)  # that the database of an older recorder lacks
 
 
 class Database:
@@ -37,7 +38,8 @@ class Database:
     Parameters
     ----------
     path
-        A file that turns out to be damaged is put aside under another name, and a new one begun.
+        A file that turns out to be damaged is put aside under another name, and a new one begun. One of an older
+        recorder gets the columns that it lacks; they are empty in its rows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,9 +70,15 @@ class Database:
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
             self._file.executescript(_SCHEMA)
+            self._add_later_columns()
         except BaseException:
             self._file.close()
             raise
+
+    def _add_later_columns(self) -> None:
+        for table, column, kind in _LATER_COLUMNS:
+            if column not in [row[1] for row in self._file.execute(f"PRAGMA table_info({table})")]:
+                self._file.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run a statement; one that changes something opens a transaction."""

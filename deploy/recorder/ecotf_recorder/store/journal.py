@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecotf_recorder.classify import COLUMNS, cells
 from ecotf_recorder.files import disk_is_full
-from ecotf_recorder.scoring.stream import Detection
+from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
 from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.table import GrowingTable
@@ -57,6 +57,8 @@ class Journal:
                 _log.warning(
                     "%s: %d bytes at its end were left by a power cut and are cut off", table.path, table.repaired
                 )
+            if table.is_of_other_columns:
+                self._put_aside(table)
         self._rows: list[Sequence[object]] = []
         self._gap_rows: list[Sequence[object]] = []
         self._waiting: list[tuple[str, Sequence[object]]] = []
@@ -171,6 +173,15 @@ class Journal:
         """Keep what can be kept, and close."""
         self.commit()
         self.database.close()
+
+    def _put_aside(self, table: GrowingTable) -> None:
+        """Begin a table anew; what the database knows of the length of the old one must never cut the new one."""
+        self.database.remember("csv_bytes", _UNKNOWN)
+        self.database.commit()
+        aside = table.put_aside()
+        self.database.remember("csv_bytes", self._table.size)
+        self.database.commit()
+        _log.warning("%s has other columns than this recorder writes; it was kept as %s", table.path, aside.name)
 
     def _take_back(self, size: int, gap_size: int) -> None:
         self._table.cut(size)

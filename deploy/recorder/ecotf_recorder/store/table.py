@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 from ecotf_recorder.files import atomic_file, sync
@@ -27,14 +28,25 @@ class GrowingTable:
         self.path = path
         self.columns = tuple(columns)
         self.repaired = 0
-        header = _lines([columns])
         if not path.exists() or path.stat().st_size == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(header)
-            sync(path)
-            sync(path.parent)
+            self._begin()
         else:
             self._repair(committed)
+
+    @property
+    def is_of_other_columns(self) -> bool:
+        """Whether the file begins with another header: an older recorder wrote it, or somebody saved it anew."""
+        with open(self.path, "rb") as file:
+            return file.readline() != _lines([self.columns])
+
+    def put_aside(self) -> Path:
+        """Keep the file under another name, ``detections.older-1.csv``, and begin a new one; return its new place."""
+        places = (self.path.with_suffix(f".older-{number}{self.path.suffix}") for number in count(1))
+        aside = next(place for place in places if not place.exists())
+        os.rename(self.path, aside)
+        self._begin()
+        return aside
 
     @property
     def size(self) -> int:
@@ -76,6 +88,11 @@ class GrowingTable:
             writer = csv.writer(new, lineterminator="\n")
             for number, row in enumerate(csv.reader(old)):
                 writer.writerow(change(row) if number else row)
+
+    def _begin(self) -> None:
+        self.path.write_bytes(_lines([self.columns]))
+        sync(self.path)
+        sync(self.path.parent)
 
     def _repair(self, committed: int | None) -> None:
         """Cut off what a power cut left: half a line, zeros, lines that were never acknowledged."""
