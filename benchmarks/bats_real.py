@@ -206,9 +206,14 @@ def judge_sets(manifest, pooled: pd.DataFrame, kept: pd.DataFrame) -> dict:
 
 
 def report_ranking(model: str, manifest, pooled: pd.DataFrame) -> dict:
-    """Compare two rankings of the same named detections: by the score of the label, and by `detection_score`."""
+    """Compare two rankings of the same named detections: by the score of the label, and by `detection_score`.
+
+    The difference is judged on the same resampled recordings.
+    """
     from ecotf.datasets.labels import CALL_LABEL, IGNORED_LABELS, labels_that_match
-    from ecotf.evaluation.metrics import evaluate
+    from ecotf.evaluation.average_precision import average_precision
+    from ecotf.evaluation.bootstrap import interval, resample_weights, resampled_detection
+    from ecotf.evaluation.matching import DEFAULT_TOLERANCE_S, match_track, scored_tables
 
     ignored = labels_that_match(manifest.labels, IGNORED_LABELS)
     named = pooled[pooled["label"] != CALL_LABEL].sort_values("score", ascending=False, kind="stable")
@@ -216,25 +221,22 @@ def report_ranking(model: str, manifest, pooled: pd.DataFrame) -> dict:
     result = {}
     for name in (*SETS, "both"):
         recordings = [r for r in manifest.recordings if name == "both" or f"/{name}/" in r]
+        weights = resample_weights(len(recordings), 1000, SEED)
+        inside, row, resampled = named[named["recording"].isin(recordings)], {}, {}
         for column in ("score", "detection_score"):
-            table = named[named["recording"].isin(recordings)].assign(score=lambda rows, by=column: rows[by])
-            found = evaluate(
-                table,
-                manifest.table,
-                recordings,
-                labels=[],
-                ignored_labels=ignored,
-                thresholds={CALL_LABEL: 0.0},
-                seed=SEED,
-            )["detection"]
-            result[f"{name}, by {column}"] = {"ap": found["ap"], "interval": found["ap_interval"], "n": len(table)}
-            low, high = found["ap_interval"]
-            console.print(
-                f"{model}  {name:12s} {len(table):5d} named candidates by {column:15s} AP {found['ap']:.3f} "
-                f"[{low:.3f}, {high:.3f}]",
-                markup=False,
-                soft_wrap=True,
-            )
+            table = inside.assign(score=inside[column])
+            detections, calls = scored_tables(table, manifest.table, recordings, ignored)
+            track = match_track(detections, calls, len(recordings), DEFAULT_TOLERANCE_S)
+            resampled[column] = resampled_detection(track, 0.0, weights)["ap"]
+            row[column] = average_precision(track.scores, track.hits, track.n_calls)
+            row[f"{column}_interval"] = interval(resampled[column], weights)
+        row["difference"] = row["detection_score"] - row["score"]
+        row["difference_interval"] = interval(resampled["detection_score"] - resampled["score"], weights)
+        result[name] = {"candidates": len(inside), **row}
+        for column in ("score", "detection_score", "difference"):
+            low, high = row[f"{column}_interval"]
+            line = f"{model}  {name:12s} {len(inside):5d} named candidates, {column:15s} {row[column]:.3f}"
+            console.print(f"{line} [{low:.3f}, {high:.3f}]", markup=False, soft_wrap=True)
     return result
 
 
