@@ -1,0 +1,208 @@
+"""The contract of embedders, their registry, and opening one from what a user has."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from ecotf.config import Config, read_yaml, validate
+from ecotf.errors import ConfigError
+from ecotf.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DESCRIPTIONS = Path(__file__).parent
+"""The folder of the descriptions that come with ecotf."""
+
+
+class EmbedderConfig(Config):
+    """The settings that all embedders share: the contents of a description.
+
+    Attributes
+    ----------
+    described
+        It needs a description; without one ecotf cannot know what its numbers mean.
+    title
+        One line for people.
+    licence
+        A note on who may use the model for what.
+    model
+        The path of the model; relative to the description.
+    hop_s
+        From the start of a window to the start of the next, in seconds; the length of a window if left out.
+    """
+
+    described: ClassVar[bool] = True
+
+    name: str
+    title: str = ""
+    licence: str = ""
+    model: Path | None = None
+    hop_s: float | None = None
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether ``path``, a file or a folder, is a model of this kind."""
+        return False
+
+
+class Embedder(Protocol):
+    """A model that turns windows of sound into rows of numbers.
+
+    Attributes
+    ----------
+    config
+        The description, with the full path of the model; `build_embedder` makes the same embedder of it again.
+    sample_rate
+        In Hz; sound is resampled to it.
+    samples
+        The length of a window.
+    hop_samples
+        From the start of a window to the start of the next.
+    numbers
+        The length of an embedding.
+    classes
+        The names of its own scores; empty where it gives none or they have no names.
+    title
+        One line for people.
+    licence
+        A note on who may use it for what; empty where that is unknown.
+    digest
+        Of the model's bytes, and of what of the description changes an embedding.
+    """
+
+    config: EmbedderConfig
+    sample_rate: int
+    samples: int
+    hop_samples: int
+    numbers: int
+    classes: tuple[str, ...]
+    title: str
+    licence: str
+    digest: str
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        """Embed windows of sound, float32 ``[n, samples]`` in -1 to 1: float32 ``[n, numbers]``."""
+
+    def scores(self, windows: np.ndarray) -> np.ndarray:
+        """Compute its own scores: probabilities, float32 ``[n, classes]``; raises `ConfigError` where it has none."""
+
+
+EMBEDDERS: Registry[Embedder] = Registry("embedder")
+"""All embedders; each is built with its config alone, whose ``model`` is a full path."""
+
+
+def build_embedder(config: EmbedderConfig) -> Embedder:
+    """Build the embedder that ``config`` describes; raises `ConfigError` where the model does not fit it."""
+    return EMBEDDERS.build(config)
+
+
+def described_embedders() -> list[str]:
+    """List the names of the descriptions that come with ecotf.
+
+    Examples
+    --------
+    >>> "birdnet_2.4" in described_embedders()
+    True
+    """
+    return sorted(path.stem for path in DESCRIPTIONS.glob("*.yaml"))
+
+
+def open_embedder(what: str | Path, model: str | Path | None = None, hop_s: float | None = None) -> Embedder:
+    """Open an embedder.
+
+    Parameters
+    ----------
+    what
+        A run folder; a SavedModel folder or a ``.tflite`` with a description beside it (``perch.yaml`` beside
+        ``perch/`` or ``perch.tflite``); a description, a ``.yaml``; or the name of a description that comes with
+        ecotf (`described_embedders`).
+    model
+        The model's own file or folder, where ``what`` is a description.
+    hop_s
+        Seconds from one window to the next, in place of what the description says.
+
+    Raises
+    ------
+    ConfigError
+        Nothing of that kind is there, or the model does not fit its description.
+
+    Examples
+    --------
+    >>> open_embedder("yamnet")
+    Traceback (most recent call last):
+    ecotf.errors.ConfigError: yamnet: ecotf brings the description, not the model; say where your file of it is
+    """
+    config = find_config(what, model)
+    return build_embedder(config if hop_s is None else with_hop(config, hop_s))
+
+
+def find_config(what: str | Path, model: str | Path | None = None) -> EmbedderConfig:
+    """Find the description of an embedder, as for `open_embedder`; ``model`` in it is a full path."""
+    path, known = Path(what), described_embedders()
+    if str(what) in known:
+        if model is None:
+            raise ConfigError(f"{what}: ecotf brings the description, not the model; say where your file of it is")
+        return _located(read_description(DESCRIPTIONS / f"{what}.yaml"), Path(model), str(what))
+    if path.suffix in (".yaml", ".yml"):
+        config = read_description(path)
+        stated = Path(model) if model is not None else config.model
+        if stated is None:
+            raise ConfigError(f"{path}: no model; add the key model, or say where the model is")
+        return _located(config, stated if model is not None else path.parent / stated, str(path))
+    if model is not None:
+        raise ConfigError(f"{what}: a model of its own goes with a description: {', '.join(known)}, or a .yaml file")
+    if path.exists():
+        return _of_path(path)
+    near = difflib.get_close_matches(str(what), known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"{what}: no such file or folder, and no description of ecotf ({', '.join(known)}){hint}")
+
+
+def read_description(path: Path) -> EmbedderConfig:
+    """Read a description: YAML whose key ``name`` says which kind of embedder it is; raises `ConfigError`."""
+    values = read_yaml(path)
+    name = values.get("name") if isinstance(values, dict) else None
+    described = {kind: config_class for kind, config_class in _kinds().items() if config_class.described}
+    if isinstance(values, dict) and name not in described:
+        raise ConfigError(f"{path}: name = {name!r}; allowed: {', '.join(described)}")
+    return validate(described.get(str(name), EmbedderConfig), values, str(path))
+
+
+def with_hop(config: EmbedderConfig, hop_s: float) -> EmbedderConfig:
+    """Return ``config`` with another hop, checked."""
+    if not 0 < hop_s < float("inf"):
+        raise ConfigError(f"hop of {hop_s} s; allowed: more than 0")
+    return config.model_copy(update={"hop_s": hop_s})
+
+
+def _of_path(path: Path) -> EmbedderConfig:
+    """Describe a model that is a file or a folder, by what is beside it where it needs that."""
+    for name, kind in _kinds().items():
+        if not kind.recognises(path):
+            continue
+        if not kind.described:
+            return validate(kind, {"name": name, "model": path.resolve()}, str(path))
+        beside = path.with_name(f"{path.name if path.is_dir() else path.stem}.yaml")
+        if not beside.exists():
+            known = ", ".join(described_embedders())
+            raise ConfigError(f"{path}: needs a description, {beside.name} beside it, or one of ecotf: {known}")
+        return _located(read_description(beside), path, str(beside))
+    raise ConfigError(f"{path}: no embedder; allowed: a run or SavedModel folder, a .tflite, a description (.yaml)")
+
+
+def _kinds() -> dict[str, type[EmbedderConfig]]:
+    """Return the config class of every kind of embedder, by its name."""
+    classes = {entry.name: entry.config_class for entry in EMBEDDERS}
+    return {name: kind for name, kind in classes.items() if issubclass(kind, EmbedderConfig)}
+
+
+def _located(config: EmbedderConfig, model: Path, source: str) -> EmbedderConfig:
+    """Return ``config`` with the full path of its model, which must be there and of its kind."""
+    if not model.exists():
+        raise ConfigError(f"{source}: model {model}: no such file or folder")
+    if not config.recognises(model):
+        raise ConfigError(f"{source}: model {model} is no {config.name}")
+    return config.model_copy(update={"model": model.resolve()})
