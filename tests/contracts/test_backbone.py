@@ -21,6 +21,7 @@ REAL = "ECOTF_REAL_BACKBONES"
 NARROW = {
     "cnn": {"convolutions": 2, "filters": 4, "kernel": 3, "dense_units": 6},
     "field_cnn": {"filters": (4, 4, 4), "squeeze": 2, "embedding": 5},
+    "mn": {"width": 0.05},
     "small": {"stem": 4, "filters": (4, 6, 8), "blocks": (1, 1, 1), "features": 10},
 }
 # One of each family is trained; the others are the same code with more layers.

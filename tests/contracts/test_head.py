@@ -18,6 +18,7 @@ NARROW = {
     "attention": {"hidden": 4},
     "chrononet": {"units": 3},
     "chrononet_inception": {"filters": 2, "units": 3, "hidden": 4},
+    "mlp": {"units": 4},
     "sed": {"hidden": 4},
     "trees": {"n_estimators": 3, "max_depth": 2},
 }

@@ -12,6 +12,7 @@ from ecotf.models.backbones import (
     cnn,
     efficientnet,
     field_cnn,
+    mn,
     mobilenet_v3,
     resnet34d,
     resnet50,
@@ -30,7 +31,7 @@ else:
 
 __all__ = ["BACKBONES", "BackboneConfig", "ImageBackbone", "ImageBackboneConfig", "PatchBackbone", "build_backbone"]
 
-_ENTRIES = (cnn, efficientnet, field_cnn, mobilenet_v3, resnet34d, resnet50, seresnext26t, small)
+_ENTRIES = (cnn, efficientnet, field_cnn, mn, mobilenet_v3, resnet34d, resnet50, seresnext26t, small)
 
 
 def build_backbone(config: BackboneConfig, shape: tuple[int | None, int, int]) -> Any:
