@@ -6,6 +6,8 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from pydantic import Field
+
 from ecotf.config import Config, read_yaml, validate
 from ecotf.errors import ConfigError
 from ecotf.registry import Registry
@@ -40,12 +42,16 @@ class EmbedderConfig(Config):
     title: str = ""
     licence: str = ""
     model: Path | None = None
-    hop_s: float | None = None
+    hop_s: float | None = Field(None, gt=0)
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """Whether ``path``, a file or a folder, is a model of this kind."""
         return False
+
+    def located(self, model: Path, folder: Path) -> EmbedderConfig:
+        """Return it with the full path of the model; ``folder`` is that of the description."""
+        return self.model_copy(update={"model": model.resolve()})
 
 
 class Embedder(Protocol):
@@ -145,13 +151,14 @@ def find_config(what: str | Path, model: str | Path | None = None) -> EmbedderCo
     if str(what) in known:
         if model is None:
             raise ConfigError(f"{what}: ecotf brings the description, not the model; say where your file of it is")
-        return _located(read_description(DESCRIPTIONS / f"{what}.yaml"), Path(model), str(what))
+        description = DESCRIPTIONS / f"{what}.yaml"
+        return _located(read_description(description), Path(model), description)
     if path.suffix in (".yaml", ".yml"):
         config = read_description(path)
         stated = Path(model) if model is not None else config.model
         if stated is None:
             raise ConfigError(f"{path}: no model; add the key model, or say where the model is")
-        return _located(config, stated if model is not None else path.parent / stated, str(path))
+        return _located(config, stated if model is not None else path.parent / stated, path)
     if model is not None:
         raise ConfigError(f"{what}: a model of its own goes with a description: {', '.join(known)}, or a .yaml file")
     if path.exists():
@@ -189,7 +196,7 @@ def _of_path(path: Path) -> EmbedderConfig:
         if not beside.exists():
             known = ", ".join(described_embedders())
             raise ConfigError(f"{path}: needs a description, {beside.name} beside it, or one of ecotf: {known}")
-        return _located(read_description(beside), path, str(beside))
+        return _located(read_description(beside), path, beside)
     raise ConfigError(f"{path}: no embedder; allowed: a run or SavedModel folder, a .tflite, a description (.yaml)")
 
 
@@ -199,10 +206,10 @@ def _kinds() -> dict[str, type[EmbedderConfig]]:
     return {name: kind for name, kind in classes.items() if issubclass(kind, EmbedderConfig)}
 
 
-def _located(config: EmbedderConfig, model: Path, source: str) -> EmbedderConfig:
+def _located(config: EmbedderConfig, model: Path, description: Path) -> EmbedderConfig:
     """Return ``config`` with the full path of its model, which must be there and of its kind."""
     if not model.exists():
-        raise ConfigError(f"{source}: model {model}: no such file or folder")
+        raise ConfigError(f"{description.stem}: model {model}: no such file or folder")
     if not config.recognises(model):
-        raise ConfigError(f"{source}: model {model} is no {config.name}")
-    return config.model_copy(update={"model": model.resolve()})
+        raise ConfigError(f"{description.stem}: {model} is no model of the kind {config.name}")
+    return config.located(model, description.parent)
