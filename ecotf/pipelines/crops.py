@@ -13,7 +13,7 @@ from ecotf.audio.recording import ChannelChoice
 from ecotf.config import Config
 from ecotf.errors import RecordingError
 from ecotf.pipelines.clips import ClipsConfig
-from ecotf.pipelines.passages import SoundPassages, cut_clip
+from ecotf.pipelines.passages import SoundPassages, cut_clip, draw_start
 from ecotf.pipelines.sound_cache import DecodedSound, SoundCache, decode
 from ecotf.pipelines.sources import SOURCES, RecordingSource, Sound
 
@@ -180,6 +180,14 @@ class ClipSounds:
     ) -> np.ndarray:
         """Cut one clip out of a recording; as `cut_clip`."""
         return cut_clip(_KeptPassages(self, recording), self.sample_rate, start_s, clips, rng, foreground)
+
+    def draw_start_s(self, recording: int, clips: ClipsConfig, rng: np.random.Generator) -> float:
+        """Draw where a clip of a recording begins, in seconds: the place that `crop` would take with the same ``rng``.
+
+        Raises `RecordingError`.
+        """
+        wanted = round(clips.seconds * self.sample_rate)
+        return draw_start(_KeptPassages(self, recording), wanted, self.sample_rate, clips, rng) / self.sample_rate
 
     def any_crop(self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings) -> np.ndarray:
         """Cut a clip out of any of the recordings; silence where none of some that are drawn can be read."""

@@ -92,7 +92,7 @@ def cut_clip(
         return padded(passages.read(start, start + wanted), wanted, clips.pad)
     summed = clips.self_mixup == "all" or (clips.self_mixup == "background" and not foreground)
     length = max(wanted, round(clips.self_mixup_s * sample_rate)) if summed else wanted
-    start = _draw_start(passages, length, sample_rate, clips, rng)
+    start = draw_start(passages, length, sample_rate, clips, rng)
     sound = passages.read(start, start + length)
     if not summed or len(sound) <= wanted:
         return padded(sound, wanted, clips.pad)
@@ -101,7 +101,8 @@ def cut_clip(
     return np.asarray(parts.reshape(-1, wanted).sum(axis=0), np.float32)
 
 
-def _draw_start(passages: Passages, wanted: int, sample_rate: int, clips: ClipsConfig, rng: np.random.Generator) -> int:
+def draw_start(passages: Passages, wanted: int, sample_rate: int, clips: ClipsConfig, rng: np.random.Generator) -> int:
+    """Draw the first of ``wanted`` samples of a clip, as ``clips.crop`` says; raises `RecordingError`."""
     spare = passages.n_samples - wanted
     if clips.crop == "start" or spare <= 0:
         return 0

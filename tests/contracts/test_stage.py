@@ -24,6 +24,7 @@ from ecotf.models.heads.trees import TreesConfig
 from ecotf.models.patch_network import NetworkConfig, build_network
 from ecotf.pipelines.patches import PatchesConfig, PatchTable
 from ecotf.pipelines.spectrogram_store import StoredSpectrogram
+from ecotf.pipelines.teacher_file import Predictions, write_predictions
 from ecotf.tasks.calls.material import Material as CallsMaterial
 from ecotf.tasks.clips.data import prepare_clip_data
 from ecotf.tasks.clips.recipe import ClipRecipe
@@ -63,8 +64,8 @@ def begin_on_patches(_: Path) -> tuple[Detector, CallsMaterial]:
 
 TINY = {"name": "small", "stem": 4, "filters": [4, 4, 8], "blocks": [1, 1, 1], "expand": 1, "features": 8}
 ON_CLIPS = {
-    "title": "small", "loss": {"name": "binary", "frames_share": 0.5}, "epochs": 2, "batch": 2, "ema": 0.9,
-    "weight_decay": 0.01, "sampler": {"name": "balanced"}, "image": {"mixup": {"probability": 0.5}},
+    "name": "fit_clips", "title": "small", "loss": {"name": "binary", "frames_share": 0.5}, "epochs": 2, "batch": 2,
+    "ema": 0.9, "weight_decay": 0.01, "sampler": {"name": "balanced"}, "image": {"mixup": {"probability": 0.5}},
 }  # fmt: skip
 
 
@@ -84,8 +85,24 @@ def begin_on_clips(folder: Path) -> tuple[Any, ClipsMaterial]:
     return fresh_model(plan, ("robin", "wren")).network, ClipsMaterial(data, ("robin", "wren"), 3)
 
 
+def begin_with_a_teacher(folder: Path) -> tuple[Any, ClipsMaterial]:
+    network, material = begin_on_clips(folder)
+    names = material.data.manifest.of_split("train").recordings
+    numbers = np.random.default_rng(1).normal(size=(len(names), 6)).astype(np.float32)
+    ends, digests = np.full(len(names), 0.5), [material.data.splits.state_of(name).digest for name in names]
+    taught = Predictions(
+        "embeddings", "made up", "0", (), names, digests, np.arange(len(names)), 0 * ends, ends, numbers
+    )
+    write_predictions(Path("teacher.npz"), taught)
+    return network, material
+
+
 def weights_of_first(detector: Detector) -> list[np.ndarray]:
     return detector.networks[0].model.get_weights()
+
+
+def weights_of_all(network: Any) -> list[np.ndarray]:
+    return network.model.get_weights()
 
 
 def answers_of_trees(detector: Detector) -> list[np.ndarray]:
@@ -97,18 +114,24 @@ LESSONS = {
     "fit_network": Lesson({"network": "calls", "epochs": 2, "batch": 8}, begin_on_patches, weights_of_first),
     "fit_trees": Lesson({}, begin_on_patches, answers_of_trees),
     "fit_clips": Lesson(ON_CLIPS, begin_on_clips, lambda network: network.model.get_weights()),
+    "distil": Lesson(
+        {**ON_CLIPS, "name": "distil", "teacher": "teacher.npz"},
+        begin_with_a_teacher,
+        lambda network: network.model.get_weights(),
+    ),
 }
 
 
 @pytest.fixture(autouse=True)
-def deterministic():
+def deterministic(tmp_path, monkeypatch):
     import tensorflow as tf
 
+    monkeypatch.chdir(tmp_path)
     tf.config.experimental.enable_op_determinism()
 
 
 def config_of(name: str, **more: Any) -> Any:
-    return validate(STAGES[name].config_class, {"name": name, **LESSONS[name].values, **more}, "test")
+    return validate(STAGES[name].config_class, {**LESSONS[name].values, "name": name, **more}, "test")
 
 
 def run(name: str, folder: Path, log: Callable[[str], None] = lambda line: None, **more: Any) -> Any:

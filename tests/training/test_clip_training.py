@@ -44,8 +44,8 @@ def chain(**more: object) -> list[dict]:
     stages = []
     for title, loss in (("pretrain", "cross_entropy"), ("train", "binary"), ("finetune", "binary")):
         stage = {
-            "title": title, "loss": {"name": loss, "frames_share": 0.5}, "epochs": 2, "batch": 3, "learning_rate": 0.01,
-            "data": {"values": [""]} if title[0] != "p" else {}, "keep": "last",
+            "name": "fit_clips", "title": title, "loss": {"name": loss, "frames_share": 0.5}, "epochs": 2, "batch": 3,
+            "learning_rate": 0.01, "data": {"values": [""]} if title[0] != "p" else {}, "keep": "last",
         }  # fmt: skip
         stages.append({**stage, **more, "frozen": ["backbone"] if title == "finetune" else []})
     return stages

@@ -53,7 +53,13 @@ def clips(tmp_path_factory) -> Path:
 def recipe() -> ClipRecipe:
     """Two stages of two epochs on one second of sound."""
     values = load_any_recipe("birds/small").model_dump(mode="json")
-    stage = {"epochs": 2, "batch": 4, "keep": "last", "loss": {"name": "binary", "frames_share": 0.5}}
+    stage = {
+        "name": "fit_clips",
+        "epochs": 2,
+        "batch": 4,
+        "keep": "last",
+        "loss": {"name": "binary", "frames_share": 0.5},
+    }
     values |= {
         "sample_rate": RATE,
         "front_end": {**values["front_end"], "high_hz": 7000.0, "bands": 32},

@@ -1,11 +1,8 @@
-"""Checks of a clips recipe before training: its first weights are there, and no random weights are frozen."""
+"""Checks of a clips recipe before training: its files are there, and no random weights are frozen."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ecotf.errors import ConfigError
-from ecotf.models.tagger import read_weights
 from ecotf.tasks.clips.recipe import ClipRecipe
 
 _RANDOM = ("backbone", "hidden")  # the other parts that can be frozen begin as something that makes sense
@@ -17,13 +14,12 @@ def check_weights(recipe: ClipRecipe) -> None:
     Raises
     ------
     ConfigError
-        A part is frozen before anything gave it weights, or weights are missing, damaged or of another network.
+        A part is frozen before anything gave it weights, or files are missing, damaged or of another network.
     """
     weights = recipe.network.backbone.weights
     for number, stage in enumerate(recipe.stages):
+        stage.check_files()
         source = stage.weights_from
-        if "/" in source:
-            read_weights(Path(source) / "weights.npz")
         begins = source == "fresh" or (source == "previous" and number == 0)
         for part in _RANDOM:
             if begins and part in stage.frozen and (part != "backbone" or weights == "none"):

@@ -19,10 +19,10 @@ from ecotf.pipelines.clips import Clips
 from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.pipelines.samplers import class_weights
+from ecotf.tasks.clips.lessons import LabelLesson
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.epochs import Epoch, Limits, require_numbers, run_epochs
 from ecotf.training.fit_state import FitState
-from ecotf.training.losses import clip_loss
 from ecotf.training.run_store import Log, ScoreWatch
 from ecotf.training.stages import FitPlace
 
@@ -30,10 +30,16 @@ _TOLD_RECORDINGS = 5
 HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", "padded_cmap", "clips", "seconds"]
 
 
-def fit_clips(network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace) -> pd.DataFrame:
+def fit_clips(
+    network: ClipNetwork,
+    stage: FitClipsStage,
+    material: Material,
+    place: FitPlace,
+    lesson: type[LabelLesson] = LabelLesson,
+) -> pd.DataFrame:
     """Fit ``network`` in place.
 
-    ``place.watch`` is a `ScoreWatch`: it looks at the padded cmAP between epochs.
+    ``place.watch`` is a `ScoreWatch`: it looks at the padded cmAP between epochs. ``lesson`` says what is learned.
 
     Returns
     -------
@@ -46,8 +52,8 @@ def fit_clips(network: ClipNetwork, stage: FitClipsStage, material: Material, pl
     ConfigError
         The loss is not a number any more.
     """
-    fit = _begin(network, stage, material, place)
-    state = FitState(network.model, fit.optimizer, place.checkpoint, place.save_every_s)
+    fit = _begin(network, stage, material, place, lesson)
+    state = FitState(fit.model, fit.optimizer, place.checkpoint, place.save_every_s)
     fit.remark(place.log)
     watch: ScoreWatch | None = place.watch
     writer = _log_writer(place.tensorboard)
@@ -69,17 +75,20 @@ def fit_clips(network: ClipNetwork, stage: FitClipsStage, material: Material, pl
     return history.reindex(columns=HISTORY)
 
 
-def _begin(network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace) -> _Fit:
+def _begin(
+    network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace, lesson: type[LabelLesson]
+) -> _Fit:
     """Everything that a fit needs, before its first epoch."""
     data = material.data
     train = data.training_clips(stage, material.classes)
     valid = data.validation_clips(stage, material.classes)
     network.freeze(stage.frozen)
-    optimizer = build_optimizer(stage, data.plan.precision)
-    optimizer.build(network.model.trainable_variables)
     weights = None if stage.class_weights is None else class_weights(train.table, stage.class_weights)
-    step, judge = _steps(network.model, optimizer, stage, weights)
-    fit = _Fit(network.model, stage, material, place.threads, train, optimizer, step, judge)
+    taught = lesson(network, stage, material, train, weights)
+    optimizer = build_optimizer(stage, data.plan.precision)
+    optimizer.build(taught.model.trainable_variables)
+    step, judge = _steps(taught, optimizer)
+    fit = _Fit(taught, stage, material, place.threads, train, optimizer, step, judge)
     if valid is not None:
         fit.valid_set = clip_batches(valid.table, fit.images(valid, fit.unjudged))
     return fit
@@ -89,7 +98,7 @@ def _begin(network: ClipNetwork, stage: FitClipsStage, material: Material, place
 class _Fit:
     """A fit in progress: trains and evaluates one epoch after the other."""
 
-    model: Any
+    lesson: LabelLesson
     stage: FitClipsStage
     material: Material
     threads: int
@@ -100,6 +109,11 @@ class _Fit:
     valid_set: Any = None
     skipped: SkippedRecordings = field(default_factory=SkippedRecordings)
     unjudged: SkippedRecordings = field(default_factory=SkippedRecordings)
+
+    @property
+    def model(self) -> Any:
+        """What is fitted."""
+        return self.lesson.model
 
     def remark(self, log: Log) -> None:
         """Say what the stage asks for in vain."""
@@ -130,7 +144,9 @@ class _Fit:
     def _train(self, number: int) -> tuple[float, int]:
         """Train one epoch and return its mean loss and number of clips."""
         self.skipped = SkippedRecordings()
-        batches = clip_batches(self.train.table, self.images(self.train, self.skipped), self._draws(number))
+        images = self.images(self.train, self.skipped)
+        table, draws = self.lesson.epoch(images, self._draws(number))
+        batches = clip_batches(table, images, draws)
         losses = [(float(self.step(*batch)), len(batch[0])) for batch in batches]
         if not losses:
             lines = "; ".join(self.skipped.lines()[:1])
@@ -196,17 +212,16 @@ def _inner(optimizer: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def _steps(
-    model: Any, optimizer: Any, stage: FitClipsStage, weights: np.ndarray | None
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _steps(lesson: LabelLesson, optimizer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Compile the training step and the validation step."""
     import tensorflow as tf
 
+    model = lesson.model
     scaled = _inner(optimizer) is not optimizer
 
     def train(images: Any, targets: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = clip_loss(stage.loss, model(images, training=True), targets, weights, weight)
+            loss = lesson.loss(model(images, training=True), targets, weight)
             # sums of what layers add by themselves, as weight regularisers do
             total = tf.add_n([loss, *model.losses]) if model.losses else loss
             scaled_total = optimizer.scale_loss(total) if scaled else total
@@ -216,7 +231,7 @@ def _steps(
 
     def judge(images: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
         logits = model(images, training=False)
-        return clip_loss(stage.loss, logits, targets, weights, weight), logits["clip"]
+        return lesson.label_loss(logits, targets, weight), logits["clip"]
 
     bands = tf.TensorSpec([None, None, *model.input_shape[2:]], tf.float32)
     if model.input_shape[1] is not None:

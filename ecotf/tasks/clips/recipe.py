@@ -19,12 +19,13 @@ from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.runs.names import RecipeName
+from ecotf.tasks.clips.distil import DistilStage
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
 from ecotf.tuning.config import TuningConfig
 
 if TYPE_CHECKING:
-    ClipStage: TypeAlias = FitClipsStage
+    ClipStage: TypeAlias = FitClipsStage | DistilStage
 else:
     ClipStage = STAGES.config_type(learns_from="clips")
 

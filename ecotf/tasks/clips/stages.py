@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ecotf.config import Config
 from ecotf.errors import ConfigError
+from ecotf.models.tagger import read_weights
 from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.augment_sound import AugmentSoundConfig
 from ecotf.pipelines.samplers import SamplerConfig
@@ -168,6 +170,11 @@ class FitClipsStage(StageConfig):
     def needs_frames(self) -> bool:
         """Whether the loss looks at the scores of frames."""
         return self.loss.frames_share > 0
+
+    def check_files(self) -> None:
+        """Refuse files that are absent, damaged or something else, before anything is trained (`ConfigError`)."""
+        if "/" in self.weights_from:
+            read_weights(Path(self.weights_from) / "weights.npz")
 
     @field_validator("frozen")
     @classmethod
