@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,18 @@ class ClipNetwork:
     def n_parameters(self) -> int:
         """Numbers that can be learned, as papers count them: without the running averages."""
         return sum(int(np.prod(weight.shape)) for weight in self.model.weights if not _is_average(weight))
+
+    @property
+    def embedding(self) -> Callable[[Any], Any]:
+        """Makes embeddings ``(batch, numbers)`` of feature maps ``(batch, t, f, c)``; see `HeadConfig`."""
+        import keras
+        import tensorflow as tf
+
+        name = self.config.head.embedding_layer
+        if name is None:
+            return lambda features: tf.reduce_mean(tf.cast(features, tf.float32), axis=(1, 2))
+        layers = keras.Model(self.head.inputs[0], self.head.get_layer(name).output)
+        return lambda features: layers(features, training=False)
 
     @property
     def freezable(self) -> dict[str, Any]:

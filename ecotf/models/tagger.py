@@ -70,16 +70,21 @@ class ClipModel:
         return {name: values.astype(np.float32) for name, values in raw.items()}
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        """The backbone's features of images ``[n, frames, bands, channels]``, averaged: float32 ``[n, numbers]``."""
+        """The embedding of images ``[n, frames, bands, channels]``: float32 ``[n, numbers]``.
+
+        It is the output of the head's layer ``embedding_layer``; of a head that names none, the backbone's features
+        averaged over time and frequency.
+        """
         import tensorflow as tf
 
         if "embed" not in self.compiled:
             *before_head, _ = self.network.model.layers[1:]
+            embedding = self.network.embedding
 
             def features(x: Any) -> Any:
                 for layer in before_head:
                     x = layer(x, training=False)
-                return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
+                return tf.cast(embedding(x), tf.float32)
 
             signature = [tf.TensorSpec([None, *self.network.model.input_shape[1:]], tf.float32)]
             self.compiled["embed"] = tf.function(features, input_signature=signature, autograph=False)

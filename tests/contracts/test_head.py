@@ -19,6 +19,7 @@ NARROW = {
     "chrononet": {"units": 3},
     "chrononet_inception": {"filters": 2, "units": 3, "hidden": 4},
     "mlp": {"units": 4},
+    "panns": {"hidden": 4},
     "sed": {"hidden": 4},
     "trees": {"n_estimators": 3, "max_depth": 2},
 }

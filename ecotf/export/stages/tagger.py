@@ -64,6 +64,8 @@ class FixedNetwork:
         if self.gives_frames:
             attention = head.get_layer("class_attention").output
             outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
+        if self.embedding_layer is not None:
+            outputs["seen"] = head.get_layer(self.embedding_layer).output
         if self.recurrent:
             return keras.Model(head.inputs[0], {**outputs, "seen": classes.input})
         return keras.Model(head.get_layer(self._first_dense).input, outputs)
@@ -74,13 +76,18 @@ class FixedNetwork:
         return self.network.config.head.gives_frames
 
     @property
+    def embedding_layer(self) -> str | None:
+        """The layer of the head whose output is the embedding, where the head names one."""
+        return self.network.config.head.embedding_layer
+
+    @property
     def recurrent(self) -> bool:
         """Whether the head reads frames one after the other, so that nothing is pooled before its dense layers."""
         return self.network.config.head.recurrent
 
     @property
     def _first_dense(self) -> str:
-        return "hidden" if self.gives_frames else "classes"
+        return "hidden" if any(layer.name == "hidden" for layer in self.network.head.layers) else "classes"
 
 
 def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> FixedNetwork:

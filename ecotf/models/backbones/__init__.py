@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from ecotf.errors import ConfigError
 from ecotf.models.backbones import (
     cnn,
+    cnn14,
     efficientnet,
     field_cnn,
     mn,
+    mobilenet_v1,
     mobilenet_v3,
     resnet34d,
+    resnet38,
     resnet50,
     seresnext26t,
     small,
@@ -31,7 +34,10 @@ else:
 
 __all__ = ["BACKBONES", "BackboneConfig", "ImageBackbone", "ImageBackboneConfig", "PatchBackbone", "build_backbone"]
 
-_ENTRIES = (cnn, efficientnet, field_cnn, mn, mobilenet_v3, resnet34d, resnet50, seresnext26t, small)
+_ENTRIES = (
+    cnn, cnn14, efficientnet, field_cnn, mn, mobilenet_v1, mobilenet_v3, resnet34d, resnet38, resnet50, seresnext26t,
+    small,
+)  # fmt: skip
 
 
 def build_backbone(config: BackboneConfig, shape: tuple[int | None, int, int]) -> Any:
@@ -63,7 +69,7 @@ def build_backbone(config: BackboneConfig, shape: tuple[int | None, int, int]) -
     length, bands, channels = shape
     kind, along = ("an image", "frames") if config.takes == "image" else ("a patch", "columns")
     where = f"backbone {config.name}: {kind} of"
-    if channels not in config.channels:
+    if config.channels and channels not in config.channels:
         raise ConfigError(f"{where} {channels} channels; allowed: {' or '.join(map(str, config.channels))}")
     least = config.smallest
     if bands < least[1] or (length is not None and length < least[0]):

@@ -25,7 +25,7 @@ class BackboneConfig(Config):
         ``patch``: a patch of one size, ``(batch, columns, bands, 1)``, to an embedding ``(batch, e)``. ``image``: the
         image of a clip of any length, ``(batch, frames, bands, channels)``, to a feature map ``(batch, t, f, c)``.
     channels
-        How many channels of a patch or image it can take.
+        How many channels of a patch or image it can take; empty: any number.
     """
 
     takes: ClassVar[Takes] = "patch"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ecotf.errors import ConfigError
-from ecotf.models.heads import attention, chrononet, chrononet_inception, dense, gem, mlp, sed, trees
+from ecotf.models.heads import attention, chrononet, chrononet_inception, dense, gem, mlp, panns, sed, trees
 from ecotf.models.heads.base import HEADS, HeadConfig
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ else:
 
 __all__ = ["HEADS", "HeadConfig", "ImageHead", "build_image_head"]
 
-_ENTRIES = (attention, chrononet, chrononet_inception, dense, gem, mlp, sed, trees)
+_ENTRIES = (attention, chrononet, chrononet_inception, dense, gem, mlp, panns, sed, trees)
 
 
 def build_image_head(

@@ -29,12 +29,16 @@ class HeadConfig(Config):
         It goes through the frames one after another.
     class_layers
         Names of the layers whose weights have, on their last axis, a row for each class.
+    embedding_layer
+        Name of the layer of the head whose output, ``(batch, e)``, is the embedding of a clip. None: the embedding is
+        the backbone's features, averaged over time and frequency.
     """
 
     takes: ClassVar[Takes] = "features"
     gives_frames: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
     class_layers: ClassVar[tuple[str, ...]] = ("classes",)
+    embedding_layer: ClassVar[str | None] = None
 
     name: str
 

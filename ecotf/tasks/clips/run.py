@@ -84,7 +84,8 @@ class ClipsRun:
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         """Embed every segment of sound ``[n]``: float32 ``[segments, numbers]``.
 
-        The numbers are the backbone's features, averaged over time and frequency.
+        The numbers are those of the head's ``embedding_layer``; of a head that names none, the backbone's features,
+        averaged over time and frequency.
         """
         model, config = self.model, self.recipe.inference
         check_rate(sample_rate, model.sample_rate)
