@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ecotf.audio.recording import ChannelChoice
 from ecotf.config import Config
+from ecotf.datasets.folds import FoldsConfig
 
 
 class DataConfig(Config):
@@ -17,6 +19,11 @@ class DataConfig(Config):
     ----------
     train, valid, test
         Shares of the groups; together 1.
+    folds
+        Sides by the folds that the manifest names in a column, instead of shares.
+    black_list
+        A text file of recordings that are not learned from, one name a line (`ecotf.datasets.black_list`). What the
+        manifest puts into validation or test stays there.
     channel
         ``mix`` or the number of a channel, counted from 1.
     """
@@ -24,6 +31,8 @@ class DataConfig(Config):
     train: float = Field(0.7, gt=0)
     valid: float = Field(0.15, ge=0)
     test: float = Field(0.15, ge=0)
+    folds: FoldsConfig | None = None
+    black_list: Path | None = None
     channel: ChannelChoice = "mix"
 
     @property

@@ -20,7 +20,7 @@ class AugmentImageConfig(Config):
     attenuation
         Towards the highest or lowest bands.
     time_mask, frequency_mask
-        Frames or bands blanked out.
+        Frames or bands blanked out (SpecAugment; ``count`` of each).
     """
 
     mixup: mixing.BetaMixup = mixing.BetaMixup()
@@ -81,7 +81,10 @@ def augment_clip_images(
         if name in chances:
 
             def masked(x: Any, _: Any, name: str = name, axis: int = axis, mask: masks.Mask = mask) -> Any:
-                return masks.apply_mask(x, masks.draw_mask(mask, x, axis, seeds[name]), axis, mask.value)
+                for number in range(mask.count):
+                    seed = seeds[name] if number == 0 else seed_of(seeds[name], f"mask {number}")
+                    x = masks.apply_mask(x, masks.draw_mask(mask, x, axis, seed), axis, mask.value)
+                return x
 
             image = on_some(thrown[name], image, masked)
     return image, labels[:, :-1], labels[:, -1]

@@ -15,6 +15,7 @@ _SINGLE = (
     "noise_injection", "gaussian_noise", "pink_noise", "gain", "gain_ramp", "fade", "polarity", "time_stretch",
     "pitch_shift", "time_shift",
 )  # fmt: skip
+_MIXING = ("sum_mixup", "beta_mixup", "between_class")
 
 
 class AugmentSoundConfig(Config):
@@ -28,7 +29,7 @@ class AugmentSoundConfig(Config):
         Recordings of background mixed in: one entry for each set of them, in the order in which sets are given.
     gain, gain_ramp, fade, polarity
         Loudness.
-    sum_mixup, beta_mixup
+    sum_mixup, beta_mixup, between_class
         The clips of a batch mixed with each other.
     time_stretch, pitch_shift, time_shift
         Time and pitch.
@@ -46,6 +47,7 @@ class AugmentSoundConfig(Config):
     polarity: loudness.Polarity = loudness.Polarity()
     sum_mixup: mixing.SumMixup = mixing.SumMixup()
     beta_mixup: mixing.BetaMixup = mixing.BetaMixup()
+    between_class: mixing.BetweenClass = mixing.BetweenClass()
     time_stretch: timing.TimeStretch = timing.TimeStretch()
     pitch_shift: timing.PitchShift = timing.PitchShift()
     time_shift: timing.TimeShift = timing.TimeShift()
@@ -67,7 +69,7 @@ class AugmentSoundConfig(Config):
 
     def chances(self) -> dict[str, float]:
         """Name to probability of what is done at all; backgrounds are ``background 0`` and on."""
-        chances = {name: getattr(self, name).probability for name in (*_SINGLE, "sum_mixup", "beta_mixup")}
+        chances = {name: getattr(self, name).probability for name in (*_SINGLE, *_MIXING)}
         chances |= {f"background {i}": config.probability for i, config in enumerate(self.backgrounds)}
         return {name: chance for name, chance in chances.items() if chance > 0}
 
@@ -132,6 +134,12 @@ def augment_clips(
     if "beta_mixup" in chances:
         drawn = mixing.draw_beta_mixup(config.beta_mixup, n, seeds["beta_mixup"])
         sound, targets, weight = mixing.apply_beta_mixup(sound, targets, weight, thrown["beta_mixup"], drawn)
+    if "between_class" in chances:
+        drawn = mixing.draw_between_class(config.between_class, targets, seeds["between_class"])
+        loud = mixing.loudness_of(sound, sample_rate, config.between_class.floor_db)
+        sound, targets, weight = mixing.apply_between_class(
+            sound, targets, weight, thrown["between_class"], drawn, loud
+        )
     for name in _AFTER_MIXING:
         if name in chances:
             sound = on_some(thrown[name], sound, _change(name, config, seeds[name], backgrounds, sample_rate, window))

@@ -89,11 +89,11 @@ class EpochDraws:
         if len(sets) != len(self.backgrounds):
             raise ValueError(f"{len(sets)} sets of backgrounds are configured and {len(self.backgrounds)} given")
 
-    def order(self, table: ClipTable) -> np.ndarray:
-        """Rows of the table in the order in which they come."""
+    def order(self, table: ClipTable, batch: int) -> np.ndarray:
+        """Rows of the table in the order in which they come, in batches of ``batch``."""
         if self.sampler is None:
             return np.arange(len(table))
-        return draw_order(table, self.sampler, self.seed, self.number)
+        return draw_order(table, self.sampler, self.seed, self.number, batch)
 
 
 def clip_batches(table: ClipTable, images: ClipImages, draws: EpochDraws | None = None) -> Any:
@@ -121,7 +121,7 @@ def clip_batches(table: ClipTable, images: ClipImages, draws: EpochDraws | None 
     import tensorflow as tf
 
     draws = draws or EpochDraws()
-    order = draws.order(table)
+    order = draws.order(table, images.batch)
     finish = _Finish(table, order, images, draws)
     reader = reader_of(CropReader(table, order, images.sounds, images.clips, images.report, (draws.seed, draws.number)))
     if draws.image is not None:

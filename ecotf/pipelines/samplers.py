@@ -18,15 +18,19 @@ class SamplerConfig(Config):
     Attributes
     ----------
     name
-        ``plain``: every clip once, in a new order every epoch. ``balanced``: clips are drawn with replacement, each
-        with the weight of its class.
+        ``plain``: every clip once, in a new order every epoch (uniform sampling). ``balanced``: clips are drawn with
+        replacement, each with the weight of its class, as published for BirdCLEF. ``in_turn``: one clip of each class
+        in turn, in a new order of classes every turn, and no clip of a class again before all its others (what PANNs
+        call balanced; a clip of several classes belongs to each, one of no class never comes). ``alternating``: a
+        batch ``in_turn``, a batch ``plain``, and so on (what PANNs call alternate).
     power
-        A class with n of N clips has the weight (n / N) ** power: -0.5 as published for 2024, -1 for 2023.
+        Only of ``balanced``: a class with n of N clips has the weight (n / N) ** power: -0.5 as published for 2024, -1
+        for 2023.
     clips
-        How many clips are drawn in an epoch; by default as many as there are. Only of ``balanced``.
+        How many clips are drawn in an epoch; by default as many as there are. Not of ``plain``.
     """
 
-    name: Literal["plain", "balanced"] = "plain"
+    name: Literal["plain", "balanced", "in_turn", "alternating"] = "plain"
     power: float = Field(-0.5, ge=-2, le=0)
     clips: int | None = Field(None, ge=1)
 
@@ -50,21 +54,60 @@ def clip_weights(table: ClipTable, power: float = -0.5) -> np.ndarray:
     return np.where(main >= 0, weights[np.maximum(main, 0)], without**power)
 
 
-def draw_order(table: ClipTable, config: SamplerConfig, seed: int, epoch: int) -> np.ndarray:
-    """Return the clips of one epoch, as indices into ``table``; the same for the same seed and epoch."""
-    return _ORDERS[config.name](table, config, np.random.default_rng([seed, epoch]))
+def draw_order(table: ClipTable, config: SamplerConfig, seed: int, epoch: int, batch: int = 1) -> np.ndarray:
+    """Return the clips of one epoch, as indices into ``table``; the same for the same seed and epoch.
+
+    Parameters
+    ----------
+    batch
+        Clips in a batch; ``alternating`` changes from batch to batch.
+    """
+    return _ORDERS[config.name](table, config, np.random.default_rng([seed, epoch]), batch)
 
 
-def _each_once(table: ClipTable, config: SamplerConfig, rng: np.random.Generator) -> np.ndarray:
+def _each_once(table: ClipTable, config: SamplerConfig, rng: np.random.Generator, batch: int) -> np.ndarray:
     return rng.permutation(len(table))
 
 
-def _by_weight(table: ClipTable, config: SamplerConfig, rng: np.random.Generator) -> np.ndarray:
+def _by_weight(table: ClipTable, config: SamplerConfig, rng: np.random.Generator, batch: int) -> np.ndarray:
     weights = clip_weights(table, config.power)
     return rng.choice(len(table), config.clips or len(table), p=weights / weights.sum())
 
 
-_ORDERS = {"plain": _each_once, "balanced": _by_weight}
+def _in_turn(table: ClipTable, config: SamplerConfig, rng: np.random.Generator, batch: int) -> np.ndarray:
+    return _class_by_class(table, config.clips or len(table), rng)
+
+
+def _alternating(table: ClipTable, config: SamplerConfig, rng: np.random.Generator, batch: int) -> np.ndarray:
+    wanted = config.clips or len(table)
+    turns = np.arange(wanted) // batch % 2 == 0
+    order = np.empty(wanted, np.int64)
+    order[turns] = _class_by_class(table, int(turns.sum()), rng)
+    order[~turns] = _shuffled_again(np.arange(len(table)), wanted - int(turns.sum()), rng)
+    return order
+
+
+def _class_by_class(table: ClipTable, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """One clip of each class in turn; all clips alike where none has a class."""
+    present = table.targets > 0
+    classes = np.flatnonzero(present.any(axis=0))
+    if not len(classes):
+        return _shuffled_again(np.arange(len(table)), wanted, rng)
+    turns = rng.permuted(np.tile(classes, (-(-wanted // len(classes)), 1)), axis=1).ravel()[:wanted]
+    order = np.empty(wanted, np.int64)
+    for code in classes:
+        places = np.flatnonzero(turns == code)
+        order[places] = _shuffled_again(np.flatnonzero(present[:, code]), len(places), rng)
+    return order
+
+
+def _shuffled_again(clips: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """``wanted`` of the clips: all of them in a random order, then all in another one, and so on."""
+    rounds = -(-wanted // len(clips))
+    return rng.permuted(np.tile(clips, (rounds, 1)), axis=1).ravel()[:wanted]
+
+
+_ORDERS = {"plain": _each_once, "balanced": _by_weight, "in_turn": _in_turn, "alternating": _alternating}
 
 
 def with_at_least(table: ClipTable, minimum: int, seed: int) -> ClipTable:

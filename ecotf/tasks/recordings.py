@@ -9,12 +9,15 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
+from ecotf.datasets.black_list import black_listed, read_black_list
 from ecotf.datasets.data_config import DataConfig
+from ecotf.datasets.folds import split_by_folds
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError, RecordingError
 from ecotf.runs.splits import OK, Splits, State, draw_splits, first_state, state_now
 from ecotf.training.run_store import Log
 
+BLACK_LISTED = "black_listed"
 Reading = TypeVar("Reading")
 Progress = Callable[[int, int], None]
 """Takes how many recordings are read, and of how many."""
@@ -73,11 +76,17 @@ def open_recordings(
         ``kept`` is of another manifest.
     """
     recordings = manifest.recordings
+    unwanted: frozenset[str] = frozenset()
+    if kept is None:
+        manifest = manifest if config.folds is None else split_by_folds(manifest, config.folds, config.shares, seed)
+        unwanted = _black_listed(manifest, config, log)
     split = None if kept is None else kept.apply(manifest)  # before hours of reading
 
     def look(name: str) -> tuple[Reading | None, State]:
         path = manifest.path_of(name)
         now = first_state(path) if kept is None else state_now(path, kept.state_of(name))
+        if name in unwanted:
+            return None, now._replace(state=BLACK_LISTED, reason=f"named in {config.black_list}")
         if now.state != OK:
             return None, now
         try:
@@ -95,7 +104,8 @@ def open_recordings(
                 readings[name] = reading  # type: ignore[assignment]
             else:
                 problems.append({"recording": name, "status": state.state, "reason": state.reason})
-                log(f"left out: {name}: {state.reason}")
+                if state.state != BLACK_LISTED:
+                    log(f"left out: {name}: {state.reason}")
             if progress is not None:
                 progress(done, len(recordings))
     if not readings:
@@ -107,3 +117,13 @@ def open_recordings(
         kept = draw_splits(manifest, states, config.shares, seed)
         split = kept.apply(manifest)
     return Opened(split, readings, kept, pd.DataFrame(problems, columns=["recording", "status", "reason"]))
+
+
+def _black_listed(manifest: Manifest, config: DataConfig, log: Log) -> frozenset[str]:
+    """The recordings that are not to be learned from; says how many."""
+    if config.black_list is None:
+        return frozenset()
+    found, unknown = black_listed(manifest, read_black_list(config.black_list))
+    rest = f"; {len(unknown)} of its names are of no recording, the first: {unknown[0]}" if unknown else ""
+    log(f"left out of training: {len(found)} recordings, named in {config.black_list}{rest}")
+    return frozenset(found)

@@ -122,7 +122,35 @@ def test_balanced_sampling_draws_by_the_weights():
     np.testing.assert_allclose(np.bincount(table.targets[published].argmax(axis=1)) / 40_000, 1 / 3, atol=0.01)
 
 
-@pytest.mark.parametrize("name", ["plain", "balanced"])
+def test_classes_come_in_turn_and_no_clip_again_before_the_others():
+    table = table_of([400, 20, 3, 0])
+    order = draw_order(table, SamplerConfig(name="in_turn", clips=3000), 1, 0)
+    classes = table.targets[order].argmax(axis=1)
+    assert (np.sort(classes.reshape(-1, 3), axis=1) == [0, 1, 2]).all()
+    assert len(np.unique(classes.reshape(-1, 3), axis=0)) == 6  # in every order
+    for code, count in ((0, 400), (1, 20), (2, 3)):
+        own = order[classes == code][: 1000 // count * count].reshape(-1, count)
+        assert all(len(set(turn)) == count for turn in own) and (len(own) < 2 or own[0].tolist() != own[1].tolist())
+
+
+def test_a_clip_of_several_classes_belongs_to_each_and_one_of_none_never_comes():
+    table = ClipTable(np.arange(3), np.zeros(3), np.array([[1, 1], [1, 0], [0, 0]], np.float32), np.ones(3))
+    order = draw_order(table, SamplerConfig(name="in_turn", clips=400), 1, 0)
+    assert np.bincount(order, minlength=3).tolist() == [300, 100, 0]
+    none = ClipTable(np.arange(3), np.zeros(3), np.zeros((3, 2), np.float32), np.ones(3))
+    assert sorted(draw_order(none, SamplerConfig(name="in_turn"), 1, 0)) == [0, 1, 2]
+
+
+def test_every_other_batch_is_plain():
+    table = table_of([90, 10])
+    order = draw_order(table, SamplerConfig(name="alternating", clips=190), 1, 0, batch=10)
+    batches = table.targets[order].argmax(axis=1).reshape(-1, 10)
+    assert (batches[::2].sum(axis=1) == 5).all()  # half of each class
+    plain = order.reshape(-1, 10)[1::2].ravel()
+    assert sorted(plain) == sorted(set(plain)) and 5 < batches[1::2].sum() <= 10
+
+
+@pytest.mark.parametrize("name", ["plain", "balanced", "in_turn", "alternating"])
 def test_an_epoch_comes_again_from_its_seed(name):
     table, config = table_of([20, 5]), SamplerConfig(name=name)
     one, again, later, other = (draw_order(table, config, *pair) for pair in ((1, 0), (1, 0), (1, 1), (2, 0)))

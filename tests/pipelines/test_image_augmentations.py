@@ -50,6 +50,20 @@ def test_a_mask_wider_than_the_image(image):
     assert widths.max() == FRAMES
 
 
+def test_several_masks():
+    """As PANNs are published: two of frames, two of bands."""
+    image = np.ones((200, 100, 64, 1), np.float32)
+    settings = {"probability": 1.0, "count": 2}
+    config = {"time_mask": {**settings, "width": 8}, "frequency_mask": {**settings, "width": 4}}
+    made = augment_image(tf.constant(image), tf.ones((200, 1)), AugmentImageConfig.model_validate(config), SEED)[
+        0
+    ].numpy()[..., 0]
+    for axis, width in ((1, 8), (2, 4)):
+        gone = (made == 0).all(axis=3 - axis)
+        stretches = (np.diff(gone.astype(int), axis=1, prepend=0) == 1).sum(axis=1)
+        assert stretches.max() == 2 and width < gone.sum(axis=1).max() <= 2 * width
+
+
 @pytest.mark.parametrize("side", ["upper", "lower", "either"])
 def test_attenuation(image, side):
     draws = masks.draw_attenuation(masks.Attenuation(most=0.5, side=side), image, SEED)

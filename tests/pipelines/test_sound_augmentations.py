@@ -291,6 +291,41 @@ def test_beta_mixup(sound):
             close(made[i], share * values[i] + (1 - share) * values[d["other"][i]])
 
 
+def test_between_class_mixing(sound):
+    """Against the published formula, loudness by short windows in numpy."""
+    sound, targets, weight, coin = batch_of(sound * np.linspace(0.05, 1, N, dtype=np.float32)[:, None])
+    targets = np.eye(3, dtype=np.float32)[[0, 0, 0, 0, 1, 2]]
+    d = drawn(mixing.draw_between_class(mixing.BetweenClass(), targets, SEED))
+    inside(d["share"], 0, 1)
+    assert (targets[d["other"]].argmax(axis=1) != targets.argmax(axis=1)).all()
+    window = 1024  # about 0.1 s at 8 kHz
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    heard = 10 ** (mixing.a_weighting_db(np.fft.rfftfreq(window, 1 / RATE)) / 10)
+    frames = np.stack([np.pad(sound, [(0, 0), (0, window)])[:, i : i + window] for i in range(0, SAMPLES, window // 2)])
+    loud = 10 * np.log10((np.abs(np.fft.rfft(frames * hann)) ** 2 * heard).sum(axis=-1).max(axis=0))
+    close(mixing.loudness_of(tf.constant(sound), RATE), loud, 1e-4)
+    parts = (sound, targets, weight)
+    s, t, w = mixing.apply_between_class(*map(tf.constant, (*parts, coin)), d, tf.constant(loud, tf.float32))
+    for i in range(N):
+        r, j = (d["share"][i] if coin[i] else 1.0), d["other"][i]
+        p = 1 / (1 + 10 ** ((loud[i] - loud[j]) / 20) * (1 - r) / r)
+        close(s[i], (p * sound[i] + (1 - p) * sound[j]) / np.hypot(p, 1 - p))
+        close(t[i], r * targets[i] + (1 - r) * targets[j])
+        close(w[i], r * weight[i] + (1 - r) * weight[j])
+
+
+def test_between_class_mixing_of_silence_and_of_one_class():
+    silent = np.zeros((3, 800), np.float32)
+    made = augment_clips(
+        silent, np.ones((3, 1), np.float32), np.ones(3, np.float32),
+        AugmentSoundConfig.model_validate({"between_class": {"probability": 1.0}}), SEED, sample_rate=RATE,
+    )  # fmt: skip
+    np.testing.assert_array_equal(made[0], silent)
+    np.testing.assert_allclose(made[1], 1, atol=1e-6)
+    others = drawn(mixing.draw_between_class(mixing.BetweenClass(), np.ones((3, 1), np.float32), SEED))["other"]
+    assert (others != np.arange(3)).all()
+
+
 # draws
 
 
@@ -329,7 +364,7 @@ ALL = {
     name: {"probability": 0.5}
     for name in (
         "noise_injection", "gaussian_noise", "pink_noise", "gain", "gain_ramp", "fade", "polarity", "sum_mixup",
-        "beta_mixup", "time_stretch", "pitch_shift", "time_shift",
+        "beta_mixup", "between_class", "time_stretch", "pitch_shift", "time_shift",
     )
 }  # fmt: skip
 

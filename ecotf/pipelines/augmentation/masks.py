@@ -12,16 +12,19 @@ MaskValue = Literal["zero", "minimum"]
 
 
 class Mask(Chance):
-    """A stretch of frames or of bands is blanked out in all channels (Park et al., Interspeech 2019).
+    """Stretches of frames or of bands are blanked out in all channels (Park et al., Interspeech 2019).
 
     Attributes
     ----------
+    count
+        How many stretches; they may overlap. PANNs are published with 2 of up to 64 frames and 2 of up to 8 bands.
     width
-        The most that may be blanked out, in frames or bands.
+        The most that one of them may blank out, in frames or bands.
     value
         What stands there: 0, as published, or the clip's ``minimum``.
     """
 
+    count: int = Field(1, ge=1)
     width: int = Field(24, ge=1)
     value: MaskValue = "zero"
 
