@@ -55,7 +55,7 @@ class TeacherLesson(LabelLesson):
 
     def epoch(self, images: ClipImages, draws: EpochDraws) -> tuple[ClipTable, EpochDraws]:
         """Draw the order and the places of the clips, and add the teacher's numbers for each place to its targets."""
-        order = draws.order(self.train.table)
+        order = draws.order(self.train.table, images.batch)
         table = self.train.table.take(order)
         starts = np.array([self._start_s(images, draws, number, table) for number in range(len(table))])
         taught = [
