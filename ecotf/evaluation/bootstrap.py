@@ -113,6 +113,34 @@ def _curve_figures(track: Track, weights: Integers, n_calls: Integers, at_precis
     return divide(ap, calls), divide(recall_at, calls)
 
 
+def resampled_auc(track: Track, weights: Integers) -> Floats:
+    """Area under the ROC curve of the candidates of one class, per resample, shape [B].
+
+    NaN in a resample without a hit, or without a candidate that is none. As in `resampled_detection`, candidates are
+    first counted per recording between the scores of hits.
+    """
+    hit_scores, segment_of_hit = np.unique(track.scores[track.hits], return_inverse=True)
+    miss_scores, miss_recordings = track.scores[~track.hits], track.recording_index[~track.hits]
+    shape = (hit_scores.size, len(track.calls_per_recording))
+    hits = _counts(segment_of_hit, track.recording_index[track.hits], shape)
+    # A miss counts from the first hit above it on; one that scores as much as a hit counts half there.
+    ranked = []
+    for side in ("left", "right"):
+        segment = np.searchsorted(hit_scores, miss_scores, side=side)
+        beneath = segment < hit_scores.size
+        ranked.append(_counts(segment[beneath], miss_recordings[beneath], shape))
+    beaten = ranked[0] + ranked[1]
+    n_recordings = len(track.calls_per_recording)
+    n_hits = weights @ np.bincount(track.recording_index[track.hits], minlength=n_recordings)
+    n_misses = weights @ np.bincount(miss_recordings, minlength=n_recordings)
+    won = np.zeros(len(weights))
+    block = max(1, _BLOCK // max(1, hit_scores.size))
+    for begin in range(0, len(weights), block):
+        part = slice(begin, begin + block)
+        won[part] = np.sum((hits @ weights[part].T) * np.cumsum(beaten @ weights[part].T, axis=0), axis=0) / 2
+    return divide(won, n_hits * n_misses)
+
+
 def _counts(rows: Integers, columns: Integers, shape: tuple[int, int]) -> sparse.csr_array:
     from scipy import sparse
 

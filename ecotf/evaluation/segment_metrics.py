@@ -1,4 +1,4 @@
-"""How good scores of clips are: the metrics of the BirdCLEF competitions, and accuracy where a clip has one class.
+"""How good scores of clips are: the metrics of AudioSet and BirdCLEF, and accuracy where a clip has one class.
 
 Labels behind the foreground are soft (0.9); as in the published metric they are cut to whole numbers first, so a
 secondary label counts as absent. `counted_labels` says so of a table.
@@ -6,7 +6,7 @@ secondary label counts as absent. `counted_labels` says so of a table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ecotf.errors import DataError
 from ecotf.evaluation.average_precision import average_precision, best_f1_threshold
 from ecotf.evaluation.matching import Floats
+from ecotf.evaluation.segment_intervals import Resampling, d_prime, ranking_intervals
 
 PADS = (5, 3)
 _WITHOUT_DATA = 0.5
@@ -106,24 +107,46 @@ def accuracy(targets: npt.ArrayLike, scores: npt.ArrayLike) -> dict[str, Any] | 
     }
 
 
-def clip_metrics(targets: npt.ArrayLike, scores: npt.ArrayLike, classes: Sequence[str]) -> dict[str, Any]:
-    """Return all of them, as they go into ``metrics.json``."""
+def clip_metrics(
+    targets: npt.ArrayLike, scores: npt.ArrayLike, classes: Sequence[str], resampling: Resampling | None = None
+) -> dict[str, Any]:
+    """Return all of them, as they go into ``metrics.json``; with ``resampling``, with their 95 % intervals.
+
+    ``cmap`` is the mean of average precision over the classes that a clip has (mAP). ``d_prime`` is that of the mean
+    ROC-AUC, as PANNs report it. A class that no clip has, or every clip, has no ROC-AUC: it is NaN (``null`` in the
+    file), listed in ``classes_without_roc_auc``, and in no mean.
+    """
     soft = np.asarray(targets, np.float64)
     truth = counted_labels(soft)
     per_class = class_average_precision(truth, scores)
     areas = class_roc_auc(truth, scores)
-    return {
+    apart = d_prime(areas)
+    metrics: dict[str, Any] = {
         "n": len(truth),
         "soft_labels_counted_as_absent": int(((soft > 0) & (soft < 1)).sum()),
         **{f"padded_cmap_{pad}": padded_cmap(truth, scores, pad) for pad in PADS},
         "cmap": _mean(per_class),
         "roc_auc": _mean(areas),
+        "d_prime": float(d_prime(_mean(areas))),
         "lrap": label_ranking_average_precision(truth, scores),
+        "classes_without_roc_auc": [name for name, area in zip(classes, areas, strict=True) if np.isnan(area)],
         "classes": {
-            name: {"n": int(truth[:, k].sum()), "ap": float(per_class[k]), "roc_auc": float(areas[k])}
+            name: {
+                "n": int(truth[:, k].sum()),
+                "ap": float(per_class[k]),
+                "roc_auc": float(areas[k]),
+                "d_prime": float(apart[k]),
+            }
             for k, name in enumerate(classes)
         },
     }
+    if resampling is None:
+        return metrics
+    intervals = ranking_intervals(truth, scores, resampling)
+    each = metrics["classes"]
+    for name, found in zip(classes, intervals.pop("classes"), strict=True):
+        each[name] |= found
+    return metrics | intervals
 
 
 def fit_clip_thresholds(
@@ -142,25 +165,6 @@ def fit_clip_thresholds(
             found[name] = best
     guess = float(np.median(list(found.values()))) if found else _WITHOUT_DATA
     return {name: found.get(name, guess) for name in classes}, [name for name in classes if name not in found]
-
-
-def clip_metrics_text(metrics: Mapping[str, Any]) -> str:
-    """Return the figures for people, one line each; those of classes stay in ``metrics.json``."""
-
-    def figure(name: str) -> str:
-        value = metrics[name]
-        return "none" if value is None or not np.isfinite(value) else f"{value:.3f}"
-
-    lines = [
-        f"padded cmAP {figure('padded_cmap_5')} (5 clips of ones; {figure('padded_cmap_3')} with 3), cmAP "
-        f"{figure('cmap')}, ROC-AUC {figure('roc_auc')}, LRAP {figure('lrap')}, on {metrics['n']} rows"
-    ]
-    if metrics["soft_labels_counted_as_absent"]:
-        lines.append(
-            f"{metrics['soft_labels_counted_as_absent']} secondary labels (below 1) are counted as absent, as in the "
-            "published metric"
-        )
-    return "\n".join(lines)
 
 
 def _mean(values: Floats) -> float:

@@ -90,7 +90,7 @@ def test_stages_killed_in_the_second_end_in_the_same_weights(tmp_path, monkeypat
     assert any(unchanged) and not all(unchanged)
     metrics = json.loads((path / "metrics.json").read_text())
     assert metrics["judged_on"] == {"split": "test", "recordings": 3}
-    assert metrics["recordings"]["n"] == 3 and set(metrics["rows"]["classes"]) == {"crow", "robin", "wren"}
+    assert metrics["recordings"]["n"] == 3 and set(metrics["segments"]["classes"]) == {"crow", "robin", "wren"}
     assert "broken.wav" in (path / "problems.csv").read_text()
     assert RunFolder.open(path).complete
 

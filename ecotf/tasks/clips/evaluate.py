@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ecotf.evaluation.report import metrics_text
-from ecotf.evaluation.segment_metrics import clip_metrics_text
+from ecotf.evaluation.segment_report import clip_metrics_text
 from ecotf.models.tagger import WEIGHTS, ClipModel
 from ecotf.tasks.base import Evaluation, Trained
 from ecotf.tasks.clips.data import ClipData
@@ -20,6 +20,7 @@ from ecotf.tasks.clips.train import (
     fit_segment_thresholds,
     judge_events,
     judge_segments,
+    resampling_of,
     score_split,
 )
 from ecotf.training.run_store import Log, RunStore
@@ -36,7 +37,7 @@ def evaluate_clips(
     thresholds, unfitted = fit_segment_thresholds(valid, classes)
     metrics: dict[str, Any] = {"judged_on": {"split": None if judged is None else "valid" if test is None else "test"}}
     if judged is not None:
-        metrics |= judge_segments(judged, classes)
+        metrics |= judge_segments(judged, classes, resampling_of(recipe, data.manifest, judged))
         metrics["judged_on"]["recordings"] = int(judged.table["recording"].nunique())
         _keep_scores(run, "predictions.npz", judged, classes)
     if valid is not None:
@@ -72,8 +73,8 @@ def _keep_scores(run: RunStore, name: str, scored: ScoredSegments, classes: tupl
 
 def _figures(metrics: dict[str, Any]) -> list[str]:
     lines = []
-    if "rows" in metrics:
-        lines.append(clip_metrics_text(metrics["rows"]))
+    if "segments" in metrics:
+        lines.append(clip_metrics_text(metrics["segments"]))
     right = metrics.get("recordings")
     if right is not None:
         low, high = right["interval"]

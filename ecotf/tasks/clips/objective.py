@@ -126,10 +126,10 @@ def figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> F
 
     They are read from what `judge_segments` and, as ``events.*``, `judge_events` of this task give.
     """
-    rows = judged["rows"]
-    figures: Figures = {name: rows[name] for name in _OF_SEGMENTS}
+    segments = judged["segments"]
+    figures: Figures = {name: segments[name] for name in _OF_SEGMENTS}
     figures["recordings.accuracy"] = None if judged["recordings"] is None else judged["recordings"]["accuracy"]
-    for label, found in rows["classes"].items():
+    for label, found in segments["classes"].items():
         figures |= {f"species.{label}.{name}": found[name] for name in _OF_CLASS}
     if events is not None:
         figures |= detection_figures("events", events)

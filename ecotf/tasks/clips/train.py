@@ -16,6 +16,7 @@ from ecotf.detection.segments import SegmentCollector, SegmentScores, margin_of,
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.evaluation.matching import CALL_LABEL
 from ecotf.evaluation.metrics import evaluate
+from ecotf.evaluation.segment_intervals import Resampling
 from ecotf.evaluation.segment_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
 from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
 from ecotf.models.tagger import ClipModel, build_clip_model, read_weights, save_weights
@@ -215,14 +216,30 @@ def score_split(model: ClipModel, data: ClipData, split: str, log: Log) -> Score
     return ScoredSegments(table[there].reset_index(drop=True), logits[there], truth.table.targets[there], candidates)
 
 
-def judge_segments(scored: ScoredSegments, classes: Sequence[str]) -> dict[str, Any]:
-    """Compute metrics of segments, and of recordings where each has one class (mean of its segments' probabilities)."""
-    metrics = clip_metrics(scored.targets, scored.probabilities, classes)
+def judge_segments(
+    scored: ScoredSegments, classes: Sequence[str], resampling: Resampling | None = None
+) -> dict[str, Any]:
+    """Compute metrics of segments, and of recordings where each has one class (mean of its segments' probabilities).
+
+    With ``resampling``, the metrics of segments have their intervals.
+    """
+    metrics = clip_metrics(scored.targets, scored.probabilities, classes, resampling)
     recordings = scored.table["recording"].to_numpy()
     names = list(dict.fromkeys(recordings))
     scores = np.stack([scored.probabilities[recordings == name].mean(axis=0) for name in names])
     truth = np.stack([counted_labels(scored.targets[recordings == name]).max(axis=0) for name in names])
-    return {"rows": metrics, "recordings": accuracy(truth, scores)}
+    return {"segments": metrics, "recordings": accuracy(truth, scores)}
+
+
+def resampling_of(plan: ClipTrainingPlan, manifest: Manifest, scored: ScoredSegments) -> Resampling:
+    """Make the resampling of segments: the groups of the manifest are drawn whole; without groups, the recordings."""
+    table = manifest.table.drop_duplicates("recording")
+    groups = dict(zip(table["recording"], table["group"], strict=True))
+    recordings = scored.table["recording"]
+    units = [str(groups[name]) for name in recordings]
+    return Resampling(
+        units, "recording" if units == list(recordings) else "group", plan.evaluation.bootstrap, plan.seed
+    )
 
 
 def fit_segment_thresholds(scored: ScoredSegments | None, classes: Sequence[str]) -> tuple[dict[str, float], list[str]]:
