@@ -10,6 +10,7 @@ from ecotf.commands.console import complaints, console, run_command
 
 COMMANDS = {
     "train": ("ecotf.commands.run_training", "train a model on annotated recordings"),
+    "teach": ("ecotf.commands.teach", "write a model's predictions for a smaller model to learn from"),
     "classify": ("ecotf.commands.run_classifier", "find and name calls or species in recordings"),
     "tune": ("ecotf.commands.run_tuning", "search for better settings of a recipe"),
     "export": ("ecotf.commands.export_model", "make a trained model into one file for a recorder"),
