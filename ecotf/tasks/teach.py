@@ -193,7 +193,8 @@ def teach(
     held = lock(folder / ".lock", f"{folder}: another process writes there (process {{pid}}); wait for it, or stop it")
     try:
         remove_partials(folder)
-        parts, left_out = [], {}
+        parts: list[Predictions] = []
+        left_out: dict[str, str] = {}
         for first in range(0, len(manifest.recordings), _PART):
             names = manifest.recordings[first : first + _PART]
             part, lost = _part(teacher, manifest, names, folder / f"{first // _PART:06d}.npz", log)
