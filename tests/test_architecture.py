@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 # A room imports only from rooms to its left. The kernels are compiled and import nothing, so anyone may use them.
 ARROWS = (
     "errors", "files", "append_only", "dotted", "plain", "quiet", "config", "registry",
-    "multilabel", "audio", "features", "datasets", "pipelines",
-    "models", "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "inference",
+    "multilabel", "audio", "features", "datasets", "pipelines", "models", "embeddings",
+    "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "inference",
     "model", "api", "commands", "__main__",
 )  # fmt: skip
 ANYONE = {"_kernels"}

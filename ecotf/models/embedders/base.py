@@ -172,10 +172,10 @@ def read_description(path: Path) -> EmbedderConfig:
     """Read a description: YAML whose key ``name`` says which kind of embedder it is; raises `ConfigError`."""
     values = read_yaml(path)
     name = values.get("name") if isinstance(values, dict) else None
-    described = {kind: config_class for kind, config_class in _kinds().items() if config_class.described}
-    if isinstance(values, dict) and name not in described:
-        raise ConfigError(f"{path}: name = {name!r}; allowed: {', '.join(described)}")
-    return validate(described.get(str(name), EmbedderConfig), values, str(path))
+    kinds = _kinds()
+    if isinstance(values, dict) and name not in kinds:
+        raise ConfigError(f"{path}: name = {name!r}; allowed: {', '.join(kinds)}")
+    return validate(kinds.get(str(name), EmbedderConfig), values, str(path))
 
 
 def with_hop(config: EmbedderConfig, hop_s: float) -> EmbedderConfig:

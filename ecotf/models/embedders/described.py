@@ -1,18 +1,18 @@
-"""What a description says of a model that ecotf did not make, and what the model's answers are held to."""
+"""The description of a model that ecotf did not make."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from ecotf.errors import ConfigError, RecordingError
+from ecotf.errors import ConfigError
 from ecotf.models.embedders.base import EmbedderConfig
 
 _NO_CHANGE = ("title", "licence", "model", "hop_s", "numbers", "scores", "activation", "labels", "labels_column")
@@ -32,6 +32,8 @@ class DescribedConfig(EmbedderConfig):
         Of the tensor with the sound; null for the number of windows. It is checked, where it is given.
     scale
         The samples, which are in -1 to 1, are multiplied by it.
+    peak
+        The mean of each window is taken away, and its greatest sample scaled to this, in place of ``scale``.
     numbers
         The length of an embedding. It is checked, where it is given.
     activation
@@ -39,7 +41,7 @@ class DescribedConfig(EmbedderConfig):
     labels
         A file with the names of the scores, a name a line, or a CSV table; it lies beside the description or the model.
     labels_column
-        The column of that table.
+        The column of that table; its first one if left out.
     """
 
     described: ClassVar[bool] = True
@@ -49,6 +51,7 @@ class DescribedConfig(EmbedderConfig):
     seconds: float | None = Field(None, gt=0)
     input_shape: tuple[int | None, ...] | None = None
     scale: float = 1.0
+    peak: float | None = Field(None, gt=0)
     numbers: int | None = Field(None, gt=0)
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     labels: Path | None = None
@@ -62,8 +65,10 @@ class DescribedConfig(EmbedderConfig):
             raise ValueError(
                 f"input_shape = {_shown(self.input_shape)} does not hold a window of {self.window} samples"
             )
-        if (self.labels_column is not None) != (self.labels is not None and self.labels.suffix == ".csv"):
-            raise ValueError("labels_column goes with labels that are a .csv table, and such a table needs it")
+        if self.labels_column is not None and (self.labels is None or self.labels.suffix != ".csv"):
+            raise ValueError("labels_column goes with labels that are a .csv table")
+        if self.peak is not None and self.scale != 1:
+            raise ValueError("scale and peak: the samples are scaled by one or the other")
         return self
 
     @property
@@ -90,13 +95,15 @@ class DescribedConfig(EmbedderConfig):
             return ()
         try:
             with self.labels.open(newline="", encoding="utf-8") as opened:
-                if self.labels_column is None:
+                if self.labels.suffix != ".csv":
                     return tuple(line.strip() for line in opened if line.strip())
-                return tuple(row[self.labels_column].strip() for row in csv.DictReader(opened))
+                header, *rows = [row for row in csv.reader(opened) if row] or [[]]
+                column = 0 if self.labels_column is None else header.index(self.labels_column)
+                return tuple(row[column].strip() for row in rows)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{self.labels}: cannot be read ({error})") from None
-        except KeyError:
-            raise ConfigError(f"{self.labels}: has no column {self.labels_column!r}") from None
+        except (ValueError, IndexError):
+            raise ConfigError(f"{self.labels}: not every row has a column {self.labels_column!r}") from None
 
 
 def digest_of(config: DescribedConfig, files: Iterable[Path]) -> str:
@@ -112,56 +119,8 @@ def digest_of(config: DescribedConfig, files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def check_windows(windows: np.ndarray, samples: int, source: str) -> np.ndarray:
-    """Return windows as float32 ``[n, samples]``; raises `ConfigError` for another shape."""
-    windows = np.asarray(windows)
-    if windows.ndim != 2 or windows.shape[1] != samples or windows.dtype.kind != "f":
-        raise ConfigError(
-            f"{source}: windows of type {windows.dtype} and shape {windows.shape}; allowed: floats, [n, {samples}]"
-        )
-    return np.ascontiguousarray(windows, np.float32)
-
-
-def check_numbers(rows: np.ndarray, source: str) -> np.ndarray:
-    """Return embeddings or scores as they are; raises `RecordingError` where one is no number."""
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        number = int(np.argmin(finite)) + 1
-        raise RecordingError(f"{source}: gives NaN or infinity for window {number} of {len(rows)}", "failed")
-    return rows
-
-
-def probabilities(values: np.ndarray, activation: str) -> np.ndarray:
-    """Turn scores ``[n, classes]`` into probabilities, as the description says."""
-    if activation == "sigmoid":
-        return (1 / (1 + np.exp(-np.clip(values, -60, 60)))).astype(np.float32)
-    if activation == "softmax":
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return values
-
-
-def check_classes(config: DescribedConfig, classes: tuple[str, ...], source: str) -> None:
-    """Refuse to name scores where the description gives no tensor or no names for them (`ConfigError`)."""
-    if getattr(config, "scores", None) is None:
-        raise ConfigError(f"{source}: gives no scores; its description names no tensor for them")
-    if config.labels is None:
-        raise ConfigError(f"{source}: its scores have no names; its description has no key labels")
-    if not classes:
-        raise ConfigError(f"{source}: its scores have no names; put {config.labels.name} beside the model")
-
-
-def one_row(values: np.ndarray, what: str, expected: int | None, source: str) -> np.ndarray:
-    """Return the answer for one window as a row; raises `ConfigError` where it is none, or of another length."""
-    if values.size == 0 or max(values.shape, default=1) != values.size:
-        raise ConfigError(f"{source}: {what} has the shape {_shown(values.shape)}; allowed: one row of numbers")
-    if expected is not None and values.size != expected:
-        raise ConfigError(f"{source}: {what} has {values.size} numbers; the description says {expected}")
-    return values.reshape(-1)
-
-
 def _product(shape: tuple[int | None, ...]) -> int:
-    return int(np.prod([size or 1 for size in shape], dtype=np.int64))
+    return math.prod(size or 1 for size in shape)
 
 
 def _shown(shape: Iterable[int | None]) -> str:

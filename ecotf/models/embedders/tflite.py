@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -11,17 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ecotf.errors import ConfigError
-from ecotf.features.threads import in_threads
-from ecotf.models.embedders.base import EMBEDDERS, Embedder, EmbedderConfig
-from ecotf.models.embedders.described import (
-    DescribedConfig,
-    check_classes,
-    check_numbers,
-    check_windows,
-    digest_of,
-    one_row,
-    probabilities,
-)
+from ecotf.models.embedders.base import EMBEDDERS, Embedder
+from ecotf.models.embedders.described import DescribedConfig
+from ecotf.models.embedders.described_embedder import DescribedEmbedder
 from ecotf.models.embedders.tflite_file import TfliteFile, read_tflite
 
 BEFORE_LAST = "before_last"
@@ -55,64 +46,24 @@ def build_tflite(config: TfliteConfig) -> Embedder:
     return TfliteEmbedder(config)
 
 
-class TfliteEmbedder:
-    """A ``.tflite`` that embeds windows; see `ecotf.models.embedders.base.Embedder`.
-
-    Windows go through the model one at a time, in as many threads as there are cores: 16 at once are 5 % faster and
-    change the last digit of an embedding with its company.
-
-    Attributes
-    ----------
-    threads
-        Cores to use.
-    """
+class TfliteEmbedder(DescribedEmbedder):
+    """A ``.tflite`` that embeds windows; see `DescribedEmbedder`."""
 
     def __init__(self, config: TfliteConfig) -> None:
         if config.model is None:
             raise ConfigError("embedder tflite: no model; say where the .tflite is")
-        self.config: EmbedderConfig = config
-        self._config = config
-        self.sample_rate, self.samples, self.hop_samples = config.rate_hz, config.window, config.hop
-        self.title, self.licence = config.title or config.model.name, config.licence
-        self.threads = len(os.sched_getaffinity(0))
-        self._source = str(config.model)
-        self._content, self._has_scores = _rooted(_read(config.model), config, self._source)
+        self._tflite, source = config, str(config.model)
+        self._content = _rooted(_read(config.model), config, source)
         self._free: SimpleQueue[_Interpreter] = SimpleQueue()
-        answers = self._run(np.zeros(self.samples, np.float32))
-        self.numbers = len(one_row(answers[0], "the embedding", config.numbers, self._source))
-        self.classes = config.read_labels() if self._has_scores else ()
-        if self.classes and config.labels is not None:
-            named = f"the tensor of scores, of which {config.labels} names {len(self.classes)},"
-            one_row(answers[1], named, len(self.classes), self._source)
-        self.digest = digest_of(config, [config.model])
+        super().__init__(config, [config.model], config.scores is not None)
 
-    def embed(self, windows: np.ndarray) -> np.ndarray:
-        """Embed windows ``[n, samples]``: float32 ``[n, numbers]``."""
-        return check_numbers(self._rows(windows, 0, self.numbers), self._source)
-
-    def scores(self, windows: np.ndarray) -> np.ndarray:
-        """Compute the model's own scores: probabilities ``[n, classes]``."""
-        check_classes(self._config, self.classes, self._source)
-        rows = self._rows(windows, 1, len(self.classes))
-        return check_numbers(probabilities(rows, self._config.activation), self._source)
-
-    def _rows(self, windows: np.ndarray, output: int, numbers: int) -> np.ndarray:
-        windows = check_windows(windows, self.samples, self._source)
-        rows = np.empty((len(windows), numbers), np.float32)
-
-        def work(number: int) -> None:
-            rows[number] = self._run(windows[number])[output].reshape(-1)
-
-        in_threads(work, len(windows), self.threads)
-        return rows
-
-    def _run(self, window: np.ndarray) -> list[np.ndarray]:
+    def _answer(self, window: np.ndarray) -> list[np.ndarray]:
         """Run one window through an interpreter that no other thread uses now."""
         interpreter = None
         with suppress(Empty):
             interpreter = self._free.get_nowait()
         if interpreter is None:
-            interpreter = _Interpreter(self._content, self._config, self._source)
+            interpreter = _Interpreter(self._content, self._tflite, str(self._tflite.model))
         answers = interpreter.run(window)
         self._free.put(interpreter)
         return answers
@@ -122,7 +73,6 @@ class _Interpreter:
     """The model in the runtime, ready for windows of one length."""
 
     def __init__(self, content: bytes, config: TfliteConfig, source: str) -> None:
-        self._scale = np.float32(config.scale)
         try:
             self._runtime = _runtime()(model_content=content, num_threads=1)
         except (ValueError, RuntimeError) as error:
@@ -144,7 +94,7 @@ class _Interpreter:
 
     def run(self, window: np.ndarray) -> list[np.ndarray]:
         """Run one window ``[samples]``; the answers are copies, the runtime overwrites its own."""
-        self._runtime.set_tensor(self._input, (window * self._scale).reshape(self._shape))
+        self._runtime.set_tensor(self._input, window.reshape(self._shape))
         self._runtime.invoke()
         return [np.array(self._runtime.get_tensor(index), np.float32) for index in self._outputs]
 
@@ -167,12 +117,12 @@ def _read(path: Path) -> TfliteFile:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _rooted(file: TfliteFile, config: TfliteConfig, source: str) -> tuple[bytes, bool]:
-    """Return the file with the embedding and the scores as its outputs, and whether there are scores."""
+def _rooted(file: TfliteFile, config: TfliteConfig, source: str) -> bytes:
+    """Return the file with the embedding and, where there are any, the scores as its outputs."""
     wanted = [_tensor(file, config.embedding, "embedding", source)]
     if config.scores is not None:
         wanted.append(_tensor(file, config.scores, "scores", source))
-    return file.with_outputs(wanted), len(wanted) > 1
+    return file.with_outputs(wanted)
 
 
 def _tensor(file: TfliteFile, stated: int | str, key: str, source: str) -> int:

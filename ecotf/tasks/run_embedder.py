@@ -1,0 +1,98 @@
+"""A trained run of any task as an embedder.
+
+Importing this module adds the entry ``run`` to the registry, so whoever may be given a run takes `open_embedder` from
+here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ecotf.errors import ConfigError
+from ecotf.models.embedders import EMBEDDERS, Embedder, EmbedderConfig, build_embedder, open_embedder
+from ecotf.models.embedders.described_embedder import check_windows
+from ecotf.runs.checksum import run_checksum
+from ecotf.runs.progress import PROGRESS
+from ecotf.tasks.loading import load_runs
+
+__all__ = ["RunEmbedder", "RunEmbedderConfig", "build_embedder", "open_embedder"]
+
+_WINDOW_S = 1.0
+
+
+class RunEmbedderConfig(EmbedderConfig):
+    """A run folder.
+
+    Attributes
+    ----------
+    rate_hz
+        The rate of its sound. A run that resamples has its own; one that does not is given the lowest that carries its
+        band.
+    seconds
+        Length of a window: that of the run's segments, or 1 s where it has none.
+    """
+
+    described: ClassVar[bool] = False
+
+    name: Literal["run"] = "run"
+    rate_hz: int | None = Field(None, gt=0)
+    seconds: float | None = Field(None, gt=0)
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether it is a run folder."""
+        return (path / PROGRESS).is_file()
+
+
+@EMBEDDERS.register(RunEmbedderConfig)
+def build_run(config: RunEmbedderConfig) -> Embedder:
+    """Load the run; raises `ConfigError`."""
+    return RunEmbedder(config)
+
+
+class RunEmbedder:
+    """A run that embeds windows; see `ecotf.models.embedders.base.Embedder`.
+
+    A window may hold several segments or peaks. Its embedding is the mean of theirs, and 0 where there is none; its
+    scores are the highest of each class.
+    """
+
+    def __init__(self, config: RunEmbedderConfig) -> None:
+        if config.model is None:
+            raise ConfigError("embedder run: no model; say where the run folder is")
+        self.config: EmbedderConfig = config
+        self._run = load_runs([config.model])
+        front_end = self._run.recipe.front_end
+        wanted = config.rate_hz or getattr(self._run.recipe, "sample_rate", None) or round(2 * front_end.high_hz)
+        self.sample_rate = self._run.stream_rate(int(wanted))
+        self.samples = round((config.seconds or self._run.segment_s or _WINDOW_S) * self.sample_rate)
+        if self.samples < self._run.shortest_s * self.sample_rate:
+            raise ConfigError(f"{config.model}: windows of {config.seconds:g} s; at least {self._run.shortest_s:g} s")
+        self.hop_samples = self.samples if config.hop_s is None else max(1, round(config.hop_s * self.sample_rate))
+        self.numbers = int(self._run.embed(np.zeros(self.samples, np.float32), self.sample_rate).shape[1])
+        self.classes = tuple(self._run.classes)
+        self.title, self.licence = config.title or f"run of {self._run.title}", config.licence
+        kept = f"{run_checksum(config.model)} {self.sample_rate} {self.samples}"
+        self.digest = hashlib.blake2b(kept.encode(), digest_size=16).hexdigest()
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        """Embed windows ``[n, samples]``: float32 ``[n, numbers]``."""
+        rows = np.zeros((len(windows), self.numbers), np.float32)
+        for number, window in enumerate(check_windows(windows, self.samples, str(self.config.model))):
+            parts = self._run.embed(window, self.sample_rate)
+            if len(parts):
+                rows[number] = parts.mean(axis=0)
+        return rows
+
+    def scores(self, windows: np.ndarray) -> np.ndarray:
+        """Compute the run's scores: the highest of each class, float32 ``[n, classes]``."""
+        rows = np.zeros((len(windows), len(self.classes)), np.float32)
+        for number, window in enumerate(check_windows(windows, self.samples, str(self.config.model))):
+            found = self._run.scores(window, self.sample_rate).groupby("label")["score"].max()
+            rows[number] = [found.get(name, 0.0) for name in self.classes]
+        return rows
