@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,7 +67,7 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
 
     The keys themselves are checked when the result is validated, so an unknown key is reported in one place.
     """
-    result: dict[str, Any] = _copy(values)
+    changes = []
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
@@ -76,6 +76,14 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"override {override!r}: {text!r} is not a YAML value") from None
+        changes.append((key, value))
+    return apply_changes(values, changes)
+
+
+def apply_changes(values: dict[str, Any], changes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return ``values`` with other values at dotted keys; as `apply_overrides`, whose values are text."""
+    result: dict[str, Any] = _copy(values)
+    for key, value in changes:
         _set(result, key, value)
     return result
 

@@ -186,3 +186,38 @@ def test_a_name_that_no_recipe_may_have(name):
             parse_recipe({**values, "name": wrong}, "own.yaml")
         assert str(caught.value).startswith("own.yaml: name: ") and "\n" not in str(caught.value)
     assert parse_recipe({**values, "name": "own/Fledermäuse 2 (north)"}, "own.yaml").name.endswith("(north)")
+
+
+def test_a_recipe_on_the_base_of_another(tmp_path):
+    base, own = load_any_recipe("tagging/mn10"), tmp_path / "own.yaml"
+    narrow = load_any_recipe("tagging/mn04")
+    assert narrow.name == "tagging/mn04" and narrow.description != base.description
+    assert (narrow.network.backbone.width, narrow.network.head.units) == (0.4, 512)
+    assert narrow.stages == base.stages
+    own.write_text("base: tagging/mn04\nchanges: {seed: 7, stages.0.sampler.clips: 9}\n")
+    recipe = load_any_recipe(own, ["seed=8"])
+    assert recipe.name == "own/own" and recipe.network == narrow.network and recipe.seed == 8
+    assert recipe.stages[0].sampler.clips == 9
+    (tmp_path / "above.yaml").write_text("base: own.yaml\n")  # beside it
+    assert load_any_recipe(tmp_path / "above.yaml").stages == recipe.stages
+    assert load_any_recipe(tmp_path / "above.yaml").name == "own/above"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("base: tagging/mn4", "unknown recipe 'tagging/mn4'; known: .*did you mean tagging/mn"),
+        ("base: own.yaml", "base = 'own.yaml' is based on this recipe itself"),
+        ("base: tagging/mn10\nseed: 7", "key 'seed' beside base; allowed: base, name, description, changes"),
+        ("base: tagging/mn10\nchanges: [1]", "changes: a mapping of dotted keys to values, as network.backbone.width"),
+        ("base: tagging/mn10\nchanges: {stages.4.epochs: 1}", "changes: .*stages.4.epochs: '4' is not an index from 0"),
+        ("base: tagging/mn10\nchanges: {network.widht: 1}", "unknown key 'network.widht'"),
+        ("base: none.yaml", "none.yaml: cannot be read"),
+    ],
+)
+def test_mistakes_in_a_recipe_with_a_base(tmp_path, text, expected):
+    own = tmp_path / "own.yaml"
+    own.write_text(text)
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_any_recipe(own)
+    assert "\n" not in str(error.value)

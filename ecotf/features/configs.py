@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ecotf.config import Config
 
@@ -107,14 +107,32 @@ class MelSpectrogramConfig(SpectrogramConfig):
         How many.
     mel_scale
         ``htk``: 2595 log10(1 + f / 700). ``slaney``: linear up to 1 kHz, logarithmic above (Auditory Toolbox).
+        ``kaldi``: as ``htk``, with triangles that are straight over mel, not over hertz, as in Kaldi and torchaudio.
     band_norm
         ``slaney``: each triangle has area 1 over hertz. ``none``: each has height 1.
+    taper_s
+        Length of the window's shape, in the middle of ``window_s``; beyond it are zeros, so that the frequency bins
+        lie closer together than the shape alone would give. By default all of ``window_s``.
+    symmetric
+        The shape ends with the number that it begins with (PyTorch's ``periodic=False``); otherwise it is periodic.
+    preemphasis
+        Every sample loses this part of the sample before it, so that high frequencies count more; speech: 0.97. The
+        first sample has none before it and is left out.
     """
 
     rows: ClassVar[Literal["hertz", "mel"]] = "mel"
 
     name: Literal["mel_spectrogram"] = "mel_spectrogram"
     bands: int = Field(gt=0, le=1024)
-    mel_scale: Literal["htk", "slaney"] = "htk"
+    mel_scale: Literal["htk", "slaney", "kaldi"] = "htk"
     band_norm: Literal["slaney", "none"] = "slaney"
     scale: Scale = "db"
+    taper_s: float | None = Field(None, gt=0, allow_inf_nan=False)
+    symmetric: bool = False
+    preemphasis: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _taper_lies_inside(self) -> MelSpectrogramConfig:
+        if self.taper_s is not None and self.taper_s > self.window_s:
+            raise ValueError(f"taper_s = {self.taper_s:g}: allowed is at most window_s = {self.window_s:g}")
+        return self

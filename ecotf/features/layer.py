@@ -62,6 +62,9 @@ class SpectrogramLayer(keras.layers.Layer):
         n_frames = self._made.n_frames(n_samples)
         if n_frames == 0:
             return tf.zeros([tf.shape(sound)[0], 0, self._made.n_rows])
+        if self._made.preemphasis:
+            sound = sound[:, 1:] - self._made.preemphasis * sound[:, :-1]
+            n_samples -= 1
         values = self._power(self._frames(sound, n_samples, n_frames))
         values = self._scaled(values, n_frames)
         if config.denoise == "none" and config.smooth_sigma == 0:

@@ -9,24 +9,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecotf.features.configs import MelSpectrogramConfig
 
+_HTK = ("htk", "kaldi")
 _LINEAR_HZ = 200 / 3  # Slaney: hertz per mel below the knee
 _KNEE_HZ, _KNEE_MEL = 1000.0, 15.0
 _LOG_STEP = np.log(6.4) / 27
 
 
 def hz_to_mel(hz: ArrayLike, scale: str) -> NDArray[np.float64]:
-    """Hertz to mel on the ``htk`` or the ``slaney`` scale."""
+    """Hertz to mel on the ``htk`` (or ``kaldi``) or the ``slaney`` scale."""
     hz = np.asarray(hz, np.float64)
-    if scale == "htk":
+    if scale in _HTK:
         return np.asarray(2595 * np.log10(1 + hz / 700))
     above = _KNEE_MEL + np.log(np.maximum(hz, _KNEE_HZ) / _KNEE_HZ) / _LOG_STEP
     return np.where(hz < _KNEE_HZ, hz / _LINEAR_HZ, above)
 
 
 def mel_to_hz(mel: ArrayLike, scale: str) -> NDArray[np.float64]:
-    """Mel to hertz on the ``htk`` or the ``slaney`` scale."""
+    """Mel to hertz on the ``htk`` (or ``kaldi``) or the ``slaney`` scale."""
     mel = np.asarray(mel, np.float64)
-    if scale == "htk":
+    if scale in _HTK:
         return np.asarray(700 * (10 ** (mel / 2595) - 1))
     above = _KNEE_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _KNEE_MEL) - _KNEE_MEL))
     return np.where(mel < _KNEE_MEL, mel * _LINEAR_HZ, above)
@@ -52,10 +53,12 @@ def mel_weights(config: MelSpectrogramConfig, bins_hz: NDArray[np.float64]) -> N
         A band narrower than the bins are apart may hold none; a warning names such bands.
     """
     edges = mel_edges(config)
-    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    weights = np.maximum(0, np.minimum((bins_hz - low) / (middle - low), (high - bins_hz) / (high - middle)))
+    if config.mel_scale == "kaldi":
+        weights = _triangles(hz_to_mel(edges, "kaldi"), hz_to_mel(bins_hz, "kaldi"))
+    else:
+        weights = _triangles(edges, bins_hz)
     if config.band_norm == "slaney":
-        weights *= 2 / (high - low)
+        weights *= 2 / (edges[2:] - edges[:-2])[:, None]
     empty = np.flatnonzero(weights.max(axis=1) == 0)
     if len(empty):
         named = ", ".join(f"{i} ({edges[i]:.0f}-{edges[i + 2]:.0f} Hz)" for i in empty[:5])
@@ -66,3 +69,8 @@ def mel_weights(config: MelSpectrogramConfig, bins_hz: NDArray[np.float64]) -> N
             stacklevel=2,
         )
     return weights
+
+
+def _triangles(edges: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    return np.maximum(0, np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)))

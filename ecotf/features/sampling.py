@@ -88,9 +88,17 @@ class Sampling:
     @cached_property
     def analysis_window(self) -> NDArray[np.float64]:
         """[n_window], with the factor that gives |X| ** 2 the unit of ``config.power``."""
-        window = periodic_window(self.config.window, self.n_window)
+        window = self._window()
         unit = np.sqrt(2 / (self.sample_rate * np.sum(window**2))) if self.config.power == "density" else 1.0
         return np.asarray(window * self.config.gain * unit)
+
+    def _window(self) -> NDArray[np.float64]:
+        return periodic_window(self.config.window, self.n_window)
+
+    @property
+    def preemphasis(self) -> float:
+        """The part of the sample before that every sample loses first; 0 for none."""
+        return 0.0
 
     @cached_property
     def pcen_pace(self) -> float:
@@ -113,6 +121,8 @@ class Sampling:
 
         Frame i covers samples i * hop to i * hop + n_window, or, if centred, half a window to both sides of i * hop.
         """
+        if self.preemphasis:
+            n_samples -= 1  # the first has none before it
         if n_samples < 1:
             return 0
         return max(0, (n_samples + 2 * self.edge - self.n_window) // self.hop + 1)

@@ -11,7 +11,7 @@ from ecotf._kernels import spectrogram as kernels
 from ecotf.errors import ConfigError
 from ecotf.features.configs import BandSpectrogramConfig, MelSpectrogramConfig, SpectrogramConfig
 from ecotf.features.mel import mel_edges, mel_weights
-from ecotf.features.sampling import Sampling
+from ecotf.features.sampling import Sampling, periodic_window
 from ecotf.features.streaming import SpectrogramStream, checked
 from ecotf.features.threads import in_threads
 from ecotf.registry import Registry
@@ -131,6 +131,25 @@ class MelSpectrogram(Spectrogram):
             )
         filters = [_filter(band, int(used[0])) for band in self.weights]
         return kernels.SpectrogramPlan(self.analysis_window, int(used[0]), int(used[-1] - used[0] + 1), filters)
+
+    @property
+    def preemphasis(self) -> float:
+        """As the config says."""
+        return self.config.preemphasis
+
+    def _window(self) -> NDArray[np.float64]:
+        """The shape, with zeros on both sides up to the length of the window."""
+        config = self.config
+        n = self.n_window if config.taper_s is None else round(config.taper_s * self.sample_rate)
+        if n < 2:
+            raise ConfigError(
+                f"taper_s = {config.taper_s:g} is {n} samples at {self.sample_rate:g} Hz; allowed is at least 2"
+            )
+        shape = periodic_window(config.window, n - 1 if config.symmetric else n)
+        if config.symmetric:
+            shape = np.append(shape, shape[0])
+        before = (self.n_window - n) // 2
+        return np.pad(shape, (before, self.n_window - n - before))
 
 
 def build_spectrogram(config: SpectrogramConfig, sample_rate: int) -> Spectrogram:

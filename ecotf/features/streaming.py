@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ecotf._kernels import spectrogram as kernels
 from ecotf.errors import RecordingError
 from ecotf.features.edges import RecordingEdges
+from ecotf.features.preemphasis import PreEmphasis
 from ecotf.features.sampling import Sampling
 from ecotf.features.threads import in_threads
 
@@ -35,12 +36,13 @@ class SpectrogramStream:
         self._carry: NDArray[Any] = np.empty(0, np.float32)  # samples that later frames still need
         self._skip = 0  # samples still to be passed over before the next frame begins
         self._frames_done = 0
+        self._emphasis = PreEmphasis(spectrogram.preemphasis)
         self._edges = RecordingEdges(spectrogram.edge, config.padding)
         self._average = np.ones(spectrogram.n_rows, np.float32)
 
     def push(self, sound: NDArray[Any]) -> NDArray[np.float32]:
         """Take more sound, [n_samples]; return the frames that are finished, float32 [k, n_rows]."""
-        pieces = self._edges.push(checked(sound))
+        pieces = self._edges.push(self._emphasis.push(checked(sound)))
         frames = self._pending + self._frames_in(pieces)
         if self._in_blocks:
             frames = whole_blocks(frames, self._block)
@@ -57,7 +59,7 @@ class SpectrogramStream:
 
     def whole(self, sound: NDArray[Any], out: NDArray[np.float32]) -> None:
         """Return all frames of a recording at once into ``out`` [n_frames, n_rows]."""
-        done = self._take(self._edges.push(sound), out)
+        done = self._take(self._edges.push(self._emphasis.push(sound)), out)
         done += self._take(self._edges.finish(), out[done:])
         self._finish_block(self._pending, out[done:])
 

@@ -6,8 +6,11 @@ from typing import Any
 
 from ecotf.config import Config
 from ecotf.pipelines.augmentation import image_mixing, masks, mixing
+from ecotf.pipelines.augmentation.band_edges import BandEdges
 from ecotf.pipelines.augmentation.draws import coins, on_some, seed_of
 from ecotf.pipelines.keras_cv_mixing import cut_mix, mix_up
+
+_BY_CHANCE = ("mixup", "cutmix", "attenuation", "time_mask", "frequency_mask")
 
 
 class AugmentImageConfig(Config):
@@ -15,6 +18,8 @@ class AugmentImageConfig(Config):
 
     Attributes
     ----------
+    band_edges
+        The bands of the front end moved a little, in each batch by other hertz; before all others.
     mixup, cutmix
         The images of a batch mixed with each other, by keras-cv.
     attenuation
@@ -23,11 +28,17 @@ class AugmentImageConfig(Config):
         Frames or bands blanked out (SpecAugment; ``count`` of each).
     """
 
+    band_edges: BandEdges = BandEdges()
     mixup: mixing.BetaMixup = mixing.BetaMixup()
     cutmix: image_mixing.CutMix = image_mixing.CutMix()
     attenuation: masks.Attenuation = masks.Attenuation()
     time_mask: masks.Mask = masks.Mask(width=60)
     frequency_mask: masks.Mask = masks.Mask(width=24)
+
+    @property
+    def changes(self) -> bool:
+        """Whether any of them does anything."""
+        return self.band_edges.moves or any(getattr(self, name).probability > 0 for name in _BY_CHANCE)
 
 
 def augment_image(image: Any, targets: Any, config: AugmentImageConfig, seed: Any) -> tuple[Any, Any]:
@@ -55,8 +66,7 @@ def augment_clip_images(
     """
     import tensorflow as tf
 
-    names = ("mixup", "cutmix", "attenuation", "time_mask", "frequency_mask")
-    chances = {name: getattr(config, name).probability for name in names if getattr(config, name).probability > 0}
+    chances = {name: getattr(config, name).probability for name in _BY_CHANCE if getattr(config, name).probability > 0}
     n = tf.shape(image)[0]
     thrown = coins(seed, n, chances, ())
     seeds = {name: seed_of(seed, name) for name in chances}

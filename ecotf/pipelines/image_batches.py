@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ecotf.features import MelSpectrogramConfig, build_spectrogram
+from ecotf.features import MelSpectrogram, MelSpectrogramConfig
 from ecotf.features.image import ImageConfig, make_image
 from ecotf.pipelines.augment_image import AugmentImageConfig, augment_clip_images
 from ecotf.pipelines.augment_sound import AugmentSoundConfig, augment_clips
+from ecotf.pipelines.augmentation.band_edges import moved
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
 from ecotf.pipelines.crop_reading import CropReader, reader_of
 from ecotf.pipelines.crops import ClipSounds, SkippedRecordings
@@ -145,7 +146,7 @@ class _Finish:
 
         self.images, self.draws, self.order = images, draws, order
         self.targets, self.weight = tf.constant(table.targets[order]), tf.constant(table.weight[order])
-        self.spectrogram = build_spectrogram(images.front_end, images.sounds.sample_rate)
+        self.spectrogram = MelSpectrogram(images.front_end, images.sounds.sample_rate)
         self.samples = round(images.clips.seconds * images.sounds.sample_rate)
         self.pool = -(-images.batch // _BACKGROUND_SHARE)
         self.base = int(np.random.SeedSequence([draws.seed, draws.number]).generate_state(1)[0] >> 1)
@@ -160,7 +161,7 @@ class _Finish:
             seed = tf.stack([tf.constant(self.base, tf.int32), tf.cast(number, tf.int32)])
             made = sound, tf.gather(self.targets, places), tf.gather(self.weight, places)
             made = self._augment_sound(number, made, seed)
-            made = (self._make_images(made[0]), *made[1:])
+            made = (self._make_images(number, made[0]), *made[1:])
             if self.draws.image is not None:
                 made = augment_clip_images(*made, self.draws.image, seed)
             return (*made, tf.gather(tf.constant(self.order), places)) if self.images.numbered else made
@@ -187,12 +188,17 @@ class _Finish:
         read = [own.any_crop(plain, rng, images.report) for own in draws.backgrounds for _ in range(self.pool)]
         return np.stack(read).reshape(len(draws.backgrounds), self.pool, self.samples)
 
-    def _make_images(self, sound: Any) -> Any:
+    def _make_images(self, number: Any, sound: Any) -> Any:
         import tensorflow as tf
 
-        def make(sound: np.ndarray) -> np.ndarray:
-            return make_image(self.spectrogram.batch(sound, self.images.threads), self.images.image)
+        draws, spectrogram = self.draws, self.spectrogram
 
-        spectrogram = self.spectrogram
+        def make(number: np.ndarray, sound: np.ndarray) -> np.ndarray:
+            made = spectrogram
+            if draws.image is not None and draws.image.band_edges.moves:
+                rng = np.random.default_rng([draws.seed, draws.number, int(number), 2])
+                made = moved(spectrogram, draws.image.band_edges, rng)
+            return make_image(made.batch(sound, self.images.threads), self.images.image)
+
         shape = (None, spectrogram.n_frames(self.samples), spectrogram.n_rows, self.images.image.channels)
-        return tf.ensure_shape(tf.numpy_function(make, [sound], tf.float32), shape)
+        return tf.ensure_shape(tf.numpy_function(make, [number, sound], tf.float32), shape)

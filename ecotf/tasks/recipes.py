@@ -13,7 +13,7 @@ from ecotf.config import Config, apply_overrides, read_yaml, validate
 from ecotf.errors import ConfigError
 from ecotf.runs.names import RecipeName
 from ecotf.tasks.base import get_task
-from ecotf.tasks.recipe_files import ENSEMBLE, find_recipe, task_of
+from ecotf.tasks.recipe_files import ENSEMBLE, find_recipe, read_recipe, task_of
 
 if TYPE_CHECKING:
     from ecotf.tasks.calls.recipe import CallRecipe
@@ -103,7 +103,7 @@ def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecip
         Unknown recipe, or one line saying which key, which value, and what is allowed.
     """
     path, usual_name = find_recipe(name)
-    values = read_yaml(path)
+    values = read_recipe(path)
     task_of(values, str(path))
     values.setdefault("name", usual_name)
     return parse_recipe(apply_overrides(values, overrides), str(name))

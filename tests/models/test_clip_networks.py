@@ -30,6 +30,7 @@ PARAMETERS = {
     "birds/2023_sed_seresnext26t": 22_371_884,
     "birds/2023_sed_v2s": 23_954_132,  # published: 24.0 M
     "birds/2024_attention": 23_953_876,
+    "tagging/mn10": 5_270_098,  # published with 527 classes: 4.88 M
     "birds/2024_chrononet": 21_271_378,
 }
 SED = {"name": "sed", "hidden": 8}

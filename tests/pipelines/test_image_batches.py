@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from ecotf.features import MelSpectrogramConfig, build_spectrogram
+from ecotf.features import MelSpectrogram, MelSpectrogramConfig, build_spectrogram
 from ecotf.features.image import ImageConfig, make_image
 from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.augment_sound import AugmentSoundConfig
+from ecotf.pipelines.augmentation.band_edges import BandEdges
+from ecotf.pipelines.augmentation.band_edges import moved as moved_bands
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
 from ecotf.pipelines.crops import ClipSounds, SkippedRecordings
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
@@ -79,6 +81,26 @@ def test_image_target_and_weight_stay_together(folder):
     np.testing.assert_allclose(weight, 0.1 + number / 100, atol=1e-6)
     loudest = images[..., 0].mean(axis=1).argmax(axis=1)
     assert np.corrcoef(loudest, number)[0, 1] > 0.97  # the pitch is that of the recording
+
+
+def test_the_edges_of_the_bands_change_from_batch_to_batch(folder):
+    """A batch has one pair of edges, the next another; the same seed gives the same."""
+    edges = AugmentImageConfig(band_edges=BandEdges(low_hz=200, high_hz=1000))
+    front_end = FRONT_END.model_copy(update={"high_hz": 3900.0})
+
+    def epoch(image):
+        made = ClipImages(sounds_of(folder), front_end, IMAGE, CLIPS, 4)
+        return collected(clip_batches(table(0.0), made, EpochDraws(3, image=image)))[0]
+
+    plain, moved = epoch(None), epoch(edges)
+    changes = np.abs(moved - plain).mean(axis=(1, 2, 3))
+    assert (changes > 0.001).all()
+    np.testing.assert_array_equal(moved, epoch(edges))
+    spectrogram = MelSpectrogram(front_end, RATE)
+    drawn = [moved_bands(spectrogram, edges.band_edges, np.random.default_rng(number)).config for number in range(40)]
+    low, high = [config.low_hz for config in drawn], [config.high_hz for config in drawn]
+    assert 50 <= min(low) < 90 and 210 < max(low) <= 250
+    assert 2900 <= min(high) < 3000 and max(high) == 4000  # half the rate
 
 
 EVERYTHING = {

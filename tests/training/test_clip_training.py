@@ -122,6 +122,15 @@ def test_the_rate_follows_a_cosine_and_restarts():
     assert ScheduleConfig(warmup_epochs=1).rate(0.1, 0, 8) == 0.05
 
 
+def test_the_rate_stays_and_falls_in_a_line():
+    """Published for EfficientAT: up over 8 epochs, 8e-4 until epoch 80, a hundredth of it from epoch 175 on."""
+    schedule = ScheduleConfig(name="linear", warmup_epochs=8, flat_epochs=72, fall_epochs=95, least=8e-6)
+    rates = [schedule.rate(8e-4, epoch, 200) for epoch in (7, 8, 80, 175, 199)]
+    np.testing.assert_allclose(rates, [8e-4 * 8 / 9, 8e-4, 8e-4, 8e-6, 8e-6])
+    assert schedule.rate(8e-4, 127, 200) == pytest.approx(8e-4 - 47 / 95 * (8e-4 - 8e-6))
+    assert ScheduleConfig(name="linear", least=0).rate(0.1, 5, 10) == pytest.approx(0.05)
+
+
 def test_a_softmax_becomes_logits_of_its_own():
     from scipy.special import expit, softmax
 

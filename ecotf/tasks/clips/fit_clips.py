@@ -180,7 +180,7 @@ class _Fit:
         if not backgrounds:
             sound = sound.model_copy(update={"backgrounds": ()})
         augmented = bool(sound.chances())
-        changed = any(getattr(stage.image, name).probability for name in type(stage.image).model_fields)
+        changed = stage.image.changes
         return EpochDraws(
             seed=self.material.seed,
             number=number,

@@ -60,19 +60,24 @@ class ScheduleConfig(Config):
     Attributes
     ----------
     name
-        ``constant``, or ``cosine_restarts``: along a cosine down to ``least``, then again (Loshchilov and Hutter 2017).
+        ``constant``. ``cosine_restarts``: along a cosine down to ``least``, then again (Loshchilov and Hutter 2017).
+        ``linear``: ``flat_epochs`` at the full rate, then in a line down to ``least`` within ``fall_epochs``.
     least
-        Where the cosine ends.
+        Where the cosine or the line ends.
     restart_epochs
         Length of a cosine; by default all epochs, as published for 2023.
     warmup_epochs
         The rate rises in a line over the first epochs.
+    flat_epochs, fall_epochs
+        Of ``linear``, after the warm-up; the line ends with the last epoch, unless ``fall_epochs`` ends it earlier.
     """
 
-    name: Literal["constant", "cosine_restarts"] = "cosine_restarts"
+    name: Literal["constant", "cosine_restarts", "linear"] = "cosine_restarts"
     least: float = Field(1e-6, ge=0)
     restart_epochs: int | None = Field(None, ge=1)
     warmup_epochs: int = Field(0, ge=0)
+    flat_epochs: int = Field(0, ge=0)
+    fall_epochs: int | None = Field(None, ge=1)
 
     def rate(self, highest: float, epoch: int, epochs: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
@@ -94,7 +99,13 @@ def _cosine_restarts(config: ScheduleConfig, highest: float, epoch: int, epochs:
     return float(cosine(epoch))
 
 
-_SCHEDULES = {"constant": _constant, "cosine_restarts": _cosine_restarts}
+def _linear(config: ScheduleConfig, highest: float, epoch: int, epochs: int) -> float:
+    fall = config.fall_epochs or max(1, epochs - config.flat_epochs)
+    share = min(1.0, max(0, epoch - config.flat_epochs) / fall)
+    return highest + share * (min(config.least, highest) - highest)
+
+
+_SCHEDULES = {"constant": _constant, "cosine_restarts": _cosine_restarts, "linear": _linear}
 
 
 class FitClipsStage(StageConfig):
