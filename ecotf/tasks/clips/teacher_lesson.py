@@ -125,11 +125,12 @@ def _refuse_sums(stage: DistilStage, data: ClipData, teacher: Predictions) -> No
             f"stage {stage.title!r}: clips.self_mixup = {data.plan.clips.self_mixup}: a teacher has not heard sums of "
             "a recording's parts; allowed: none"
         )
-    if teacher.what == "embeddings" and stage.sound.sum_mixup.probability:
-        raise ConfigError(
-            f"stage {stage.title!r}: sound.sum_mixup: embeddings of a teacher do not add up as labels do; use "
-            "sound.beta_mixup or image.mixup"
-        )
+    for name in ("sum_mixup", "between_class"):
+        if teacher.what == "embeddings" and getattr(stage.sound, name).probability:
+            raise ConfigError(
+                f"stage {stage.title!r}: sound.{name}: embeddings of a teacher are not mixed as labels are; use "
+                "sound.beta_mixup or image.mixup"
+            )
 
 
 def _columns_of(path: Path, known: Sequence[str], wanted: Sequence[str]) -> list[int]:

@@ -208,7 +208,7 @@ def test_a_teachers_file_that_does_not_fit_is_one_line(manifest):
     with pytest.raises(DataError, match=r"sound of 1 of 4 training recordings has changed .* the first '2.wav'"):
         lesson(manifest)
     write_predictions(path, replace(taught, what="embeddings", classes=()))
-    with pytest.raises(ConfigError, match="sum_mixup: embeddings of a teacher do not add up"):
+    with pytest.raises(ConfigError, match="sum_mixup: embeddings of a teacher are not mixed as"):
         lesson(manifest, sound={"sum_mixup": {"probability": 0.5}})
     config, _ = material(manifest, teacher="nowhere.npz")
     with pytest.raises(ConfigError, match=r"nowhere.npz: there are no predictions"):

@@ -1,0 +1,181 @@
+"""The rows of the tagging benchmark: how each model is trained on one fold, and what it says of the tested clips."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from tagging_data import ClipSet
+
+from ecotf.audio.recording import open_recording
+from ecotf.commands.console import log
+from ecotf.commands.teach import open_teacher
+from ecotf.errors import ConfigError
+from ecotf.features import MelSpectrogram, MelSpectrogramConfig
+from ecotf.files import atomic_file
+from ecotf.runs import RunFolder
+from ecotf.tasks.recipes import load_trainable
+from ecotf.tasks.teach import teach
+from ecotf.tasks.training_run import train_run
+
+SPECTROGRAM = {"window_s": 0.032, "hop_s": 0.02, "low_hz": 150, "high_hz": 15000, "bands": 64, "floor_db": -100}
+RATE = 32000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a fold's trainings and results are, and how many cores they may use."""
+
+    runs: Path
+    threads: int
+
+    def of(self, clips: ClipSet, fold: int, model: str) -> Path:
+        """The folder of one training."""
+        return self.runs / clips.name / f"fold_{fold}" / model
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says of the tested clips.
+
+    Attributes
+    ----------
+    scores
+        Of each recording, one for each class of the set.
+    cost
+        Seconds and processor seconds of the training, parameters, epochs.
+    """
+
+    scores: pd.DataFrame
+    cost: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Logistic regression on mean and deviation of each log-mel band; it chooses nothing, so it has all training folds."""
+
+    title: str = "logistic regression on log-mel statistics"
+    kind: str = "from scratch"
+
+    def run(self, clips: ClipSet, fold: int, place: Place, name: str) -> Scored:
+        """Fit and score."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        began = Clock()
+        spectrogram = MelSpectrogram(MelSpectrogramConfig.model_validate({**SPECTROGRAM, "centred": True}), RATE)
+        features = []
+        for path in clips.table["recording"]:
+            sound = open_recording(path).read(channel="mix", sample_rate=RATE)
+            levels = spectrogram(np.ascontiguousarray(sound, np.float32))
+            features.append(np.concatenate([levels.mean(axis=0), levels.std(axis=0)]))
+        x, y, tested = np.stack(features), clips.table["label"].to_numpy(), (clips.table["fold"] == fold).to_numpy()
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)).fit(x[~tested], y[~tested])
+        scores = pd.DataFrame(
+            model.predict_proba(x[tested]), index=clips.table["recording"][tested], columns=model.classes_
+        )
+        return Scored(scores, {**began.passed(), "parameters": model[-1].coef_.size + model[-1].intercept_.size})
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A recipe, trained as ``ecotf train`` does.
+
+    Attributes
+    ----------
+    overrides
+        Of the recipe; ``{seconds}`` is the length of the set's clips.
+    needs
+        A file, by the name of an environment variable, without which the row is left out.
+    teacher, what
+        The row whose run of the same fold teaches, and what.
+    """
+
+    title: str
+    kind: str
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    needs: str = ""
+    teacher: str = ""
+    what: str = "scores"
+    sets: tuple[str, ...] = ("esc50", "phoebe")
+    changed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def run(self, clips: ClipSet, fold: int, place: Place, name: str) -> Scored:
+        """Train where that is not done, and read what the run says of its test recordings."""
+        folder = place.of(clips, fold, name)
+        done = sorted(folder.glob("run/**/environment.json"))
+        cost_file = folder / "cost.json"
+        if not done or not cost_file.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            cost: dict[str, Any] = {}
+            more = self._taught(clips, fold, place, folder, cost) if self.teacher else ()
+            values = [*self.overrides, *self.changed.get(clips.name, ()), *more]
+            named = {"seconds": f"{clips.seconds:g}", "file": os.environ.get(self.needs, "")}
+            recipe = load_trainable(self.recipe, [value.format(**named) for value in values])
+            began = Clock()
+            run = train_run(recipe, clips.manifest(fold), folder / "run", cache=place.runs / "cache",
+                            threads=place.threads, log=quietly)  # fmt: skip
+            cost |= began.passed()
+            with atomic_file(cost_file) as partial:
+                partial.write_text(json.dumps(cost))
+            done = [run / "environment.json"]
+        return self._read(RunFolder.open(done[0].parent), json.loads(cost_file.read_text()))
+
+    def _taught(self, clips: ClipSet, fold: int, place: Place, folder: Path, cost: dict[str, Any]) -> tuple[str, ...]:
+        """Let the teacher predict the clips of the training folds alone."""
+        file, began = folder / "teacher.npz", Clock()
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.what == "embeddings":
+            model, own = self.teacher, Path(os.environ[self.needs])
+        else:
+            teacher = sorted(place.of(clips, fold, self.teacher).glob("run/**/environment.json"))
+            if not teacher:
+                raise ConfigError(f"{self.title}: its teacher, {self.teacher}, has to be trained first")
+            model, own = str(teacher[0].parent), None
+        teach(open_teacher(model, self.what, own), clips.manifest(fold, tested=False), file, log=quietly)
+        cost["teaching_s"] = began.passed()["seconds"]
+        return "stages.0.name=distil", f"stages.0.teacher={file}"
+
+    def _read(self, run: RunFolder, cost: dict[str, Any]) -> Scored:
+        with np.load(run.file("predictions.npz")) as kept:
+            rows = pd.DataFrame(expit(kept["logits"].astype(float)), columns=kept["classes"].astype(str))
+            scores = rows.groupby(kept["recording"].astype(str), sort=True).mean()
+        history = run.read_table("history.csv") if run.has("history.csv") else pd.DataFrame()
+        metrics = run.read_json("metrics.json")
+        cost = {"epochs": len(history), "parameters": metrics.get("cost", {}).get("parameters"), **cost}
+        return Scored(scores, cost)
+
+
+Model = Statistics | Trained
+
+
+class Clock:
+    """Measures seconds, and processor seconds of this process and its children."""
+
+    def __init__(self) -> None:
+        self.wall, self.processor = time.perf_counter(), self._processor()
+
+    def passed(self) -> dict[str, float]:
+        """Return what has passed since."""
+        return {"seconds": time.perf_counter() - self.wall, "processor_s": self._processor() - self.processor}
+
+    def _processor(self) -> float:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def quietly(line: str) -> None:
+    """Pass on the lines that matter: epochs are many."""
+    if "epoch" not in line or "/" not in line:
+        log(f"    {line}")
