@@ -86,9 +86,8 @@ def one(key: str, model: Model, clips: ClipSet, fold: int, place: Place) -> None
         partial.write_text(json.dumps(kept))
     truth = clips.table.set_index("recording")["label"][scores.index]
     right = int((scores.idxmax(axis=1) == truth).sum())
-    log(
-        f"  {right} of {len(truth)} right, {scored.cost['seconds']:.0f} s ({scored.cost['processor_s']:.0f} s processor)"
-    )
+    seconds, processor_s = scored.cost["seconds"], scored.cost["processor_s"]
+    log(f"  {right} of {len(truth)} right, {seconds:.0f} s ({processor_s:.0f} s processor)")
     if not isinstance(model, Trained):
         return
     import keras

@@ -61,7 +61,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Logistic regression on mean and deviation of each log-mel band; it chooses nothing, so it has all training folds."""
+    """Logistic regression on mean and deviation of log-mel bands. It chooses nothing, so it has all training folds."""
 
     title: str = "logistic regression on log-mel statistics"
     kind: str = "from scratch"
