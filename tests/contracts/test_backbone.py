@@ -27,6 +27,7 @@ NARROW = {
     "mn": {"width": 0.05},
     "mobilenet_v1": {"width": 0.125},
     "resnet38": {"width": 0.0625},
+    "plain": {"stem": 4, "filters": (4, 6), "convolutions": 1},
     "small": {"stem": 4, "filters": (4, 6, 8), "blocks": (1, 1, 1), "features": 10},
 }
 # One of each family is trained; the others are the same code with more layers.

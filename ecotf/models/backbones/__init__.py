@@ -16,6 +16,7 @@ from ecotf.models.backbones import (
     mn,
     mobilenet_v1,
     mobilenet_v3,
+    plain,
     resnet34d,
     resnet38,
     resnet50,
@@ -35,8 +36,8 @@ else:
 __all__ = ["BACKBONES", "BackboneConfig", "ImageBackbone", "ImageBackboneConfig", "PatchBackbone", "build_backbone"]
 
 _ENTRIES = (
-    cnn, cnn14, efficientnet, field_cnn, mn, mobilenet_v1, mobilenet_v3, resnet34d, resnet38, resnet50, seresnext26t,
-    small,
+    cnn, cnn14, efficientnet, field_cnn, mn, mobilenet_v1, mobilenet_v3, plain, resnet34d, resnet38, resnet50,
+    seresnext26t, small,
 )  # fmt: skip
 
 
