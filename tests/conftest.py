@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `convert_here`
+sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that stand beside this file
 
 
 def _make_clip_run(
