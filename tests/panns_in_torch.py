@@ -88,6 +88,20 @@ def _cnn14_after_first(t: Tensors, x: torch.Tensor, classes: int) -> torch.Tenso
     return ending(t, conv_block(t, "conv_block6", x, t.wide(2048), size=(1, 1)), classes)
 
 
+def wavegram_logmel_cnn14(t: Tensors, image: torch.Tensor, sound: torch.Tensor, classes: int) -> torch.Tensor:
+    wave = t.conv1d("pre_conv0", sound[:, None], t.wide(64), 11, stride=5, padding=5)
+    wave = F.relu(t.norm("pre_bn0", wave))
+    for number, filters in enumerate((t.wide(64), t.wide(128), 32 * t.wide(4)), start=1):
+        name = f"pre_block{number}"
+        wave = F.relu(t.norm(f"{name}.bn1", t.conv1d(f"{name}.conv1", wave, filters, 3, padding=1)))
+        wave = t.conv1d(f"{name}.conv2", wave, filters, 3, padding=2, dilation=2)
+        wave = F.max_pool1d(F.relu(t.norm(f"{name}.bn2", wave)), 4)
+    wave = wave.reshape(len(wave), -1, 32, wave.shape[-1]).transpose(2, 3)
+    wave = conv_block(t, "pre_block4", wave, t.wide(64), size=(2, 1))
+    x = conv_block(t, "conv_block1", beginning(t, image), t.wide(64))
+    return _cnn14_after_first(t, torch.cat([x, wave], dim=1), classes)
+
+
 def _short(convs: int, kernel: int) -> Callable[[Tensors, torch.Tensor, int], torch.Tensor]:
     def network(t: Tensors, image: torch.Tensor, classes: int) -> torch.Tensor:
         x = beginning(t, image)

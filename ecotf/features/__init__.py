@@ -9,6 +9,7 @@ from ecotf.features.configs import (
     MelSpectrogramConfig,
     PcenConfig,
     SpectrogramConfig,
+    WavegramConfig,
 )
 from ecotf.features.delta import delta
 from ecotf.features.resize import resize
@@ -36,6 +37,7 @@ __all__ = [
     "Spectrogram",
     "SpectrogramConfig",
     "SpectrogramStream",
+    "WavegramConfig",
     "build_spectrogram",
     "decibels",
     "delta",

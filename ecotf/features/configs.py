@@ -63,9 +63,13 @@ class SpectrogramConfig(Config):
         Width of a Gaussian along frames and rows, in frames and rows (ends reflect, cut at 4 sigma); 0 for none.
     block_s
         Denoising and smoothing are done over consecutive blocks of this length.
+    in_graph
+        Whether the network takes the sound itself and makes its image with layers of its own, some of which learn
+        (`ecotf.models.front_ends`). It then takes clips of one length.
     """
 
     rows: ClassVar[Literal["hertz", "mel"]]
+    in_graph: ClassVar[bool] = False
 
     name: str
     window_s: float = Field(gt=0, allow_inf_nan=False)
@@ -84,6 +88,10 @@ class SpectrogramConfig(Config):
     mask_level: float = Field(0.5, allow_inf_nan=False)
     smooth_sigma: float = Field(0.0, ge=0, le=100)
     block_s: float = Field(0.4, gt=0, allow_inf_nan=False)
+
+    def seen(self, frames: int, bands: int) -> tuple[int, int]:
+        """Return how many frames and bands the backbone sees of a spectrogram of so many."""
+        return frames, bands
 
 
 class BandSpectrogramConfig(SpectrogramConfig):
@@ -136,3 +144,29 @@ class MelSpectrogramConfig(SpectrogramConfig):
         if self.taper_s is not None and self.taper_s > self.window_s:
             raise ValueError(f"taper_s = {self.taper_s:g}: allowed is at most window_s = {self.window_s:g}")
         return self
+
+
+class WavegramConfig(MelSpectrogramConfig):
+    """A mel spectrogram and, beside it, a wavegram: layers over the sound that learn (Kong et al. 2020, PANNs).
+
+    Both go through a first block of convolutions that halves them, so that a backbone ``cnn14`` goes on with
+    ``first_block: false``. The hop must be `WAVEGRAM_HOP` samples.
+
+    Attributes
+    ----------
+    width
+        Factor on all numbers of filters; 1 as published.
+    """
+
+    in_graph: ClassVar[bool] = True
+
+    name: Literal["wavegram_logmel"] = "wavegram_logmel"  # type: ignore[assignment]
+    width: float = Field(1.0, gt=0, le=4)
+
+    def seen(self, frames: int, bands: int) -> tuple[int, int]:
+        """Return how many frames and bands the backbone sees of a spectrogram of so many."""
+        return (frames - 1) // 2, bands // 2
+
+
+WAVEGRAM_HOP = 320
+"""Samples from one frame of a wavegram to the next: every 5th sample is looked at, and 64 of those make a frame."""

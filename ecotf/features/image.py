@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ecotf.config import Config
+from ecotf.features.spectrogram import Spectrogram
 
 
 class ImageConfig(Config):
@@ -88,6 +89,26 @@ def make_image(levels: NDArray[Any], config: ImageConfig) -> NDArray[np.float32]
         deltas = [_delta(image, axis, config, 1)]
         deltas.append(_delta(deltas[0], axis, config, 1))
     return np.stack([image, *deltas], axis=-1)
+
+
+def clip_images(
+    sounds: NDArray[Any], spectrogram: Spectrogram, level: ImageConfig, threads: int
+) -> NDArray[np.float32]:
+    """Make what a network takes of clips ``[n, samples]``: float32 ``[n, frames, bands, channels]``.
+
+    Of a front end that is part of the network it is the sound, ``[n, samples, 1, 1]``.
+    """
+    sounds = np.ascontiguousarray(sounds, np.float32)
+    if spectrogram.config.in_graph:
+        return sounds[..., None, None]
+    return make_image(spectrogram.batch(sounds, threads), level)
+
+
+def image_shape(spectrogram: Spectrogram, level: ImageConfig, n_samples: int) -> tuple[int, int, int]:
+    """Return the shape of what `clip_images` makes of a clip of ``n_samples``."""
+    if spectrogram.config.in_graph:
+        return n_samples, 1, 1
+    return spectrogram.n_frames(n_samples), spectrogram.n_rows, level.channels
 
 
 def _delta(image: NDArray[np.float32], axis: int, config: ImageConfig, order: int) -> NDArray[np.float32]:

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from ecotf._kernels import spectrogram as kernels
 from ecotf.errors import ConfigError
-from ecotf.features.configs import BandSpectrogramConfig, MelSpectrogramConfig, SpectrogramConfig
+from ecotf.features.configs import (
+    WAVEGRAM_HOP,
+    BandSpectrogramConfig,
+    MelSpectrogramConfig,
+    SpectrogramConfig,
+    WavegramConfig,
+)
 from ecotf.features.mel import mel_edges, mel_weights
 from ecotf.features.sampling import Sampling, periodic_window
 from ecotf.features.streaming import SpectrogramStream, checked
@@ -150,6 +156,21 @@ class MelSpectrogram(Spectrogram):
             shape = np.append(shape, shape[0])
         before = (self.n_window - n) // 2
         return np.pad(shape, (before, self.n_window - n - before))
+
+
+@FRONT_ENDS.register(WavegramConfig)
+class WavegramSpectrogram(MelSpectrogram):
+    """The mel spectrogram beside a wavegram; the network makes both (`ecotf.models.front_ends`)."""
+
+    config: WavegramConfig
+
+    def _plan(self) -> Any:
+        if self.hop != WAVEGRAM_HOP:
+            raise ConfigError(
+                f"wavegram_logmel: hop_s = {self.config.hop_s:g} is {self.hop} samples at {self.sample_rate} Hz; a "
+                f"wavegram has a frame every {WAVEGRAM_HOP} samples, hop_s = {WAVEGRAM_HOP / self.sample_rate:g}"
+            )
+        return super()._plan()
 
 
 def build_spectrogram(config: SpectrogramConfig, sample_rate: int) -> Spectrogram:

@@ -14,7 +14,9 @@ from ecotf.config import Config
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
 from ecotf.models.backbones import ImageBackbone, build_backbone
+from ecotf.models.front_ends import GraphFrontEnd, build_front_end, norm_and_masks
 from ecotf.models.heads import ImageHead, build_image_head
+from ecotf.pipelines.augment_image import AugmentImageConfig
 
 
 class ClipNetworkConfig(Config):
@@ -27,12 +29,17 @@ class ClipNetworkConfig(Config):
         frames of all of them. Frames that are left over at the end are not looked at.
     band_norm
         Batch-normalise every band of the image first ("bn0").
+    masks
+        Blank out what a stage's ``image.time_mask`` and ``image.frequency_mask`` ask for inside the network, after
+        ``band_norm``, where 0 is the mean of a band, as published for PANNs. Otherwise it is done on the image. With a
+        front end inside the network it is always done there.
     """
 
     backbone: ImageBackbone
     head: ImageHead
     parts: int = Field(1, ge=1)
     band_norm: bool = False
+    masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,8 @@ class ClipNetwork:
     @property
     def freezable(self) -> dict[str, Any]:
         """The parts that a stage may leave as they are, by name."""
-        layers = {"backbone": self.backbone, "band_norm": _layer(self.model, "band_norm")}
+        layers = {"backbone": self.backbone}
+        layers |= {name: _layer(self.model, name) for name in ("front_end", "band_norm")}
         layers |= {name: _layer(self.head, name) for name in ("pool", "hidden")}
         return {name: layer for name, layer in layers.items() if layer is not None and layer.weights}
 
@@ -100,6 +108,22 @@ class ClipNetwork:
                 if hasattr(layer, "rate"):
                     built_with = self.dropouts.setdefault(layer, layer.rate)
                     layer.rate = 0.0 if name in names else built_with
+
+    @property
+    def masking(self) -> Any:
+        """The layer that blanks out parts of the image in training; None where that is done on the image."""
+        front_end = _layer(self.model, "front_end")
+        return _layer(self.model if front_end is None else front_end, "masks")
+
+    def mask(self, image: AugmentImageConfig) -> AugmentImageConfig:
+        """Blank out inside the network what ``image`` asks for, where it can; return what is left for its images.
+
+        A training step that was compiled before does not know of it: compile it afterwards.
+        """
+        if self.masking is None:
+            return image
+        self.masking.masks = image.only_masks
+        return image.without_masks
 
     def carry_rows(
         self, old_weights: Sequence[np.ndarray], old_classes: Sequence[str], new_classes: Sequence[str]
@@ -181,6 +205,7 @@ def build_clip_network(
     image_shape: tuple[int | None, int, int],
     fixed_length: bool = False,
     probabilities: bool = False,
+    front_end: GraphFrontEnd | None = None,
 ) -> ClipNetwork:
     """Build a network with fresh weights (the random numbers are Keras's; seed them first).
 
@@ -193,6 +218,8 @@ def build_clip_network(
         Take ``frames`` and no other number in any case, for an export.
     probabilities
         Give probabilities in place of logits, for an export. The weights are the same.
+    front_end
+        A front end inside the network; it then takes sound, ``image_shape`` is ``(samples, 1, 1)`` and fixed.
 
     Raises
     ------
@@ -204,14 +231,18 @@ def build_clip_network(
     from ecotf.models.parts import JoinParts, SplitParts
 
     frames, bands, channels = image_shape
-    fixed = fixed_length or config.head.fixed_length
+    fixed = fixed_length or config.head.fixed_length or front_end is not None
     if fixed and frames is None:
         raise ConfigError(f"head {config.head.name}: works on clips of one length; say how many frames its images have")
+    inputs = keras.Input((frames if fixed else None, bands, channels))
+    if front_end is None:
+        x = norm_and_masks(inputs, config.band_norm, config.masks)
+    else:
+        assert frames is not None
+        x = build_front_end(front_end, frames)(inputs)
+        frames, bands, channels = x.shape[1:]
     frames_of_part = None if frames is None else frames // config.parts
     backbone = build_backbone(config.backbone, (frames_of_part, bands, channels))
-    x = inputs = keras.Input((frames if fixed else None, bands, channels))
-    if config.band_norm:
-        x = keras.layers.BatchNormalization(axis=2, momentum=0.9, epsilon=1e-5, name="band_norm")(x)
     x = SplitParts(config.parts)(x) if config.parts > 1 else x
     x = backbone(x)
     x = JoinParts(config.parts)(x) if config.parts > 1 else x

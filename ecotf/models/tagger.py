@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ecotf.errors import ConfigError
-from ecotf.features import MelSpectrogram, MelSpectrogramConfig
-from ecotf.features.image import ImageConfig, make_image
+from ecotf.features import MelSpectrogram, MelSpectrogramConfig, build_spectrogram
+from ecotf.features.image import ImageConfig, clip_images, image_shape
 from ecotf.files import reading_arrays
+from ecotf.models.front_ends import GraphFrontEnd
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 
 WEIGHTS = "network.weights.h5"
@@ -45,11 +46,11 @@ class ClipModel:
     @cached_property
     def spectrogram(self) -> MelSpectrogram:
         """The spectrogram of a clip."""
-        return MelSpectrogram(self.front_end, self.sample_rate)
+        return mel_spectrogram(self.front_end, self.sample_rate)
 
     def images(self, sound: np.ndarray, threads: int = 1) -> np.ndarray:
-        """float32 ``[n, frames, bands, channels]`` of sound ``[n, samples]``."""
-        return make_image(self.spectrogram.batch(np.ascontiguousarray(sound, np.float32), threads), self.image)
+        """float32 ``[n, frames, bands, channels]`` of sound ``[n, samples]``; see `clip_images`."""
+        return clip_images(sound, self.spectrogram, self.image, threads)
 
     def logits(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """``clip`` ``[n, classes]`` and, of some heads, ``frames`` ``[n, t, classes]``: each class for itself.
@@ -122,16 +123,39 @@ def build_clip_model(
         backbone = network.backbone.model_copy(update={"weights": "none"})
         network = network.model_copy(update={"backbone": backbone})
     shape = clip_image_shape(front_end, image, sample_rate, window_s)
-    built = build_clip_network(network, len(classes), shape)
+    inside = graph_front_end(network, front_end, image, sample_rate)
+    built = build_clip_network(network, len(classes), shape, front_end=inside)
     return ClipModel(built, tuple(classes), front_end, image, sample_rate, window_s, activation)
 
 
 def clip_image_shape(
     front_end: MelSpectrogramConfig, image: ImageConfig, sample_rate: int, window_s: float
 ) -> tuple[int, int, int]:
-    """``(frames, bands, channels)`` of a clip; raises `ConfigError` where the rate cannot carry the band."""
-    spectrogram = MelSpectrogram(front_end, sample_rate)
-    return spectrogram.n_frames(round(window_s * sample_rate)), spectrogram.n_rows, image.channels
+    """``(frames, bands, channels)`` that a network takes of a clip, or of a front end inside it ``(samples, 1, 1)``.
+
+    Raises `ConfigError` where the rate cannot carry the band.
+    """
+    return image_shape(mel_spectrogram(front_end, sample_rate), image, round(window_s * sample_rate))
+
+
+def seen_size(front_end: MelSpectrogramConfig, sample_rate: int, window_s: float) -> tuple[int, int]:
+    """Frames and bands that the backbone sees of a clip; raises `ConfigError` as `clip_image_shape`."""
+    spectrogram = mel_spectrogram(front_end, sample_rate)
+    return front_end.seen(spectrogram.n_frames(round(window_s * sample_rate)), spectrogram.n_rows)
+
+
+def mel_spectrogram(front_end: MelSpectrogramConfig, sample_rate: int) -> MelSpectrogram:
+    """Make the spectrogram of a front end of clips."""
+    made = build_spectrogram(front_end, sample_rate)
+    assert isinstance(made, MelSpectrogram)
+    return made
+
+
+def graph_front_end(
+    network: ClipNetworkConfig, front_end: MelSpectrogramConfig, image: ImageConfig, sample_rate: int
+) -> GraphFrontEnd | None:
+    """Describe a front end that is part of the network; None for one that is not."""
+    return GraphFrontEnd(front_end, image, sample_rate, network.band_norm) if front_end.in_graph else None
 
 
 def save_weights(path: Path, weights: Sequence[np.ndarray], classes: Sequence[str]) -> None:

@@ -40,6 +40,16 @@ class AugmentImageConfig(Config):
         """Whether any of them does anything."""
         return self.band_edges.moves or any(getattr(self, name).probability > 0 for name in _BY_CHANCE)
 
+    @property
+    def only_masks(self) -> AugmentImageConfig:
+        """The two masks, and nothing else."""
+        return AugmentImageConfig(time_mask=self.time_mask, frequency_mask=self.frequency_mask)
+
+    @property
+    def without_masks(self) -> AugmentImageConfig:
+        """All but the two masks."""
+        return self.model_copy(update={"time_mask": masks.Mask(), "frequency_mask": masks.Mask()})
+
 
 def augment_image(image: Any, targets: Any, config: AugmentImageConfig, seed: Any) -> tuple[Any, Any]:
     """Augment a batch; as :func:`augment_clip_images`, where clips have no weights."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig
-from ecotf.features.image import ImageConfig, make_image
+from ecotf.features.image import ImageConfig, clip_images, image_shape
 from ecotf.pipelines.augment_image import AugmentImageConfig, augment_clip_images
 from ecotf.pipelines.augment_sound import AugmentSoundConfig, augment_clips
 from ecotf.pipelines.augmentation.band_edges import moved
@@ -198,7 +198,7 @@ class _Finish:
             if draws.image is not None and draws.image.band_edges.moves:
                 rng = np.random.default_rng([draws.seed, draws.number, int(number), 2])
                 made = moved(spectrogram, draws.image.band_edges, rng)
-            return make_image(made.batch(sound, self.images.threads), self.images.image)
+            return clip_images(sound, made, self.images.image, self.images.threads)
 
-        shape = (None, spectrogram.n_frames(self.samples), spectrogram.n_rows, self.images.image.channels)
+        shape = (None, *image_shape(spectrogram, self.images.image, self.samples))
         return tf.ensure_shape(tf.numpy_function(make, [number, sound], tf.float32), shape)

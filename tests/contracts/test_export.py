@@ -16,7 +16,7 @@ from ecotf.export.convert.converter import refuse_recurrent
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.stage import DEFAULT, Signature
 from ecotf.export.stages.tagger import clip_stages
-from ecotf.features.configs import MelSpectrogramConfig
+from ecotf.features import FRONT_ENDS
 from ecotf.features.image import ImageConfig
 from ecotf.models.heads import HEADS
 from ecotf.models.image_network import ClipNetworkConfig
@@ -28,13 +28,21 @@ LESS = {"units": 4, "filters": 4, "samples": 2, "hidden": 8}  # what of these a 
 OF_IMAGES = [entry.name for entry in HEADS if entry.config_class.takes == "features"]
 
 
-def tiny_model(head: str) -> ClipModel:
+# After a front end inside the network, which halves frames and bands.
+AFTER = {"name": "cnn6", "width": 0.0625, "first_block": False}
+IN_GRAPH = [entry.name for entry in FRONT_ENDS if entry.config_class.in_graph]
+
+
+def tiny_model(head: str, front_end: str = "mel_spectrogram") -> ClipModel:
     """An untrained model with this head, whose answers differ between sounds."""
     known = HEADS[head].config_class.model_fields
     config = {"name": head, **{key: value for key, value in LESS.items() if key in known}}
-    network = ClipNetworkConfig.model_validate({"backbone": SMALL, "head": config})
+    inside = FRONT_ENDS[front_end].config_class.in_graph
+    network = ClipNetworkConfig.model_validate({"backbone": AFTER if inside else SMALL, "head": config})
     keras.utils.set_random_seed(3)
-    front_end = MelSpectrogramConfig(window_s=0.032, hop_s=0.01, bands=32, low_hz=200, high_hz=7000)
+    values = {"name": front_end, "window_s": 0.032, "hop_s": 0.01, "bands": 32, "low_hz": 200, "high_hz": 7000}
+    values |= {"hop_s": 0.02, "width": 0.0625} if inside else {}
+    front_end = FRONT_ENDS[front_end].config_class.model_validate(values)
     model = build_clip_model(network, ("owl", "wren"), front_end, ImageConfig(), RATE, 1.0, "sigmoid", pretrained=False)
     for weight in model.network.model.weights:
         if "kernel" in weight.path:
@@ -42,15 +50,18 @@ def tiny_model(head: str) -> ClipModel:
     return model
 
 
-@pytest.mark.parametrize("head", OF_IMAGES)
-def test_a_head_gives_on_a_device_what_it_gives_here(head):
-    model, segments = tiny_model(head), SegmentsConfig(segment_s=1.0)
+@pytest.mark.parametrize(
+    ("head", "front_end"), [*((head, "mel_spectrogram") for head in OF_IMAGES), *(("panns", name) for name in IN_GRAPH)]
+)
+def test_a_head_gives_on_a_device_what_it_gives_here(head, front_end):
+    model, segments = tiny_model(head, front_end), SegmentsConfig(segment_s=1.0)
     config = model.network.config
-    stages = clip_stages(model, config, segments, ExportSettings(rate=RATE, sound="float32"))
+    stages = clip_stages(model, config, segments, ExportSettings(rate=RATE, sound="float32", embedding=True))
+    assert any(stage.name == "front_end" for stage in stages) == model.front_end.in_graph
     gives = config.head.gives_frames
     assert ("attention" in stages[-1].inputs) == gives
     assert any(stage.name == "pool" for stage in stages) != config.head.recurrent
-    outputs = ("scores", "frames") if gives else ("scores",)
+    outputs = ("scores", "frames", "embedding") if gives else ("scores", "embedding")
     signatures = {DEFAULT: Signature(tuple(stage.name for stage in stages), outputs)}
     interpreter = Interpreter(model_content=chain_stages(convert_here(stages, "f32", Path(), None), signatures))
     interpreter.allocate_tensors()
@@ -59,6 +70,9 @@ def test_a_head_gives_on_a_device_what_it_gives_here(head):
     given = [run(sound=sound[None]) for sound in sounds]
     scores, frames, _ = score_windows(model, segments, sounds)
     np.testing.assert_allclose(np.concatenate([one["scores"] for one in given]), sigmoid(scores), atol=2e-5)
+    if config.head.embedding_layer is not None:
+        embedded = np.concatenate([one["embedding"] for one in given])
+        np.testing.assert_allclose(embedded, model.embed(model.images(sounds)), rtol=1e-4, atol=1e-5)
     assert (frames is not None) == gives
     if frames is not None:
         np.testing.assert_allclose(np.concatenate([one["frames"] for one in given]), sigmoid(frames), atol=2e-5)

@@ -14,7 +14,7 @@ from ecotf.features import FRONT_ENDS, BandFrontEnd, MelFrontEnd, SpectrogramCon
 from ecotf.registry import Entry, Registry
 
 RATE = 32_000
-SETTINGS = {"mel_spectrogram": {"bands": 12}}
+SETTINGS = {"mel_spectrogram": {"bands": 12}, "wavegram_logmel": {"bands": 12, "hop_s": 0.01}}
 
 
 def config_of(entry: Entry, **settings: object) -> SpectrogramConfig:
@@ -89,16 +89,51 @@ def test_what_a_rate_cannot_carry_is_said_in_one_line(entry, settings, message):
     assert "\n" not in str(error.value)
 
 
+@every
+def test_a_front_end_inside_the_network_says_so_and_learns(entry, sound):
+    import keras
+    import tensorflow as tf
+
+    from ecotf.features.image import ImageConfig, clip_images, image_shape
+    from ecotf.models.front_ends import GRAPH_FRONT_ENDS, GraphFrontEnd, build_front_end
+    from ecotf.pipelines.augment_image import AugmentImageConfig
+    from ecotf.pipelines.augmentation.masks import Mask
+
+    assert (entry.name in GRAPH_FRONT_ENDS) == entry.config_class.in_graph
+    config, level = config_of(entry, denoise="none"), ImageConfig(top_db=None, offset=0.0, scale=1.0)
+    spectrogram, clips = FRONT_ENDS.build(config, RATE), np.stack([sound, sound[::-1]])
+    images = clip_images(clips, spectrogram, level, 1)
+    assert images.shape[1:] == image_shape(spectrogram, level, len(sound))
+    if not config.in_graph:
+        return
+    np.testing.assert_array_equal(images[..., 0, 0], clips)
+    keras.utils.set_random_seed(1)
+    front_end = build_front_end(GraphFrontEnd(config, level, RATE, band_norm=True), len(sound))
+    with tf.GradientTape() as tape:
+        seen = front_end(images, training=True)
+        loss = tf.reduce_mean(seen**2)
+    assert seen.shape[1:3] == config.seen(spectrogram.n_frames(len(sound)), spectrogram.n_rows)
+    gradients = tape.gradient(loss, front_end.trainable_variables)
+    assert all(gradient is not None and np.isfinite(gradient).all() for gradient in gradients)
+    plain = front_end(images, training=True).numpy()
+    np.testing.assert_array_equal(front_end(images, training=True), plain)
+    mask = Mask(probability=1.0, count=2, width=4)
+    front_end.get_layer("masks").masks = AugmentImageConfig(frequency_mask=mask)
+    assert not np.array_equal(front_end(images, training=True), plain)  # it reaches the spectrogram
+    whole = front_end(images, training=False).numpy()
+    np.testing.assert_array_equal(front_end(images, training=False), whole)
+
+
 class _Recipe(Config):
     band: BandFrontEnd
     mel: MelFrontEnd
 
 
 def test_a_recipe_that_names_something_else():
-    fine = {entry.config_class.rows: config_of(entry).model_dump() for entry in FRONT_ENDS}
-    values = {"band": fine["hertz"], "mel": fine["mel"]}
+    fine = {entry.name: config_of(entry).model_dump() for entry in FRONT_ENDS}
+    values = {"band": fine["band_spectrogram"], "mel": fine["mel_spectrogram"]}
     assert validate(_Recipe, values, "recipe.yaml").mel.bands == 12
-    swapped = {"band": fine["mel"], "mel": fine["mel"]}
+    swapped = {"band": fine["mel_spectrogram"], "mel": fine["mel_spectrogram"]}
     with pytest.raises(ConfigError, match=r"'mel_spectrogram' is a front end with rows = mel; here rows = hertz"):
         validate(_Recipe, swapped, "recipe.yaml")
 

@@ -9,20 +9,39 @@ import numpy as np
 import pytest
 
 from ecotf.errors import ConfigError
+from ecotf.features.configs import WavegramConfig
+from ecotf.features.image import ImageConfig
+from ecotf.features.spectrogram import build_spectrogram
+from ecotf.models.front_ends import GraphFrontEnd
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 from ecotf.models.published import MODELS
 from ecotf.models.published.base import find_model
 
 PARAMETERS = {
-    "cnn14": 80_753_615, "resnet38": 73_783_247, "mobilenet_v1": 4_796_303, "cnn10": 5_219_279, "cnn6": 4_837_455,
+    "cnn14": 80_753_615, "resnet38": 73_783_247, "wavegram_logmel_cnn14": 81_065_487, "mobilenet_v1": 4_796_303,
+    "cnn10": 5_219_279, "cnn6": 4_837_455,
 }  # fmt: skip
-CLASSES, FRAMES = 5, 101  # frames that do not halve evenly
+OF_IMAGES = tuple(name for name in PARAMETERS if not name.startswith("wavegram"))
+CLASSES, FRAMES, RATE, WIDTH = 5, 101, 32_000, 0.125  # frames that do not halve evenly
+SAMPLES = 100 * 320
 
 
-def network_of(name: str, classes: int = CLASSES, width: float = 1.0, **head: int) -> ClipNetwork:
-    backbone = {"name": name, "width": width}
-    config = {"backbone": backbone, "head": {"name": "panns", **head}, "band_norm": True}
-    return build_clip_network(ClipNetworkConfig.model_validate(config), classes, (FRAMES, 64, 1))
+def network_of(name: str, classes: int = CLASSES, width: float = 1.0) -> ClipNetwork:
+    wavegram = name not in OF_IMAGES
+    backbone = {"name": "cnn14", "first_block": False} if wavegram else {"name": name}
+    values = {"backbone": {**backbone, "width": width}, "head": {"name": "panns"}, "band_norm": True}
+    config = ClipNetworkConfig.model_validate(values)
+    if not wavegram:
+        return build_clip_network(config, classes, (FRAMES, 64, 1))
+    front_end = GraphFrontEnd(front_end_of(width), ImageConfig(top_db=None, offset=0.0, scale=1.0), RATE, True)
+    return build_clip_network(config, classes, (SAMPLES, 1, 1), front_end=front_end)
+
+
+def front_end_of(width: float = 1.0) -> WavegramConfig:
+    return WavegramConfig(
+        window_s=0.032, hop_s=0.01, low_hz=50.0, high_hz=14_000.0, bands=64, centred=True, power="plain",
+        mel_scale="slaney", scale="db", floor_db=-100.0, width=width,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -31,17 +50,24 @@ def test_with_527_classes_they_have_as_many_parameters_as_published(name):
         assert network_of(name, 527).n_parameters == PARAMETERS[name]
 
 
-def checkpoint_of(name: str, width: float):
-    """A random checkpoint, images, and what plain PyTorch makes of them."""
+def checkpoint_of(name: str):
+    """A random checkpoint, what a network of ours takes, and what plain PyTorch makes of it."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install 'ecotf[torch]')")
-    from panns_in_torch import OF_IMAGES, Tensors
+    import panns_in_torch
 
-    tensors = Tensors(width)
-    images = np.random.default_rng(0).normal(-30, 15, (2, FRAMES, 64)).astype(np.float32) / 20
+    tensors, rng = panns_in_torch.Tensors(WIDTH), np.random.default_rng(0)
     with torch.no_grad():
-        logits = OF_IMAGES[name](tensors, torch.from_numpy(images), CLASSES).numpy()
+        if name in OF_IMAGES:
+            images = rng.normal(0, 1, (2, FRAMES, 64, 1)).astype(np.float32)
+            seen = torch.from_numpy(images[..., 0])
+            logits = panns_in_torch.OF_IMAGES[name](tensors, seen, CLASSES).numpy()
+        else:
+            sound = rng.normal(0, 0.3, (2, SAMPLES)).astype(np.float32)
+            levels = torch.from_numpy(build_spectrogram(front_end_of(), RATE).batch(sound))
+            logits = panns_in_torch.wavegram_logmel_cnn14(tensors, levels, torch.from_numpy(sound), CLASSES).numpy()
+            images = sound[..., None, None]
     state = {key: value.numpy() for key, value in tensors.state.items()}
-    return state, images[..., None], logits, {key: value.numpy() for key, value in tensors.given.items()}
+    return state, images, logits, {key: value.numpy() for key, value in tensors.given.items()}
 
 
 def apart(found: np.ndarray, expected: np.ndarray) -> float:
@@ -51,36 +77,44 @@ def apart(found: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_checkpoint_gives_the_same_layer_by_layer(name):
-    state, images, logits, given = checkpoint_of(name, 0.125)
+    state, images, logits, given = checkpoint_of(name)
     published = find_model(MODELS, state, None, "here")
     assert published.name == name
-    assert published.overrides(state) == ("network.backbone.width=0.125",)
+    assert f"network.backbone.width={WIDTH:g}" in published.overrides(state)
     assert published.n_classes(state, "here") == CLASSES
-    network = network_of(name, width=0.125)
+    network = network_of(name, width=WIDTH)
     published.carry(state, network, "here")
     assert apart(network.model(images, training=False)["clip"].numpy(), logits) < 1e-5
-    *before, head = network.model.layers[1:]
-    features = images
-    for layer in before:
-        seen, features = features, layer(features, training=False)
-    assert apart(network.embedding(features).numpy(), given["embedding"]) < 1e-5
-    layers = {layer.name: layer.output for layer in network.backbone.layers
-              if isinstance(layer, keras.layers.BatchNormalization)}  # fmt: skip
-    answers = keras.Model(network.backbone.inputs[0], layers)(seen, training=False)
-    assert {published.module_of(layer) for layer in layers} == set(given) - {"bn0", "fc1", "fc_audioset", "embedding"}
-    for layer, values in answers.items():
-        expected = np.moveaxis(given[published.module_of(layer)], 1, -1)
-        assert apart(values.numpy(), expected) < 1e-5, layer
+    *before, _ = network.model.layers[1:]
+    compared, seen = {"embedding", "fc1", "fc_audioset"}, images
+    for part in before:  # every normalisation in every part
+        layers = {layer.name: layer.output for layer in getattr(part, "layers", [])
+                  if isinstance(layer, keras.layers.BatchNormalization)}  # fmt: skip
+        answers = keras.Model(part.inputs[0], layers)(seen, training=False) if layers else {}
+        seen = part(seen, training=False)
+        if part.name == "band_norm":
+            answers = {part.name: seen}
+        for layer, values in answers.items():
+            module = published.module_of(layer)
+            # (batch, bands, frames, 1) of the bands; else the channels are the last axis of ours
+            expected = given[module].swapaxes(1, 2) if module == "bn0" else np.moveaxis(given[module], 1, -1)
+            assert apart(values.numpy(), expected) < 1e-5, module
+            compared.add(module)
+    assert compared == set(given)
+    assert apart(network.embedding(seen).numpy(), given["embedding"]) < 1e-5
 
 
 def test_what_does_not_fit_is_named():
-    state, *_ = checkpoint_of("cnn6", 0.125)
-    published, network = find_model(MODELS, state, None, "here"), network_of("cnn6", width=0.125)
+    state, *_ = checkpoint_of("cnn6")
+    published, network = find_model(MODELS, state, None, "here"), network_of("cnn6", width=WIDTH)
     less = {key: value for key, value in state.items() if key != "conv_block3.bn1.running_var"}
     wrong = [
         (less, "here: tensor 'conv_block3.bn1.running_var' is missing; a checkpoint of cnn6 has it"),
         ({**state, "fc2.weight": state["fc1.weight"]}, "here: tensor 'fc2.weight' has no place in cnn6"),
-        ({**state, "bn0.weight": np.ones(40)}, "here: tensor 'bn0.weight' has shape (40,); cnn6 of this width has (64,)"),
+        (
+            {**state, "bn0.weight": np.ones(40)},
+            "here: tensor 'bn0.weight' has shape (40,); cnn6 of this width has (64,)",
+        ),
     ]
     before = network.model.get_weights()
     for changed, message in wrong:
@@ -91,5 +125,5 @@ def test_what_does_not_fit_is_named():
         np.testing.assert_array_equal(old, new)  # nothing was carried
     with pytest.raises(ConfigError, match="no published model is called so; known: cnn14, "):
         find_model(MODELS, state, "vgg", "--model vgg")
-    with pytest.raises(ConfigError, match="here: looks like none of cnn14, .*first tensor is 'layer1.weight'"):
+    with pytest.raises(ConfigError, match=r"here: looks like none of cnn14, .*first tensor is 'layer1.weight'"):
         find_model(MODELS, {"layer1.weight": np.ones(3)}, None, "here")

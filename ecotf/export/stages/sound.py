@@ -85,15 +85,14 @@ def middle_samples(made: BandSpectrogram, patches: PatchesConfig) -> int:
 
 def spectrogram_function(config: BandSpectrogramConfig | MelSpectrogramConfig, rate: int) -> Callable[[Any], Any]:
     """Make a function from sound [1, n] of either type to a spectrogram [1, frames, rows]."""
-    import tensorflow as tf
-
     from ecotf.features.layer import SpectrogramLayer
 
     layer = SpectrogramLayer(config, rate)
+    return lambda sound: layer(as_float(sound))
 
-    def compute(sound: Any) -> Any:
-        if sound.dtype == tf.int16:
-            sound = tf.cast(sound, tf.float32) * np.float32(1 / 32768)
-        return layer(sound)
 
-    return compute
+def as_float(sound: Any) -> Any:
+    """Return sound of either type as float32, 1 at full scale."""
+    import tensorflow as tf
+
+    return tf.cast(sound, tf.float32) * np.float32(1 / 32768) if sound.dtype == tf.int16 else sound

@@ -16,10 +16,10 @@ from ecotf.detection.segments import SegmentsConfig, frame_length_s, frames_in_s
 from ecotf.errors import ConfigError
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.segment_graph import segments_function
-from ecotf.export.stages.sound import SoundType, spectrogram_function
+from ecotf.export.stages.sound import SoundType, as_float, spectrogram_function
 from ecotf.export.stages.stage import Stage, TensorKind
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
-from ecotf.models.tagger import ClipModel, clip_image_shape
+from ecotf.models.tagger import ClipModel, clip_image_shape, graph_front_end
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,25 @@ class FixedNetwork:
     image_shape: tuple[int, int, int]
 
     def features(self, image: Any) -> Any:
-        """Compute the feature map of images."""
+        """Compute the feature map of what `seen` gives."""
         for layer in self.trunk:
             image = layer(image, training=False) if layer is self.network.backbone else layer(image)
         return image
 
+    def seen(self, image: Any) -> Any:
+        """Compute what the backbone sees of images; of a front end that is inside the network they are sound."""
+        return image if self.front_end is None else self.front_end(image, training=False)
+
+    @property
+    def front_end(self) -> Any:
+        """The front end that is inside the network; None where there is none."""
+        return next((layer for layer in self.network.model.layers if layer.name == "front_end"), None)
+
     @property
     def trunk(self) -> list[Any]:
-        """Everything before the head, which is a chain."""
-        return [layer for layer in self.network.model.layers[1:] if layer is not self.network.head]
+        """Everything between the image and the head, which is a chain."""
+        others = (self.front_end, self.network.head)
+        return [layer for layer in self.network.model.layers[1:] if layer not in others]
 
     @property
     def pool(self) -> Any:
@@ -95,7 +105,8 @@ def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> 
     shape = clip_image_shape(model.front_end, model.image, model.sample_rate, window_s)
     backbone = config.backbone.model_copy(update={"weights": "none"})
     config = config.model_copy(update={"backbone": backbone})
-    network = build_clip_network(config, len(model.classes), shape, fixed_length=True)
+    inside = graph_front_end(config, model.front_end, model.image, model.sample_rate)
+    network = build_clip_network(config, len(model.classes), shape, fixed_length=True, front_end=inside)
     network.model.set_weights(model.network.model.get_weights())
     return FixedNetwork(network, shape)
 
@@ -117,7 +128,10 @@ def clip_stages(
         )
     samples = window_samples(model, segments)
     fixed = fix_length(model, config, samples / model.sample_rate)
-    stages = [image_stage(model, samples, settings.sound), _backbone_stage(fixed)]
+    stages = [image_stage(model, samples, settings.sound)]
+    if fixed.front_end is not None:
+        stages.append(_front_end_stage(fixed))
+    stages.append(_backbone_stage(fixed))
     t, f, c = (int(size) for size in fixed.network.head.inputs[0].shape[1:])
     before = "features" if fixed.recurrent else "pooled"
     if not fixed.recurrent:
@@ -144,7 +158,13 @@ def window_samples(model: ClipModel, segments: SegmentsConfig) -> int:
 
 
 def image_stage(model: ClipModel, samples: int, sound: SoundType) -> Stage:
-    """Make a stage from ``sound`` to the ``image`` that the network sees."""
+    """Make a stage from ``sound`` to the ``image`` that the network takes."""
+    if model.front_end.in_graph:
+        return Stage(
+            "image",
+            lambda sound: {"image": as_float(sound)[..., None, None]},
+            {"sound": TensorKind((1, samples), sound)},
+        )
     from ecotf.features.image_layer import ImageLayer
 
     compute, picture = spectrogram_function(model.front_end, model.sample_rate), ImageLayer(model.image)
@@ -161,16 +181,27 @@ def mean_over_frames(seen: Any) -> Any:
 
 def calibration_inputs(fixed: FixedNetwork, images: np.ndarray) -> Mapping[str, np.ndarray]:
     """Compute the inputs of the quantised stages from images, by the names of the inputs."""
-    features = np.concatenate([np.asarray(fixed.features(images[at : at + 1])) for at in range(len(images))])
+    seen = np.concatenate([np.asarray(fixed.seen(images[at : at + 1])) for at in range(len(images))])
+    features = np.concatenate([np.asarray(fixed.features(seen[at : at + 1])) for at in range(len(images))])
+    inputs = {"image" if fixed.front_end is None else "seen": seen}
     if fixed.recurrent:
-        return {"image": images, "features": features}
-    return {"image": images, "pooled": np.asarray(fixed.pool(features, training=False))}
+        return {**inputs, "features": features}
+    return {**inputs, "pooled": np.asarray(fixed.pool(features, training=False))}
+
+
+def _front_end_stage(fixed: FixedNetwork) -> Stage:
+    """From sound to what the backbone sees; never quantised, for a spectrogram has too wide a range."""
+    image = {"image": TensorKind((1, *fixed.image_shape))}
+    return Stage("front_end", lambda image: {"seen": fixed.seen(image)}, image, models=(fixed.front_end,))
 
 
 def _backbone_stage(fixed: FixedNetwork) -> Stage:
     models = tuple(layer for layer in fixed.trunk if layer.weights)
-    image = TensorKind((1, *fixed.image_shape))
-    return Stage("backbone", lambda image: {"features": fixed.features(image)}, {"image": image}, True, models)
+    if fixed.front_end is None:
+        image = TensorKind((1, *fixed.image_shape))
+        return Stage("backbone", lambda image: {"features": fixed.features(image)}, {"image": image}, True, models)
+    seen = _kind(fixed.front_end.output)
+    return Stage("backbone", lambda seen: {"features": fixed.features(seen)}, {"seen": seen}, True, models)
 
 
 def _pool_stage(fixed: FixedNetwork, shape: tuple[int, ...]) -> Stage:

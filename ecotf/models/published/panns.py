@@ -13,7 +13,9 @@ from ecotf.features.configs import MelSpectrogramConfig
 from ecotf.features.spectrogram import MelSpectrogram
 from ecotf.models.published.base import Checkpoint, PublishedModel
 
-_OWN = {"band_norm": "bn0", "hidden": "fc1", "classes": "fc_audioset"}
+_OWN = {
+    "band_norm": "bn0", "hidden": "fc1", "classes": "fc_audioset", "pre_conv0": "pre_conv0", "pre_bn0": "pre_bn0",
+}  # fmt: skip
 _PARTS = re.compile(r"_(?=(?:conv|bn)\d$|layer\d|downsample|\d+(?:_|$))")
 # Bins of the window to what differs from 32 kHz: CNN14 was also published for 16 and 8 kHz.
 _RATES = {257: ("sample_rate=16000", "front_end.high_hz=8000"), 129: ("sample_rate=8000", "front_end.high_hz=4000")}
@@ -36,7 +38,8 @@ def _overrides(first: str, filters: int, checkpoint: Checkpoint) -> tuple[str, .
     """Width from the first convolution, the embedding's length where it is not that of the features, and the rate."""
     asked: tuple[str, ...] = ()
     if first in checkpoint and checkpoint[first].shape[0] != filters:
-        asked += (f"network.backbone.width={checkpoint[first].shape[0] / filters:g}",)
+        parts = ("network.backbone", "front_end") if "pre_conv0.weight" in checkpoint else ("network.backbone",)
+        asked += tuple(f"{part}.width={checkpoint[first].shape[0] / filters:g}" for part in parts)
     dense = checkpoint.get("fc1.weight")
     if dense is not None and dense.ndim == 2 and dense.shape[0] != dense.shape[1]:
         asked += (f"network.head.hidden={dense.shape[0]}",)
@@ -80,6 +83,7 @@ def _model(name: str, has: tuple[str, ...], lacks: tuple[str, ...], first: str, 
 _FIRST = "conv_block1.conv1.weight"
 MODELS = (
     _model("cnn14", ("conv_block6.conv2.weight",), ("pre_conv0.weight",), _FIRST, 64),
+    _model("wavegram_logmel_cnn14", ("conv_block6.conv2.weight", "pre_conv0.weight"), (), _FIRST, 64),
     _model("cnn10", ("conv_block4.conv2.weight",), ("conv_block5.conv1.weight", "pre_conv0.weight"), _FIRST, 64),
     _model("cnn6", ("conv_block4.conv1.weight",), ("conv_block4.conv2.weight", "pre_conv0.weight"), _FIRST, 64),
     _model("resnet38", ("resnet.layer3.5.conv2.weight",), ("resnet.layer1.0.conv3.weight",), _FIRST, 64),

@@ -15,6 +15,7 @@ import pandas as pd
 from ecotf.errors import DataError
 from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.models.image_network import ClipNetwork
+from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.clips import Clips
 from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
@@ -72,6 +73,7 @@ def fit_clips(
         for line in skipped.lines()[:_TOLD_RECORDINGS]:
             place.log(f"{stage.title}: left out{where}: {line}")
     network.freeze(())
+    network.mask(AugmentImageConfig())
     return history.reindex(columns=HISTORY)
 
 
@@ -83,12 +85,13 @@ def _begin(
     train = data.training_clips(stage, material.classes)
     valid = data.validation_clips(stage, material.classes)
     network.freeze(stage.frozen)
+    image = network.mask(stage.image)
     weights = None if stage.class_weights is None else class_weights(train.table, stage.class_weights)
     taught = lesson(network, stage, material, train, weights)
     optimizer = build_optimizer(stage, data.plan.precision)
     optimizer.build(taught.model.trainable_variables)
     step, judge = _steps(taught, optimizer)
-    fit = _Fit(taught, stage, material, place.threads, train, optimizer, step, judge)
+    fit = _Fit(taught, stage, image, material, place.threads, train, optimizer, step, judge)
     if valid is not None:
         fit.valid_set = clip_batches(valid.table, fit.images(valid, fit.unjudged))
     return fit
@@ -100,6 +103,7 @@ class _Fit:
 
     lesson: LabelLesson
     stage: FitClipsStage
+    image: AugmentImageConfig
     material: Material
     threads: int
     train: Clips
@@ -180,13 +184,13 @@ class _Fit:
         if not backgrounds:
             sound = sound.model_copy(update={"backgrounds": ()})
         augmented = bool(sound.chances())
-        changed = stage.image.changes
+        changed = self.image.changes
         return EpochDraws(
             seed=self.material.seed,
             number=number,
             sampler=stage.sampler,
             sound=sound if augmented else None,
-            image=stage.image if changed else None,
+            image=self.image if changed else None,
             backgrounds=backgrounds if augmented else (),
         )
 
@@ -195,7 +199,7 @@ def build_optimizer(stage: FitClipsStage, precision: str) -> Any:
     """Adam, or AdamW, as the stage asks for it."""
     import keras
 
-    options: dict[str, Any] = {"clipnorm": stage.clip_norm}
+    options: dict[str, Any] = {"clipnorm": stage.clip_norm, "amsgrad": stage.amsgrad, "epsilon": stage.epsilon}
     if stage.ema is not None:
         options |= {"use_ema": True, "ema_momentum": stage.ema, "ema_overwrite_frequency": None}
     if stage.accumulation > 1:

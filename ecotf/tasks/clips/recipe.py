@@ -16,7 +16,7 @@ from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.features import MelFrontEnd
 from ecotf.features.image import ImageConfig
 from ecotf.models.image_network import ClipNetworkConfig
-from ecotf.models.tagger import clip_image_shape
+from ecotf.models.tagger import clip_image_shape, seen_size
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.runs.names import RecipeName
 from ecotf.tasks.clips.distil import DistilStage
@@ -116,6 +116,23 @@ class ClipTrainingPlan(Config):
         """``(frames, bands, channels)`` of the clips."""
         return clip_image_shape(self.front_end, self.level, self.sample_rate, self.clips.seconds)
 
+    @property
+    def fixed_length(self) -> str | None:
+        """The part that takes clips of one length only, for messages; None where clips may be of any length."""
+        if self.network.head.fixed_length:
+            return f"head {self.network.head.name}"
+        return f"front end {self.front_end.name}" if self.front_end.in_graph else None
+
+    @model_validator(mode="after")
+    def _images_can_be_augmented(self) -> ClipTrainingPlan:
+        for stage in self.stages if self.front_end.in_graph else ():
+            if stage.image.without_masks.changes:
+                raise ValueError(
+                    f"stage {stage.title!r}: image: the front end {self.front_end.name} makes its image inside the "
+                    "network; allowed: image.time_mask, image.frequency_mask, and sound.beta_mixup to mix clips"
+                )
+        return self
+
     @model_validator(mode="after")
     def _fits_together(self) -> ClipTrainingPlan:
         check_sources(self.stages)
@@ -126,9 +143,9 @@ class ClipTrainingPlan(Config):
                     f"stage {stage.title!r}: loss.frames_share = {stage.loss.frames_share:g}, but the head "
                     f"{self.network.head.name} gives no frames; allowed: 0"
                 )
-            if self.network.head.fixed_length and stage.seconds not in (None, self.clips.seconds):
+            if self.fixed_length and stage.seconds not in (None, self.clips.seconds):
                 raise ValueError(
-                    f"stage {stage.title!r}: seconds = {stage.seconds:g}, but the head {self.network.head.name} takes "
+                    f"stage {stage.title!r}: seconds = {stage.seconds:g}, but the {self.fixed_length} takes "
                     f"clips of one length, clips.seconds = {self.clips.seconds:g}"
                 )
         rows = self.inference
@@ -143,9 +160,9 @@ class ClipTrainingPlan(Config):
                 f"inference.segment_s = {rows.segment_s:g} is longer than what the model sees, {window:g} s; set "
                 "inference.window_s, or a shorter segment"
             )
-        if self.network.head.fixed_length and window != self.clips.seconds:
+        if self.fixed_length and window != self.clips.seconds:
             raise ValueError(
-                f"inference.window_s = {window:g}: the head {self.network.head.name} takes clips.seconds = "
+                f"inference.window_s = {window:g}: the {self.fixed_length} takes clips.seconds = "
                 f"{self.clips.seconds:g} only"
             )
         try:
@@ -157,7 +174,7 @@ class ClipTrainingPlan(Config):
         seen += [(f"stage {s.title!r}: seconds = {s.seconds:g}", s.seconds, parts) for s in self.stages if s.seconds]
         seen.append((f"inference: a window of {window:g} s", window, self.inference_network.parts))
         for where, seconds, parts in seen:
-            frames, bands, _ = clip_image_shape(self.front_end, self.level, self.sample_rate, seconds)
+            frames, bands = seen_size(self.front_end, self.sample_rate, seconds)
             least = self.network.backbone.smallest
             if frames // parts < least[0] or bands < least[1]:
                 raise ValueError(

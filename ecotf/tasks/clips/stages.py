@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ecotf.models.image_network import ClipNetwork
     from ecotf.tasks.clips.data import ClipData
 
-_PARTS = ("backbone", "band_norm", "pool", "hidden")
+_PARTS = ("front_end", "backbone", "band_norm", "pool", "hidden")
 
 
 class StageData(Config):
@@ -124,9 +124,15 @@ class FitClipsStage(StageConfig):
         Length of the clips, where it is not the recipe's.
     weights_from
         ``previous``: the stage before (the first begins with the backbone's own). ``fresh``. The title of an earlier
-        stage. Or the folder of a stage of another run, ``RUN/stages/0_train``. Classes that it knew keep their rows.
+        stage. Or the folder of a stage of another run, ``RUN/stages/0_train``, or a file ending in ``.npz``, as such a
+        folder holds and ``ecotf weights convert`` writes. Classes that it knew keep their rows.
     frozen
-        Parts that stay as they are: backbone, band_norm, pool, hidden.
+        Parts that stay as they are: front_end (where it is inside the network, and learns), backbone, band_norm, pool,
+        hidden.
+    amsgrad
+        The variant of Adam whose second moment never gets smaller (Reddi et al., ICLR 2018), as published for PANNs.
+    epsilon
+        The small number that Adam adds to a denominator; PyTorch's is 1e-8.
     weight_decay
         Of AdamW: apart from the gradient. (The published code adds it to the gradient.)
     accumulation
@@ -154,6 +160,8 @@ class FitClipsStage(StageConfig):
     loss: LossConfig
     learning_rate: float = Field(1e-3, gt=0)
     schedule: ScheduleConfig = ScheduleConfig()
+    amsgrad: bool = False
+    epsilon: float = Field(1e-7, gt=0)
     weight_decay: float | None = Field(None, gt=0)
     clip_norm: float | None = Field(None, gt=0)
     epochs: int = Field(ge=1)
@@ -184,8 +192,9 @@ class FitClipsStage(StageConfig):
 
     def check_files(self) -> None:
         """Refuse files that are absent, damaged or something else, before anything is trained (`ConfigError`)."""
-        if "/" in self.weights_from:
-            read_weights(Path(self.weights_from) / "weights.npz")
+        path = outside_weights(self.weights_from)
+        if path is not None:
+            read_weights(path)
 
     @field_validator("frozen")
     @classmethod
@@ -230,6 +239,13 @@ def run_fit_clips(stage: FitClipsStage, network: ClipNetwork, material: Material
     return Fitted(network, fit_clips(network, stage, material, place))
 
 
+def outside_weights(source: str) -> Path | None:
+    """Return the file of weights that ``weights_from`` names outside of the run; None where it names a stage."""
+    if source.endswith(".npz"):
+        return Path(source)
+    return Path(source) / "weights.npz" if "/" in source else None
+
+
 def classes_of(table: pd.DataFrame, data: StageData, what: str) -> tuple[str, ...]:
     """Return the labels that a stage learns, sorted; raises `ConfigError` where there are none."""
     rows = table[data.chosen(table)]
@@ -250,9 +266,9 @@ def check_sources(stages: Sequence[FitClipsStage]) -> None:
         if stage.title in titles:
             raise ValueError(f"stages: two are called {stage.title!r}; each needs a title of its own")
         source = stage.weights_from
-        if source not in ("previous", "fresh", *titles) and "/" not in source:
+        if source not in ("previous", "fresh", *titles) and outside_weights(source) is None:
             raise ValueError(
                 f"stage {stage.title!r}: weights_from = {source!r}; allowed: previous, fresh, an earlier stage "
-                f"({', '.join(titles) or 'there is none'}), or a folder RUN/stages/STAGE"
+                f"({', '.join(titles) or 'there is none'}), a folder RUN/stages/STAGE, or a file ending in .npz"
             )
         titles.append(stage.title)

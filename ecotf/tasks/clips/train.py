@@ -23,7 +23,7 @@ from ecotf.models.tagger import ClipModel, build_clip_model, read_weights, save_
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.recipe import ClipTrainingPlan
-from ecotf.tasks.clips.stages import FitClipsStage, Material
+from ecotf.tasks.clips.stages import FitClipsStage, Material, outside_weights
 from ecotf.training.run_store import Log, RunStore, ScoreWatch
 from ecotf.training.stages import STAGES, FitPlace
 
@@ -126,9 +126,10 @@ def _run_stage(
     network = fresh_model(plan, classes, pretrained=source is None).network
     start = f"{network.n_parameters:,} parameters" if number == 0 else "continues"
     if source is not None:
-        weights, known = read_weights(source / "weights.npz")
+        weights, known = read_weights(source)
         shared = network.carry_rows(weights, known, classes)
-        start = f"weights of {source.name}, {len(shared)} of {len(classes)} classes keep their rows"
+        name = source.parent.name if source.name == "weights.npz" else source.name
+        start = f"weights of {name}, {len(shared)} of {len(classes)} classes keep their rows"
     log(f"stage {number + 1}/{len(plan.stages)} {stage.title}: {len(classes)} classes, {start}")
     checkpoint = run_store.path / f".fitting_{folder.replace('/', '_')}.npz"
     logs = run_store.path / "tensorboard" / stage.title if plan.tensorboard else None
@@ -144,21 +145,22 @@ def _run_stage(
 
 
 def _source_of(plan: ClipTrainingPlan, number: int, run_store: RunStore) -> Path | None:
-    """Return the folder of a stage's first weights; None for fresh weights."""
+    """Return the file of a stage's first weights; None for fresh weights."""
     source = plan.stages[number].weights_from
     if source == "fresh" or (source == "previous" and number == 0):
         return None
-    if "/" in source:
-        if not (Path(source) / "weights.npz").is_file():
+    outside = outside_weights(source)
+    if outside is not None:
+        if not outside.is_file():
             raise ConfigError(
                 f"stage {plan.stages[number].title!r}: weights_from = {source!r} holds no weights; a stage of a run "
                 "does, RUN/stages/0_train"
             )
-        return Path(source)
+        return outside
     before = number - 1
     if source != "previous":
         before = next(i for i, stage in enumerate(plan.stages) if stage.title == source)
-    return run_store.file(stage_name(before, plan.stages[before]))
+    return run_store.file(stage_name(before, plan.stages[before])) / "weights.npz"
 
 
 def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expansion: float | None) -> SegmentScores:
