@@ -18,13 +18,13 @@ from tagging_data import ClipSet
 
 from ecotf.audio.recording import open_recording
 from ecotf.commands.console import log
-from ecotf.commands.teach import open_teacher
 from ecotf.errors import ConfigError
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig
 from ecotf.files import atomic_file
+from ecotf.pipelines.teacher_file import What
 from ecotf.runs import RunFolder
 from ecotf.tasks.recipes import load_trainable
-from ecotf.tasks.teach import teach
+from ecotf.tasks.teach import open_teacher, teach
 from ecotf.tasks.training_run import train_run
 
 SPECTROGRAM = {"window_s": 0.032, "hop_s": 0.02, "low_hz": 150, "high_hz": 15000, "bands": 64, "floor_db": -100}
@@ -107,7 +107,7 @@ class Trained:
     overrides: tuple[str, ...] = ()
     needs: str = ""
     teacher: str = ""
-    what: str = "scores"
+    what: What = "scores"
     sets: tuple[str, ...] = ("esc50", "phoebe")
     changed: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -143,7 +143,8 @@ class Trained:
             if not teacher:
                 raise ConfigError(f"{self.title}: its teacher, {self.teacher}, has to be trained first")
             model, own = str(teacher[0].parent), None
-        teach(open_teacher(model, self.what, own), clips.manifest(fold, tested=False), file, log=quietly)
+        asked = open_teacher(model, self.what, own, place.runs / "cache" / "embeddings")
+        teach(asked, clips.manifest(fold, tested=False), file, log=quietly)
         cost["teaching_s"] = began.passed()["seconds"]
         return "stages.0.name=distil", f"stages.0.teacher={file}"
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ecotf.commands.console import log, make_parser, progress_bar
-from ecotf.errors import ConfigError
-
-if TYPE_CHECKING:
-    from ecotf.tasks.teach import Teacher
 
 EXAMPLES = """\
 examples:
@@ -35,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what", choices=("scores", "embeddings"), default="scores", help="what the student will learn (scores)"
     )
     parser.add_argument("--model-file", metavar="FILE", type=Path, help="the model, where MODEL is a description of it")
+    parser.add_argument("--cache", metavar="FOLDER", type=Path, help="where embeddings are kept for the next time")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,10 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     from ecotf.datasets.manifest import read_manifest
-    from ecotf.tasks.teach import describe, teach
+    from ecotf.tasks.teach import describe, open_teacher, teach
 
     manifest = read_manifest(options.manifest)
-    teacher = open_teacher(options.model, options.what, options.model_file)
+    teacher = open_teacher(options.model, options.what, options.model_file, options.cache)
     with progress_bar() as bar:
         task = bar.add_task("asking the teacher", total=len(manifest.recordings))
         taught = teach(
@@ -60,18 +56,3 @@ def main(arguments: Sequence[str]) -> int:
     if taught.left_out:
         log(f"{len(taught.left_out)} recordings could not be used")
     return 1 if taught.left_out else 0
-
-
-def open_teacher(model: str, what: str, model_file: Path | None = None) -> Teacher:
-    """Open a run, which teaches its scores, or an embedder; raises `ConfigError`."""
-    from ecotf.tasks.teach import EmbedderTeacher, RunTeacher
-
-    if what == "scores" and (Path(model) / "recipe.yaml").exists():
-        from ecotf.tasks.loading import load_runs
-
-        if model_file is not None:
-            raise ConfigError("--model-file goes with the description of an embedder; a run has its own model")
-        return RunTeacher(load_runs([model]))
-    from ecotf.models.embedders import open_embedder
-
-    return EmbedderTeacher(open_embedder(model, model_file), "embeddings" if what == "embeddings" else "scores")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,19 +13,22 @@ import numpy as np
 
 from ecotf.audio.recording import Recording, open_recording
 from ecotf.datasets.manifest import Manifest
+from ecotf.embeddings.cache import embed_windows
+from ecotf.embeddings.windows import windows_of
 from ecotf.errors import ConfigError, DataError, RecordingError
 from ecotf.files import lock, remove_partials, unlock
-from ecotf.models.embedders.base import Embedder
+from ecotf.models.embedders.base import Embedder, find_config
 from ecotf.pipelines.teacher_file import Predictions, What, joined, read_with_facts, write_predictions
 from ecotf.runs.checksum import run_checksum
 from ecotf.runs.splits import fingerprint
 from ecotf.tasks.base import Run, StreamOptions
+from ecotf.tasks.loading import load_runs
+from ecotf.tasks.run_embedder import RunEmbedderConfig, build_embedder
 from ecotf.training.run_store import Log
 
 _PART = 32  # recordings; what is lost at most by a kill
 _BLOCK_S = 10
 _BATCH = 16  # windows
-_LEAST_TAIL = 0.5  # of a window; what is shorter at the end of a recording is not asked about
 Progress = Callable[[int, int], None]
 
 
@@ -59,20 +63,12 @@ class Teacher(Protocol):
 
 
 class RunTeacher:
-    """The scores of a run in each of its segments.
-
-    Raises
-    ------
-    ConfigError
-        A run that finds calls: it has no segments.
-    """
+    """The scores of a run in each of its segments; a run that has none teaches as an embedder."""
 
     what: What = "scores"
 
-    def __init__(self, run: Run) -> None:
-        if run.segment_s is None:
-            raise ConfigError(f"{run.path}: a run that finds calls has no scores of segments, so it cannot teach clips")
-        self.run, self.segment_s = run, run.segment_s
+    def __init__(self, run: Run, segment_s: float) -> None:
+        self.run, self.segment_s = run, segment_s
         self.title, self.classes = run.title, tuple(run.classes)
         self.digest = "+".join(run_checksum(path) for path in run.paths)
 
@@ -93,53 +89,58 @@ class RunTeacher:
 class EmbedderTeacher:
     """The scores or the embeddings of an embedder in each of its windows.
 
+    Parameters
+    ----------
+    cache
+        A folder where embeddings are kept, as `ecotf.embeddings.cache.embed_clips` keeps them.
+
     Raises
     ------
     ConfigError
         Scores are asked for of an embedder that has none with a name.
     """
 
-    def __init__(self, embedder: Embedder, what: What) -> None:
+    def __init__(self, embedder: Embedder, what: What, cache: Path | None = None) -> None:
         if what == "scores" and not embedder.classes:
             raise ConfigError(f"{embedder.title}: its scores have no names; teach its embeddings: --what embeddings")
-        self.embedder, self.what = embedder, what
+        self.embedder, self.what, self.cache = embedder, what, cache
         self.title, self.digest = embedder.title, embedder.digest
         self.classes = tuple(embedder.classes) if what == "scores" else ()
 
     def answer(self, recording: Recording) -> Answer:
         """Predict the windows of a recording."""
         model = self.embedder
-        ask = model.scores if self.what == "scores" else model.embed
         blocks = recording.blocks(_BLOCK_S * model.sample_rate, channel="mix", sample_rate=model.sample_rate)
-        waiting: list[np.ndarray] = []
-        values: list[np.ndarray] = []
-        for window in cut_windows(blocks, model.samples, model.hop_samples):
-            waiting.append(window)
-            if len(waiting) == _BATCH:
-                values.append(ask(np.stack(waiting)))
-                waiting.clear()
-        if waiting:
-            values.append(ask(np.stack(waiting)))
-        joined_values = np.concatenate(values)
-        starts = np.arange(len(joined_values)) * model.hop_samples / model.sample_rate
-        return Answer(starts, _ends(starts, model.samples / model.sample_rate, recording), joined_values)
+        windows = windows_of(blocks, model.samples, model.hop_samples)
+        if self.what == "embeddings":
+            values = embed_windows(model, windows, self.cache)
+        else:
+            values = np.concatenate([model.scores(np.stack(some)) for some in batched(windows, _BATCH)])
+        starts = np.arange(len(values)) * model.hop_samples / model.sample_rate
+        return Answer(starts, _ends(starts, model.samples / model.sample_rate, recording), values)
 
 
-def cut_windows(blocks: Iterator[np.ndarray], samples: int, hop: int) -> Iterator[np.ndarray]:
-    """Cut sound that comes in blocks into windows, float32 ``[samples]`` each, ``hop`` samples apart.
+def open_teacher(model: str, what: What, model_file: Path | None = None, cache: Path | None = None) -> Teacher:
+    """Open what teaches: a run, or an embedder.
 
-    The last one is filled up with zeros, and left out where less than half of it has sound; there is at least one.
+    Parameters
+    ----------
+    model, model_file
+        As for `ecotf.models.embedders.open_embedder`.
+    cache
+        A folder where embeddings are kept.
+
+    Raises
+    ------
+    ConfigError
+        Nothing of that kind is there, or it does not give ``what``.
     """
-    held, skip, given = np.empty(0, np.float32), 0, 0
-    for block in blocks:
-        held = np.concatenate([held, block])
-        while len(held) - skip >= samples:
-            yield held[skip : skip + samples]
-            given, skip = given + 1, skip + hop
-        held, skip = held[min(skip, len(held)) :], skip - min(skip, len(held))
-    tail = held[skip:]
-    if not given or len(tail) >= _LEAST_TAIL * samples:
-        yield np.concatenate([tail, np.zeros(samples - len(tail), np.float32)])
+    config = find_config(model, model_file)
+    if what == "scores" and isinstance(config, RunEmbedderConfig) and config.model is not None:
+        run = load_runs([config.model])
+        if run.segment_s is not None:
+            return RunTeacher(run, run.segment_s)
+    return EmbedderTeacher(build_embedder(config), what, cache)
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def teach(
 
     Examples
     --------
-    >>> teach(RunTeacher(load_runs([RUN])), manifest, Path("teacher.npz"))  # doctest: +SKIP
+    >>> teach(open_teacher(RUN, "scores"), manifest, Path("teacher.npz"))  # doctest: +SKIP
     """
     if output.suffix != ".npz":
         raise ConfigError(f"{output}: predictions are written as .npz; give a name that ends so")
@@ -211,6 +212,13 @@ def teach(
     finally:
         unlock(held)
     return Taught(predictions, left_out)
+
+
+def batched(windows: Iterable[np.ndarray], n: int) -> Iterator[list[np.ndarray]]:
+    """Return the windows in lists of ``n``; the last may be shorter."""
+    left = iter(windows)
+    while some := list(islice(left, n)):
+        yield some
 
 
 def _part(

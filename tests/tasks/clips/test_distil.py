@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,7 +26,7 @@ from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.stages import Material
 from ecotf.tasks.clips.teacher_lesson import TeacherLesson
 from ecotf.tasks.recipes import load_any_recipe
-from ecotf.tasks.teach import Answer, EmbedderTeacher, RunTeacher, cut_windows, teach
+from ecotf.tasks.teach import Answer, EmbedderTeacher, RunTeacher, open_teacher, teach
 
 RATE, SECONDS = 8000, 2.0
 CLASSES = ("robin", "wren")
@@ -165,7 +164,7 @@ def test_each_crop_gets_its_own_prediction_and_its_sound_is_the_same(manifest):
     draws = EpochDraws(5, 2, SamplerConfig(name="balanced", clips=9))
     made, kept = taught.epoch(images, draws)
     assert len(made) == 9 and len(np.unique(made.start_s)) == 9 and kept.sampler is None
-    plain = CropReader(table, draws.order(table), images.sounds, images.clips, SkippedRecordings(), (5, 2))
+    plain = CropReader(table, draws.order(table, 4), images.sounds, images.clips, SkippedRecordings(), (5, 2))
     drawn = CropReader(made, np.arange(9), images.sounds, images.clips, SkippedRecordings(), (5, 2))
     for number in range(9):
         np.testing.assert_array_equal(plain.crop(number), drawn.crop(number))
@@ -215,18 +214,37 @@ def test_a_teachers_file_that_does_not_fit_is_one_line(manifest):
         config.check_files()
 
 
-def test_windows_of_an_embedder_do_not_depend_on_the_pieces():
-    sound = np.arange(23, dtype=np.float32)
-    whole = list(cut_windows(iter([sound]), 6, 4))
-    pieces = list(cut_windows(iter([sound[:3], sound[3:4], sound[4:17], sound[17:]]), 6, 4))
-    np.testing.assert_array_equal(np.stack(whole), np.stack(pieces))
-    assert [window[0] for window in whole] == [0, 4, 8, 12, 16, 20]
-    np.testing.assert_array_equal(whole[-1], [20, 21, 22, 0, 0, 0])
-    assert [w[0] for w in cut_windows(iter([sound]), 4, 8)] == [0, 8, 16]  # with gaps
-    assert len(list(cut_windows(iter([sound[:1]]), 6, 6))) == 1
+class Listener:
+    """A run whose scores are the loudness of each half second, and its stream."""
+
+    title, paths, classes, segment_s, shortest_s, heard = "loud", (), CLASSES, 0.5, 0.1, ()
+
+    def stream_rate(self, sample_rate: int) -> int:
+        return RATE
+
+    def open_stream(self, sample_rate: int, options) -> Listener:
+        assert options.segments
+        self.heard = []
+        return self
+
+    def push(self, sound: np.ndarray) -> None:
+        self.heard += sound.tolist()
+
+    def finish(self) -> None: ...
+
+    def take_segments(self) -> np.ndarray:
+        return np.abs(np.reshape(self.heard, (-1, RATE // 2))).mean(axis=1)[:, None] * [1.0, 2.0]
 
 
-def test_runs_and_embedders_are_teachers(manifest):
+def test_a_run_teaches_what_it_says_of_its_segments(manifest):
+    path = manifest.root / "teacher.npz"
+    taught = teach(RunTeacher(Listener(), 0.5), manifest, path).predictions
+    assert taught.values.shape == (16, 2) and taught.start_s[:4].tolist() == [0, 0.5, 1, 1.5]
+    sound = soundfile.read(manifest.root / "2.wav")[0]
+    assert taught.over(2, 0.5, 0.5)[1] == pytest.approx(2 * np.abs(sound[4000:8000]).mean(), rel=1e-4)
+
+
+def test_embedders_are_teachers(manifest):
     class Mean:
         title, digest, sample_rate, samples, hop_samples, classes = "mean", "m", 4000, 4000, 4000, ("robin", "wren")
 
@@ -239,8 +257,8 @@ def test_runs_and_embedders_are_teachers(manifest):
     Mean.classes = ()
     with pytest.raises(ConfigError, match="its scores have no names; teach its embeddings"):
         EmbedderTeacher(Mean(), "scores")
-    with pytest.raises(ConfigError, match="a run that finds calls has no scores of segments"):
-        RunTeacher(SimpleNamespace(path=Path("runs/bats"), segment_s=None))
+    with pytest.raises(ConfigError, match="ecotf brings the description, not the model"):
+        open_teacher("birdnet_2.4", "embeddings")
 
 
 def test_parts_of_a_recording_that_are_added_up_have_no_teacher(manifest):
