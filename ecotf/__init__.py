@@ -12,16 +12,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecotf.api import Model, classify, load, read_manifest, recipes, spectrogram, train
+    from ecotf.api import (
+        Model,
+        classify,
+        embed,
+        load,
+        open_embedder,
+        open_embeddings,
+        read_manifest,
+        recipes,
+        spectrogram,
+        train,
+    )
     from ecotf.errors import ConfigError, DataError, EcotfError, RecordingError
 
 __version__ = "0.2.0"
 
-_API = ("Model", "classify", "load", "read_manifest", "recipes", "spectrogram", "train")
+_API = (
+    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "spectrogram",
+    "train",
+)  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
-    "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "load", "read_manifest", "recipes",
-    "spectrogram", "train",
+    "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "load",
+    "open_embedder", "open_embeddings", "read_manifest", "recipes", "spectrogram", "train",
 ]  # fmt: skip
 
 

@@ -18,9 +18,14 @@ from ecotf.tasks.recipe_files import recipe_descriptions
 from ecotf.tasks.recipes import load_trainable
 
 if TYPE_CHECKING:
+    from ecotf.embeddings.store import Embeddings
     from ecotf.inference.job import JobResult
+    from ecotf.models.embedders import Embedder
 
-__all__ = ["Model", "classify", "load", "read_manifest", "recipes", "spectrogram", "train"]
+__all__ = [
+    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "spectrogram",
+    "train",
+]  # fmt: skip
 
 PathLike = str | Path
 
@@ -165,6 +170,117 @@ def train(
     manifest = data if isinstance(data, Manifest) else read_manifest(data)
     folder = train_run(chosen, manifest, Path(output), threads=threads or os.cpu_count() or 1, log=log)
     return load(folder)
+
+
+def open_embedder(model: PathLike, model_file: PathLike | None = None, *, hop_s: float | None = None) -> Embedder:
+    """Open a model of anybody that turns windows of sound into rows of numbers.
+
+    Parameters
+    ----------
+    model
+        A run folder; a SavedModel folder or a ``.tflite`` with a description beside it; a description, a ``.yaml``; or
+        the name of a description that comes with ecotf: ``birdnet_2.4``, ``perch``, ``perch_2``, ``yamnet``.
+    model_file
+        Your own file of the model that is described.
+    hop_s
+        Seconds from one window to the next, in place of what the description says.
+
+    Returns
+    -------
+    An object with ``sample_rate``, ``samples`` (of a window), ``numbers``, ``classes``, and ``embed(windows)``:
+    float32 ``[n, samples]`` to float32 ``[n, numbers]``.
+
+    Raises
+    ------
+    ConfigError
+        No such model, or it does not fit its description.
+
+    Examples
+    --------
+    >>> birdnet = ecotf.open_embedder("birdnet_2.4", "BirdNET.tflite")  # doctest: +SKIP
+    >>> birdnet.embed(np.zeros((1, birdnet.samples), np.float32)).shape  # doctest: +SKIP
+    (1, 1024)
+    """
+    from ecotf.tasks.run_embedder import open_embedder as open_any
+
+    return open_any(model, model_file, hop_s)
+
+
+def embed(
+    model: Embedder | PathLike,
+    recordings: PathLike | Sequence[PathLike] | Manifest,
+    output: PathLike,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> Embeddings:
+    """Embed recordings, or the annotations of a manifest, into a folder; as the command ``ecotf embed``.
+
+    Parameters
+    ----------
+    model
+        From `open_embedder`, or what that takes.
+    recordings
+        Files, folders or patterns; or a manifest, whose annotations keep their labels.
+    output
+        A folder for this job alone, with a ledger of what became of every recording.
+    resume, overwrite
+        Continue or replace the job in ``output``.
+    options
+        Further fields of `ecotf.inference.embed_job.EmbedOptions`: ``channel``, ``time_expansion``, ``salvage``.
+
+    Raises
+    ------
+    ConfigError
+        No recording is found, a wrong option, or ``output`` holds another job.
+
+    Examples
+    --------
+    >>> ecotf.embed(RUN, NIGHT, OUTPUT.parent / "embeddings").table["start_s"].tolist()
+    [0.0]
+    """
+    from ecotf.audio.discover import find_recordings
+    from ecotf.inference.embed_job import EmbedOptions, embed_recordings
+
+    embedder = open_embedder(model) if isinstance(model, str | Path) else model
+    try:
+        asked = EmbedOptions(**options)
+    except TypeError:
+        known = ", ".join(EmbedOptions.__dataclass_fields__)
+        raise ConfigError(f"embed: unknown option among {', '.join(options)}; known: {known}") from None
+    if isinstance(recordings, Manifest):
+        embed_recordings(embedder, recordings, output, asked, resume, overwrite)
+        return open_embeddings(output)
+    found = find_recordings([recordings] if isinstance(recordings, str | Path) else list(recordings))
+    if not found.recordings:
+        first = f": {found.problems[0][0]}: {found.problems[0][1]}" if found.problems else ""
+        raise ConfigError(f"no recording to embed{first}")
+    embed_recordings(embedder, found.recordings, output, asked, resume, overwrite)
+    return open_embeddings(output)
+
+
+def open_embeddings(folder: PathLike) -> Embeddings:
+    """Open a folder of embeddings.
+
+    Returns
+    -------
+    An object with ``table`` (``recording, start_s, end_s``, and ``label`` where annotations were embedded), ``rows(i)``
+    (float32 ``[n, numbers]``), and ``blocks()``, which yields all of them in bounded memory.
+
+    Raises
+    ------
+    ConfigError
+        It is none, or its job did not finish.
+
+    Examples
+    --------
+    >>> len(ecotf.open_embeddings(OUTPUT.parent / "embeddings"))
+    1
+    """
+    from ecotf.embeddings.store import open_embeddings as open_folder
+
+    return open_folder(folder)
 
 
 def recipes() -> dict[str, str]:

@@ -12,6 +12,7 @@ COMMANDS = {
     "train": ("ecotf.commands.run_training", "train a model on annotated recordings"),
     "teach": ("ecotf.commands.teach", "write a model's predictions for a smaller model to learn from"),
     "classify": ("ecotf.commands.run_classifier", "find and name calls or species in recordings"),
+    "embed": ("ecotf.commands.embed", "turn recordings into rows of numbers with any model"),
     "tune": ("ecotf.commands.run_tuning", "search for better settings of a recipe"),
     "export": ("ecotf.commands.export_model", "make a trained model into one file for a recorder"),
     "flash": ("deploy.flash.command", "put an exported model on recorders"),

@@ -98,8 +98,8 @@ def _options(options: argparse.Namespace) -> ClassifierOptions:
 
     chosen = ClassifierOptions(
         tuple(name.strip() for name in options.formats.split(",") if name.strip()),
-        _expansion(options.time_expansion),
-        _channel(options.channel),
+        expansion_of(options.time_expansion),
+        channel_of(options.channel),
         _score(options.threshold),
         not options.named_only,
         options.gate,
@@ -130,7 +130,7 @@ def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Fou
         return classify(run, found.recordings, options.output, chosen, options.resume, options.overwrite, report)
 
 
-def command_to_go_on(arguments: Sequence[str]) -> str:
+def command_to_go_on(arguments: Sequence[str], command: str = "classify") -> str:
     """Write the command line that continues an interrupted job, as a shell takes it.
 
     Examples
@@ -140,7 +140,7 @@ def command_to_go_on(arguments: Sequence[str]) -> str:
     """
     typed = sys.orig_argv
     given = list(arguments)
-    door = ["ecotf", "classify"]
+    door = ["ecotf", command]
     if typed[len(typed) - len(given) :] == given:
         door = typed[: len(typed) - len(given)]
     kept = [word for word in given if not (word.startswith("--ov") and "--overwrite".startswith(word))]
@@ -183,7 +183,8 @@ def _summarise(result: JobResult, output: Path) -> None:
         )
 
 
-def _channel(text: str) -> ChannelChoice | Literal["each"]:
+def channel_of(text: str) -> ChannelChoice | Literal["each"]:
+    """Read ``--channel``; raises `ConfigError`."""
     if text == "mix":
         return "mix"
     if text == "each":
@@ -193,7 +194,8 @@ def _channel(text: str) -> ChannelChoice | Literal["each"]:
     return int(text)
 
 
-def _expansion(factor: float | None) -> float | None:
+def expansion_of(factor: float | None) -> float | None:
+    """Check ``--time-expansion``; raises `ConfigError`."""
     if factor is not None and not 0 < factor < math.inf:
         raise ConfigError(f"--time-expansion {factor:g}: it is a factor above 0; 10 for recordings slowed ten times")
     return factor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -50,20 +51,7 @@ class Listener:
 
     def listen(self, name: str) -> Outcome:
         """Find what is in the recording called ``name``; never raises for a fault of the recording."""
-        try:
-            outcome = self._listen(name, salvage=False)
-            if outcome.status == "corrupt" and self._options.salvage:
-                salvaged = self._listen(name, salvage=True)
-                outcome = salvaged if salvaged.status == "salvaged" else outcome
-            return outcome
-        except DiskFullError:
-            raise
-        except OSError as error:
-            if error.errno in _FULL:
-                raise DiskFullError(f"disk full while reading {name}") from error
-            return Outcome("failed", said(error))
-        except Exception as error:
-            return Outcome("failed", said(error))
+        return attempt(lambda salvage: self._listen(name, salvage), name, self._options.salvage)
 
     def _listen(self, name: str, salvage: bool) -> Outcome:
         duration_s = math.nan
@@ -101,7 +89,7 @@ class Listener:
         status: RecordingStatus = "done"
         if all(one.silent for one in heard):
             status = "silent"
-            notes.insert(0, _why_silent(recording, self._options.channel))
+            notes.insert(0, why_silent(recording, self._options.channel))
         if recording.salvaged:
             status = "salvaged"
         return Outcome(
@@ -125,6 +113,35 @@ class Listener:
         return _Heard(table, stream.silent, np.concatenate(segments) if segments else np.empty((0, 0)))
 
 
+def attempt(listen: Callable[[bool], Outcome], name: str, salvage: bool) -> Outcome:
+    """Return what ``listen`` finds in the recording called ``name``, or the reason why it finds nothing.
+
+    ``listen`` takes whether it should make do with the readable part of a damaged recording; it is asked for that
+    where ``salvage`` allows it and the whole is corrupt. Only a full disk is raised (`DiskFullError`).
+    """
+    try:
+        outcome = _reasoned(listen, False)
+        if outcome.status == "corrupt" and salvage:
+            salvaged = _reasoned(listen, True)
+            outcome = salvaged if salvaged.status == "salvaged" else outcome
+        return outcome
+    except DiskFullError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError(f"disk full while reading {name}") from error
+        return Outcome("failed", said(error))
+    except Exception as error:
+        return Outcome("failed", said(error))
+
+
+def _reasoned(listen: Callable[[bool], Outcome], salvage: bool) -> Outcome:
+    try:
+        return listen(salvage)
+    except RecordingError as error:
+        return Outcome(error.status, str(error))
+
+
 class _Heard(NamedTuple):
     """The detections of one channel."""
 
@@ -133,7 +150,7 @@ class _Heard(NamedTuple):
     segments: np.ndarray
 
 
-def _why_silent(recording: Recording, channel: ChannelChoice | str) -> str:
+def why_silent(recording: Recording, channel: ChannelChoice | str) -> str:
     """Return why there is no sound to analyse: a silent channel, or channels that cancel each other when mixed."""
     if channel == "mix" and recording.n_channels > 1:
         lowest, highest = np.inf, -np.inf

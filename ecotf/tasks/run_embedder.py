@@ -66,6 +66,7 @@ class RunEmbedder:
         if config.model is None:
             raise ConfigError("embedder run: no model; say where the run folder is")
         self.config: EmbedderConfig = config
+        self.threads = 1
         self._run = load_runs([config.model])
         front_end = self._run.recipe.front_end
         wanted = config.rate_hz or getattr(self._run.recipe, "sample_rate", None) or round(2 * front_end.high_hz)

@@ -77,6 +77,8 @@ class Embedder(Protocol):
         A note on who may use it for what; empty where that is unknown.
     digest
         Of the model's bytes, and of what of the description changes an embedding.
+    threads
+        Processor cores to use; where TensorFlow runs the model, it shares them out itself.
     """
 
     config: EmbedderConfig
@@ -88,6 +90,7 @@ class Embedder(Protocol):
     title: str
     licence: str
     digest: str
+    threads: int
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Embed windows of sound, float32 ``[n, samples]`` in -1 to 1: float32 ``[n, numbers]``."""

@@ -1,0 +1,339 @@
+"""Embed many recordings, or the annotations of a manifest, into a folder; account for every file."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from ecotf.audio.discover import shown_name
+from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
+from ecotf.datasets.manifest import Manifest
+from ecotf.embeddings.records import Embedded
+from ecotf.embeddings.windows import LEAST_SHARE, windows_of
+from ecotf.errors import ConfigError, RecordingError, RecordingStatus
+from ecotf.inference.embedding_folder import EmbeddingFolder
+from ecotf.inference.listen import attempt, why_silent
+from ecotf.inference.output import Outcome, Waiting
+from ecotf.models.embedders import Embedder
+
+_AT_ONCE = 64  # windows that are read ahead, embedded and written together
+_BLOCK_S = 1.0
+_LARGEST = float(np.finfo(np.float16).max)
+T = TypeVar("T")
+
+Report = Callable[[str, Outcome], None]
+"""A function that takes each recording and its result, when it is finished."""
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """The settings of a job that a user may choose.
+
+    Attributes
+    ----------
+    time_expansion
+        Stated by the user; None takes what the manifest or the recording's metadata say, or real time.
+    channel
+        ``mix``, or a channel's number, counted from 1.
+    salvage
+        Use the beginning of recordings that are cut off.
+    """
+
+    time_expansion: float | None = None
+    channel: ChannelChoice = "mix"
+    salvage: bool = False
+
+
+class Wanted(NamedTuple):
+    """A recording, and the annotations that are wanted of it; None for the whole."""
+
+    waiting: Waiting
+    time_expansion: float | None
+    annotations: tuple[tuple[float, float, str], ...] | None
+
+
+@dataclass(frozen=True)
+class EmbedResult:
+    """The result of a job.
+
+    Attributes
+    ----------
+    counts
+        Number of recordings of each status, with those that an earlier job finished.
+    rows
+        Rows of the table of the whole folder.
+    repeated
+        Recordings whose sound was embedded before under another name.
+    """
+
+    counts: dict[RecordingStatus, int]
+    rows: int
+    repeated: int
+
+
+def embed_recordings(
+    embedder: Embedder,
+    recordings: Sequence[str | Path] | Manifest,
+    output: str | Path,
+    options: EmbedOptions | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> EmbedResult:
+    """Embed recordings and write embeddings, table and ledger into a folder.
+
+    An error inside one recording is noted in the ledger with the reason; the others continue. A full disk ends the
+    job, and so does Ctrl-C; what was finished is kept. Sound that is there already is not embedded again.
+
+    Parameters
+    ----------
+    recordings
+        Sound files; or a manifest, whose annotations are embedded and keep their labels.
+    output
+        A folder for this job alone.
+    resume
+        Continue the job in ``output``: finished recordings are kept unless their files have changed.
+    overwrite
+        Replace the job in ``output``.
+    report
+        Takes each recording and its result.
+
+    Raises
+    ------
+    ConfigError
+        ``output`` holds another job.
+    DiskFullError
+        The disk is full.
+    """
+    options = options or EmbedOptions()
+    if resume and overwrite:
+        raise ConfigError("--resume continues a job and --overwrite replaces it: choose one")
+    wanted = {one.waiting.path: one for one in _wanted(recordings, options)}
+    labelled = isinstance(recordings, Manifest)
+    with EmbeddingFolder(
+        Path(output), embedder, _asked(embedder, options, labelled), labelled, resume, overwrite
+    ) as folder:
+        job = _Job(embedder, options, folder)
+        waiting = folder.look_up([one.waiting for one in wanted.values()], job.settles(wanted))
+        counts = dict(folder.settled)
+        for path, named in waiting.items():
+            one = wanted[path]._replace(waiting=named)
+            began = perf_counter()
+            outcome, record = job.embed(one)
+            outcome = outcome._replace(seconds_used=perf_counter() - began)
+            folder.settle(one.waiting, outcome, record)
+            counts[outcome.status] += 1
+            if report is not None:
+                report(one.waiting.name, outcome)
+        return EmbedResult(counts, folder.finish(), job.repeated)
+
+
+class _Job:
+    """Embeds one recording after the other into a folder."""
+
+    def __init__(self, embedder: Embedder, options: EmbedOptions, folder: EmbeddingFolder) -> None:
+        self._embedder, self._options, self._folder = embedder, options, folder
+        self._window_s = embedder.samples / embedder.sample_rate
+        self._hop_s = embedder.hop_samples / embedder.sample_rate
+        self.repeated = 0
+
+    def settles(self, wanted: dict[str, Wanted]) -> Callable[[Embedded], bool]:
+        """Return a function that says whether a record of an earlier job is still that of its file."""
+
+        def settles(record: Embedded) -> bool:
+            one = wanted[record.path]
+            try:
+                found = os.stat(one.waiting.file)
+            except OSError:
+                return False
+            same = (found.st_size, found.st_mtime_ns) == (record.size, record.changed_ns)
+            return (same and one.annotations is None) or record.sound == self._digest(one)
+
+        return settles
+
+    def embed(self, one: Wanted) -> tuple[Outcome, Embedded | None]:
+        """Embed a recording; the record is None where there is nothing to keep."""
+        first = self._folder.shards.rows
+        made: list[Embedded] = []
+
+        def listen(salvage: bool) -> Outcome:
+            self._folder.shards.cut(first)
+            made[:] = [self._embed(one, salvage)]
+            return Outcome(made[0].status, made[0].reason, made[0].duration_s)  # type: ignore[arg-type]
+
+        try:
+            outcome = attempt(listen, one.waiting.file, self._options.salvage)
+        except BaseException:
+            self._folder.shards.cut(first)
+            raise
+        if not made or outcome.status not in ("done", "silent", "salvaged"):
+            self._folder.shards.cut(first)
+            return outcome, None
+        return outcome, made[0]
+
+    def _embed(self, one: Wanted, salvage: bool) -> Embedded:
+        sound, found = self._digest(one), os.stat(one.waiting.file)
+        name, path = one.waiting.name, one.waiting.path
+        known = self._folder.known(sound)
+        if known is not None:
+            self.repeated += 1
+            return known._replace(recording=name, path=path, size=found.st_size, changed_ns=found.st_mtime_ns)
+        recording = open_recording(one.waiting.file, time_expansion=one.time_expansion, salvage=salvage)
+        least_s = LEAST_SHARE * self._window_s
+        if recording.duration_s < least_s:
+            raise RecordingError(f"{recording.duration_s:.3f} s long; at least {least_s:.3f} s are needed", "short")
+        channels_to_read(recording, self._options.channel)
+        first = self._folder.shards.rows
+        heard = _Heard(recording, self._embedder.sample_rate, self._options.channel)
+        places = None
+        if one.annotations is None:
+            self._write(windows_of(heard.blocks(), self._embedder.samples, self._embedder.hop_samples))
+        else:
+            starts, places = places_of(one.annotations, recording.duration_s, self._window_s, self._hop_s)
+            self._write(heard.window(start_s, self._embedder.samples) for start_s in starts)
+        status, notes = "done", [recording.note]
+        if heard.silent:
+            self._folder.shards.cut(first)
+            status, places = "silent", None
+            notes.insert(0, why_silent(recording, self._options.channel))
+        return Embedded(
+            name, path, sound, found.st_size, found.st_mtime_ns, "salvaged" if recording.salvaged else status,
+            "; ".join(filter(None, notes)), recording.duration_s, first, self._folder.shards.rows - first,
+            self._hop_s, self._window_s, places,
+        )  # fmt: skip
+
+    def _write(self, windows: Iterator[np.ndarray]) -> None:
+        for batch in _ahead(_batches(windows)):
+            rows = self._embedder.embed(batch)
+            largest = float(np.abs(rows).max())
+            if not largest <= _LARGEST:
+                raise RecordingError(f"an embedding with the number {largest:g}; allowed: up to {_LARGEST:g}")
+            self._folder.shards.append(rows)
+
+    def _digest(self, one: Wanted) -> str:
+        """Compute the digest of a file's bytes, and of what is embedded of it."""
+        digest = hashlib.blake2b(digest_size=16)
+        with open(one.waiting.file, "rb") as opened:
+            for chunk in iter(lambda: opened.read(1 << 20), b""):
+                digest.update(chunk)
+        digest.update(repr((one.time_expansion, one.annotations)).encode())
+        return digest.hexdigest()
+
+
+class _Heard:
+    """The sound of one channel at the embedder's rate; it notes whether all of it is the same."""
+
+    def __init__(self, recording: Recording, rate: int, channel: ChannelChoice) -> None:
+        self._recording, self._rate, self._channel = recording, rate, channel
+        self._lowest, self._highest = math.inf, -math.inf
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the whole sound."""
+        for block in self._recording.blocks(
+            round(_BLOCK_S * self._rate), channel=self._channel, sample_rate=self._rate
+        ):
+            yield self._noted(block)
+
+    def window(self, start_s: float, samples: int) -> np.ndarray:
+        """Read a window; silence fills it up where it reaches past the end."""
+        end_s = start_s + samples / self._rate
+        sound = self._recording.read(start_s, end_s, channel=self._channel, sample_rate=self._rate)[:samples]
+        return np.pad(self._noted(sound), (0, samples - len(sound)))
+
+    @property
+    def silent(self) -> bool:
+        """Whether all samples were the same."""
+        return self._lowest >= self._highest
+
+    def _noted(self, sound: np.ndarray) -> np.ndarray:
+        if len(sound):
+            self._lowest = min(self._lowest, float(sound.min()))
+            self._highest = max(self._highest, float(sound.max()))
+        return sound
+
+
+def places_of(
+    annotations: Iterable[tuple[float, float, str]], duration_s: float, window_s: float, hop_s: float
+) -> tuple[list[float], list[tuple[float, float, str, int]]]:
+    """Find the windows of annotations.
+
+    An annotation that is shorter than a window has one around its middle; a longer one has as many as it holds, one
+    after the other from its start. Windows stay inside the recording where it is long enough.
+
+    Returns
+    -------
+    The start of each window, seconds; and ``(start_s, end_s, label, number of the window)`` of each annotation.
+
+    Examples
+    --------
+    >>> places_of([(4.0, 5.0, "owl"), (0.0, 6.0, "rail")], duration_s=10.0, window_s=3.0, hop_s=3.0)[0]
+    [3.0, 0.0]
+    """
+    numbers: dict[float, int] = {}
+    places = []
+    for start_s, stated_end_s, label in annotations:
+        end_s = duration_s if math.isnan(stated_end_s) else min(stated_end_s, duration_s)
+        if end_s - start_s <= window_s:
+            starts = [(start_s + end_s - window_s) / 2]
+        else:
+            n = 1 + max(0, math.floor((end_s - start_s - window_s) / hop_s + LEAST_SHARE * window_s / hop_s))
+            starts = [start_s + i * hop_s for i in range(n)]
+        for wanted_s in starts:
+            at = round(max(0.0, min(wanted_s, duration_s - window_s)), 6)
+            place = (at, round(min(at + window_s, duration_s), 6), label, numbers.setdefault(at, len(numbers)))
+            places.append(place)
+    return list(numbers), list(dict.fromkeys(places))
+
+
+def _wanted(recordings: Sequence[str | Path] | Manifest, options: EmbedOptions) -> Iterator[Wanted]:
+    """Yield each file once, with what is wanted of it."""
+    if not isinstance(recordings, Manifest):
+        seen: set[str] = set()
+        for file in recordings:
+            one = Waiting.of(str(file))
+            if one.path not in seen:
+                seen.add(one.path)
+                yield Wanted(one, options.time_expansion, None)
+        return
+    for name, rows in recordings.table.groupby("recording", sort=False):
+        file = str(recordings.path_of(str(name)))
+        stated = recordings.time_expansion_of(str(name))
+        columns = (rows["start_s"], rows["end_s"], rows["label"])
+        annotations = tuple((float(start), float(end), str(label)) for start, end, label in zip(*columns, strict=True))
+        waiting = Waiting(file, shown_name(str(name)), shown_name(os.path.realpath(file)))
+        yield Wanted(waiting, options.time_expansion if stated is None else stated, annotations)
+
+
+def _asked(embedder: Embedder, options: EmbedOptions, labelled: bool) -> dict[str, object]:
+    """Return what a job is asked, as `Question` keeps it."""
+    return {
+        "hop": f"{embedder.hop_samples / embedder.sample_rate:g} s",
+        "annotations of a manifest": labelled,
+        "time expansion": options.time_expansion,
+        "channel": options.channel,
+        "salvage": options.salvage,
+    }
+
+
+def _batches(windows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    while batch := list(islice(windows, _AT_ONCE)):
+        yield np.stack(batch)
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items, each made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(next, items, None)
+        while (item := future.result()) is not None:
+            future = thread.submit(next, items, None)
+            yield item
