@@ -125,7 +125,7 @@ class Trained:
             recipe = load_trainable(self.recipe, [value.format(**named) for value in values])
             began = Clock()
             run = train_run(recipe, clips.manifest(fold), folder / "run", cache=place.runs / "cache",
-                            threads=place.threads, log=quietly)  # fmt: skip
+                            threads=place.threads, log=told)  # fmt: skip
             cost |= began.passed()
             with atomic_file(cost_file) as partial:
                 partial.write_text(json.dumps(cost))
@@ -144,7 +144,7 @@ class Trained:
                 raise ConfigError(f"{self.title}: its teacher, {self.teacher}, has to be trained first")
             model, own = str(teacher[0].parent), None
         asked = open_teacher(model, self.what, own, place.runs / "cache" / "embeddings")
-        teach(asked, clips.manifest(fold, tested=False), file, log=quietly)
+        teach(asked, clips.manifest(fold, tested=False), file, log=told)
         cost["teaching_s"] = began.passed()["seconds"]
         return "stages.0.name=distil", f"stages.0.teacher={file}"
 
@@ -176,7 +176,6 @@ class Clock:
         return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def quietly(line: str) -> None:
-    """Pass on the lines that matter: epochs are many."""
-    if "epoch" not in line or "/" not in line:
-        log(f"    {line}")
+def told(line: str) -> None:
+    """Log a line of a training."""
+    log(f"    {line}")
