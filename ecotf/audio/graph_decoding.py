@@ -1,4 +1,4 @@
-"""Decoding a short clip inside a TensorFlow graph, with tensorflow-io: the one module that knows that library.
+"""Decoding a short clip inside a TensorFlow graph, with tensorflow-io: the one module that knows its audio decoders.
 
 The numbers are those of soundfile (integers divided by 2**(bits - 1)), so a model may be trained on clips decoded here
 and run on blocks read by :mod:`ecotf.audio.recording`. A whole file is held in memory: long recordings are streamed
@@ -204,12 +204,20 @@ def _number(header: tf.Tensor, start: int, count: int) -> tf.Tensor:
     return sum(header[start + place] * 256**place for place in range(count))
 
 
-@functools.cache
 def _tensorflow_io_audio() -> Any:
+    tensorflow_io_ops()
+    import tensorflow_io
+
+    return tensorflow_io.audio
+
+
+@functools.cache
+def tensorflow_io_ops() -> Any:
+    """Load the operations of tensorflow-io; raises `ConfigError` where they do not fit this TensorFlow."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import tensorflow_io
+            import tensorflow_io  # noqa: F401 - it sets its operations up
             from tensorflow_io.python.ops import core_ops
 
             core_ops.io_audio_decode_wav  # noqa: B018 - the library itself is only loaded at the first use of an op
@@ -219,4 +227,4 @@ def _tensorflow_io_audio() -> Any:
             f"tensorflow-io cannot be loaded ({reason}); install the version that fits this TensorFlow, or decode with "
             "soundfile"
         ) from None
-    return tensorflow_io.audio
+    return core_ops

@@ -17,6 +17,7 @@ import soundfile
 
 from ecotf.audio.beginning import Began, find_beginning, time_zone_of
 from ecotf.audio.discover import SOUND_EXTENSIONS
+from ecotf.audio.hdf5_rows import row_facts, row_pieces, split_row
 from ecotf.audio.integrity import check_file, mp3_length, read_contents
 from ecotf.audio.metadata import read_notes
 from ecotf.audio.resample import resample, resample_blocks
@@ -212,6 +213,14 @@ class Recording:
         return piece @ np.full(self.n_channels, 1 / self.n_channels, np.float32)
 
 
+@dataclass(frozen=True)
+class RowRecording(Recording):
+    """A row of an HDF5 file of clips, read as any other recording."""
+
+    def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
+        yield from row_pieces(self.path, start, end)
+
+
 def open_recording(
     path: str | Path, *, time_expansion: float | None = None, time_zone: str | None = None, salvage: bool = False
 ) -> Recording:
@@ -220,7 +229,8 @@ def open_recording(
     Parameters
     ----------
     path
-        A sound file, read by its content, whatever its extension.
+        A sound file, read by its content, whatever its extension; or a row of an HDF5 file, ``clips.h5#Yabc.wav``
+        (:mod:`ecotf.audio.hdf5_rows`).
     time_expansion
         How many times slower than life the sound is stored, where the user or the manifest states it. None takes it
         from the metadata, and is 1 where they say nothing (:func:`ecotf.audio.time_expansion.settle_time_expansion`).
@@ -242,6 +252,8 @@ def open_recording(
     if time_expansion is not None and not (math.isfinite(time_expansion) and time_expansion > 0):
         raise ConfigError(f"time expansion {time_expansion}: must be a number above 0, such as 10")
     zone = None if time_zone is None else time_zone_of(time_zone)
+    if split_row(path) is not None:
+        return RowRecording(**row_facts(path, time_expansion))
     check_file(path)
     try:
         found = read_contents(path)

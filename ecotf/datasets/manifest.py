@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from ecotf.audio.hdf5_rows import file_of
 from ecotf.datasets.checks import COLUMNS, check_table
 from ecotf.datasets.tables import FIRST_ROW, read_table
 from ecotf.errors import DataError
@@ -136,7 +137,7 @@ class Manifest:
 
     def missing_files(self) -> list[str]:
         """Return the recordings whose file is not there."""
-        return [recording for recording in self.recordings if not os.path.isfile(self.path_of(recording))]
+        return [recording for recording in self.recordings if not _is_there(self.path_of(recording))]
 
 
 def make_manifest(table: pd.DataFrame, root: str | Path, source: str, first_row: int = 1) -> Manifest:
@@ -222,6 +223,10 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.isfile(path) or os.path.isfile(file_of(path))
 
 
 def _group_of(recording: str, group_by: str) -> str:

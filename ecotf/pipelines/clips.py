@@ -11,10 +11,10 @@ from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.datasets.manifest import Manifest
-from ecotf.pipelines.sources import SOURCES, RecordingSource
+from ecotf.pipelines.sources import SOURCES, Hdf5Source, RecordingSource
 
 if TYPE_CHECKING:
-    SourceConfig = RecordingSource
+    SourceConfig = RecordingSource | Hdf5Source
 else:
     SourceConfig = SOURCES.config_type()
 

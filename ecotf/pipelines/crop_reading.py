@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ecotf.audio.hdf5_rows import file_of, split_row
 from ecotf.audio.recording import Recording
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
@@ -98,30 +99,39 @@ class GraphReader:
 
     def __init__(self, crops: CropReader) -> None:
         from ecotf.audio.graph_decoding import why_not_decodable
+        from ecotf.audio.hdf5_in_graph import why_not_in_graph
 
         self.crops = crops
-        for recording in sorted({crops.recording(number) for number in range(len(crops.order))}):
-            path = crops.sounds.paths[recording]
-            reason = why_not_decodable(path)
+        of_clip = [crops.recording(number) for number in range(len(crops.order))]
+        files = {file_of(crops.sounds.paths[recording]): recording for recording in sorted(set(of_clip), reverse=True)}
+        for file, recording in files.items():
+            row = split_row(crops.sounds.paths[recording]) is not None
+            reason = why_not_in_graph(file, crops.sounds.sample_rate) if row else why_not_decodable(file)
             if reason:
-                raise ConfigError(f"{path}: {reason}; set clips.source.decode=soundfile")
+                raise ConfigError(f"{file}: {reason}; set clips.source.decode=soundfile")
 
     def read(self, numbers: Any, threads: int) -> Any:
         """As `CropReader.read`."""
         import tensorflow as tf
 
         from ecotf.audio.graph_decoding import decode_clip
+        from ecotf.audio.hdf5_in_graph import GraphRows
 
         crops = self.crops
         paths = tf.constant([str(path) for path in crops.sounds.paths])
+        rows = GraphRows.of(crops.sounds.paths)
         of_clip = tf.constant([crops.recording(number) for number in range(len(crops.order))], tf.int64)
 
         @tf.autograph.experimental.do_not_convert
         def decode(number: Any) -> Any:
             begun = tf.numpy_function(self._begin, [number], tf.int64, stateful=True)
             begun.set_shape([])
-            waveform, rate = decode_clip(tf.gather(paths, tf.gather(of_clip, begun)))
-            return begun, waveform, rate
+            recording = tf.gather(of_clip, begun)
+            path = tf.gather(paths, recording)
+            if rows is None:
+                return begun, *decode_clip(path)
+            read = tf.cond(rows.has(recording), lambda: rows.read(recording), lambda: decode_clip(path))
+            return begun, *read
 
         @tf.autograph.experimental.do_not_convert
         def cut(number: Any, waveform: Any, rate: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecotf.audio.hdf5_rows import split_row
 from ecotf.audio.recording import ChannelChoice
 from ecotf.config import Config
 from ecotf.errors import RecordingError
@@ -83,7 +84,7 @@ class _KeptPassages:
         return self.sounds.decoded(self.recording).envelope
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        if self.sounds.keeps:
+        if self.sounds.keeps(self.recording):
             whole = self.sounds.decoded(self.recording)
             if whole.file is not None:
                 return whole.read(start, stop)
@@ -136,10 +137,9 @@ class ClipSounds:
     def __len__(self) -> int:
         return len(self.paths)
 
-    @property
-    def keeps(self) -> bool:
-        """Whether decoded recordings are kept on disk."""
-        return self._cache is not None
+    def keeps(self, recording: int) -> bool:
+        """Whether a recording is kept decoded on disk; rows of HDF5 files are decoded there already."""
+        return self._cache is not None and split_row(self.paths[recording]) is None
 
     @property
     def cache_problem(self) -> str:
@@ -206,7 +206,7 @@ class ClipSounds:
                 return known
             opened = self.open(recording)
             try:
-                if self._cache is None:
+                if self._cache is None or not self.keeps(recording):
                     known = decode(opened, self.sample_rate, self.channel, None)
                 else:
                     known = self._cache.get(opened, self.sample_rate, self.channel)

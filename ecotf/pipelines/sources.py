@@ -8,8 +8,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from ecotf.audio.hdf5_rows import split_row
 from ecotf.audio.recording import ChannelChoice, open_recording
 from ecotf.config import Config
+from ecotf.errors import RecordingError
 from ecotf.registry import Registry
 
 
@@ -55,13 +57,13 @@ SOURCES: Registry[Sound] = Registry("sound source")
 
 
 class RecordingSource(Config):
-    """A recording: one sound file.
+    """A recording: a sound file, or a row of an HDF5 file (``clips.h5#Yabc.wav``).
 
     Attributes
     ----------
     decode
-        ``soundfile`` reads only the passage that a clip needs. ``graph`` decodes the whole file inside the TensorFlow
-        graph, with tensorflow-io, every time; nothing is kept decoded.
+        ``soundfile`` reads only the passage that a clip needs (of a row without soundfile). ``graph`` reads and decodes
+        the whole file or row inside the TensorFlow graph, with tensorflow-io, every time; nothing is kept decoded.
     """
 
     name: Literal["recording"] = "recording"
@@ -71,4 +73,26 @@ class RecordingSource(Config):
 @SOURCES.register(RecordingSource)
 def open_source(source: RecordingSource, path: Path, time_expansion: float | None = None) -> Sound:
     """Open a recording: its header is read."""
+    return open_recording(path, time_expansion=time_expansion)
+
+
+class Hdf5Source(Config):
+    """A row of an HDF5 file of clips (:mod:`ecotf.audio.hdf5_rows`), and nothing else.
+
+    Attributes
+    ----------
+    decode
+        ``graph`` reads rows inside the TensorFlow graph, with tensorflow-io. ``soundfile`` reads them from Python, as
+        a ``recording`` is read; also rows that tensorflow-io does not read right.
+    """
+
+    name: Literal["hdf5"] = "hdf5"
+    decode: Literal["soundfile", "graph"] = "graph"
+
+
+@SOURCES.register(Hdf5Source)
+def open_row(source: Hdf5Source, path: Path, time_expansion: float | None = None) -> Sound:
+    """Open a row of an HDF5 file: the names of the file and the row are read."""
+    if split_row(path) is None:
+        raise RecordingError("is no row of an HDF5 file; set clips.source.name=recording", "unsupported")
     return open_recording(path, time_expansion=time_expansion)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ecotf.audio.hdf5_rows import row_fingerprint, split_row
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import ConfigError
@@ -199,7 +200,13 @@ def state_now(path: Path, was: State) -> State:
 
 
 def fingerprint(path: Path) -> tuple[int, str]:
-    """Size in bytes and a digest of a file's content: all of it up to 2 MiB, of longer files 16 blocks of 128 KiB."""
+    """Size in bytes and a digest of a file's content: all of it up to 2 MiB, of longer files 16 blocks of 128 KiB.
+
+    Of a row of an HDF5 file, those of the row.
+    """
+    row = split_row(path)
+    if row is not None:
+        return row_fingerprint(*row)
     size = os.path.getsize(path)
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as stream:

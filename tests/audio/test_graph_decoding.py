@@ -64,7 +64,7 @@ def test_what_cannot_be_decoded_raises_and_never_ends_the_data_set(tmp_path: Pat
 
 def test_absence_of_tensorflow_io_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_io", None)
-    graph_decoding._tensorflow_io_audio.cache_clear()
+    graph_decoding.tensorflow_io_ops.cache_clear()
     with pytest.raises(ConfigError, match=r"^tensorflow-io cannot be loaded \(.*\); install the version that fits"):
         graph_decoding.decode_clip("a.wav")
-    graph_decoding._tensorflow_io_audio.cache_clear()
+    graph_decoding.tensorflow_io_ops.cache_clear()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
 
+from ecotf.audio.recording import open_recording
 from ecotf.config import validate
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.features import MelSpectrogramConfig
@@ -33,7 +36,26 @@ def write_recording(folder: Path) -> Path:
     return folder / "recording.wav"
 
 
-WRITERS: dict[str, Callable[[Path], Path]] = {"recording": write_recording}
+def write_rows(file: Path, samples: np.ndarray, **how: object) -> list[Path]:
+    """An HDF5 file as PANNs pack theirs; the paths of its rows."""
+    names = [f"Y-{number}.wav" for number in range(len(samples))]
+    with h5py.File(file, "w") as opened:
+        opened["audio_name"] = np.array(names, "S20")
+        opened.create_dataset("waveform", data=samples, **how)
+        opened["target"] = np.ones((len(samples), 2), bool)
+        opened.attrs["sample_rate"] = np.int32(RATE)
+    return [Path(f"{file}#{name}") for name in names]
+
+
+def rows_of(n: int, seconds: float = 2.0) -> np.ndarray:
+    return np.stack([(sound_of(seconds, seed=seed)[:, 0] * 32767).astype(np.int16) for seed in range(n)])
+
+
+def write_row(folder: Path) -> Path:
+    return write_rows(folder / "clips.h5", rows_of(3))[1]
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {"recording": write_recording, "hdf5": write_row}
 
 
 def test_every_source_is_tried():
@@ -134,3 +156,91 @@ def test_broken_recordings_are_left_out_and_noted_in_the_graph_too(tmp_path):
     assert report.counts == {str(paths[0]): 3, str(paths[3]): 3}
     assert report.lines()[0] == f"{paths[0]}: empty file (0 bytes) (3 clips left out)"
     assert report.lines()[1].startswith(f"{paths[3]}: damaged: tensorflow-io cannot decode it")
+
+
+# --- rows of HDF5 files ----------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_its_samples_by_all_ways(tmp_path):
+    samples = rows_of(3)
+    for how in ({}, {"chunks": (1, 500), "compression": "gzip"}):
+        path = write_rows(tmp_path / f"{len(how)}.h5", samples, **how)[2]
+        opened = open_recording(path)
+        assert (opened.sample_rate, opened.n_channels, opened.duration_s) == (RATE, 1, 2.0)
+        np.testing.assert_array_equal(opened.read(), samples[2].astype(np.float32) * np.float32(1 / 32767))
+    paths = [
+        *write_rows(tmp_path / "a.h5", samples),
+        *write_rows(tmp_path / "b.h5", rows_of(2, 0.7)),
+        *recordings(tmp_path),
+    ]
+    mine, expected = (epoch(paths, decode, crop="random") for decode in ("graph", "soundfile"))
+    np.testing.assert_allclose(mine[0], expected[0], atol=2e-3)
+    np.testing.assert_array_equal(mine[1], expected[1])
+
+
+def test_rows_that_are_no_sound_are_named(tmp_path):
+    samples = rows_of(5)
+    samples[0] = 0
+    samples[1] = (sound_of(2.0)[:, 0] * 10).clip(-1.5, 1.5).astype(np.int16)
+    samples[2] = sound_of(1.0)[:, 0].astype(np.float32).view(np.int16)
+    paths = write_rows(tmp_path / "clips.h5", samples)
+    report = SkippedRecordings()
+    for decode in ("graph", "soundfile"):
+        targets = epoch([*paths, tmp_path / "clips.h5#none.wav"], decode, report)[1]
+        assert targets.sum(axis=0).tolist() == [0, 0, 0, 3, 3, 0]
+    said = [line.rpartition(": ")[2] for line in report.lines()]
+    assert said == [
+        "all samples are 0 (6 clips left out)",
+        "holds floats cut off to whole numbers (no sample is beyond 1); pack it again from the sound files (6 clips "
+        "left out)",
+        "holds the bits of 32-bit floats taken as 16-bit integers; pack it again from the sound files (6 clips left "
+        "out)",
+        "has no row 'none.wav' (5 others) (6 clips left out)",
+    ]
+
+
+BROKEN = {
+    "truncated": (lambda file: os.truncate(file, file.stat().st_size - 50_000), "clips.h5: truncated"),
+    "empty": (lambda file: file.write_bytes(b""), "clips.h5: empty file"),
+    "noise": (lambda file: file.write_bytes(os.urandom(5000)), "clips.h5: damaged, or no HDF5 file"),
+    "gone": (lambda file: file.unlink(), "clips.h5: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_hdf5_file_is_one_sentence_and_ends_nothing(tmp_path, kind):
+    """Tensorflow-io ends the program on each of these."""
+    path = write_row(tmp_path)
+    whole = write_rows(tmp_path / "whole.h5", rows_of(1))
+    breaks, said = BROKEN[kind]
+    breaks(tmp_path / "clips.h5")
+    with pytest.raises(RecordingError, match=said) as error:
+        open_recording(path)
+    assert "\n" not in str(error.value)
+    report = SkippedRecordings()
+    assert epoch([path, *whole], "graph", report)[1].sum(axis=0).tolist() == [0, 3]
+    assert list(report.counts) == [str(path)]
+
+
+def test_rows_that_the_graph_does_not_read_right_are_refused(tmp_path):
+    samples = rows_of(2, 0.5)
+    big = write_rows(tmp_path / "big.h5", samples.astype(">i2"))
+    np.testing.assert_array_equal(
+        *(open_recording(p).read() for p in (big[1], write_rows(tmp_path / "a.h5", samples)[1]))
+    )
+    with pytest.raises(ConfigError, match=r"big-endian; set clips\.source\.decode=soundfile$"):
+        epoch(big, "graph")
+    with h5py.File(tmp_path / "new.h5", "w", libver="latest") as new, h5py.File(tmp_path / "a.h5") as old:
+        for name in old:
+            old.copy(name, new)
+        new.attrs["sample_rate"] = RATE
+    with pytest.raises(ConfigError, match="the newer form of HDF5"):
+        epoch([Path(f"{tmp_path}/new.h5#Y-0.wav")], "graph")
+    with h5py.File(tmp_path / "a.h5", "r+") as old:
+        old.attrs["sample_rate"] = 8000
+    with pytest.raises(ConfigError, match="its rows have 8000 Hz and the recipe asks for 16000 Hz"):
+        epoch([Path(f"{tmp_path}/a.h5#Y-0.wav")], "graph")
+    with h5py.File(tmp_path / "a.h5", "r+") as old:
+        del old.attrs["sample_rate"]
+    with pytest.raises(RecordingError, match="has no attribute sample_rate"):
+        open_recording(f"{tmp_path}/a.h5#Y-0.wav")

@@ -106,7 +106,39 @@ def make_detections(format):
     return make
 
 
+def make_esc50(folder):
+    rows = [f"{name}.wav,{i % 5 + 1},0,s{i % 4},False,{name},A" for i, name in enumerate(SITES)]
+    header = "filename,fold,target,category,esc10,src_file,take"
+    return text(folder / "esc50.csv", "\n".join([header, *rows]) + "\n"), {}
+
+
+def audioset_labels(folder):
+    """The classes around the animals, as numbered by AudioSet."""
+    names = {72: ("/m/0jbk", "Animal"), 74: ("/m/0bt9lr", "Dog"), 137: ("/m/04rlf", "Music")}
+    rows = [(i, *names.get(i, (f"/t/{i}", f"class {i}, of many"))) for i in range(140)]
+    lines = [f'{i},{mid},"{name}"' for i, mid, name in rows]
+    return text(folder / "class_labels_indices.csv", "\n".join(["index,mid,display_name", *lines]) + "\n")
+
+
+def segments(path, *rows):
+    """A table of AudioSet: an id and the ids of its labels each."""
+    lines = [f'{name}, 30.000, 40.000, "{",".join(mids)}"' for name, *mids in rows]
+    head = ["# Segments csv created Sun Mar  5 10:54:31 2017", "# num_ytids=1", "# YTID, start_seconds, ..."]
+    return text(path, "\n".join([*head, *lines]) + "\n")
+
+
+def make_audioset(folder):
+    names = [f"night{name[-1]}site{name[4]}" for name in SITES]
+    audio(folder, *(f"site{name[-1]}/Y{name}.wav" for name in names))
+    audioset_labels(folder)
+    return segments(
+        folder / "some_segments.csv", *((name, "/m/0jbk", f"/t/{80 + i % 3}") for i, name in enumerate(names))
+    ), {}
+
+
 MAKERS = {
+    "audioset": make_audioset,
+    "esc50": make_esc50,
     "aoef": make_detections("aoef"),
     "audacity": make_audacity,
     "audiotagger": make_detections("audiotagger"),
@@ -539,3 +571,79 @@ def test_folders_refused(tmp_path):
         import_annotations("folders", tmp_path)
     with pytest.raises(DataError, match="background folder 'rain' is not there"):
         import_annotations("folders", tmp_path, background=["rain"])
+
+
+# ---- sets of clips ----------------------------------------------------------------------------------------------
+
+
+def test_audioset(tmp_path):
+    audioset_labels(tmp_path)
+    dog, animal, music = "/m/0bt9lr", "/m/0jbk", "/m/04rlf"
+    segments(tmp_path / "balanced_train_segments.csv", ("-0Gj8-vB1q4", dog, animal), ("abcdefghijk", animal, music))
+    segments(tmp_path / "eval_segments.csv", ("ABCDEFGHIJK", animal), ("nothingatal", animal), ("only_music_", music))
+    audio(tmp_path, "audio/eval/YABCDEFGHIJK.wav", "audio/balanced_train/Y-0Gj8-vB1q4.wav", "audio/abcdefghijk.wav")
+    manifest = import_annotations("audioset", tmp_path, tmp_path / "audio", missing=str(tmp_path / "missing.txt"))
+    assert rows_of(manifest, "recording", "label", "group", "split") == [
+        ("balanced_train/Y-0Gj8-vB1q4.wav", "Animal", "Y-0Gj8-vB1q4", "train"),
+        ("balanced_train/Y-0Gj8-vB1q4.wav", "Dog", "Y-0Gj8-vB1q4", "train"),
+        ("abcdefghijk.wav", "Animal", "Yabcdefghijk", "train"),
+        ("eval/YABCDEFGHIJK.wav", "Animal", "YABCDEFGHIJK", "test"),
+    ]
+    assert manifest.table["end_s"].isna().all() and not manifest.missing_files()
+    assert (tmp_path / "missing.txt").read_text() == "Ynothingatal\n"
+    assert manifest.notes[0].startswith("1 of 4 clips are not there (Ynothingatal.wav); listed in ")
+    assert len(manifest.notes) == 64  # of the 65 classes two have a clip
+    some = import_annotations("audioset", tmp_path, tmp_path / "audio", classes=["Music", "74"])
+    assert set(some.labels) == {"Dog", "Music"}
+
+
+def test_audioset_by_the_branches_of_its_ontology(tmp_path):
+    audioset_labels(tmp_path)
+    tree = [{"id": "/m/0jbk", "child_ids": ["/t/80"]}, {"id": "/t/80", "child_ids": ["/t/90"]}, {"id": "/t/91"}]
+    text(tmp_path / "ontology.json", json.dumps(tree))
+    path = segments(tmp_path / "eval_segments.csv", ("abcdefghijk", "/t/90", "/t/91", "/m/0jbk"))
+    audio(tmp_path, "Yabcdefghijk.wav")
+    manifest = import_annotations("audioset", path, branches=["Animal"])
+    assert manifest.labels == ["Animal", "class 90, of many"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: segments(f / "eval_segments.csv", ("abcdefghijk", "/m/0jbk")), "it can be on one side only"),
+        (lambda f: segments(f / "eval_segments.csv", ("short", "/m/0jbk")), "line 4 is no segment, 'short, 30"),
+        (lambda f: (f / "class_labels_indices.csv").unlink(), r"class_labels_indices\.csv: cannot be read"),
+        (
+            lambda f: text(f / "class_labels_indices.csv", "index,mid,display_name\n72,/x,Cat\n"),
+            "Animal first; here 72",
+        ),
+        (lambda f: (f / "Yabcdefghijk.wav").unlink(), "not one of 1 clips is there; the first is Yabcdefghijk.wav"),
+    ],
+)
+def test_audioset_refused(tmp_path, change, message):
+    audioset_labels(tmp_path)
+    segments(tmp_path / "balanced_train_segments.csv", ("abcdefghijk", "/m/0jbk"))
+    audio(tmp_path, "Yabcdefghijk.wav")
+    change(tmp_path)
+    with pytest.raises(DataError, match=message) as error:
+        import_annotations("audioset", tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_esc50(tmp_path):
+    audio(tmp_path, "audio/1-10-A-0.wav", "audio/1-10-B-0.wav", "audio/2-11-A-1.wav")
+    header = "filename,fold,target,category,esc10,src_file,take\n"
+    rows = "1-10-A-0.wav,1,0,dog,True,10,A\n1-10-B-0.wav,1,0,dog,True,10,B\n2-11-A-1.wav,2,1,rooster,False,11,A\n"
+    path = text(tmp_path / "meta/esc50.csv", header + rows)
+    manifest = import_annotations("esc50", path)
+    assert rows_of(manifest, "recording", "label", "group", "fold") == [
+        ("1-10-A-0.wav", "dog", "10", "1"), ("1-10-B-0.wav", "dog", "10", "1"), ("2-11-A-1.wav", "rooster", "11", "2"),
+    ]  # fmt: skip
+    assert not manifest.missing_files()
+    assert import_annotations("esc50", path, esc10=True).labels == ["dog"]
+    assert import_annotations("esc50", path, classes=["rooster"]).labels == ["rooster"]
+    with pytest.raises(DataError, match="no clip is of the category 'cow'; the categories are dog, rooster"):
+        import_annotations("esc50", path, classes=["cow"])
+    text(path, header + rows.replace("B-0.wav,1", "B-0.wav,3"))
+    with pytest.raises(DataError, match="clips of '10' are in the folds 1 and 3"):
+        import_annotations("esc50", path)

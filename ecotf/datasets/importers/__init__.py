@@ -10,11 +10,13 @@ from typing import Any
 
 from ecotf.datasets.importers.aoef import import_aoef
 from ecotf.datasets.importers.audacity import import_audacity
+from ecotf.datasets.importers.audioset import import_audioset
 from ecotf.datasets.importers.bat_npz import import_bat_npz
 from ecotf.datasets.importers.batdetect2 import import_batdetect2
 from ecotf.datasets.importers.birdclef import import_birdclef
 from ecotf.datasets.importers.csv_table import import_csv_table
 from ecotf.datasets.importers.detections import import_audiotagger, import_parquet, import_published_csv
+from ecotf.datasets.importers.esc50 import import_esc50
 from ecotf.datasets.importers.folders import import_folders
 from ecotf.datasets.importers.kaleidoscope import import_kaleidoscope
 from ecotf.datasets.importers.raven import import_raven
@@ -26,11 +28,13 @@ __all__ = ["IMPORTERS", "import_annotations"]
 IMPORTERS: dict[str, Callable[..., Manifest]] = {
     "aoef": import_aoef,
     "audacity": import_audacity,
+    "audioset": import_audioset,
     "audiotagger": import_audiotagger,
     "bat_npz": import_bat_npz,
     "batdetect2": import_batdetect2,
     "birdclef": import_birdclef,
     "csv": import_csv_table,
+    "esc50": import_esc50,
     "folders": import_folders,
     "kaleidoscope": import_kaleidoscope,
     "parquet": import_parquet,

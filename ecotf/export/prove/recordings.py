@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecotf.audio.hdf5_rows import file_of
 from ecotf.audio.recording import ChannelChoice, channels_to_read, open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_recording
 from ecotf.config import validate
@@ -130,9 +131,9 @@ class RunRecordings:
             names = sorted(self.manifest.of_split(split).recordings, key=_shuffled)
             for name in names:
                 path = self.manifest.path_of(name)
-                if not path.is_file():
+                if not file_of(path).is_file():
                     path = _nearest(path, self._places.get(path.name, []))
-                if path.is_file() and self._is_as_trained(name, path):
+                if file_of(path).is_file() and self._is_as_trained(name, path):
                     found[name] = path
         return found
 
