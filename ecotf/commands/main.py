@@ -17,6 +17,7 @@ COMMANDS = {
     "export": ("ecotf.commands.export_model", "make a trained model into one file for a recorder"),
     "flash": ("deploy.flash.command", "put an exported model on recorders"),
     "dataset": ("ecotf.commands.make_dataset", "make, check and split tables of annotated recordings"),
+    "weights": ("ecotf.commands.weights", "make a model from a published PyTorch checkpoint"),
     "recipes": ("ecotf.commands.show_recipes", "list the recipes that come with ecotf, or print one"),
 }
 _HELP = """\
