@@ -82,6 +82,8 @@ class PublishedModel:
         for layer, variable in _variables(network.model):
             name = f"{self.module_of(layer.name)}.{_SUFFIXES[variable.name]}"
             tensor, shape = self._tensor(checkpoint, name, where), tuple(variable.shape)
+            if type(layer).__name__ == "Conv2D" and shape[:2] == (1, 1) and tensor.ndim == 2:
+                tensor = tensor[:, :, None, None]  # a Linear over channels is a convolution of 1 by 1
             order = next((axes[c.__name__] for c in type(layer).__mro__ if c.__name__ in axes), None)
             if order is not None and "kernel" in variable.name:
                 published = tuple(shape[order.index(axis)] for axis in range(len(order)))
