@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ecotf.export.describe.container import read_model_file  # noqa: E402
-from ecotf.export.describe.costs import signature_costs  # noqa: E402
+from ecotf.export.describe.costs import runs_per_second, signature_costs  # noqa: E402
 
 CHILD = ROOT / "benchmarks" / "device_child.py"
 YAMNET_WINDOW_S = 0.975
@@ -126,7 +126,7 @@ def measure(name: str, path: Path, emulated: Emulated | None) -> Figures:
     """Return all figures of one file."""
     file = read_model_file(path)
     costs = signature_costs(file.flatbuffer, str(path))
-    rates = runs_per_second(file.values, list(costs))
+    rates = runs_per_second(file.values) if file.values else {next(iter(costs)): 1 / YAMNET_WINDOW_S}
     bare = path
     with tempfile.TemporaryDirectory() as folder:
         if file.values:  # what the runtime reads, without the description
@@ -143,19 +143,6 @@ def measure(name: str, path: Path, emulated: Emulated | None) -> Figures:
     ms = sum(rate * ms_of[name if name in ms_of else "serving_default"] for name, rate in rates.items())
     adds = sum(rate * costs[signature].multiply_adds for signature, rate in rates.items()) / 1e6
     return Figures(name, ms, million, adds, found["peak_mb"], path.stat().st_size / 1e6, rates)
-
-
-def runs_per_second(values: dict[str, Any], signatures: list[str]) -> dict[str, float]:
-    """Return how often each signature runs in a second of sound."""
-    if not values:
-        return {signatures[0]: 1 / YAMNET_WINDOW_S}
-    if values["kind"] == "segments":
-        return {"serving_default": 1 / values["window"]["segment_s"]}
-    if values["kind"] != "peaks":
-        raise SystemExit(f"{values['name']}: a model of kind {values['kind']}; no recorder runs it")
-    front_end = values["front_end"]
-    chunks = 1 / (front_end["chunk_frames"] * front_end["hop_s"])
-    return {"spectrogram": chunks, "score": values["cost"]["peaks_per_s"]}
 
 
 def exports_of(run: Path, folder: Path) -> list[tuple[str, Path]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ecotf.commands.console import complaints, log, make_parser
 from ecotf.errors import ConfigError
 from ecotf.export import TARGETS
-from ecotf.export.describe.boards import Board, board_named, boards
+from ecotf.export.describe.boards import Board, board_named, boards, misfits
 from ecotf.export.stages.stage import PRECISIONS
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def _export(options: argparse.Namespace, board: Board | None) -> int:
         return 0
     model = options.output / "model.tflite"
     log(f"bundle:  {options.output} ({len(exported.model) / 1e6:.2f} MB, {settings.rate} Hz, {settings.sound})")
+    for reason in misfits(exported.values):
+        log(f"warning: {reason}")
     log(f"inspect: ecotf export --inspect {model}")
     if options.profile == "birdnet-go":
         log(f"next:    in BirdNET-Go's settings, birdnet.modelpath: {model}")

@@ -11,7 +11,7 @@ from ecotf.errors import ConfigError
 from ecotf.export.convert.flatbuffer import read_model
 from ecotf.export.describe.boards import boards, budget
 from ecotf.export.describe.container import ModelFile
-from ecotf.export.describe.costs import operators, signature_costs
+from ecotf.export.describe.costs import operators, runs_per_second, signature_costs
 
 
 def show_parity(parity: dict[str, Any]) -> None:
@@ -95,6 +95,7 @@ def show_model(file: ModelFile) -> None:
     if file.values:
         try:
             _show_description(file)
+            _show_work(file.values)
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{source}: its description is not one of ecotf's ({error}); export it again") from None
     else:
@@ -112,6 +113,19 @@ def show_model(file: ModelFile) -> None:
     log(f"operators:  {', '.join(listed)}")
     if file.values:
         _show_budgets(file.values)
+
+
+def _show_work(values: dict[str, Any]) -> None:
+    """Say what ten seconds of sound cost, as papers on tagging count it: multiply-adds, of each stage."""
+    if values["kind"] not in ("segments", "peaks"):
+        return
+    runs = {name: 10 * rate for name, rate in runs_per_second(values).items()}
+    total = sum(values["multiply_adds"][name] * rate for name, rate in runs.items())
+    parts = ""
+    if values["kind"] == "segments" and "stage_multiply_adds" in values:
+        stages = ((name, adds * runs["serving_default"]) for name, adds in values["stage_multiply_adds"].items())
+        parts = f" ({', '.join(f'{name} {adds / 1e9:.3f}' for name, adds in stages if adds)})"
+    log(f"work:       {total / 1e9:.3f} G multiply-adds for 10 s of sound{parts}")
 
 
 def _show_description(file: ModelFile) -> None:

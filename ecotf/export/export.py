@@ -19,6 +19,7 @@ from ecotf.export.convert.converter import convert_stages, refuse_recurrent
 from ecotf.export.describe.boards import Board, require_fit
 from ecotf.export.describe.bundle import refuse_foreign, write_bundle, write_files
 from ecotf.export.describe.container import MODEL_JSON, json_text, with_members
+from ecotf.export.describe.costs import multiply_adds_of
 from ecotf.export.describe.description import Subject, describe, labels_of, licence_of, require_name, with_trial
 from ecotf.export.exportable import Exportable, plan_of
 from ecotf.export.prove.golden import SECONDS, golden_bytes
@@ -112,8 +113,12 @@ def make_model(
     heard = _sound_to_compare(run, settings, job, log)
     with tempfile.TemporaryDirectory() as name:
         making = _Making(subject, heard, Path(name), log)
-        flatbuffer = making.convert(calibration, convert)
-        values = {**describe(subject, flatbuffer, calibration), "target": job.target, "licence": licence}
+        stages = making.convert(calibration, convert)
+        flatbuffer = chain_stages(stages, subject.plan.signatures)
+        values = {
+            **describe(subject, flatbuffer, calibration), "stage_multiply_adds": multiply_adds_of(stages),
+            "target": job.target, "licence": licence,
+        }  # fmt: skip
         values, parity = making.prove(flatbuffer, values)
         if job.board is not None:
             require_fit(values, job.board)
@@ -150,11 +155,10 @@ class _Making:
     folder: Path
     log: Callable[[str], None]
 
-    def convert(self, calibration: Calibration | None, convert: Convert) -> bytes:
+    def convert(self, calibration: Calibration | None, convert: Convert) -> dict[str, bytes]:
         plan, examples = self.subject.plan, None if calibration is None else calibration.inputs
         self.log(f"converting {', '.join(stage.name for stage in plan.stages)}")
-        converted = convert(plan.stages, self.subject.settings.precision, self.folder, examples)
-        return chain_stages(converted, plan.signatures)
+        return convert(plan.stages, self.subject.settings.precision, self.folder, examples)
 
     def prove(self, flatbuffer: bytes, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Try the file; return ``model.json`` with the measurements, and the parity report. Raises `ParityError`."""

@@ -16,11 +16,13 @@ from scipy.special import expit
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
+from ecotf.commands.model_tables import show_model
 from ecotf.detection.segments import score_windows
 from ecotf.errors import ConfigError
 from ecotf.export.convert.chain import chain_stages
 from ecotf.export.convert.converter import check_stage, refuse_recurrent
 from ecotf.export.convert.flatbuffer import is_constant, model_bytes, read_model, type_of
+from ecotf.export.describe.container import read_model_file
 from ecotf.export.export import ExportJob, ParityError, make_model
 from ecotf.export.exportable import plan_of
 from ecotf.export.prove.runtime import open_interpreter
@@ -119,7 +121,7 @@ def in_the_runtime(run: ClipsRun, settings: ExportSettings, sounds: np.ndarray) 
 
 
 @pytest.mark.parametrize("precision", ["f32", "f16", "dynamic", "int8"])
-def test_every_precision(precision, clip_run, here, tmp_path):
+def test_every_precision(precision, clip_run, here, tmp_path, capsys):
     settings = ExportSettings(precision=precision, rate=RATE, embedding=True)
     made = make_model(ClipExport(clip_run), settings, ExportJob(seconds=7), lambda _: None, here)
     report, values = made.parity, made.values
@@ -132,8 +134,13 @@ def test_every_precision(precision, clip_run, here, tmp_path):
     window = values["window"]
     assert (window["samples"], window["segment_samples"], window["margin_samples"]) == (2 * RATE, RATE, RATE // 2)
     assert values["cost"]["million_instructions_per_s"] > 0 and values["multiply_adds"]["serving_default"] > 1000
+    assert set(values["stage_multiply_adds"]) == {"image", "backbone", "pool", "classes", "segments"}
+    assert sum(values["stage_multiply_adds"].values()) == values["multiply_adds"]["serving_default"]
     path = tmp_path / "model.tflite"
     path.write_bytes(made.model)
+    show_model(read_model_file(path))
+    work = values["multiply_adds"]["serving_default"] * 10 / 1e9
+    assert f"work: {work:.3f} G multiply-adds for 10 s of sound (image " in " ".join(capsys.readouterr().out.split())
     interpreter = open_interpreter(path)
     signature = interpreter.get_signature_list()["serving_default"]
     assert signature["inputs"] == ["sound"]

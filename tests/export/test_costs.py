@@ -9,8 +9,8 @@ import pytest
 from convert_here import convert_stage
 
 from ecotf.errors import ConfigError
-from ecotf.export.describe.boards import board_named, boards, budget, require_fit
-from ecotf.export.describe.costs import arena_bytes, operators, signature_costs
+from ecotf.export.describe.boards import board_named, boards, budget, misfits, require_fit
+from ecotf.export.describe.costs import arena_bytes, multiply_adds_of, operators, runs_per_second, signature_costs
 from ecotf.export.stages.stage import Stage, TensorKind
 
 KB = 1024
@@ -38,6 +38,15 @@ def test_multiply_adds_by_hand(content):
     (cost,) = signature_costs(content, "network").values()
     assert cost.multiply_adds == by_hand
     assert 0.6 * by_hand < cost.instructions < 2 * by_hand
+    assert multiply_adds_of({"backbone": content}) == {"backbone": by_hand}
+
+
+def test_how_often_a_model_runs():
+    assert runs_per_second({"kind": "segments", "window": {"segment_s": 10.0}}) == {"serving_default": 0.1}
+    peaks = {"front_end": {"chunk_frames": 100, "hop_s": 0.0005}, "cost": {"peaks_per_s": 40.0}}
+    assert runs_per_second({"kind": "peaks", **peaks}) == {"spectrogram": 20.0, "score": 40.0}
+    with pytest.raises(ConfigError, match="bats/field: a model of kind patches; no recorder runs it"):
+        runs_per_second({"kind": "patches", "name": "bats/field"})
 
 
 def test_operators_with_versions_and_counts(content):
@@ -63,7 +72,8 @@ def test_tensors_that_do_not_live_together_share_room():
 
 
 def values(memory_mb: float, instructions: float) -> dict:
-    return {"cost": {"memory_mb": memory_mb, "million_instructions_per_s": instructions}}
+    cost = {"memory_mb": memory_mb, "million_instructions_per_s": instructions}
+    return {"cost": cost, "size_bytes": 323_000_000}
 
 
 def test_every_board_has_room_and_a_name():
@@ -83,9 +93,16 @@ def test_the_budget_is_a_share_of_what_is_free():
 
 def test_a_model_that_is_too_large_is_refused_with_both_figures():
     board = boards()["pi-zero-2w"]
-    with pytest.raises(ConfigError, match=r"too large for a Raspberry Pi Zero 2 W: it needs 600 MB, 312 MB are free"):
+    with pytest.raises(
+        ConfigError,
+        match=r"too large for a Raspberry Pi Zero 2 W: it needs 600 MB \(its file has 323.0 MB\), 312 MB are",
+    ):
         require_fit(values(600, 10), board)
     with pytest.raises(ConfigError, match=r"too slow for a Raspberry Pi Zero 2 W: .* 900 million .* 500 million"):
         require_fit(values(10, 900), board)
+    assert [reason.partition(":")[0] for reason in misfits(values(700, 550))] == [
+        "the model is too large for a Raspberry Pi Zero 2 W"
+    ]
+    assert misfits(values(10, 10)) == []
     with pytest.raises(ConfigError, match=r"--board 'pi-6': known boards are pi-zero-2w, pi-3, pi-4, pi-5"):
         board_named("pi-6")

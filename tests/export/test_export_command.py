@@ -146,7 +146,7 @@ def test_inspect_shows_everything_before_anything_is_flashed(bundles, capsys):
     status, out, _ = outcome(capsys, "--inspect", bundles / "int8" / "model.tflite")
     assert status == 0
     for words in ("bats/field", "float32 at 256000 Hz", "CC BY 4.0", "serving_default", "CONV_2D v3", "Pi Zero 2 W",
-                  "estimate", "headroom", "call 0.50", "multiply-adds"):  # fmt: skip
+                  "estimate", "headroom", "call 0.50", "multiply-adds", "for 10 s of sound"):  # fmt: skip
         assert words in out.replace("\n", " "), words
 
 

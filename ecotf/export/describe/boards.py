@@ -71,23 +71,30 @@ def budget(values: Mapping[str, Any], board: Board) -> Budget:
     return Budget(board, memory, None if each_second is None else each_second / board.instructions_per_s)
 
 
-def require_fit(values: Mapping[str, Any], board: Board) -> None:
-    """Refuse a model that is too large for a board.
-
-    Raises
-    ------
-    ConfigError
-        Says what it needs and what there is.
-    """
-    found = budget(values, board)
+def misfit(values: Mapping[str, Any], board: Board) -> str:
+    """Say in one line what of a model is too much for a board; empty where it fits."""
+    found, cost = budget(values, board), values["cost"]
     if found.memory > 1:
-        raise ConfigError(
-            f"the model is too large for a {board.title}: it needs {values['cost']['memory_mb']:.0f} MB, "
-            f"{board.free_mb:.0f} MB are free there"
+        return (
+            f"the model is too large for a {board.title}: it needs {cost['memory_mb']:.0f} MB (its file has "
+            f"{values['size_bytes'] / 1e6:.1f} MB), {board.free_mb:.0f} MB are free there"
         )
     if found.instructions is not None and found.instructions > 1:
-        raise ConfigError(
+        return (
             f"the model is too slow for a {board.title}: a second of sound takes about "
-            f"{values['cost']['million_instructions_per_s']:.0f} million instructions, one core does "
+            f"{cost['million_instructions_per_s']:.0f} million instructions, one core does "
             f"{board.instructions_per_s:.0f} million"
         )
+    return ""
+
+
+def require_fit(values: Mapping[str, Any], board: Board) -> None:
+    """Refuse a model that is too much for a board; raises `ConfigError`, as `misfit` says it."""
+    reason = misfit(values, board)
+    if reason:
+        raise ConfigError(reason)
+
+
+def misfits(values: Mapping[str, Any]) -> list[str]:
+    """Say of each known board that a model is too much for what it is short of."""
+    return [reason for board in boards().values() if (reason := misfit(values, board))]

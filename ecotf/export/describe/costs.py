@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log2
 from typing import Any
 
+from ecotf.errors import ConfigError
 from ecotf.export.convert.flatbuffer import bytes_of, elements_of, is_constant, operator_name, read_model, shape_of
 
 # Instructions that a Cortex-A53 takes (tflite-runtime 2.14, emulated, counted): 0.6 for a multiply-add of a small
@@ -41,6 +43,25 @@ def signature_costs(flatbuffer: bytes, source: str) -> dict[str, SignatureCost]:
     if model.signatureDefs:
         names = {_text(entry.signatureKey): entry.subgraphIndex for entry in model.signatureDefs}
     return {name: _cost(model, model.subgraphs[number]) for name, number in names.items()}
+
+
+def multiply_adds_of(flatbuffers: Mapping[str, bytes]) -> dict[str, int]:
+    """Count the multiply-adds of one run of each stage."""
+    return {
+        name: sum(cost.multiply_adds for cost in signature_costs(flatbuffer, name).values())
+        for name, flatbuffer in flatbuffers.items()
+    }
+
+
+def runs_per_second(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return how often each signature of a model file runs in a second of sound; ``values`` are its ``model.json``."""
+    if values["kind"] == "segments":
+        return {"serving_default": 1 / values["window"]["segment_s"]}
+    if values["kind"] != "peaks":
+        raise ConfigError(f"{values['name']}: a model of kind {values['kind']}; no recorder runs it")
+    front_end = values["front_end"]
+    chunks = 1 / (front_end["chunk_frames"] * front_end["hop_s"])
+    return {"spectrogram": chunks, "score": values["cost"]["peaks_per_s"]}
 
 
 def operators(flatbuffer: bytes, source: str) -> list[tuple[str, int, int]]:
