@@ -22,13 +22,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tagging_data import ClipSet, clip_sets
-from tagging_models import Model, Place, Trained
+from tagging_models import Model, Place, Trained, write_json
 from tagging_rows import MODELS
 from tagging_tables import write_report
 
 from ecotf.commands.console import log
 from ecotf.errors import EcotfError
-from ecotf.files import atomic_file
 from ecotf.quiet import quieten_libraries
 
 
@@ -82,12 +81,10 @@ def one(key: str, model: Model, clips: ClipSet, fold: int, place: Place) -> None
         "settings": settings, "cost": scored.cost, "classes": clips.classes, "recordings": scores.index.tolist(),
         "scores": scores.to_numpy().tolist(),
     }  # fmt: skip
-    with atomic_file(file) as partial:
-        partial.write_text(json.dumps(kept))
+    write_json(file, kept)
     truth = clips.table.set_index("recording")["label"][scores.index]
     right = int((scores.idxmax(axis=1) == truth).sum())
-    seconds, processor_s = scored.cost["seconds"], scored.cost["processor_s"]
-    log(f"  {right} of {len(truth)} right, {seconds:.0f} s ({processor_s:.0f} s processor)")
+    log(f"  {right} of {len(truth)} right, {scored.cost['seconds']:.0f} s")
     if not isinstance(model, Trained):
         return
     import keras

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from ecotf.pipelines.teacher_file import What
 from ecotf.runs import RunFolder
 from ecotf.tasks.recipes import load_trainable
 from ecotf.tasks.teach import open_teacher, teach
-from ecotf.tasks.training_run import train_run
+from ecotf.tasks.training_run import resume_run, train_run
 
 SPECTROGRAM = {"window_s": 0.032, "hop_s": 0.02, "low_hz": 150, "high_hz": 15000, "bands": 64, "floor_db": -100}
 RATE = 32000
@@ -114,23 +113,25 @@ class Trained:
     def run(self, clips: ClipSet, fold: int, place: Place, name: str) -> Scored:
         """Train where that is not done, and read what the run says of its test recordings."""
         folder = place.of(clips, fold, name)
-        done = sorted(folder.glob("run/**/environment.json"))
-        cost_file = folder / "cost.json"
-        if not done or not cost_file.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            cost: dict[str, Any] = {}
+        done, cost_file = sorted(folder.glob("run/**/progress.json")), folder / "cost.json"
+        began, cost = Clock(), json.loads(cost_file.read_text()) if cost_file.exists() else {}
+        options: dict[str, Any] = {"cache": place.runs / "cache", "threads": place.threads, "log": told}
+        if not done:
             more = self._taught(clips, fold, place, folder, cost) if self.teacher else ()
+            write_json(cost_file, cost)
             values = [*self.overrides, *self.changed.get(clips.name, ()), *more]
             named = {"seconds": f"{clips.seconds:g}", "file": os.environ.get(self.needs, "")}
             recipe = load_trainable(self.recipe, [value.format(**named) for value in values])
             began = Clock()
-            run = train_run(recipe, clips.manifest(fold), folder / "run", cache=place.runs / "cache",
-                            threads=place.threads, log=told)  # fmt: skip
-            cost |= began.passed()
-            with atomic_file(cost_file) as partial:
-                partial.write_text(json.dumps(cost))
-            done = [run / "environment.json"]
-        return self._read(RunFolder.open(done[0].parent), json.loads(cost_file.read_text()))
+            run = train_run(recipe, clips.manifest(fold), folder / "run", **options)
+        elif json.loads(done[0].read_text())["complete"]:
+            return self._read(RunFolder.open(done[0].parent), cost)
+        else:
+            run = resume_run(done[0].parent, **options)
+            cost["interrupted"] = True
+        cost |= began.passed()
+        write_json(cost_file, cost)
+        return self._read(RunFolder.open(run), cost)
 
     def _taught(self, clips: ClipSet, fold: int, place: Place, folder: Path, cost: dict[str, Any]) -> tuple[str, ...]:
         """Let the teacher predict the clips of the training folds alone."""
@@ -152,13 +153,21 @@ class Trained:
         with np.load(run.file("predictions.npz")) as kept:
             rows = pd.DataFrame(expit(kept["logits"].astype(float)), columns=kept["classes"].astype(str))
             scores = rows.groupby(kept["recording"].astype(str), sort=True).mean()
-        history = run.read_table("history.csv") if run.has("history.csv") else pd.DataFrame()
+        history = run.read_table("history.csv")
         metrics = run.read_json("metrics.json")
         cost = {"epochs": len(history), "parameters": metrics.get("cost", {}).get("parameters"), **cost}
+        if cost.get("interrupted") or "seconds" not in cost:  # what was done before the interruption is in the history
+            cost |= {"seconds": float(history["seconds"].sum()), "processor_s": None}
         return Scored(scores, cost)
 
 
 Model = Statistics | Trained
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write values, whole or not at all."""
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(values))
 
 
 class Clock:

@@ -93,7 +93,7 @@ def row(clips: ClipSet, key: str, model: Model, one: dict[str, Any], base: dict[
         title, model.kind, f"{int(numbers.iloc[0]):,}" if len(numbers) else "",
         f"{epochs.max():.0f}" if len(epochs) and epochs.max() else "",
         f"{right.mean():.3f} [{low:.3f}, {high:.3f}]", mean_ap(metrics), against(right, base),
-        f"{costs['seconds'].mean():.0f} ({costs['processor_s'].mean():.0f})",
+        f"{costs['seconds'].mean():.0f} ({costs['processor_s'].dropna().astype(float).mean():.0f})",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
