@@ -17,7 +17,6 @@ CNN6 = (
     "stages.0.epochs=30",
 )  # fmt: skip
 MN02 = (*FEW, "stages.0.accumulation=1", "stages.0.learning_rate=0.003", "stages.0.epochs=40")
-EMBEDDER = ("embedder.model={file}",)
 YAMNET, BIRDNET = "ECOTF_YAMNET", "ECOTF_BIRDNET"
 
 MODELS: dict[str, Model] = {
@@ -28,8 +27,14 @@ MODELS: dict[str, Model] = {
         "`tagging/cnn6` at a quarter of its width", "from scratch", "tagging/cnn6", CNN6, sets=("esc50",)
     ),
     "mn02": Trained("`tagging/mn02`", "from scratch", "tagging/mn02", MN02, sets=("esc50",)),
-    "yamnet": Trained("YAMNet's embedding and a head", "transfer", "tagging/transfer", (*EMBEDDER, "embedder.description=yamnet"), YAMNET),
-    "birdnet": Trained("BirdNET's embedding and a head", "transfer", "tagging/transfer", (*EMBEDDER, "embedder.description=birdnet_2.4"), BIRDNET),
+    "yamnet": Trained(
+        "YAMNet's embedding and a head", "transfer", "tagging/transfer",
+        ("embedder.model={file}", "embedder.description=yamnet"), YAMNET,
+    ),
+    "birdnet": Trained(
+        "BirdNET's embedding and a head", "transfer", "tagging/transfer",
+        ("embedder.model={file}", "embedder.description=birdnet_2.4"), BIRDNET,
+    ),
     "mn02_scores": Trained(
         "`tagging/mn02`, taught by BirdNET and a head", "with a teacher", "tagging/mn02", MN02, BIRDNET, "birdnet",
         sets=("esc50",),
