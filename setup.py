@@ -91,7 +91,14 @@ setup(
     packages=find_packages(include=["ecotf", "ecotf.*"])
     + find_namespace_packages(include=["deploy.flash*", "deploy.recorder*"]),
     package_data={
-        "ecotf": ["py.typed", "recipes/**/*.yaml", "models/embedders/*.yaml", "export/*/*.yaml", "export/c99/*/*.c"],
+        "ecotf": [
+            "py.typed",
+            "recipes/**/*.yaml",
+            "models/embedders/*.yaml",
+            "export/*/*.yaml",
+            "export/c99/*/*.c",
+            "reports/page.*",
+        ],
         "deploy.flash": ["units/*"],
         "deploy.recorder": ["*.toml", "*.service", "**/*.toml"],
     },

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         open_embeddings,
         read_manifest,
         recipes,
+        report,
         spectrogram,
         train,
     )
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _API = (
-    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "spectrogram",
-    "train",
+    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report",
+    "spectrogram", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
     "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "load",
-    "open_embedder", "open_embeddings", "read_manifest", "recipes", "spectrogram", "train",
+    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "spectrogram", "train",
 ]  # fmt: skip
 
 

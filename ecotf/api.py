@@ -13,6 +13,7 @@ from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError
 from ecotf.model import Model
 from ecotf.quiet import quieten_libraries
+from ecotf.reports import MOST_CLIPS
 from ecotf.tasks.loading import load_runs
 from ecotf.tasks.recipe_files import recipe_descriptions
 from ecotf.tasks.recipes import load_trainable
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from ecotf.models.embedders import Embedder
 
 __all__ = [
-    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "spectrogram",
-    "train",
+    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report",
+    "spectrogram", "train",
 ]  # fmt: skip
 
 PathLike = str | Path
@@ -281,6 +282,46 @@ def open_embeddings(folder: PathLike) -> Embeddings:
     from ecotf.embeddings.store import open_embeddings as open_folder
 
     return open_folder(folder)
+
+
+def report(
+    runs: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    clips: int = MOST_CLIPS,
+    overwrite: bool = False,
+) -> Path:
+    """Compare runs in one HTML file, with the clips that they got most wrong; as the command ``ecotf report``.
+
+    Parameters
+    ----------
+    runs
+        One run folder or several, of any task.
+    output
+        A file that ends in ``.html``, or a folder.
+    clips
+        How many clips to listen to, all runs together.
+    overwrite
+        Replace a report that is there.
+
+    Returns
+    -------
+    The file.
+
+    Raises
+    ------
+    ConfigError
+        A folder is no run, half written or given twice, or ``output`` is there already.
+
+    Examples
+    --------
+    >>> ecotf.report(RUN, "report.html")  # doctest: +SKIP
+    PosixPath('report.html')
+    """
+    from ecotf.reports.report import write_report
+
+    folders = [runs] if isinstance(runs, str | Path) else list(runs)
+    return write_report([Path(folder) for folder in folders], Path(output), clips, overwrite)
 
 
 def recipes() -> dict[str, str]:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 ARROWS = (
     "errors", "files", "append_only", "dotted", "plain", "quiet", "config", "registry",
     "multilabel", "audio", "features", "datasets", "pipelines", "models", "embeddings",
-    "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "inference",
+    "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "reports", "inference",
     "model", "api", "commands", "__main__",
 )  # fmt: skip
 ANYONE = {"_kernels"}

@@ -25,6 +25,7 @@ INTERRUPTED = 130
 SCRIPTS = {
     "train": "run_training.py",
     "classify": "run_classifier.py",
+    "report": "make_report.py",
     "tune": "run_tuning.py",
     "export": "export_model.py",
     "flash": "flash_device.py",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
     from ecotf.detection.scoring import Stopwatch
     from ecotf.runs.splits import Splits
+    from ecotf.tasks.reported import Material
     from ecotf.training.run_store import Log, RunStore
     from ecotf.tuning.searchable import Searchable
 
@@ -259,6 +260,9 @@ class Task(Protocol):
 
     def exportable(self, run: Any) -> Any:
         """Make the object that export needs of a run; the protocol is `ecotf.export.exportable.Exportable`."""
+
+    def report_material(self, folder: Path, clips: int) -> Material:
+        """Read what a report shows of a run, with up to ``clips`` places to listen to; raises `ConfigError`."""
 
     def searchable(self, recipe: Any) -> Searchable:
         """Return the objects that a search over the recipe's settings needs."""

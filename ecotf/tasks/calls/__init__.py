@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ecotf.tasks.calls.recipe import CallRecipe
     from ecotf.tasks.calls.run import CallsRun
     from ecotf.tasks.calls.train import TrainedCalls
+    from ecotf.tasks.reported import Material
     from ecotf.training.run_store import EpochWatch, Log, RunStore
     from ecotf.tuning.searchable import Searchable
 
@@ -86,6 +87,11 @@ class _Calls:
         from ecotf.tasks.calls.run import join_calls
 
         return join_calls(runs, weights)
+
+    def report_material(self, folder: Path, clips: int) -> Material:
+        from ecotf.tasks.calls.reported import report_calls
+
+        return report_calls(folder, clips)
 
     def exportable(self, run: CallsRun) -> Any:
         from ecotf.tasks.calls.export import CallExport

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ecotf.tasks.clips.data import ClipData
     from ecotf.tasks.clips.recipe import ClipRecipe
     from ecotf.tasks.clips.run import ClipsRun
+    from ecotf.tasks.reported import Material
     from ecotf.training.run_store import Log, RunStore, ScoreWatch
     from ecotf.tuning.searchable import Searchable
 
@@ -88,6 +89,11 @@ class _Clips:
         from ecotf.tasks.clips.ensemble import join_runs
 
         return join_runs(runs, weights)
+
+    def report_material(self, folder: Path, clips: int) -> Material:
+        from ecotf.tasks.clips.reported import report_clips
+
+        return report_clips(folder, clips)
 
     def exportable(self, run: ClipsRun) -> Any:
         from ecotf.tasks.clips.export import ClipExport

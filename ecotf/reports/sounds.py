@@ -1,0 +1,122 @@
+"""A part of a recording as a browser takes it: sound that can be heard, and its spectrogram, as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from ecotf.audio.recording import open_recording
+from ecotf.audio.resample import resample
+from ecotf.errors import RecordingError
+from ecotf.features import BandSpectrogramConfig, build_spectrogram
+from ecotf.tasks.reported import Place
+
+_SLOWER = 10
+"""Ultrasound is played so many times slower than life."""
+_ULTRASOUND_HZ = 24_000.0
+_SLOWEST_HZ, _FASTEST_HZ = 8_000, 32_000
+_LONGEST_S = 10.0
+_COLUMNS, _ROWS = 640, 160
+_LOUDEST = 0.9
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Sound and picture of a place.
+
+    Attributes
+    ----------
+    start_s, end_s, low_hz, high_hz
+        What the picture shows, in real time and hertz.
+    slower
+        How many times slower than life it is played.
+    louder
+        By what the samples were multiplied so that one hears them.
+    """
+
+    sound: str
+    picture: str
+    start_s: float
+    end_s: float
+    low_hz: float
+    high_hz: float
+    slower: int
+    louder: float
+
+
+def read_excerpt(place: Place, band_hz: tuple[float, float], channel: Any) -> Excerpt:
+    """Read a place; raises `RecordingError`, in one sentence, where the recording is gone or damaged."""
+    if place.path is None or not os.path.exists(place.path):  # pathlib's own raises for a name that is too long
+        raise RecordingError("the recording is no longer there", "failed")
+    recording = open_recording(place.path, time_expansion=place.time_expansion)
+    ultrasound = band_hz[1] > _ULTRASOUND_HZ and recording.sample_rate > 2 * _ULTRASOUND_HZ
+    slower = _SLOWER if ultrasound else 1
+    start = min(place.start_s, recording.duration_s)
+    end = min(place.end_s, recording.duration_s, start + _LONGEST_S / slower)
+    if end - start < 0.001:
+        raise RecordingError(f"the recording is only {recording.duration_s:.2f} s long now", "failed")
+    sound = recording.read(start, end, channel=channel if channel != "each" else "mix")
+    rate = recording.sample_rate
+    low, high = max(0.0, band_hz[0]), min(band_hz[1], rate / 2)
+    if high - low < rate / 50:
+        low, high = 0.0, rate / 2
+    heard_hz = round(rate / slower)
+    play_hz = min(max(heard_hz, _SLOWEST_HZ), _FASTEST_HZ)
+    audible, louder = _louder(resample(sound, heard_hz, play_hz))
+    picture = _picture(sound, rate, low, high)
+    return Excerpt(
+        _uri("audio/wav", _wav(audible, play_hz)), _uri("image/png", picture), start, end, low, high, slower, louder
+    )
+
+
+def _louder(sound: np.ndarray) -> tuple[np.ndarray, float]:
+    """Bring the loudest sample near full scale: field recordings are quiet."""
+    peak = float(np.abs(sound).max(initial=0.0))
+    factor = 1.0 if peak == 0 else _LOUDEST / peak
+    return np.asarray(sound * np.float32(factor), np.float32), factor
+
+
+def _wav(sound: np.ndarray, sample_rate: int) -> bytes:
+    with io.BytesIO() as held:
+        soundfile.write(held, sound, sample_rate, format="WAV", subtype="PCM_16")
+        return held.getvalue()
+
+
+def _picture(sound: np.ndarray, sample_rate: int, low_hz: float, high_hz: float) -> bytes:
+    """Draw decibels, dark for loud: from the median, which is noise, to the loudest."""
+    span = len(sound) / sample_rate
+    window_s = min(_ROWS / (high_hz - low_hz), span / 4)
+    if (high_hz - low_hz) * window_s < 4:  # very short sound: coarse rows
+        window_s = 4 / (high_hz - low_hz)
+    config = BandSpectrogramConfig(
+        window_s=window_s, hop_s=max(span / _COLUMNS, 2 / sample_rate), low_hz=low_hz, high_hz=high_hz, scale="db",
+        centred=True, padding="constant", smooth_sigma=0.0,
+    )  # fmt: skip
+    levels = build_spectrogram(config, sample_rate)(np.ascontiguousarray(sound, np.float32))
+    quiet, loud = np.percentile(levels, [50, 99.9])
+    shade = np.clip((levels - quiet) / max(loud - quiet, 6.0), 0, 1)
+    return png(np.round(255 * (1 - shade.T[::-1])).astype(np.uint8))
+
+
+def png(image: np.ndarray) -> bytes:
+    """Write grey values, uint8 ``[rows, columns]``, the upper row first, as a PNG file."""
+    rows, columns = image.shape
+    lines = np.concatenate([np.zeros((rows, 1), np.uint8), image], axis=1).tobytes()
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
