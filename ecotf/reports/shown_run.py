@@ -86,6 +86,10 @@ def _read(run: RunFolder, letter: str, most: int) -> ShownRun:
 
     recipe = read_run_recipe(run.path)
     metrics, fitted = run.read_json("metrics.json"), run.read_json("thresholds.json")
+    if not run.has("history.csv"):
+        raise ConfigError(
+            f"{run.path}: made from published weights, neither trained nor judged here; nothing to report"
+        )
     try:
         return ShownRun(
             letter,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ecotf.audio.hdf5_rows import file_of
 from ecotf.audio.recording import open_recording
 from ecotf.audio.resample import resample
 from ecotf.errors import RecordingError
@@ -54,7 +55,7 @@ class Excerpt:
 
 def read_excerpt(place: Place, band_hz: tuple[float, float], channel: Any) -> Excerpt:
     """Read a place; raises `RecordingError`, in one sentence, where the recording is gone or damaged."""
-    if place.path is None or not os.path.exists(place.path):  # pathlib's own raises for a name that is too long
+    if place.path is None or not os.path.exists(file_of(place.path)):  # pathlib raises for too long a name
         raise RecordingError("the recording is no longer there", "failed")
     recording = open_recording(place.path, time_expansion=place.time_expansion)
     ultrasound = band_hz[1] > _ULTRASOUND_HZ and recording.sample_rate > 2 * _ULTRASOUND_HZ
