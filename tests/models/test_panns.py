@@ -7,11 +7,13 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ecotf.errors import ConfigError
 from ecotf.features.configs import WavegramConfig
 from ecotf.features.image import ImageConfig
 from ecotf.features.spectrogram import build_spectrogram
+from ecotf.models.backbones.fused_norm import FusedBatchNormalization
 from ecotf.models.front_ends import GraphFrontEnd
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 from ecotf.models.published import MODELS
@@ -102,6 +104,24 @@ def test_a_checkpoint_gives_the_same_layer_by_layer(name):
             compared.add(module)
     assert compared == set(given)
     assert apart(network.embedding(seen).numpy(), given["embedding"]) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 4, 5), (3, 40, 5)])
+def test_the_quick_normalisation_is_that_of_keras(shape):
+    x = tf.constant(np.random.default_rng(0).normal(3, 2, shape).astype(np.float32))
+    found = {}
+    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = kind(momentum=0.9, epsilon=1e-5)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y**3)
+        gradients = tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+        found[kind] = [y, *gradients, layer.moving_mean, layer(x, training=False)]
+    *trained, after = zip(*found.values(), strict=True)
+    for keras_gave, fused_gave in trained:
+        np.testing.assert_allclose(fused_gave, keras_gave, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(*after, rtol=0.01, atol=1e-3)  # n - 1, not n, of 120 and more numbers
 
 
 def test_what_does_not_fit_is_named():

@@ -25,7 +25,9 @@ def normalise(x: Any, name: str, relu: bool = True, gamma: str = "ones") -> Any:
     """Normalise a batch as PyTorch does by default, and take the positive part."""
     import keras
 
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
+    from ecotf.models.backbones.fused_norm import FusedBatchNormalization
+
+    x = FusedBatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
     return keras.layers.ReLU()(x) if relu else x
 
 
