@@ -2,14 +2,17 @@
 
     python benchmarks/device.py bundles/*/model.tflite --yamnet yamnet.tflite --output device.json
     python benchmarks/device.py --runs runs/birds/small --yamnet yamnet.tflite
+    python benchmarks/device.py --recipes tagging/mn02 tagging/mn04 tagging/small --yamnet yamnet.tflite
 
-For each file, for one second of sound: milliseconds on this processor (tflite-runtime, one thread, its fast kernels as
+For each file, for one second of sound: milliseconds of this processor (tflite-runtime, one thread, its fast kernels as
 on a board), instructions of an emulated Cortex-A53, multiply-adds; and the peak of resident memory of a process that
 has Python, numpy, the runtime and the model, and nothing else. A model of peaks takes its spectrogram all the time and
-its score as often as peaks were heard when it was exported; YAMNet takes one window of 0.975 s after the other.
+its score as often as peaks were heard when it was exported; a model of segments answers once a segment, and its figures
+are divided by the segment's seconds; YAMNet takes one window of 0.975 s after the other. A recipe of clips is measured
+with weights that have learned nothing (`untrained_run.py`): its costs are the same.
 
 Instructions are counted in the runtime's own code (its kernels are inside it) by qemu-user, which writes down every
-block of code that it runs; three runs less one, so that loading does not count. tests/recorder/test_aarch64.py puts the
+block of code that it runs; two runs less one, so that loading does not count. tests/recorder/test_aarch64.py puts the
 emulated Python together; without it that column is left out.
 """
 
@@ -28,6 +31,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from untrained_run import untrained_run  # noqa: E402
 
 from ecotf.export.describe.container import read_model_file  # noqa: E402
 from ecotf.export.describe.costs import runs_per_second, signature_costs  # noqa: E402
@@ -70,8 +75,8 @@ class Emulated:
         """Instructions of one run of a signature."""
         if self._place is None:
             self._place = self._run(model, signature, 0, None)[0]
-        few, many = (self._run(model, signature, runs, self._place)[1] for runs in (1, 3))
-        return (many - few) / 2
+        once, twice = (self._run(model, signature, runs, self._place)[1] for runs in (1, 2))
+        return twice - once
 
     def _run(self, model: Path, signature: str, runs: int, place: list[int] | None) -> tuple[list[int], int]:
         """Where the runtime lies, and how many instructions it took there."""
@@ -158,12 +163,17 @@ def exports_of(run: Path, folder: Path) -> list[tuple[str, Path]]:
         output = folder / f"{run.parent.name}_{run.name}_{precision}"
         settings = ExportSettings(precision=precision, rate=rate)
         try:
-            export_run(loaded, output, settings, ExportJob(), lambda line: print(line, file=sys.stderr))
+            export_run(loaded, output, settings, ExportJob(), tell)
         except ParityError as error:
             print(f"{run} at {precision}: {error}", file=sys.stderr)
             continue
         made.append((name_of(output / "model.tflite"), output / "model.tflite"))
     return made
+
+
+def tell(line: str) -> None:
+    """Say what is going on, beside the figures."""
+    print(line, file=sys.stderr)
 
 
 def name_of(path: Path) -> str:
@@ -198,6 +208,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path, metavar="FILE", help="exported model files")
     parser.add_argument("--runs", nargs="*", type=Path, default=[], metavar="RUN", help="runs, or folders of runs")
+    parser.add_argument("--recipes", nargs="*", default=[], metavar="NAME", help="recipes of clips, untrained")
+    parser.add_argument("--classes", type=int, default=527, help="of the untrained ones (527, as in AudioSet)")
     parser.add_argument("--yamnet", type=Path, help="yamnet.tflite, to compare with")
     parser.add_argument("--emulated", type=Path, default=ROOT / "build" / "aarch64", help="the emulated Python")
     parser.add_argument("--no-emulation", action="store_true", help="count no instructions")
@@ -209,7 +221,10 @@ def main() -> None:
         emulated = None
     with tempfile.TemporaryDirectory() as folder:
         files = [(name_of(path), path) for path in options.models]
-        for given in options.runs:
+        runs = list(options.runs)
+        for number, name in enumerate(options.recipes):
+            runs.append(untrained_run(name, options.classes, Path(folder) / str(number), tell))
+        for given in runs:
             for recipe in sorted(given.rglob("recipe.yaml")):
                 files += exports_of(recipe.parent, Path(folder))
         beside = None if options.yamnet is None else measure("YAMNet", options.yamnet, emulated)
@@ -219,7 +234,7 @@ def main() -> None:
             print(table(figures[-1:], None).splitlines()[-1], file=sys.stderr)
     figures += [beside] if beside is not None else []
     print(table(figures, beside))
-    print("few-shot and tagging models: there is no recipe of either family yet")
+    print("few-shot models: there is no recipe of that family yet")
     if options.output is not None:
         options.output.write_text(json.dumps([asdict(one) for one in figures], indent=1) + "\n", encoding="utf-8")
 

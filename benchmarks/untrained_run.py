@@ -1,12 +1,12 @@
 """Part of `device.py`: a run of a recipe of clips whose network has learned nothing, to measure what it costs.
 
 The network, the front end and the segments are the recipe's own. It is trained for one epoch on four clips of noise, so
-that it goes the way of every run; 527 classes, as in AudioSet, unless the recipe is of fewer.
+that it goes the way of every run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ import pandas as pd
 import soundfile
 
 from ecotf.datasets.manifest import Manifest, make_manifest
+from ecotf.errors import ConfigError
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.training_run import train_run
 
@@ -21,15 +23,27 @@ _SPLITS = ("train", "train", "train", "train", "valid", "test")
 
 
 def untrained_run(name: str, n_classes: int, folder: Path, log: Callable[[str], None]) -> Path:
-    """Make a run of the recipe ``name`` in ``folder``."""
-    recipe = load_any_recipe(name)
-    changes = ["evaluation.bootstrap=2", f"name=untrained/{name.replace('/', '_')}"]
-    for number in range(len(recipe.stages)):  # type: ignore[union-attr]
+    """Make a run of the recipe ``name`` in ``folder``; raises `ConfigError` where it is none of clips."""
+    changes = ["evaluation.bootstrap=2", f"name=untrained/{Path(name).stem}"]
+    for number in range(len(_clips_recipe(name).stages)):
         quick = ("epochs=1", "batch=2", "accumulation=1", "sound={}", "image={}", "sampler={name: plain}")
         changes += [f"stages.{number}.{change}" for change in quick]
-    quick_recipe = load_any_recipe(name, changes)
-    manifest = _noise(folder / "sounds", quick_recipe.sample_rate, quick_recipe.clips.seconds, n_classes)  # type: ignore[union-attr]
-    return train_run(quick_recipe, manifest, folder / "runs", log=log, threads=1)  # type: ignore[arg-type]
+    recipe = _clips_recipe(name, changes)
+    manifest = _noise(folder / "sounds", recipe.sample_rate, recipe.clips.seconds, n_classes)
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)  # to compile two steps takes longer than the steps
+    try:
+        return train_run(recipe, manifest, folder / "runs", log=log, threads=1)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def _clips_recipe(name: str, changes: Sequence[str] = ()) -> ClipRecipe:
+    recipe = load_any_recipe(name, changes)
+    if not isinstance(recipe, ClipRecipe):
+        raise ConfigError(f"--recipes {name}: a recipe of task {recipe.task}; here one of task clips is needed")
+    return recipe
 
 
 def _noise(folder: Path, rate: int, seconds: float, n_classes: int) -> Manifest:
