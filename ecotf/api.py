@@ -366,5 +366,7 @@ def spectrogram(sound: np.ndarray, sample_rate: int, recipe: PathLike = "bats/fi
     sound = np.asarray(sound)
     if sound.dtype.kind != "f" or sound.ndim != 1:
         raise ConfigError(f"samples of type {sound.dtype} and shape {sound.shape}; allowed: floats of one dimension")
-    front_end = load_trainable(os.fspath(recipe)).front_end
+    front_end = getattr(load_trainable(os.fspath(recipe)), "front_end", None)
+    if front_end is None:
+        raise ConfigError(f"{recipe}: its embedder takes sound itself, so the recipe has no spectrogram")
     return build_spectrogram(front_end, sample_rate)(np.ascontiguousarray(sound, np.float32))

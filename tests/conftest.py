@@ -20,8 +20,8 @@ def _make_clip_run(
     from ecotf.models.tagger import WEIGHTS
     from ecotf.runs import RunFolder
     from ecotf.runs.splits import draw_splits, first_state
+    from ecotf.tasks.clips.network_models import fresh_model
     from ecotf.tasks.clips.recipe import ClipRecipe
-    from ecotf.tasks.clips.train import fresh_model
     from ecotf.tasks.recipes import load_any_recipe, recipe_text
 
     recipe = load_any_recipe("birds/small", list(overrides))

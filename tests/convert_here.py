@@ -16,6 +16,8 @@ def convert_stage(
     stage: Stage, precision: Precision = "f32", examples: Mapping[str, np.ndarray] | None = None
 ) -> bytes:
     """One stage as a flatbuffer."""
+    if stage.made is not None:
+        return stage.made
     with tempfile.TemporaryDirectory() as folder:
         save_stage(stage, Path(folder) / "saved")
         given = None if examples is None else {name: examples[name] for name in stage.inputs if name in examples}

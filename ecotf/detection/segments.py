@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from ecotf.config import Config
-from ecotf.models.tagger import ClipModel
+from ecotf.detection.segment_model import SegmentModel
+
+if TYPE_CHECKING:
+    from ecotf.models.tagger import ClipModel
 
 Ends = Literal["silence", "repeat"]
 _LEAST_TAIL = 0.02  # of a row; what a resampler leaves over at the end is no row
@@ -147,13 +150,13 @@ def _before(sound: np.ndarray, n: int, ends: Ends) -> np.ndarray:
     return np.resize(sound[::-1], n)[::-1]
 
 
-def margin_of(model: ClipModel, config: SegmentsConfig) -> int:
+def margin_of(model: SegmentModel, config: SegmentsConfig) -> int:
     """Samples on either side of a row."""
     return round(((config.window_s or model.window_s) - config.segment_s) / 2 * model.sample_rate)
 
 
 def score_windows(
-    model: ClipModel, config: SegmentsConfig, windows: np.ndarray
+    model: SegmentModel, config: SegmentsConfig, windows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Logits of windows ``[n, samples]``.
 
@@ -162,14 +165,20 @@ def score_windows(
     Of rows ``[n, classes]``, of the frames in them ``[n, t, classes]``, and the middles of those frames, seconds from
     the start of the row.
     """
-    return score_images(model, config, model.images(windows), windows.shape[1])
+    return score_answers(model, config, model.answers(windows), windows.shape[1])
 
 
 def score_images(
     model: ClipModel, config: SegmentsConfig, images: np.ndarray, samples: int
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """The same of the images of windows of ``samples``."""
-    answers = model.logits(images)
+    return score_answers(model, config, model.logits(images), samples)
+
+
+def score_answers(
+    model: SegmentModel, config: SegmentsConfig, answers: dict[str, np.ndarray], samples: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The same of a model's answers for windows of ``samples``."""
     frames = answers.get("frames")
     if frames is None:
         return answers["clip"], None, np.empty(0)
@@ -190,13 +199,13 @@ def score_images(
     return rows, frames[:, first:last], times
 
 
-def frame_length_s(model: ClipModel, samples: int, frames: int) -> float:
+def frame_length_s(model: SegmentModel, samples: int, frames: int) -> float:
     """From one frame of the network's answer to the next: backbones halve time again and again."""
     seen = model.spectrogram.n_frames(samples)
     return float(2.0 ** np.ceil(np.log2(seen / frames) - 1e-9)) * model.spectrogram.hop_s
 
 
-def frames_in_segment(model: ClipModel, config: SegmentsConfig, step: float, frames: int) -> tuple[int, int]:
+def frames_in_segment(model: SegmentModel, config: SegmentsConfig, step: float, frames: int) -> tuple[int, int]:
     """Return the first frame whose middle is in the segment, and the first after those; at least one."""
     margin = margin_of(model, config) / model.sample_rate
     first = min(frames - 1, max(0, int(np.ceil(margin / step - 0.5))))
@@ -220,7 +229,7 @@ class SegmentScorer:
         no frames.
     """
 
-    def __init__(self, model: ClipModel, config: SegmentsConfig) -> None:
+    def __init__(self, model: SegmentModel, config: SegmentsConfig) -> None:
         self.model, self.config = model, config
         self._waiting: list[np.ndarray] = []
         self.inside_s = np.empty(0)
@@ -249,7 +258,7 @@ class SegmentScorer:
 class SegmentCollector:
     """Takes the windows of a recording as they come, and gives its scores at the end."""
 
-    def __init__(self, model: ClipModel, config: SegmentsConfig) -> None:
+    def __init__(self, model: SegmentModel, config: SegmentsConfig) -> None:
         self._scorer = SegmentScorer(model, config)
         self._scored: list[ScoredRows] = []
 

@@ -57,9 +57,11 @@ def embed_clips(embedder: Embedder, sounds: Iterable[np.ndarray], cache: Path | 
     return (np.add.reduceat(rows, starts, axis=0) / np.array(counts, np.float32)[:, None]).astype(np.float32)
 
 
-def embed_windows(embedder: Embedder, windows: Iterable[np.ndarray], cache: Path | None = None) -> np.ndarray:
+def embed_windows(
+    embedder: Embedder, windows: Iterable[np.ndarray], cache: Path | EmbeddingCache | None = None
+) -> np.ndarray:
     """Embed windows ``[embedder.samples]``: float32 ``[windows, embedder.numbers]``; see `embed_clips`."""
-    kept = None if cache is None else EmbeddingCache(cache, embedder)
+    kept = EmbeddingCache(cache, embedder) if isinstance(cache, Path) else cache
     parts: list[np.ndarray] = [np.empty((0, embedder.numbers), np.float32)]
     waiting: list[np.ndarray] = []
     for window in windows:

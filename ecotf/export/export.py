@@ -106,6 +106,8 @@ def make_model(
     run.check(settings)
     licence = licence_of(job.licence)
     subject = Subject(run, settings, plan_of(run, settings))
+    for note in subject.plan.notes:
+        log(note)
     refuse_recurrent(subject.plan.stages, settings.precision)
     calibration = None
     if settings.precision == "int8":

@@ -48,6 +48,28 @@ class ClipModel:
         """The spectrogram of a clip."""
         return mel_spectrogram(self.front_end, self.sample_rate)
 
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """The lowest and the highest frequency that it hears."""
+        return self.front_end.low_hz, self.front_end.high_hz
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that are trained."""
+        return self.network.n_parameters
+
+    def save(self, folder: Path) -> None:
+        """Write the weights into an existing folder."""
+        self.network.model.save_weights(folder / WEIGHTS)
+
+    def answers(self, sound: np.ndarray) -> dict[str, np.ndarray]:
+        """The logits of sound ``[n, samples]``."""
+        return self.logits(self.images(sound))
+
+    def embed(self, sound: np.ndarray) -> np.ndarray:
+        """Embed sound ``[n, samples]``: see `embed_images`."""
+        return self.embed_images(self.images(sound))
+
     def images(self, sound: np.ndarray, threads: int = 1) -> np.ndarray:
         """float32 ``[n, frames, bands, channels]`` of sound ``[n, samples]``; see `clip_images`."""
         return clip_images(sound, self.spectrogram, self.image, threads)
@@ -70,7 +92,7 @@ class ClipModel:
             raw = {name: softmax_logits(values) for name, values in raw.items()}
         return {name: values.astype(np.float32) for name, values in raw.items()}
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
+    def embed_images(self, images: np.ndarray) -> np.ndarray:
         """The embedding of images ``[n, frames, bands, channels]``: float32 ``[n, numbers]``.
 
         It is the output of the head's layer ``embedding_layer``; of a head that names none, the backbone's features

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -216,9 +216,8 @@ class Task(Protocol):
     cache_name: str
     """The folder, beside the runs, of what is computed once and read by every training."""
 
-    @property
-    def recipe_class(self) -> type[Any]:
-        """The config class of its recipes."""
+    def recipe_class(self, values: Mapping[str, Any]) -> type[Any]:
+        """Return the config class of a recipe with these keys, which may still be wrong."""
 
     def check(self, recipe: Any) -> None:
         """Refuse what cannot be trained, before anything is written; raises `ConfigError`."""

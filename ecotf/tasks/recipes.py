@@ -18,8 +18,9 @@ from ecotf.tasks.recipe_files import ENSEMBLE, find_recipe, read_recipe, task_of
 if TYPE_CHECKING:
     from ecotf.tasks.calls.recipe import CallRecipe
     from ecotf.tasks.clips.recipe import ClipRecipe
+    from ecotf.tasks.clips.transfer_recipe import TransferRecipe
 
-    AnyRecipe: TypeAlias = CallRecipe | ClipRecipe
+    AnyRecipe: TypeAlias = CallRecipe | ClipRecipe | TransferRecipe
 
 
 class Member(Config):
@@ -49,7 +50,7 @@ class EnsembleRecipe(Config):
 def parse_recipe(values: Any, source: str) -> AnyRecipe | EnsembleRecipe:
     """Check plain values and make them a recipe; raises `ConfigError`."""
     task = task_of(values, source)
-    recipe_class = EnsembleRecipe if task == ENSEMBLE else get_task(task).recipe_class
+    recipe_class = EnsembleRecipe if task == ENSEMBLE else get_task(task).recipe_class(values)
     return validate(recipe_class, values, source)
 
 

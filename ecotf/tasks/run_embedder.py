@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from ecotf.config import read_yaml
 from ecotf.errors import ConfigError
 from ecotf.models.embedders import EMBEDDERS, Embedder, EmbedderConfig, build_embedder, open_embedder
 from ecotf.models.embedders.described_embedder import check_windows
@@ -43,6 +44,14 @@ class RunEmbedderConfig(EmbedderConfig):
     rate_hz: int | None = Field(None, gt=0)
     seconds: float | None = Field(None, gt=0)
 
+    @property
+    def window_s(self) -> float | None:
+        """Length of a window: as stated, or that of the run's segments."""
+        if self.seconds is not None or self.model is None:
+            return self.seconds
+        values = read_yaml(self.model / "recipe.yaml")
+        return float(values.get("inference", {}).get("segment_s", _WINDOW_S))
+
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """Whether it is a run folder."""
@@ -68,9 +77,7 @@ class RunEmbedder:
         self.config: EmbedderConfig = config
         self.threads = 1
         self._run = load_runs([config.model])
-        front_end = self._run.recipe.front_end
-        wanted = config.rate_hz or getattr(self._run.recipe, "sample_rate", None) or round(2 * front_end.high_hz)
-        self.sample_rate = self._run.stream_rate(int(wanted))
+        self.sample_rate = self._run.stream_rate(config.rate_hz or _lowest_rate(self._run.recipe))
         self.samples = round((config.seconds or self._run.segment_s or _WINDOW_S) * self.sample_rate)
         if self.samples < self._run.shortest_s * self.sample_rate:
             raise ConfigError(f"{config.model}: windows of {config.seconds:g} s; at least {self._run.shortest_s:g} s")
@@ -97,3 +104,9 @@ class RunEmbedder:
             found = self._run.scores(window, self.sample_rate).groupby("label")["score"].max()
             rows[number] = [found.get(name, 0.0) for name in self.classes]
         return rows
+
+
+def _lowest_rate(recipe: Any) -> int:
+    """Return a rate in Hz that carries the band of a recipe; a run that has a rate of its own takes any for that."""
+    front_end = getattr(recipe, "front_end", None)
+    return 1 if front_end is None else int(getattr(recipe, "sample_rate", None) or round(2 * front_end.high_hz))

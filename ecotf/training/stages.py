@@ -21,9 +21,12 @@ class StageConfig(Config):
     ----------
     learns_from
         What it is given to learn from; a task has the stages that learn from what it makes of recordings.
+    fits
+        ``network``: networks, and what reads their embeddings. ``head``: the head of a frozen embedder.
     """
 
     learns_from: ClassVar[Literal["patches", "clips"]]
+    fits: ClassVar[Literal["network", "head"]] = "network"
 
     @property
     def trains(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def test_the_run_answers_and_embeds_as_plain_pytorch_does(checkpoint, run):
 
 
 def test_a_training_begins_with_the_weights(checkpoint, run):
-    from ecotf.tasks.clips.train import fresh_model
+    from ecotf.tasks.clips.network_models import fresh_model
 
     source = checkpoint.parent / "cnn6.npz"
     weights, known = read_weights(source)

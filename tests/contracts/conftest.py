@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from tiny_embedder import tiny_embedder
 
 from ecotf.audio.simulate import SimulationConfig, simulate_dataset
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
 from ecotf.quiet import quieten_libraries
-from ecotf.tasks.base import TASKS
 from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.training_run import train_run
 from ecotf.training.run_store import Log
@@ -50,9 +50,22 @@ def _clips(folder: Path) -> None:
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
 
 
-_MADE: dict[str, tuple[str, tuple[str, ...], Callable[[Path], None]]] = {
-    "calls": ("bats/field", _CALLS, _calls),
-    "clips": ("birds/small", _CLIPS, _clips),
+@dataclass(frozen=True)
+class _Made:
+    """What a case is made of; see `Case`."""
+
+    task: str
+    name: str
+    overrides: tuple[str, ...]
+    make: Callable[[Path], None]
+    fits: int = 2
+    told: str = "epoch 1/1"
+
+
+_MADE = {
+    "calls": _Made("calls", "bats/field", _CALLS, _calls),
+    "clips": _Made("clips", "birds/small", _CLIPS, _clips),
+    "transfer": _Made("clips", "tagging/transfer", ("inference.segment_s=0.5",), _clips, 1, "logistic, "),
 }
 
 
@@ -62,12 +75,22 @@ def quiet(line: str) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe of a task, and recordings that it can be trained on within seconds."""
+    """A recipe of a task, and recordings that it can be trained on within seconds.
+
+    Attributes
+    ----------
+    fits
+        How many fits its training has.
+    told
+        What the log says once in each of them.
+    """
 
     task: str
     name: str
     overrides: tuple[str, ...]
     folder: Path
+    fits: int = 2
+    told: str = "epoch 1/1"
 
     @property
     def recipe(self):
@@ -88,7 +111,7 @@ class Case:
 
     def copy(self, folder: Path) -> Case:
         """The same with recordings of its own, to be damaged."""
-        return Case(self.task, self.name, self.overrides, Path(shutil.copytree(self.folder, folder)))
+        return replace(self, folder=Path(shutil.copytree(self.folder, folder)))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,14 +124,16 @@ def _quickly() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.fixture(scope="session", params=TASKS)
+@pytest.fixture(scope="session", params=_MADE)
 def case(request, tmp_path_factory) -> Case:
-    """Each task in turn; a task that is not here fails."""
+    """Each task in turn, and each kind of recipe that it has."""
     quieten_libraries()
-    name, overrides, make = _MADE[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
-    make(folder)
-    return Case(request.param, name, overrides, folder)
+    made, folder = _MADE[request.param], tmp_path_factory.mktemp(request.param)
+    made.make(folder)
+    overrides = made.overrides
+    if made.name == "tagging/transfer":
+        overrides = (*overrides, *tiny_embedder(tmp_path_factory.mktemp("embedder")))
+    return Case(made.task, made.name, overrides, folder, made.fits, made.told)
 
 
 @pytest.fixture(scope="session")

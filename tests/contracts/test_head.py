@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from ecotf.config import Config, validate
 from ecotf.errors import ConfigError
 from ecotf.models.heads import HEADS, HeadConfig, ImageHead, build_image_head
-from ecotf.models.heads.trees import load_trees
 from ecotf.registry import Entry
 
 NARROW = {
@@ -20,6 +19,7 @@ NARROW = {
     "chrononet_inception": {"filters": 2, "units": 3, "hidden": 4},
     "mlp": {"units": 4},
     "panns": {"hidden": 4},
+    "network": {"units": 8, "epochs": 8, "batch": 20, "learning_rate": 0.1},
     "sed": {"hidden": 4},
     "trees": {"n_estimators": 3, "max_depth": 2},
 }
@@ -135,19 +135,22 @@ def test_a_head_of_embeddings(entry, tmp_path):
 
 
 @entries("table")
-def test_a_head_of_tables(entry, tmp_path):
-    config = config_of(entry)
+@pytest.mark.parametrize("strategy", ["one_vs_rest", "chain", "powerset"])
+def test_a_head_of_tables(entry, strategy, tmp_path):
+    """The same seed gives the same head; a class that never and one that always occurs have that answer."""
+    config = config_of(entry).model_copy(update={"strategy": strategy})
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(60, 4)).astype(np.float32)
-    targets = (rows[:, :2] > 0).astype(np.float32)
+    targets = np.hstack([rows[:, :2] > 0, np.zeros((60, 1)), np.ones((60, 1))]).astype(np.float32)
     fitted, again = (HEADS.build(config, rows, targets, seed=1, threads=1) for _ in range(2))
     unseen = rng.normal(size=(40, 4)).astype(np.float32)
     scores = fitted.predict(unseen)
     np.testing.assert_array_equal(again.predict(unseen), scores)
-    assert scores.shape == (40, 2)
-    assert ((scores > 0.5) == (unseen[:, :2] > 0)).mean() > 0.8
+    assert scores.shape == (40, 4)
+    assert ((scores[:, :2] > 0.5) == (unseen[:, :2] > 0)).mean() > 0.8
+    assert (scores[:, 2] < 0.2).all() and (scores[:, 3] > 0.8).all() and fitted.n_parameters > 0
     fitted.save(tmp_path)
-    np.testing.assert_array_equal(load_trees(tmp_path).predict(unseen), scores)
+    np.testing.assert_array_equal(config.load(tmp_path).predict(unseen), scores)
 
 
 class _Recipe(Config):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from tiny_embedder import tiny_embedder
 
 import ecotf.tasks.calls.recipe
 import ecotf.tasks.clips.recipe
@@ -27,9 +28,9 @@ from ecotf.pipelines.spectrogram_store import StoredSpectrogram
 from ecotf.pipelines.teacher_file import Predictions, write_predictions
 from ecotf.tasks.calls.material import Material as CallsMaterial
 from ecotf.tasks.clips.data import prepare_clip_data
+from ecotf.tasks.clips.network_models import fresh_model
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.stages import Material as ClipsMaterial
-from ecotf.tasks.clips.train import fresh_model
 from ecotf.tasks.recipes import load_any_recipe, load_recipe
 from ecotf.training.stages import STAGES, FitPlace
 
@@ -97,6 +98,13 @@ def begin_with_a_teacher(folder: Path) -> tuple[Any, ClipsMaterial]:
     return network, material
 
 
+def begin_on_embeddings(folder: Path) -> tuple[Any, ClipsMaterial]:
+    _, material = begin_on_clips(folder)
+    recipe = load_any_recipe("tagging/transfer", [*tiny_embedder(folder), "inference.segment_s=0.4"])
+    model, _ = recipe.models(None).begin(0, material.classes, None)
+    return model, ClipsMaterial(material.data.for_plan(recipe), material.classes, 3)
+
+
 def weights_of_first(detector: Detector) -> list[np.ndarray]:
     return detector.networks[0].model.get_weights()
 
@@ -113,6 +121,9 @@ def answers_of_trees(detector: Detector) -> list[np.ndarray]:
 LESSONS = {
     "fit_network": Lesson({"network": "calls", "epochs": 2, "batch": 8}, begin_on_patches, weights_of_first),
     "fit_trees": Lesson({}, begin_on_patches, answers_of_trees),
+    "fit_head": Lesson(
+        {}, begin_on_embeddings, lambda model: [*model.head.parts[0].kernels, *model.head.parts[0].biases]
+    ),
     "fit_clips": Lesson(ON_CLIPS, begin_on_clips, lambda network: network.model.get_weights()),
     "distil": Lesson(
         {**ON_CLIPS, "name": "distil", "teacher": "teacher.npz"},

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from recorder_stand_ins import SegmentStandIn, StandIn  # also puts the recorder on the path
+from tiny_embedder import RATE as TINY_RATE
+from tiny_embedder import tiny_transfer_run
 
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.detection.gate import FittedGate
@@ -99,6 +101,7 @@ def cases(make_loud_run, untrained_clip_run, tmp_path_factory) -> dict[str, Case
     def birds(classes: list[str], *overrides: str) -> Run:
         return clips.load(untrained_clip_run(tmp_path_factory.mktemp("clips"), classes, [*CLIPS, *overrides]))
 
+    transfer = clips.load(tiny_transfer_run(tmp_path_factory.mktemp("transfer"), "inference.batch=3"))
     segments, more, events = birds(["owl", "wren"]), birds(["robin", "wren"], "seed=2"), birds(["owl"], *EVENTS)
     night, dawn = sweeps(1.3), noise(7.3)
     return {
@@ -107,6 +110,7 @@ def cases(make_loud_run, untrained_clip_run, tmp_path_factory) -> dict[str, Case
         "calls, gate": Case("calls", bats, CALLS_RATE, night, StreamOptions(gate=True)),
         "segments": Case("clips", segments, CLIPS_RATE, dawn, StreamOptions(threshold=0.3)),
         "segments of two runs": Case("clips", clips.join([segments, more]), CLIPS_RATE, dawn, StreamOptions(0.3)),
+        "frozen embedder": Case("clips", transfer, TINY_RATE, noise(7.3)[::2], StreamOptions(threshold=0.3)),
         "events": Case("clips", events, CLIPS_RATE, dawn, StreamOptions(threshold=0.02), is_of_events=True),
         "recorder: calls": Case("calls", OnRecorder(StandIn(bats, takes="float32")), CALLS_RATE, night),
         "recorder: segments": Case(
@@ -118,7 +122,9 @@ def cases(make_loud_run, untrained_clip_run, tmp_path_factory) -> dict[str, Case
     }
 
 
-DESKTOP = ("calls", "calls, named only", "calls, gate", "segments", "segments of two runs", "events")
+DESKTOP = (
+    "calls", "calls, named only", "calls, gate", "segments", "segments of two runs", "frozen embedder", "events",
+)  # fmt: skip
 RECORDER = ("recorder: calls", "recorder: segments", "recorder: events")
 
 

@@ -41,7 +41,8 @@ def convert_stages(
         The converter refused a stage or died of it, or what it made cannot run on a device.
     """
     requests = []
-    for stage in stages:
+    made = {stage.name: stage.made for stage in stages if stage.made is not None}
+    for stage in (stage for stage in stages if stage.made is None):
         save_stage(stage, folder / stage.name)
         given = None
         if examples is not None and stage.quantised:
@@ -51,7 +52,7 @@ def convert_stages(
     request = folder / "request.json"
     request.write_text(json.dumps({"folder": str(folder), "stages": requests}), encoding="utf-8")
     run_module("ecotf.export.convert.converter", request, "converter")
-    converted = {stage.name: (folder / f"{stage.name}.tflite").read_bytes() for stage in stages}
+    converted = {stage.name: made.get(stage.name) or (folder / f"{stage.name}.tflite").read_bytes() for stage in stages}
     for stage in stages:
         check_stage(converted[stage.name], stage)
     return converted
@@ -63,7 +64,7 @@ def save_stage(stage: Stage, folder: Path) -> None:
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
-    for model in stage.models:
+    for model in (*stage.models, *stage.resources):
         archive.track(model)
     inputs = [tf.TensorSpec(kind.shape, kind.dtype, name=name) for name, kind in stage.inputs.items()]
     archive.add_endpoint("serving_default", stage.function, input_signature=inputs)

@@ -18,7 +18,7 @@ from ecotf.export.prove.examples import Examples, samples_for
 from ecotf.export.prove.recordings import Heard
 from ecotf.export.stages.stage import DEFAULT
 
-_BETWEEN = ("embedding", "answers", "margins", "scores", "image")
+_BETWEEN = ("embedding", "embeddings", "answers", "margins", "scores", "image")
 _MOST_BETWEEN = 96
 
 

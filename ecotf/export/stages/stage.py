@@ -32,6 +32,10 @@ class Stage:
         Whether it takes the precision that is asked for; all others stay float32.
     models
         The Keras models whose weights are in it.
+    resources
+        Whatever else of TensorFlow has weights in it.
+    made
+        Its flatbuffer, of a model that comes as one; nothing is converted then.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Stage:
     inputs: Mapping[str, TensorKind]
     quantised: bool = False
     models: tuple[Any, ...] = ()
+    resources: tuple[Any, ...] = ()
+    made: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class ExportPlan:
         The first is what programs run that know of none.
     facts
         What ``model.json`` says of it, resolved for the sample rate.
+    notes
+        Sentences for whoever exports.
     first_class
         Where the classes begin in ``scores``: 1 behind the score of "not a call".
     """
@@ -72,3 +80,4 @@ class ExportPlan:
     signatures: Mapping[str, Signature]
     facts: Mapping[str, Any] = field(default_factory=dict)
     first_class: int = 0
+    notes: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig, frame_length_s, frames_in_segment, margin_of
 from ecotf.errors import ConfigError
 from ecotf.export.settings import ExportSettings
@@ -152,7 +153,7 @@ def clip_stages(
     return tuple(stages)
 
 
-def window_samples(model: ClipModel, segments: SegmentsConfig) -> int:
+def window_samples(model: SegmentModel, segments: SegmentsConfig) -> int:
     """Return the number of samples that the model sees around a segment."""
     return round(segments.segment_s * model.sample_rate) + 2 * margin_of(model, segments)
 

@@ -49,6 +49,11 @@ class EmbedderConfig(Config):
         """Whether ``path``, a file or a folder, is a model of this kind."""
         return False
 
+    @property
+    def window_s(self) -> float | None:
+        """Length of a window in seconds; None where only the opened model knows."""
+        return None
+
     def located(self, model: Path, folder: Path) -> EmbedderConfig:
         """Return it with the full path of the model; ``folder`` is that of the description."""
         return self.model_copy(update={"model": model.resolve()})
@@ -169,6 +174,23 @@ def find_config(what: str | Path, model: str | Path | None = None) -> EmbedderCo
     near = difflib.get_close_matches(str(what), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(f"{what}: no such file or folder, and no description of ecotf ({', '.join(known)}){hint}")
+
+
+def described_window(what: str | Path | None, model: str | Path | None) -> float | None:
+    """Return the length of a window in seconds as a description says it, without opening the model.
+
+    The parameters are those of `open_embedder`, or a ``model`` that has its description beside it. None where it cannot
+    be known.
+
+    Examples
+    --------
+    >>> described_window("birdnet_2.4", None)
+    3.0
+    """
+    if what is None:
+        return None if model is None else find_config(model).window_s
+    path = DESCRIPTIONS / f"{what}.yaml" if str(what) in described_embedders() else Path(what)
+    return read_description(path).window_s
 
 
 def read_description(path: Path) -> EmbedderConfig:

@@ -77,6 +77,11 @@ class DescribedConfig(EmbedderConfig):
         return self.samples if self.samples is not None else round((self.seconds or 0) * self.rate_hz)
 
     @property
+    def window_s(self) -> float:
+        """The length of a window in seconds."""
+        return self.window / self.rate_hz
+
+    @property
     def hop(self) -> int:
         """From the start of a window to the start of the next, in samples."""
         return self.window if self.hop_s is None else max(1, round(self.hop_s * self.rate_hz))

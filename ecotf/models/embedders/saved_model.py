@@ -47,28 +47,40 @@ def build_saved_model(config: SavedModelConfig) -> Embedder:
 
 
 class SavedModelEmbedder(DescribedEmbedder):
-    """A SavedModel that embeds windows; see `DescribedEmbedder`. TensorFlow itself shares the cores out."""
+    """A SavedModel that embeds windows; see `DescribedEmbedder`. TensorFlow itself shares the cores out.
+
+    Attributes
+    ----------
+    model
+        What TensorFlow loaded.
+    shape
+        Of the sound of one window.
+    """
 
     def __init__(self, config: SavedModelConfig) -> None:
         if config.model is None or not config.recognises(config.model):
             raise ConfigError(f"{config.model}: no SavedModel folder; it would hold {_GRAPH}")
         source = str(config.model)
-        self._model = _load(config.model)
-        self._call = _signature(self._model, config.signature, source)
+        self.model = _load(config.model)
+        self._call = _signature(self.model, config.signature, source)
         arguments = self._call.structured_input_signature[1]
         self._input = _chosen(config.input, sorted(arguments), "argument", source)
-        self._shape = _input_shape(arguments[self._input], config, source)
+        self.shape = _input_shape(arguments[self._input], config, source)
         outputs = sorted(self._call.structured_outputs)
         named = [config.embedding, *([] if config.scores is None else [config.scores])]
         self._outputs = [_chosen(name, outputs, "output", source) for name in named]
         super().__init__(config, _files(config.model), config.scores is not None)
         self.threads = 1
 
+    def embed_in_graph(self, window: Any) -> Any:
+        """Embed one window, a tensor of ``shape``, as a part of a larger graph."""
+        return self._call(**{self._input: window})[self._outputs[0]]
+
     def _answer(self, window: np.ndarray) -> list[np.ndarray]:
         import tensorflow as tf
 
         try:
-            answers = self._call(**{self._input: tf.constant(window.reshape(self._shape))})
+            answers = self._call(**{self._input: tf.constant(window.reshape(self.shape))})
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise ConfigError(f"{self._source}: cannot be run ({_first_line(error)})") from None
         return [np.array(answers[name], np.float32) for name in self._outputs]

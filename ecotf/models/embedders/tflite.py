@@ -117,6 +117,12 @@ def _read(path: Path) -> TfliteFile:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def embedding_tensor(config: TfliteConfig, content: bytes) -> int:
+    """Find the tensor of the embedding in the bytes of a model: its index; raises `ConfigError`."""
+    source = str(config.model)
+    return _tensor(read_tflite(content, source), config.embedding, "embedding", source)
+
+
 def _rooted(file: TfliteFile, config: TfliteConfig, source: str) -> bytes:
     """Return the file with the embedding and, where there are any, the scores as its outputs."""
     wanted = [_tensor(file, config.embedding, "embedding", source)]

@@ -8,17 +8,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ecotf.errors import ConfigError
-from ecotf.models.heads import attention, chrononet, chrononet_inception, dense, gem, mlp, panns, sed, trees
-from ecotf.models.heads.base import HEADS, HeadConfig
+from ecotf.models.heads import (
+    attention,
+    chrononet,
+    chrononet_inception,
+    dense,
+    gem,
+    logistic,
+    mlp,
+    panns,
+    sed,
+    small_network,
+    trees,
+)
+from ecotf.models.heads.base import HEADS, HeadConfig, TableHead, TableHeadConfig
 
 if TYPE_CHECKING:
     ImageHead = HeadConfig
+    EmbeddingsHead = TableHeadConfig
 else:
     ImageHead = HEADS.config_type(takes="features")
+    EmbeddingsHead = HEADS.config_type(takes="table")
 
-__all__ = ["HEADS", "HeadConfig", "ImageHead", "build_image_head"]
+__all__ = ["HEADS", "EmbeddingsHead", "HeadConfig", "ImageHead", "TableHead", "TableHeadConfig", "build_image_head"]
 
-_ENTRIES = (attention, chrononet, chrononet_inception, dense, gem, mlp, panns, sed, trees)
+_ENTRIES = (
+    attention, chrononet, chrononet_inception, dense, gem, logistic, mlp, panns, sed, small_network, trees,
+)  # fmt: skip
 
 
 def build_image_head(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from ecotf.config import Config
 from ecotf.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Takes = Literal["features", "embedding", "table"]
 
@@ -22,7 +26,7 @@ class HeadConfig(Config):
         ``features``: a feature map ``(batch, t, f, c)``; built by ``build(config, (t, f, c), n_classes,
         probabilities)`` as a Keras model that gives a dict with ``clip`` ``(batch, classes)``.
         ``embedding``: ``(batch, e)``; built by ``build(config, n_species)`` as a Keras layer that gives scores.
-        ``table``: rows of numbers; fitted, not trained, by ``build(config, rows, targets, seed, threads)``.
+        ``table``: rows of numbers; see `TableHeadConfig`.
     gives_frames
         It also gives ``frames`` ``(batch, t, classes)``, from a layer ``hidden`` through layers of the class.
     recurrent
@@ -46,3 +50,32 @@ class HeadConfig(Config):
     def fixed_length(self) -> bool:
         """Whether all clips must be of one length."""
         return False
+
+
+class TableHead(Protocol):
+    """A head that was fitted on rows of numbers."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that were fitted."""
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Compute probabilities ``[n, classes]`` of rows ``[n, f]``."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into an existing folder, as arrays and JSON."""
+
+
+class TableHeadConfig(HeadConfig):
+    """The settings of a head of rows of numbers, such as embeddings: it is fitted, not trained.
+
+    It is built by ``build(config, rows, targets, seed, threads, progress=None, groups=None)``: ``rows`` float32
+    ``[n, f]``, ``targets`` ``[n, classes]``, ``groups`` int ``[n]`` of rows that belong together (of one recording),
+    for heads that hold some back.
+    """
+
+    takes: ClassVar[Takes] = "table"
+
+    def load(self, folder: Path) -> TableHead:
+        """Read a head that `TableHead.save` wrote."""
+        raise NotImplementedError

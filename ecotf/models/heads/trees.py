@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ecotf.models.heads.base import HEADS, HeadConfig, Takes
+from ecotf.models.heads.base import HEADS, TableHeadConfig
+from ecotf.models.heads.several_labels import Answer, Strategy, answer_together, fit_several
 from ecotf.models.heads.split_points import with_splits_halfway
 from ecotf.pipelines.class_weights import balanced_class_weights
 
@@ -18,7 +19,7 @@ from ecotf.pipelines.class_weights import balanced_class_weights
 _PREDICT = {"nthread": 1}
 
 
-class TreesConfig(HeadConfig):
+class TreesConfig(TableHeadConfig):
     """XGBoost settings; the defaults are the published ones for the bat embedding.
 
     Attributes
@@ -34,11 +35,10 @@ class TreesConfig(HeadConfig):
         Weight samples so that, for every class, calls and the rest count the same.
     """
 
-    takes: ClassVar[Takes] = "table"
     class_layers: ClassVar[tuple[str, ...]] = ()
 
     name: Literal["trees"] = "trees"
-    strategy: Literal["one_vs_rest", "chain", "powerset"] = "one_vs_rest"
+    strategy: Strategy = "one_vs_rest"
     n_estimators: int = Field(2000, ge=1)
     max_depth: int = Field(15, ge=1)
     eta: float = Field(0.19684057798124177, gt=0, le=1)
@@ -49,6 +49,10 @@ class TreesConfig(HeadConfig):
     min_child_weight: float = Field(1.0, ge=0)
     measures: bool = False
     balanced: bool = True
+
+    def load(self, folder: Path) -> Trees:
+        """Read fitted trees."""
+        return load_trees(folder)
 
 
 class Trees:
@@ -71,26 +75,16 @@ class Trees:
         """Number of trees in all."""
         return sum(_n_trees(booster) for booster in self.boosters if booster is not None)
 
+    @property
+    def n_parameters(self) -> int:
+        """Nodes of all trees."""
+        return sum(booster.trees_to_dataframe().shape[0] for booster in self.boosters if booster is not None)
+
     def predict(self, embedding: np.ndarray) -> np.ndarray:
         """Probabilities, float32 ``[n, k]``."""
         features = np.ascontiguousarray(embedding, np.float32)
-        if self.combinations is not None:
-            booster = self.boosters[0]
-            scores = np.ones((len(features), 1)) if booster is None else booster.inplace_predict(features)
-            if scores.ndim == 1:
-                scores = np.stack([1 - scores, scores], axis=1)
-            return (scores @ self.combinations).astype(np.float32)
-        columns: list[np.ndarray] = []
-        for booster, constant in zip(self.boosters, self.constants, strict=True):
-            if booster is None:
-                columns.append(np.full(len(features), constant, np.float32))
-                continue
-            seen = features
-            if self.config.strategy == "chain" and columns:
-                # The chain was fitted on answers of yes and no, so it is shown answers of yes and no.
-                seen = np.hstack([features, (np.stack(columns, axis=1) > 0.5).astype(np.float32)])
-            columns.append(booster.inplace_predict(seen))
-        return np.stack(columns, axis=1)
+        answers = [_answer(*pair) for pair in zip(self.boosters, self.constants, strict=True)]
+        return answer_together(self.config.strategy, answers, self.combinations, features)
 
     def save(self, folder: Path) -> None:
         """Write one ``.ubj`` for each booster and ``trees.json``, which says how they go together."""
@@ -132,6 +126,7 @@ def fit_trees(
     seed: int,
     threads: int,
     progress: Callable[[int, int], None] | None = None,
+    groups: np.ndarray | None = None,
 ) -> Trees:
     """Fit trees.
 
@@ -143,26 +138,22 @@ def fit_trees(
         0 or 1, ``[n, k]``. A class that never or always occurs gets that answer and no trees.
     progress
         Called with the number of classifiers done and the number there are.
+    groups
+        Of no use to trees: they hold nothing back.
     """
     features = np.ascontiguousarray(embedding, np.float32)
     targets = np.asarray(targets) > 0.5
-    classifier = _BoostedTrees(config, seed, threads)
-    if config.strategy == "powerset":
-        from ecotf.multilabel import fit_label_powerset
+    fits, combinations = fit_several(
+        config.strategy, lambda: _BoostedTrees(config, seed, threads), features, targets, progress
+    )
+    return Trees(config, [fit.booster for fit in fits], [fit.constant for fit in fits], combinations)
 
-        fitted, combinations = fit_label_powerset(classifier, features, targets)
-        return Trees(config, [fitted.booster], combinations=combinations.astype(np.float32))
-    if config.strategy == "chain":
-        from ecotf.multilabel import fit_classifier_chain
 
-        chain = fit_classifier_chain(classifier, features, targets)
-        return Trees(config, [link.booster for link in chain], [link.constant for link in chain])
-    fits = []
-    for index in range(targets.shape[1]):
-        fits.append(_BoostedTrees(config, seed, threads).fit(features, targets[:, index]))
-        if progress is not None:
-            progress(index + 1, targets.shape[1])
-    return Trees(config, [fit.booster for fit in fits], [fit.constant for fit in fits])
+def _answer(booster: Any, constant: float) -> Answer:
+    """Make the answers of a booster, or those of a class that never varied."""
+    if booster is None:
+        return lambda features: np.full(len(features), constant, np.float32)
+    return lambda features: np.asarray(booster.inplace_predict(features))
 
 
 class _BoostedTrees:

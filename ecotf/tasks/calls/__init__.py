@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +25,7 @@ class _Calls:
     name = "calls"
     cache_name = "spectrograms"
 
-    @property
-    def recipe_class(self) -> type[CallRecipe]:
+    def recipe_class(self, values: Mapping[str, Any]) -> type[CallRecipe]:
         from ecotf.tasks.calls.recipe import CallRecipe
 
         return CallRecipe

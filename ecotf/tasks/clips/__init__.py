@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
-    from ecotf.models.tagger import ClipModel
+    from ecotf.detection.segment_model import SegmentModel
     from ecotf.runs.splits import Splits
     from ecotf.tasks.base import Evaluation, Run, Trained
     from ecotf.tasks.clips.data import ClipData
-    from ecotf.tasks.clips.recipe import ClipRecipe
+    from ecotf.tasks.clips.plan import ClipPlan
     from ecotf.tasks.clips.run import ClipsRun
     from ecotf.tasks.reported import Material
     from ecotf.training.run_store import Log, RunStore, ScoreWatch
@@ -25,25 +25,26 @@ class _Clips:
     name = "clips"
     cache_name = "sounds"
 
-    @property
-    def recipe_class(self) -> type[ClipRecipe]:
+    def recipe_class(self, values: Mapping[str, Any]) -> type[ClipPlan]:
+        if "embedder" in values:
+            from ecotf.tasks.clips.transfer_recipe import TransferRecipe
+
+            return TransferRecipe
         from ecotf.tasks.clips.recipe import ClipRecipe
 
         return ClipRecipe
 
-    def check(self, recipe: ClipRecipe) -> None:
-        from ecotf.tasks.clips.first_weights import check_weights
+    def check(self, recipe: ClipPlan) -> None:
+        recipe.check()
 
-        check_weights(recipe)
-
-    def steps(self, recipe: ClipRecipe) -> list[str]:
-        from ecotf.tasks.clips.train import stage_name
+    def steps(self, recipe: ClipPlan) -> list[str]:
+        from ecotf.tasks.clips.stages import stage_name
 
         return [stage_name(number, stage) for number, stage in enumerate(recipe.stages)]
 
     def open_data(
         self,
-        recipe: ClipRecipe,
+        recipe: ClipPlan,
         manifest: Manifest,
         cache: Path | None,
         log: Log,
@@ -57,19 +58,19 @@ class _Clips:
 
     def train(
         self,
-        recipe: ClipRecipe,
+        recipe: ClipPlan,
         data: ClipData,
         run: RunStore,
         log: Log,
         threads: int = 2,
         watch: ScoreWatch | None = None,
-    ) -> Trained[ClipModel]:
+    ) -> Trained[SegmentModel]:
         from ecotf.tasks.clips.train import train_clips
 
         return train_clips(recipe, data, run, log, threads, watch)
 
     def evaluate(
-        self, recipe: ClipRecipe, data: ClipData, trained: Trained[ClipModel], run: RunStore, log: Log
+        self, recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], run: RunStore, log: Log
     ) -> Evaluation:
         from ecotf.tasks.clips.evaluate import evaluate_clips
 
@@ -96,9 +97,7 @@ class _Clips:
         return report_clips(folder, clips)
 
     def exportable(self, run: ClipsRun) -> Any:
-        from ecotf.tasks.clips.export import ClipExport
-
-        return ClipExport(run)
+        return run.recipe.exportable(run)
 
 
 TASK = _Clips()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ecotf.audio.recording import open_recording
 from ecotf.datasets.labels import is_background, labels_that_match, unnamed_among
@@ -17,21 +17,26 @@ from ecotf.pipelines.clip_places import background_recordings, clips_of_recordin
 from ecotf.pipelines.clips import Clips, ClipsConfig
 from ecotf.pipelines.crops import ClipSounds
 from ecotf.pipelines.samplers import with_at_least
-from ecotf.tasks.clips.recipe import ClipTrainingPlan
-from ecotf.tasks.clips.stages import FitClipsStage, StageData, classes_of
+from ecotf.tasks.clips.plan import ClipPlan
+from ecotf.tasks.clips.stages import ClipStageConfig, StageData, classes_of
 from ecotf.training.run_store import Log
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ecotf.runs.splits import Splits
+    from ecotf.tasks.clips.recipe import ClipRecipe
     from ecotf.tasks.recordings import Progress
 
 _TOLD_GAPS = 5
 
 
+Plan = TypeVar("Plan", bound=ClipPlan, covariant=True)
+Other = TypeVar("Other", bound=ClipPlan)
+
+
 @dataclass(frozen=True)
-class ClipData:
+class ClipData(Generic[Plan]):
     """Everything that a training on clips sees.
 
     Attributes
@@ -51,20 +56,20 @@ class ClipData:
     manifest: Manifest
     durations: dict[str, float]
     problems: pd.DataFrame
-    plan: ClipTrainingPlan
+    plan: Plan
     cache: Path | None
     splits: Splits | None = None
     _sounds: dict[tuple[object, ...], ClipSounds] = field(default_factory=dict, repr=False, compare=False)
 
-    def for_plan(self, plan: ClipTrainingPlan) -> ClipData:
+    def for_plan(self, plan: Other) -> ClipData[Other]:
         """Return the same recordings and splits for another plan; sound that is decoded in the same way is shared."""
-        return replace(self, plan=plan)
+        return replace(self, plan=plan)  # type: ignore[arg-type, return-value]
 
     def recordings_of(self, split: str) -> list[str]:
         """List the recordings of a split."""
         return [name for name in self.manifest.of_split(split).recordings if name in self.durations]
 
-    def classes(self, stage: FitClipsStage) -> tuple[str, ...]:
+    def classes(self, stage: ClipStageConfig) -> tuple[str, ...]:
         """Return the labels that a stage learns, sorted."""
         # With the recordings that were lost: the network has their classes.
         table = self.manifest.of_split("train").table
@@ -81,7 +86,7 @@ class ClipData:
         manifest = self._heard(split)
         return Manifest(manifest.table[data.chosen(manifest.table)].reset_index(drop=True), manifest.root)
 
-    def training_clips(self, stage: FitClipsStage, classes: Sequence[str]) -> Clips:
+    def training_clips(self, stage: ClipStageConfig, classes: Sequence[str]) -> Clips:
         """Return the clips that a stage learns from."""
         manifest, config = self.side("train", stage.data), self._clips_config(stage)
         if stage.segments:
@@ -93,7 +98,7 @@ class ClipData:
         table = with_at_least(made.table, config.min_per_class, self.plan.seed) if config.min_per_class else made.table
         return Clips(table, made.recordings, made.classes, made.outside)
 
-    def validation_clips(self, stage: FitClipsStage, classes: Sequence[str]) -> Clips | None:
+    def validation_clips(self, stage: ClipStageConfig, classes: Sequence[str]) -> Clips | None:
         """Return the clips that a stage's epochs are compared by; None where there are none."""
         return self.rows("valid", stage.data, classes, self._clips_config(stage).seconds, None)
 
@@ -109,7 +114,7 @@ class ClipData:
             manifest, self.durations, classes, config, hop_s, self.plan.seed, self.unnamed_labels
         )
 
-    def sounds(self, recordings: Sequence[str]) -> ClipSounds:
+    def sounds(self: ClipData[ClipRecipe], recordings: Sequence[str]) -> ClipSounds:
         """Return the reader of crops of these recordings; the same object for the same recordings."""
         key = self.plan.sample_rate, self.plan.data.channel, self.plan.clips.source, *recordings
         if key not in self._sounds:
@@ -123,7 +128,7 @@ class ClipData:
             )
         return self._sounds[key]
 
-    def backgrounds(self, number: int) -> list[ClipSounds]:
+    def backgrounds(self: ClipData[ClipRecipe], number: int) -> list[ClipSounds]:
         """Return the recordings of each of ``number`` background sets; empty where the manifest has no backgrounds."""
         there = [name for name in background_recordings(self.manifest) if name in self.durations]
         patterns = self.plan.data.backgrounds
@@ -142,7 +147,7 @@ class ClipData:
         heard = ~is_background(table) & table["recording"].isin(self.durations.keys())
         return Manifest(table[heard].reset_index(drop=True), manifest.root)
 
-    def _clips_config(self, stage: FitClipsStage) -> ClipsConfig:
+    def _clips_config(self, stage: ClipStageConfig) -> ClipsConfig:
         return (
             self.plan.clips if stage.seconds is None else self.plan.clips.model_copy(update={"seconds": stage.seconds})
         )
@@ -150,13 +155,13 @@ class ClipData:
 
 def prepare_clip_data(
     manifest: Manifest,
-    plan: ClipTrainingPlan,
+    plan: Other,
     cache: Path | None,
     log: Log,
     threads: int = 2,
     progress: Progress | None = None,
     kept: Splits | None = None,
-) -> ClipData:
+) -> ClipData[Other]:
     """Open every recording, leave out (and name) those that cannot be opened, and split what is left.
 
     ``kept`` is the split of an interrupted training; nothing is drawn then.

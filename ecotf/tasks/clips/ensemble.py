@@ -13,7 +13,7 @@ from ecotf.errors import ConfigError
 from ecotf.evaluation.segment_metrics import fit_clip_thresholds, padded_cmap
 from ecotf.files import reading_arrays
 from ecotf.tasks.base import Run, StreamOptions
-from ecotf.tasks.clips.recipe import ClipTrainingPlan
+from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.run import ClipsRun
 from ecotf.tasks.clips.stream import SHORTEST_S, Answering, SegmentStream, check_options, joined_logits, segment_table
 
@@ -53,7 +53,7 @@ class ClipsEnsemble:
         return tuple(run.path for run in self.runs)
 
     @property
-    def recipe(self) -> ClipTrainingPlan:
+    def recipe(self) -> ClipPlan:
         """The recipe of the first run: segments, rate and ends are those of all."""
         return self.runs[0].recipe
 
@@ -118,7 +118,7 @@ def join_runs(runs: Sequence[ClipsRun], weights: Sequence[float] | str | None = 
         own = run.recipe
         for name, mine, theirs in (
             ("inference.segment_s", f"{first.inference.segment_s:g}", f"{own.inference.segment_s:g}"),
-            ("sample_rate", f"{first.sample_rate:g}", f"{own.sample_rate:g}"),
+            ("sample_rate", f"{runs[0].model.sample_rate:g}", f"{run.model.sample_rate:g}"),
             ("inference.ends", first.inference.ends, own.inference.ends),
         ):
             if mine != theirs:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.evaluation.report import metrics_text
 from ecotf.evaluation.segment_report import clip_metrics_text
-from ecotf.models.tagger import WEIGHTS, ClipModel
 from ecotf.tasks.base import Evaluation, Trained
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.pictures import draw_clip_run
-from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.train import (
     ScoredSegments,
     fit_event_thresholds,
@@ -27,7 +27,7 @@ from ecotf.training.run_store import Log, RunStore
 
 
 def evaluate_clips(
-    recipe: ClipRecipe, data: ClipData, trained: Trained[ClipModel], run: RunStore, log: Log
+    recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], run: RunStore, log: Log
 ) -> Evaluation:
     """Fit thresholds on the validation recordings, and judge the test ones (or, said so, the validation ones)."""
     model, classes = trained.model, trained.classes
@@ -48,10 +48,10 @@ def evaluate_clips(
         metrics["events"] = judge_events(recipe, data, judged, classes, events)
         run.write_table("events.parquet", judged.candidates)
     with run.writing("model", folder=True) as folder:
-        model.network.model.save_weights(folder / WEIGHTS)
-        size = (folder / WEIGHTS).stat().st_size
+        model.save(folder)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    metrics["cost"] = {"model_bytes": size, "peak_memory_mb": peak, "parameters": model.network.n_parameters}
+    metrics["cost"] = {"model_bytes": size, "peak_memory_mb": peak, "parameters": model.n_parameters}
     if "events" in metrics:
         assert judged is not None and events is not None
         draw_clip_run(recipe, data, model, judged, metrics, events, run, log)

@@ -1,187 +1,58 @@
-"""Runs of task clips in an export: segments of some seconds, each with the window around it."""
+"""Runs with a network of clips in an export: segments of some seconds, each with the window around it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import expit
 
-from ecotf.audio.recording import ChannelChoice
-from ecotf.detection.segments import (
-    frame_length_s,
-    frames_in_segment,
-    margin_of,
-    score_windows,
-    segment_windows,
-)
-from ecotf.detection.view import in_order
-from ecotf.errors import ConfigError
-from ecotf.export.c99.part import NetworkPart
-from ecotf.export.convert.calibration import Calibration, evenly, no_training_recordings
-from ecotf.export.exportable import require_thresholds
-from ecotf.export.prove.examples import COLUMNS, Examples, as_float, samples_for
+from ecotf.detection.segments import frame_length_s, frames_in_segment, margin_of
+from ecotf.export.convert.calibration import Calibration
+from ecotf.export.prove.examples import Examples
 from ecotf.export.prove.recordings import Heard, RunRecordings
 from ecotf.export.prove.trial import Trial
 from ecotf.export.settings import ExportSettings
-from ecotf.export.stages.birdnet_go import scores_of
-from ecotf.export.stages.stage import DEFAULT, ExportPlan, Precision, Signature, Stage
+from ecotf.export.stages.stage import ExportPlan, Precision, Stage
 from ecotf.export.stages.tagger import calibration_inputs, clip_stages, fix_length, window_samples
+from ecotf.models.tagger import ClipModel
 from ecotf.tasks.clips.export_parity import compare
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import ClipsRun
-from ecotf.tasks.clips.stream import SHORTEST_S, Reports
-
-_CALIBRATION_S, _EACH_S, _WINDOWS = 1200.0, 30.0, 120
+from ecotf.tasks.clips.segment_export import SegmentExport, with_scores
 
 
-class ClipExport:
-    """Makes a run of task clips into a device model; see `ecotf.export.exportable.Exportable`."""
+class ClipExport(SegmentExport[ClipRecipe, ClipModel]):
+    """Makes a run with a network of clips into a device model; see `ecotf.export.exportable.Exportable`."""
 
-    compare_s = 300.0
-
-    def __init__(self, run: ClipsRun) -> None:
-        self.run, self.model, self.recipe, self.config = run, run.model, run.recipe, run.recipe.inference
-        self.path: Path = run.path
-        self.name: str = run.recipe.name
-        self.channel: ChannelChoice = run.recipe.data.channel
-        self.high_hz: float = run.recipe.front_end.high_hz
-        self.sample_rate: int | None = run.recipe.sample_rate
-
-    @property
-    def segment_samples(self) -> int:
-        """Samples of a segment."""
-        return round(self.config.segment_s * self.model.sample_rate)
-
-    def check(self, settings: ExportSettings) -> None:
-        """Require a threshold for every class."""
-        require_thresholds(self.path, self.run.thresholds, self.model.classes)
+    def __init__(self, run: ClipsRun[ClipRecipe, ClipModel]) -> None:
+        super().__init__(run)
+        self.high_hz = run.recipe.front_end.high_hz
 
     def plan(self, settings: ExportSettings) -> ExportPlan:
-        """Make the plan: the recorder gives the window around each segment, and asks for its scores."""
+        """Make the plan, with the network in pieces."""
         stages = clip_stages(self.model, self.run.recipe.inference_network, self.config, settings)
-        facts = self._plan_facts(stages)
-        wanted = {"scores": True, "frames": facts["window"]["frames"] > 0, "embedding": settings.embedding}
-        outputs = tuple(name for name, is_wanted in wanted.items() if is_wanted)
-        signature = Signature(tuple(stage.name for stage in stages), outputs)
-        return ExportPlan("segments", stages, {DEFAULT: signature}, facts)
-
-    def facts(self) -> dict[str, Any]:
-        """Return the thresholds of segments, or of events where the run reports those."""
-        events = self.run.event_thresholds if self.config.report == "events" else None
-        return {"thresholds": events or self.run.thresholds, "unnamed": False, "gate": None}
+        return self._plan(stages, settings, self._frames(stages))
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
         """Draw images of segments of the training recordings evenly, with the inputs of the dense layers."""
-        paths = recordings.paths("train")
-        windows, names = [], []
-        for sound in recordings.sounds(paths, _CALIBRATION_S, as_rate=self.model.sample_rate, each=_EACH_S):
-            windows += list(self._windows(sound.samples))
-            names.append(sound.name)
-        if not names:
-            raise no_training_recordings(self.path)
-        images = self.model.images(np.stack([windows[at] for at in evenly(len(windows), _WINDOWS)]))
+        windows, names = self._training_windows(recordings)
+        images = self.model.images(windows)
         seconds = window_samples(self.model, self.config) / self.model.sample_rate
         fixed = fix_length(self.model, self.run.recipe.inference_network, seconds)
-        return Calibration(calibration_inputs(fixed, images), tuple(names))
-
-    def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
-        """Cut all segments of the sounds, and compute the run's outputs for them."""
-        given = [np.stack(list(self._windows(samples_for(settings.sound, sound)))) for sound in heard.sounds]
-        sounds = np.concatenate(given)
-        examples = Examples(
-            segments=tuple(len(windows) for windows in given),
-            each_second={DEFAULT: self.model.sample_rate / self.segment_samples},
-        )
-        examples.inputs[f"{DEFAULT}.sound"] = sounds
-        scores, frames, examples.frame_times = self._scored(as_float(sounds))
-        examples.expected[f"{DEFAULT}.scores"] = expit(scores.astype(np.float64)).astype(np.float32)
-        if frames is not None:
-            examples.expected[f"{DEFAULT}.frames"] = expit(frames.astype(np.float64)).astype(np.float32)
-        examples.candidates = self._detections(heard, examples, examples.expected)
-        return examples
+        return Calibration(calibration_inputs(fixed, images), names)
 
     def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
         """Stage by stage, in segments and in detections."""
         outputs = with_scores(trial.outputs)
         return compare(self.run, precision, heard, examples, outputs, self._detections(heard, examples, outputs))
 
-    def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
-        """Return the detections of the file and of the run."""
-        found = self._detections(heard, examples, with_scores(trial.outputs))
-        return {"detections": found, "desktop": examples.candidates}
-
-    def network_part(self, settings: ExportSettings) -> NetworkPart:
-        """None: the network sees images of seconds of sound, for which a microcontroller has no room."""
-        raise ConfigError(
-            "--target c: a run of task clips has no form on a microcontroller yet; export it with --target pi"
-        )
-
-    def _windows(self, samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """Cut the window of each segment, of samples of either type."""
-        margin = margin_of(self.model, self.config)
-        for window in segment_windows([samples], self.segment_samples, margin, self.config.ends):
-            yield window.astype(samples.dtype)
-
-    def _scored(self, sounds: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any]]:
-        batch = self.config.batch
-        parts = [score_windows(self.model, self.config, sounds[at : at + batch]) for at in range(0, len(sounds), batch)]
-        frames = None if parts[0][1] is None else np.concatenate([part[1] for part in parts])
-        return np.concatenate([part[0] for part in parts]), frames, parts[0][2]
-
-    def _detections(self, heard: Heard, examples: Examples, scores: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
-        """Return the detections that reach their threshold, with a column ``recording``, by the desktop's rules."""
-        answering, tables, begin = self.run.answering, [], 0
-        frames, times = scores.get(f"{DEFAULT}.frames"), examples.frame_times
-        if frames is None and answering.event_thresholds is not None:
-            return pd.DataFrame(columns=list(COLUMNS))
-        step = float(np.diff(times).mean()) if len(times) > 1 else self.config.segment_s
-        for sound, n in zip(heard.sounds, examples.segments, strict=True):
-            own, reports = slice(begin, begin + n), Reports(answering)
-            found = [reports.rows(scores[f"{DEFAULT}.scores"][own].astype(np.float64), sound.duration_s)]
-            if frames is not None:
-                found.append(reports.frames(frames[own].astype(np.float64), times, step, sound.duration_s))
-            tables.append(in_order([*found, reports.finish()]).assign(recording=sound.name))
-            begin += n
-        return pd.concat(tables, ignore_index=True)
-
-    def _plan_facts(self, stages: tuple[Stage, ...]) -> dict[str, Any]:
-        """Segments, the window around each, and what becomes of the frames in it."""
-        model, config = self.model, self.config
-        samples, margin = window_samples(model, config), margin_of(model, config)
+    def _frames(self, stages: tuple[Stage, ...]) -> list[float]:
+        """List the middles of the frames of a segment, seconds from its start; none of heads that give none."""
         logits = next(stage for stage in stages if stage.name == "segments").inputs
-        frames: list[float] = []
-        step = 0.0
-        if "frame_logits" in logits:
-            n_frames = logits["frame_logits"].shape[1]
-            length = frame_length_s(model, samples, n_frames)
-            first, last = frames_in_segment(model, config, length, n_frames)
-            frames = ((np.arange(first, last) + 0.5) * length - margin / model.sample_rate).tolist()
-            step = float(np.diff(frames).mean()) if len(frames) > 1 else config.segment_s
-        return {
-            "species": list(model.classes),
-            "shortest_s": SHORTEST_S,
-            "band_hz": [model.front_end.low_hz, model.front_end.high_hz],
-            "window": {
-                "samples": samples,
-                "segment_samples": self.segment_samples,
-                "margin_samples": margin,
-                "segment_s": config.segment_s,
-                "frames": len(frames),
-                "frame_times_s": frames,
-                "frame_s": step,
-                "score": config.score,
-                "ends": config.ends,
-            },
-            "report": config.report,
-            "events": config.events.model_dump(mode="json"),
-        }
-
-
-def with_scores(outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the outputs of a trial, with logits as the scores that BirdNET-Go makes of them."""
-    logits = outputs.get(f"{DEFAULT}.logits")
-    return {**outputs, **({} if logits is None else {f"{DEFAULT}.scores": scores_of(logits)})}
+        if "frame_logits" not in logits:
+            return []
+        n_frames = logits["frame_logits"].shape[1]
+        length = frame_length_s(self.model, window_samples(self.model, self.config), n_frames)
+        first, last = frames_in_segment(self.model, self.config, length, n_frames)
+        margin_s = margin_of(self.model, self.config) / self.model.sample_rate
+        return [float(time) for time in (np.arange(first, last) + 0.5) * length - margin_s]

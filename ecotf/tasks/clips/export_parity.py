@@ -21,14 +21,16 @@ from ecotf.export.prove.recordings import Heard
 from ecotf.export.stages.sound import raw_config
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.features import MelSpectrogram
+from ecotf.models.tagger import ClipModel
 from ecotf.pipelines.clip_places import segments_of_recordings
+from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import ClipsRun
 
 _EDGE_S = 0.01  # an event is the same when its edges, which are interpolated between frames, are as near as that
 
 
 def compare(
-    run: ClipsRun,
+    run: ClipsRun[ClipRecipe, ClipModel],
     precision: Precision,
     heard: Heard,
     examples: Examples,
@@ -43,20 +45,20 @@ def compare(
     scores, images = outputs[f"{DEFAULT}.scores"], outputs["between.image"]
     sounds = examples.inputs[f"{DEFAULT}.sound"]
     answers = expit(score_images(run.model, run.recipe.inference, images, sounds.shape[1])[0].astype(np.float64))
-    whole = _scores(examples.expected[f"{DEFAULT}.scores"], scores, tolerances)
+    whole = compare_scores(examples.expected[f"{DEFAULT}.scores"], scores, tolerances)
     if f"{DEFAULT}.frames" in outputs:
         whole["frames"] = difference(examples.expected[f"{DEFAULT}.frames"], outputs[f"{DEFAULT}.frames"])
     report = new_report(precision, heard)
     if not run.model.front_end.in_graph:  # otherwise the image is the sound itself
         report["front_end"] = _front_end(run, sounds[: len(images)], images)
-    report["network"] = _scores(answers, scores[: len(images)], tolerances)
+    report["network"] = compare_scores(answers, scores[: len(images)], tolerances)
     report[DEFAULT] = whole
-    report["detections"] = _detections(run, heard, examples, scores, found)
+    report["detections"] = compare_detections(run, heard, examples, scores, found)
     report["failures"] = failures(report, lambda row: int(row["n"]))
     return report
 
 
-def _front_end(run: ClipsRun, sounds: NDArray[Any], images: NDArray[Any]) -> dict[str, Any]:
+def _front_end(run: ClipsRun[ClipRecipe, ClipModel], sounds: NDArray[Any], images: NDArray[Any]) -> dict[str, Any]:
     """Images in decibels; of three channels the first says how far levels are apart."""
     expected = np.concatenate([run.model.images(as_float(sound)[None]) for sound in sounds])
     loud = np.ones(expected.shape[:-1], bool)
@@ -70,7 +72,7 @@ def _front_end(run: ClipsRun, sounds: NDArray[Any], images: NDArray[Any]) -> dic
     return {**scaled, "max_within_40_db": float(apart[loud].max(initial=0)), "unit": unit, "of": "windows"}
 
 
-def _scores(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances) -> dict[str, Any]:
+def compare_scores(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances) -> dict[str, Any]:
     """Agreement: the likeliest class is the same, or the run holds both for as likely, by a tenth of the tolerance."""
     result = difference(expected, given)
     chosen = np.take_along_axis(expected, given.argmax(axis=1)[:, None], axis=1)[:, 0]
@@ -79,7 +81,7 @@ def _scores(expected: NDArray[Any], given: NDArray[Any], tolerances: Tolerances)
     return result
 
 
-def _detections(
+def compare_detections(
     run: ClipsRun, heard: Heard, examples: Examples, scores: NDArray[Any], found: pd.DataFrame
 ) -> dict[str, Any]:
     """Average precision of segments, and precision and recall at each threshold: [run, file]."""
@@ -112,7 +114,9 @@ def _detections(
     }
 
 
-def _truth(run: ClipsRun, heard: Heard, counts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _truth(
+    run: ClipsRun[ClipRecipe, ClipModel], heard: Heard, counts: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Labels of all segments, [segments, classes], and of which anything is known."""
     truth, known = np.zeros((sum(counts), len(run.model.classes)), np.int64), np.zeros(sum(counts), bool)
     segment_s = run.recipe.inference.segment_s

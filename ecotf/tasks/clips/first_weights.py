@@ -30,6 +30,6 @@ def check_weights(recipe: ClipRecipe) -> None:
                     f"run (RUN/stages/STAGE), or stages.{number}.frozen=[]"
                 )
     if weights != "none":
-        from ecotf.tasks.clips.train import fresh_model
+        from ecotf.tasks.clips.network_models import fresh_model
 
         fresh_model(recipe, ("class",))

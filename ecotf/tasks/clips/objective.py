@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.errors import ConfigError, DataError
-from ecotf.models.tagger import ClipModel
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
-from ecotf.tasks.clips.recipe import ClipRecipe, ClipTrainingPlan
+from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.train import (
     ScoredSegments,
     fit_event_thresholds,
@@ -39,7 +39,7 @@ class ClipsSearch:
 
     columns: tuple[str, ...] | None = None  # stages choose by columns of the user's own
 
-    def __init__(self, recipe: ClipRecipe) -> None:
+    def __init__(self, recipe: ClipPlan) -> None:
         self.recipe = recipe
         # The last stage's data are the classes; a stage is known by its title from trial to trial.
         titles = tuple(f"stages.{number}.title" for number in range(len(recipe.stages)))
@@ -76,17 +76,17 @@ class ClipsSearch:
         """Refuse: the published tables are of bats."""
         raise ConfigError(f"--start-from: the published tables are of bats; {self.recipe.name} is a recipe of clips")
 
-    def write_published(self, tuned: ClipTrainingPlan, folder: Path) -> list[Path]:
+    def write_published(self, tuned: ClipPlan, folder: Path) -> list[Path]:
         """Write nothing: the published systems of birds keep no such tables."""
         return []
 
 
-class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
+class ClipsObjective(FolderObjective[ClipPlan, ClipData]):
     """Trains all stages with a trial's settings. Decoded sounds are kept once and shared by all trials."""
 
     def __init__(
         self,
-        recipe: ClipTrainingPlan,
+        recipe: ClipPlan,
         manifest: Path,
         folder: Path,
         cache: Path,
@@ -94,8 +94,7 @@ class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
         stopping: StoppingConfig | None,
     ) -> None:
         # Trials are compared by their figures; intervals would only cost time.
-        evaluation = recipe.evaluation.model_copy(update={"bootstrap": 1})
-        recipe = recipe.model_copy(update={"evaluation": evaluation, "tensorboard": False})
+        recipe = recipe.for_trials()
         super().__init__(recipe, manifest, folder, cache, threads, stopping)
 
     def __call__(self, task: Task, log: Log) -> Outcome:
@@ -109,7 +108,7 @@ class ClipsObjective(FolderObjective[ClipTrainingPlan, ClipData]):
             raise DataError("no validation recording has a class of the recipe; trials cannot be compared")
         return _outcome(recipe, data, trained, scored, watch is not None)
 
-    def data_for(self, recipe: ClipTrainingPlan) -> ClipData:
+    def data_for(self, recipe: ClipPlan) -> ClipData:
         """Open the recordings for a trial's recipe, once."""
         if self._data is None:
             data = prepare_clip_data(read_manifest(self.manifest), self.recipe, self.cache, lambda line: None)
@@ -137,7 +136,7 @@ def figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> F
 
 
 def _outcome(
-    recipe: ClipTrainingPlan, data: ClipData, trained: Trained[ClipModel], scored: ScoredSegments, watched: bool
+    recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], scored: ScoredSegments, watched: bool
 ) -> Outcome:
     classes, history = trained.model.classes, trained.history
     events = None

@@ -9,11 +9,11 @@ import numpy as np
 
 from ecotf.audio.recording import Recording, open_recording
 from ecotf.detection.naming import name_calls
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.evaluation.drawing import drawing
 from ecotf.evaluation.plots import plot_detections, plot_precision_recall
-from ecotf.models.tagger import ClipModel
 from ecotf.tasks.clips.data import ClipData
-from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.train import ScoredSegments
 from ecotf.training.run_store import Log, RunStore
 
@@ -25,9 +25,9 @@ _PICTURES = 6
 
 
 def draw_clip_run(
-    recipe: ClipRecipe,
+    recipe: ClipPlan,
     data: ClipData,
-    model: ClipModel,
+    model: SegmentModel,
     judged: ScoredSegments,
     metrics: dict[str, Any],
     thresholds: dict[str, float],
@@ -54,8 +54,8 @@ def draw_clip_run(
 
 
 def draw_events(
-    recipe: ClipRecipe,
-    model: ClipModel,
+    recipe: ClipPlan,
+    model: SegmentModel,
     recording: Recording,
     events: pd.DataFrame,
     truth: pd.DataFrame,
@@ -69,7 +69,7 @@ def draw_events(
         busiest = np.argmax(np.searchsorted(starts, starts + _PICTURE_S) - np.arange(len(starts)))
         start = float(np.clip(starts[busiest] - 0.5, 0, max(0.0, recording.duration_s - _PICTURE_S)))
     end = min(recording.duration_s, start + _PICTURE_S)
-    sound = recording.read(start, end, channel=recipe.data.channel, sample_rate=recipe.sample_rate)
+    sound = recording.read(start, end, channel=recipe.data.channel, sample_rate=model.sample_rate)
     spectrogram = model.spectrogram
     levels = spectrogram(np.ascontiguousarray(sound, np.float32))
     times = start + np.arange(len(levels)) * spectrogram.hop_s

@@ -14,8 +14,10 @@ from ecotf.models.published.base import find_model
 from ecotf.models.tagger import WEIGHTS, ClipModel, save_weights
 from ecotf.runs import RunFolder, environment_facts
 from ecotf.runs.progress import new_progress
+from ecotf.tasks.clips.network_models import fresh_model
 from ecotf.tasks.clips.recipe import ClipRecipe
-from ecotf.tasks.clips.train import fit_segment_thresholds, fresh_model, stage_name
+from ecotf.tasks.clips.stages import stage_name
+from ecotf.tasks.clips.train import fit_segment_thresholds
 from ecotf.tasks.recipes import load_any_recipe, recipe_text
 
 _REPORT = """\

@@ -1,104 +1,80 @@
-"""The settings of a training on weakly labelled clips: the part of a recipe that training reads."""
+"""The settings of a network that is trained on weakly labelled clips."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from ecotf.config import Config
-from ecotf.datasets.data_config import DataConfig
-from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS
-from ecotf.detection.frame_events import FrameEventsConfig
-from ecotf.detection.segments import SegmentsConfig
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.errors import ConfigError
-from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.features import MelFrontEnd
 from ecotf.features.image import ImageConfig
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape, seen_size
-from ecotf.pipelines.clips import ClipsConfig
-from ecotf.runs.names import RecipeName
 from ecotf.tasks.clips.distil import DistilStage
+from ecotf.tasks.clips.plan import ClipPlan, StageModels
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
-from ecotf.tuning.config import TuningConfig
 
 if TYPE_CHECKING:
+    from ecotf.export.exportable import Exportable
+    from ecotf.tasks.clips.run import ClipsRun
+
     ClipStage: TypeAlias = FitClipsStage | DistilStage
 else:
-    ClipStage = STAGES.config_type(learns_from="clips")
+    ClipStage = STAGES.config_type(learns_from="clips", fits="network")
 
 
-class ClipDataConfig(DataConfig):
-    """The split of recordings if the manifest has none, and the meaning of their labels.
+class ClipRecipe(ClipPlan):
+    """Front end, backbone, head, and the stages that train them on weakly labelled clips."""
 
-    Attributes
-    ----------
-    ignored_labels
-        Shell patterns of labels that are annotated but are no classes (:mod:`ecotf.datasets.labels`): a recording that
-        has only those becomes a clip of no class.
-    unnamed_labels
-        Shell patterns of labels of events whose species is not known. They are no classes, and segments that hold only
-        those are left out: nobody knows whether a class is there. Where no other label is there they are classes.
-    backgrounds
-        Shell patterns of the paths of background recordings (role ``background``), one for each of the stages'
-        ``sound.backgrounds``; the last serves those after it too.
-    """
-
-    ignored_labels: tuple[str, ...] = NO_EVENT_LABELS
-    unnamed_labels: tuple[str, ...] = UNNAMED_EVENT_LABELS
-    backgrounds: tuple[str, ...] = Field(("*",), min_length=1)
-
-
-class ClipEvaluationConfig(EvaluationConfig):
-    """The parts of the evaluation besides the segments.
-
-    Attributes
-    ----------
-    events
-        Also judge events, found in the scores of frames, against annotations with a start and an end.
-    """
-
-    tolerance_s: float = Field(0.25, ge=0)
-    events: bool = False
-
-
-class InferenceConfig(SegmentsConfig):
-    """The settings by which recordings are classified.
-
-    Attributes
-    ----------
-    parts
-        Into how many parts the network cuts what it sees, where that is shorter than the clips it was trained on; by
-        default as in training.
-    report
-        ``segments``: the classes of each segment that reach their thresholds. ``events``: events found in the frames.
-    events
-        How.
-    """
-
-    parts: int | None = Field(None, ge=1)
-    report: Literal["segments", "events"] = "segments"
-    events: FrameEventsConfig = FrameEventsConfig()
-
-
-class ClipTrainingPlan(Config):
-    """Front end, backbone, head, and the stages that train them on clips."""
-
-    task: Literal["clips"]
-    seed: int = Field(1979, ge=0)
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     tensorboard: bool = False
-    data: ClipDataConfig = ClipDataConfig()
     sample_rate: int = Field(32000, ge=1000)
     front_end: MelFrontEnd
     level: ImageConfig = ImageConfig()
-    clips: ClipsConfig = ClipsConfig()
     network: ClipNetworkConfig
     stages: tuple[ClipStage, ...] = Field(min_length=1)
-    inference: InferenceConfig = InferenceConfig()
-    evaluation: ClipEvaluationConfig = ClipEvaluationConfig()
+
+    @property
+    def shown_band_hz(self) -> tuple[float, float]:
+        """The frequencies that the network hears."""
+        return self.front_end.low_hz, self.front_end.high_hz
+
+    def check(self) -> None:
+        """Refuse first weights that are missing, and random ones that are frozen."""
+        from ecotf.tasks.clips.first_weights import check_weights
+
+        check_weights(self)
+
+    def models(self, cache: Path | None) -> StageModels:
+        """Return the networks of the stages."""
+        from ecotf.tasks.clips.network_models import NetworkModels
+
+        return NetworkModels(self)
+
+    def load_model(self, folder: Path, classes: Sequence[str]) -> SegmentModel:
+        """Read the network of a run."""
+        from ecotf.tasks.clips.network_models import load_network
+
+        return load_network(self, folder, classes)
+
+    def exportable(self, run: ClipsRun) -> Exportable:
+        """Return what export needs of a run with a network."""
+        from ecotf.tasks.clips.export import ClipExport
+
+        return ClipExport(run)
+
+    def tensorboard_folder(self, run: Path, title: str) -> Path | None:
+        """Return where a stage's progress is written, if it is asked for."""
+        return run / "tensorboard" / title if self.tensorboard else None
+
+    def for_trials(self) -> ClipPlan:
+        """Return the same without intervals and TensorBoard."""
+        return super().for_trials().model_copy(update={"tensorboard": False})
 
     @property
     def activation(self) -> Literal["sigmoid", "softmax"]:
@@ -124,7 +100,7 @@ class ClipTrainingPlan(Config):
         return f"front end {self.front_end.name}" if self.front_end.in_graph else None
 
     @model_validator(mode="after")
-    def _images_can_be_augmented(self) -> ClipTrainingPlan:
+    def _images_can_be_augmented(self) -> ClipRecipe:
         for stage in self.stages if self.front_end.in_graph else ():
             if stage.image.without_masks.changes:
                 raise ValueError(
@@ -134,7 +110,7 @@ class ClipTrainingPlan(Config):
         return self
 
     @model_validator(mode="after")
-    def _fits_together(self) -> ClipTrainingPlan:
+    def _fits_together(self) -> ClipRecipe:
         check_sources(self.stages)
         gives_frames = self.network.head.gives_frames
         for stage in self.stages:
@@ -182,11 +158,3 @@ class ClipTrainingPlan(Config):
                     f"needs at least {least[0]} by {least[1]}"
                 )
         return self
-
-
-class ClipRecipe(ClipTrainingPlan):
-    """A plan of a training on weakly labelled clips, with a name; see `ecotf.tasks.calls.recipe.CallRecipe`."""
-
-    name: RecipeName
-    description: str
-    tuning: TuningConfig | None = None

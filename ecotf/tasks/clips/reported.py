@@ -54,7 +54,7 @@ def report_clips(folder: Path, most: int) -> Material:
         score_name="padded cmAP",
         confusion=None if scores is None or right is None else scores.confusion(),
         mistakes=() if scores is None else some_of_each(list(scores.mistakes(most)), most),
-        band_hz=(recipe.front_end.low_hz, recipe.front_end.high_hz),
+        band_hz=recipe.shown_band_hz,
         channel=recipe.data.channel,
     )
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
 from ecotf.config import read_yaml
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import margin_of, segment_windows
 from ecotf.errors import ConfigError
-from ecotf.models.tagger import WEIGHTS, ClipModel, build_clip_model
 from ecotf.runs import RunFolder
 from ecotf.tasks.base import StreamOptions
-from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.stream import SHORTEST_S, Answering, SegmentStream, check_options, check_rate, segment_table
 from ecotf.tasks.recipes import parse_recipe
 
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Plan = TypeVar("Plan", bound=ClipPlan, covariant=True)
+Model = TypeVar("Model", bound=SegmentModel, covariant=True)
+
+
 @dataclass(frozen=True)
-class ClipsRun:
+class ClipsRun(Generic[Plan, Model]):
     """A run of task clips, ready to listen.
 
     Attributes
@@ -35,8 +39,8 @@ class ClipsRun:
     """
 
     path: Path
-    recipe: ClipRecipe
-    model: ClipModel
+    recipe: Plan
+    model: Model
     thresholds: dict[str, float]
     event_thresholds: dict[str, float] | None
 
@@ -71,7 +75,7 @@ class ClipsRun:
 
     def stream_rate(self, sample_rate: int) -> int:
         """Return the rate of the model, in Hz; sound of every other rate is resampled to it."""
-        return self.recipe.sample_rate
+        return self.model.sample_rate
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> SegmentStream:
         """Begin to listen to one channel; raises `ConfigError` for another rate than `stream_rate`, or a gate."""
@@ -85,16 +89,13 @@ class ClipsRun:
         """Embed every segment of sound ``[n]``: float32 ``[segments, numbers]``.
 
         The numbers are those of the head's ``embedding_layer``; of a head that names none, the backbone's features,
-        averaged over time and frequency.
+        averaged over time and frequency; of a frozen embedder, its own, averaged over its windows.
         """
         model, config = self.model, self.recipe.inference
         check_rate(sample_rate, model.sample_rate)
         row = round(config.segment_s * model.sample_rate)
         windows = list(segment_windows([sound], row, margin_of(model, config), config.ends))
-        parts = [
-            model.embed(model.images(np.stack(windows[at : at + config.batch])))
-            for at in range(0, len(windows), config.batch)
-        ]
+        parts = [model.embed(np.stack(windows[at : at + config.batch])) for at in range(0, len(windows), config.batch)]
         return np.concatenate(parts)
 
     @property
@@ -112,14 +113,10 @@ def load_clip_run(path: str | Path) -> ClipsRun:
 
     run = RunFolder.open(path)
     recipe = parse_recipe(read_yaml(run.file("recipe.yaml")), str(run.file("recipe.yaml")))
-    if not isinstance(recipe, ClipRecipe):
+    if not isinstance(recipe, ClipPlan):
         raise ConfigError(f"{path}: a run of task calls ({recipe.name}); here one of task clips is needed")
     # As text: a class may be called "007".
     classes = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()
-    model = build_clip_model(
-        recipe.inference_network, classes, recipe.front_end, recipe.level, recipe.sample_rate, recipe.clips.seconds,
-        recipe.activation, pretrained=False,
-    )  # fmt: skip
-    model.network.load(run.file("model") / WEIGHTS)
+    model = recipe.load_model(run.file("model"), classes)
     fitted = run.read_json("thresholds.json")
     return ClipsRun(run.path, recipe, model, dict(fitted["thresholds"]), fitted.get("events"))

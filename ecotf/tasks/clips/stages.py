@@ -108,13 +108,13 @@ def _linear(config: ScheduleConfig, highest: float, epoch: int, epochs: int) -> 
 _SCHEDULES = {"constant": _constant, "cosine_restarts": _cosine_restarts, "linear": _linear}
 
 
-class FitClipsStage(StageConfig):
-    """Fit the network on clips.
+class ClipStageConfig(StageConfig):
+    """The settings of every stage that learns from clips.
 
     Attributes
     ----------
     title
-        What the stage is called; its weights are kept in the run's ``stages/<number>_<title>``.
+        What the stage is called; what it learned is kept in the run's ``stages/<number>_<title>``.
     segments
         Learn from segments at fixed places, labelled by the annotations in them, rather than from one crop a recording
         with the recording's labels.
@@ -122,6 +122,23 @@ class FitClipsStage(StageConfig):
         From one such segment to the next; by default their length.
     seconds
         Length of the clips, where it is not the recipe's.
+    """
+
+    learns_from: ClassVar[Literal["clips"]] = "clips"
+
+    name: str
+    title: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    data: StageData = StageData()
+    segments: bool = False
+    segment_hop_s: float | None = Field(None, gt=0)
+    seconds: float | None = Field(None, gt=0)
+
+
+class FitClipsStage(ClipStageConfig):
+    """Fit the network on clips.
+
+    Attributes
+    ----------
     weights_from
         ``previous``: the stage before (the first begins with the backbone's own). ``fresh``. The title of an earlier
         stage. Or the folder of a stage of another run, ``RUN/stages/0_train``, or a file ending in ``.npz``, as such a
@@ -147,14 +164,7 @@ class FitClipsStage(StageConfig):
         ``best``: the weights of the epoch with the best padded cmAP. ``last``.
     """
 
-    learns_from: ClassVar[Literal["clips"]] = "clips"
-
     name: Literal["fit_clips"] = "fit_clips"
-    title: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
-    data: StageData = StageData()
-    segments: bool = False
-    segment_hop_s: float | None = Field(None, gt=0)
-    seconds: float | None = Field(None, gt=0)
     weights_from: str = Field("previous", min_length=1)
     frozen: tuple[str, ...] = ()
     loss: LossConfig
@@ -209,6 +219,11 @@ class FitClipsStage(StageConfig):
         if self.patience is not None and self.keep == "last":
             raise ValueError("patience stops at the best epoch, so it goes with keep = best")
         return self
+
+
+def stage_name(number: int, stage: ClipStageConfig) -> str:
+    """Return the folder of a stage in the run."""
+    return f"stages/{number}_{stage.title}"
 
 
 @dataclass(frozen=True)

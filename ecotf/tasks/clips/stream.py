@@ -12,12 +12,12 @@ import numpy as np
 from ecotf.detection.frame_events import EventStream
 from ecotf.detection.held import HeldDetections
 from ecotf.detection.scoring import Stopwatch
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import ScoredRows, SegmentScorer, WindowCutter, margin_of
 from ecotf.detection.view import COLUMNS, in_order
 from ecotf.errors import ConfigError
-from ecotf.models.tagger import ClipModel
 from ecotf.tasks.base import StreamOptions
-from ecotf.tasks.clips.recipe import InferenceConfig
+from ecotf.tasks.clips.plan import InferenceConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class Answering:
         Of every class where detections are events, of one model alone; None where they are segments.
     """
 
-    models: tuple[ClipModel, ...]
+    models: tuple[SegmentModel, ...]
     configs: tuple[InferenceConfig, ...]
     weights: tuple[float, ...]
     classes: tuple[str, ...]
@@ -63,8 +63,7 @@ class Answering:
     @property
     def band_hz(self) -> tuple[float, float]:
         """The lowest and the highest frequency that the first model hears."""
-        front_end = self.models[0].front_end
-        return front_end.low_hz, front_end.high_hz
+        return self.models[0].band_hz
 
     def cutter(self) -> WindowCutter:
         """Make a cutter of windows that are wide enough for all models."""

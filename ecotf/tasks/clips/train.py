@@ -12,18 +12,18 @@ import numpy as np
 from ecotf.audio.recording import open_recording
 from ecotf.datasets.manifest import Manifest
 from ecotf.detection.frame_events import find_events
+from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentCollector, SegmentScores, margin_of, segment_windows
-from ecotf.errors import ConfigError, RecordingError
+from ecotf.errors import RecordingError
 from ecotf.evaluation.matching import CALL_LABEL
 from ecotf.evaluation.metrics import evaluate
 from ecotf.evaluation.segment_intervals import Resampling
 from ecotf.evaluation.segment_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
 from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
-from ecotf.models.tagger import ClipModel, build_clip_model, read_weights, save_weights
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData
-from ecotf.tasks.clips.recipe import ClipTrainingPlan
-from ecotf.tasks.clips.stages import FitClipsStage, Material, outside_weights
+from ecotf.tasks.clips.plan import ClipPlan, StageModels
+from ecotf.tasks.clips.stages import Material, stage_name
 from ecotf.training.run_store import Log, RunStore, ScoreWatch
 from ecotf.training.stages import STAGES, FitPlace
 
@@ -58,19 +58,14 @@ class ScoredSegments:
         return np.asarray(expit(self.logits.astype(np.float64)))
 
 
-def stage_name(number: int, stage: FitClipsStage) -> str:
-    """Folder of a stage in the run."""
-    return f"stages/{number}_{stage.title}"
-
-
 def train_clips(
-    plan: ClipTrainingPlan,
+    plan: ClipPlan,
     data: ClipData,
     run_store: RunStore,
     log: Log,
     threads: int = 2,
     watch: ScoreWatch | None = None,
-) -> Trained[ClipModel]:
+) -> Trained[SegmentModel]:
     """Run the stages; those that were finished before an interruption are not repeated.
 
     ``watch`` looks at the epochs of every stage.
@@ -78,41 +73,20 @@ def train_clips(
 
     import pandas as pd
 
-    classes = data.classes(plan.stages[-1])
+    classes, models = data.classes(plan.stages[-1]), plan.models(data.cache)
     for number, stage in enumerate(plan.stages):
         folder = stage_name(number, stage)
         if run_store.step_done(folder):
             log(f"stage {number + 1}/{len(plan.stages)} {stage.title}: was finished before")
         else:
-            _run_stage(plan, data, run_store, log, threads, number, watch)
+            _run_stage(models, data, run_store, log, threads, number, watch)
     histories = [run_store.read_table(f"{stage_name(i, stage)}/history.csv") for i, stage in enumerate(plan.stages)]
-    model = fresh_model(plan, classes, pretrained=None)
-    weights, kept = read_weights(run_store.file(stage_name(len(plan.stages) - 1, plan.stages[-1])) / "weights.npz")
-    model.network.carry_rows(weights, kept, classes)
+    model = models.finished(run_store.file(stage_name(len(plan.stages) - 1, plan.stages[-1])), classes)
     return Trained(model, classes, pd.concat(histories, ignore_index=True))
 
 
-def fresh_model(plan: ClipTrainingPlan, classes: Sequence[str], pretrained: bool | None = True) -> ClipModel:
-    """Make a model as the plan describes it, its weights drawn with the plan's seed.
-
-    ``pretrained`` says whether the backbone gets the weights that its config names; None is a model to classify with.
-    """
-    import keras
-
-    keras.utils.set_random_seed(plan.seed)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(plan.precision)
-    try:
-        return build_clip_model(
-            plan.network if pretrained is not None else plan.inference_network, classes, plan.front_end, plan.level,
-            plan.sample_rate, plan.clips.seconds, plan.activation, bool(pretrained),
-        )  # fmt: skip
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _run_stage(
-    plan: ClipTrainingPlan,
+    models: StageModels,
     data: ClipData,
     run_store: RunStore,
     log: Log,
@@ -120,53 +94,28 @@ def _run_stage(
     number: int,
     watch: ScoreWatch | None,
 ) -> None:
+    plan = data.plan
     stage, folder = plan.stages[number], stage_name(number, plan.stages[number])
     classes = data.classes(stage)
-    source = _source_of(plan, number, run_store)
-    network = fresh_model(plan, classes, pretrained=source is None).network
-    start = f"{network.n_parameters:,} parameters" if number == 0 else "continues"
-    if source is not None:
-        weights, known = read_weights(source)
-        shared = network.carry_rows(weights, known, classes)
-        name = source.parent.name if source.name == "weights.npz" else source.name
-        start = f"weights of {name}, {len(shared)} of {len(classes)} classes keep their rows"
+    model, start = models.begin(number, classes, run_store)
     log(f"stage {number + 1}/{len(plan.stages)} {stage.title}: {len(classes)} classes, {start}")
     checkpoint = run_store.path / f".fitting_{folder.replace('/', '_')}.npz"
-    logs = run_store.path / "tensorboard" / stage.title if plan.tensorboard else None
+    logs = plan.tensorboard_folder(run_store.path, stage.title)
     # Each stage has its own random numbers; the run's seed and the stage's number give them.
     seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1)[0] >> 1)
     place = FitPlace(checkpoint, log, watch, threads, run_store.save_every_s, logs)
-    history = STAGES.build(stage, network, Material(data, classes, seed), place).history
+    fitted = STAGES.build(stage, model, Material(data, classes, seed), place)
     with run_store.writing(folder, folder=True) as partial:
-        save_weights(partial / "weights.npz", network.model.get_weights(), classes)
-        history.to_csv(partial / "history.csv", index=False)
+        models.keep(fitted.model, classes, partial)
+        fitted.history.to_csv(partial / "history.csv", index=False)
     checkpoint.unlink(missing_ok=True)
     run_store.mark_done(folder, classes=list(classes))
 
 
-def _source_of(plan: ClipTrainingPlan, number: int, run_store: RunStore) -> Path | None:
-    """Return the file of a stage's first weights; None for fresh weights."""
-    source = plan.stages[number].weights_from
-    if source == "fresh" or (source == "previous" and number == 0):
-        return None
-    outside = outside_weights(source)
-    if outside is not None:
-        if not outside.is_file():
-            raise ConfigError(
-                f"stage {plan.stages[number].title!r}: weights_from = {source!r} holds no weights; a stage of a run "
-                "does, RUN/stages/0_train"
-            )
-        return outside
-    before = number - 1
-    if source != "previous":
-        before = next(i for i, stage in enumerate(plan.stages) if stage.title == source)
-    return run_store.file(stage_name(before, plan.stages[before])) / "weights.npz"
-
-
-def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expansion: float | None) -> SegmentScores:
+def score_recording(model: SegmentModel, plan: ClipPlan, path: Path, expansion: float | None) -> SegmentScores:
     """Score all segments of a recording; raises `RecordingError`."""
     recording = open_recording(path, time_expansion=expansion)
-    rate, rows = plan.sample_rate, SegmentCollector(model, plan.inference)
+    rate, rows = model.sample_rate, SegmentCollector(model, plan.inference)
     blocks = recording.blocks(10 * rate, channel=plan.data.channel, sample_rate=rate)
     row, margin = round(plan.inference.segment_s * rate), margin_of(model, plan.inference)
     for window in segment_windows(blocks, row, margin, plan.inference.ends):
@@ -174,7 +123,7 @@ def score_recording(model: ClipModel, plan: ClipTrainingPlan, path: Path, expans
     return rows.finish().until(recording.duration_s)
 
 
-def score_split(model: ClipModel, data: ClipData, split: str, log: Log) -> ScoredSegments | None:
+def score_split(model: SegmentModel, data: ClipData, split: str, log: Log) -> ScoredSegments | None:
     """Score the recordings of a split as recordings are classified; None where it has none of the classes to read."""
 
     import pandas as pd
@@ -203,10 +152,9 @@ def score_split(model: ClipModel, data: ClipData, split: str, log: Log) -> Score
         )
         logits[own], there[own] = scores.rows[at], True
         if plan.evaluation.events and scores.frames is not None:
-            band = plan.front_end.low_hz, plan.front_end.high_hz
             found = find_events(
-                expit(scores.frames.astype(np.float64)), scores.frame_times, scores.frame_s, model.classes, band,
-                plan.inference.events, calls=True,
+                expit(scores.frames.astype(np.float64)), scores.frame_times, scores.frame_s, model.classes,
+                model.band_hz, plan.inference.events, calls=True,
             )  # fmt: skip
             events.append(found.assign(recording=name))
     if not there.any():
@@ -233,7 +181,7 @@ def judge_segments(
     return {"segments": metrics, "recordings": accuracy(truth, scores)}
 
 
-def resampling_of(plan: ClipTrainingPlan, manifest: Manifest, scored: ScoredSegments) -> Resampling:
+def resampling_of(plan: ClipPlan, manifest: Manifest, scored: ScoredSegments) -> Resampling:
     """Make the resampling of segments: the groups of the manifest are drawn whole; without groups, the recordings."""
     table = manifest.table.drop_duplicates("recording")
     groups = dict(zip(table["recording"], table["group"], strict=True))
@@ -252,7 +200,7 @@ def fit_segment_thresholds(scored: ScoredSegments | None, classes: Sequence[str]
 
 
 def fit_event_thresholds(
-    plan: ClipTrainingPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str]
+    plan: ClipPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str]
 ) -> FittedThresholds:
     """Fit thresholds of events on the validation recordings; 0.5 where there are no events to fit on."""
     if scored.candidates is None:
@@ -263,7 +211,7 @@ def fit_event_thresholds(
 
 
 def judge_events(
-    plan: ClipTrainingPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str], thresholds: dict[str, float]
+    plan: ClipPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str], thresholds: dict[str, float]
 ) -> dict[str, Any]:
     """Compute the metrics of events as `evaluate` gives them."""
     assert scored.candidates is not None

@@ -1,0 +1,71 @@
+"""Heads of embeddings as TensorFlow operations: an embedding in, the probabilities of classes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from ecotf.errors import ConfigError
+from ecotf.export.stages.trees import trees_function
+from ecotf.models.heads.dense_layers import DenseHead, DenseLayers
+from ecotf.models.heads.trees import Trees
+
+Scores = Callable[[Any], Any]
+"""From an embedding ``[1, numbers]`` to ``[1, classes]``."""
+
+
+@singledispatch
+def head_function(head: Any) -> Scores:
+    """Make the function of a fitted head; raises `ConfigError` for one that has no form on a device."""
+    raise ConfigError(f"a head of the kind {type(head).__name__} has no form on a device")
+
+
+@head_function.register(Trees)
+def _of_trees(head: Trees) -> Scores:
+    predict = trees_function(head)
+    return lambda embedding: predict(embedding)["scores"]
+
+
+@head_function.register(DenseHead)
+def _of_dense(head: DenseHead) -> Scores:
+    import tensorflow as tf
+
+    parts = [_logits(part) for part in head.parts]
+
+    def one_vs_rest(embedding: Any) -> Any:
+        return tf.sigmoid(parts[0](embedding))
+
+    def chain(embedding: Any) -> Any:
+        seen, columns = embedding, []
+        for part in parts:
+            columns.append(tf.sigmoid(part(seen)))
+            seen = tf.concat([seen, tf.cast(columns[-1] > 0.5, tf.float32)], axis=1)
+        return tf.concat(columns, axis=1)
+
+    def powerset(embedding: Any) -> Any:
+        combinations = np.asarray(head.combinations, np.float32)
+        logits = parts[0](embedding)
+        if len(combinations) == 1:
+            return 0 * logits[:, :1] + combinations
+        if logits.shape[1] == 1:
+            likely = tf.concat([1 - tf.sigmoid(logits), tf.sigmoid(logits)], axis=1)
+        else:
+            likely = tf.nn.softmax(logits)
+        return tf.matmul(likely, combinations)
+
+    return {"one_vs_rest": one_vs_rest, "chain": chain, "powerset": powerset}[head.strategy]
+
+
+def _logits(part: DenseLayers) -> Scores:
+    import tensorflow as tf
+
+    def compute(values: Any) -> Any:
+        for number, (kernel, bias) in enumerate(zip(part.kernels, part.biases, strict=True)):
+            values = tf.nn.relu(values) if number else values
+            values = tf.matmul(values, kernel.astype(np.float32)) + bias.astype(np.float32)
+        return values
+
+    return compute

@@ -1,0 +1,125 @@
+"""A model of clips whose sound goes through a frozen embedder; only the head on top is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ecotf.features import MelSpectrogram, MelSpectrogramConfig
+from ecotf.models.embedders import Embedder
+from ecotf.models.embedders.keeping import keep_embedder
+from ecotf.models.heads import TableHead
+
+Pool = Literal["embeddings", "scores"]
+EMBEDDER, HEAD = "embedder", "head"
+"""Folders inside that of a saved model."""
+_LEAST = 1e-12
+
+
+def window_starts(samples: int, window: int, hop: int) -> np.ndarray:
+    """Place windows evenly over sound, so that all of it is heard: first samples, int ``[windows]``.
+
+    They are at most ``hop`` apart; the last one ends with the sound.
+
+    Examples
+    --------
+    >>> window_starts(240_000, 144_000, 144_000)
+    array([    0, 96000])
+    """
+    spare = max(0, samples - window)
+    return np.rint(np.linspace(0, spare, 1 + -(-spare // hop))).astype(int)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """An embedder, and the length of sound that a model made with it answers for.
+
+    Attributes
+    ----------
+    window_s
+        Seconds; at least a window of the embedder's.
+    """
+
+    embedder: Embedder
+    window_s: float
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz; sound is resampled to it."""
+        return self.embedder.sample_rate
+
+    def windows(self, sound: np.ndarray) -> np.ndarray:
+        """Cut the embedder's windows ``[n, windows, samples]`` out of sound ``[n, samples]``."""
+        starts = window_starts(sound.shape[1], self.embedder.samples, self.embedder.hop_samples)
+        return np.stack([sound[:, start : start + self.embedder.samples] for start in starts], axis=1)
+
+    def embeddings(self, sound: np.ndarray) -> np.ndarray:
+        """Embed the windows of sound ``[n, samples]``: float32 ``[n, windows, numbers]``."""
+        cut = np.ascontiguousarray(self.windows(np.asarray(sound, np.float32)))
+        return self.embedder.embed(cut.reshape(-1, cut.shape[-1])).reshape(*cut.shape[:2], -1)
+
+    def embed(self, sound: np.ndarray) -> np.ndarray:
+        """Embed sound ``[n, samples]``: the mean of its windows, float32 ``[n, numbers]``."""
+        return self.embeddings(sound).mean(axis=1)
+
+    def with_head(self, head: TableHead, classes: tuple[str, ...], pool: Pool) -> FrozenModel:
+        """Return the model with a head that was fitted on the embeddings."""
+        return FrozenModel(self.embedder, self.window_s, head, classes, pool)
+
+
+@dataclass(frozen=True)
+class FrozenModel(Frozen):
+    """An embedder with a fitted head; see `ecotf.detection.segment_model.SegmentModel`.
+
+    Attributes
+    ----------
+    pool
+        Several windows become one answer as the mean of their ``embeddings``, or of their ``scores``.
+    """
+
+    head: TableHead
+    classes: tuple[str, ...]
+    pool: Pool = "embeddings"
+
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """The frequencies that the embedder may hear."""
+        return 0.0, self.sample_rate / 2
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that were fitted: those of the head."""
+        return self.head.n_parameters
+
+    @cached_property
+    def spectrogram(self) -> MelSpectrogram:
+        """A spectrogram for people to look at; the embedder has its own."""
+        config = MelSpectrogramConfig(
+            window_s=0.03, hop_s=0.01, low_hz=50.0, high_hz=self.sample_rate / 2, bands=64, mel_scale="htk"
+        )
+        return MelSpectrogram(config, self.sample_rate)
+
+    def answers(self, sound: np.ndarray) -> dict[str, np.ndarray]:
+        """``clip`` ``[n, classes]``: the logits of sound ``[n, samples]``."""
+        return {"clip": self.logits(self.embeddings(sound))}
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """Compute logits float32 ``[n, classes]`` from the embeddings of windows ``[n, windows, numbers]``."""
+        if self.pool == "embeddings":
+            scores = self.head.predict(embeddings.mean(axis=1))
+        else:
+            each = self.head.predict(embeddings.reshape(-1, embeddings.shape[-1]))
+            scores = each.reshape(*embeddings.shape[:2], -1).mean(axis=1)
+        likely = np.clip(np.asarray(scores, np.float64), _LEAST, 1 - _LEAST)
+        return (np.log(likely) - np.log1p(-likely)).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write the head, and a copy of the embedder, into an existing folder."""
+        for name in (HEAD, EMBEDDER):
+            (folder / name).mkdir()
+        self.head.save(folder / HEAD)
+        keep_embedder(self.embedder, folder / EMBEDDER)

@@ -1,0 +1,136 @@
+"""The settings that every training on clips has, whatever model it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import Field
+
+from ecotf.config import Config
+from ecotf.datasets.data_config import DataConfig
+from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS
+from ecotf.detection.frame_events import FrameEventsConfig
+from ecotf.detection.segment_model import SegmentModel
+from ecotf.detection.segments import SegmentsConfig
+from ecotf.evaluation.evaluation_config import EvaluationConfig
+from ecotf.pipelines.clips import ClipsConfig
+from ecotf.runs.names import RecipeName
+from ecotf.tasks.clips.stages import ClipStageConfig
+from ecotf.tuning.config import TuningConfig
+
+if TYPE_CHECKING:
+    from ecotf.export.exportable import Exportable
+    from ecotf.tasks.clips.run import ClipsRun
+    from ecotf.training.run_store import RunStore
+
+
+class ClipDataConfig(DataConfig):
+    """The split of recordings if the manifest has none, and the meaning of their labels.
+
+    Attributes
+    ----------
+    ignored_labels
+        Shell patterns of labels that are annotated but are no classes (:mod:`ecotf.datasets.labels`): a recording that
+        has only those becomes a clip of no class.
+    unnamed_labels
+        Shell patterns of labels of events whose species is not known. They are no classes, and segments that hold only
+        those are left out: nobody knows whether a class is there. Where no other label is there they are classes.
+    backgrounds
+        Shell patterns of the paths of background recordings (role ``background``), one for each of the stages'
+        ``sound.backgrounds``; the last serves those after it too.
+    """
+
+    ignored_labels: tuple[str, ...] = NO_EVENT_LABELS
+    unnamed_labels: tuple[str, ...] = UNNAMED_EVENT_LABELS
+    backgrounds: tuple[str, ...] = Field(("*",), min_length=1)
+
+
+class ClipEvaluationConfig(EvaluationConfig):
+    """The parts of the evaluation besides the segments.
+
+    Attributes
+    ----------
+    events
+        Also judge events, found in the scores of frames, against annotations with a start and an end.
+    """
+
+    tolerance_s: float = Field(0.25, ge=0)
+    events: bool = False
+
+
+class InferenceConfig(SegmentsConfig):
+    """The settings by which recordings are classified.
+
+    Attributes
+    ----------
+    parts
+        Into how many parts the network cuts what it sees, where that is shorter than the clips it was trained on; by
+        default as in training.
+    report
+        ``segments``: the classes of each segment that reach their thresholds. ``events``: events found in the frames.
+    events
+        How.
+    """
+
+    parts: int | None = Field(None, ge=1)
+    report: Literal["segments", "events"] = "segments"
+    events: FrameEventsConfig = FrameEventsConfig()
+
+
+class StageModels(Protocol):
+    """The models of a training: what each stage begins with, what is kept of it, and the model in the end."""
+
+    def begin(self, number: int, classes: Sequence[str], run_store: RunStore) -> tuple[Any, str]:
+        """Make the model that stage ``number`` trains, and say in a few words what it begins with."""
+
+    def keep(self, model: Any, classes: Sequence[str], folder: Path) -> None:
+        """Write what a stage has learned into an existing folder."""
+
+    def finished(self, folder: Path, classes: Sequence[str]) -> SegmentModel:
+        """Make the trained model from the folder of the last stage."""
+
+
+class ClipPlan(Config):
+    """What training, classifying and export must know of any recipe of clips."""
+
+    task: Literal["clips"]
+    name: RecipeName
+    description: str
+    seed: int = Field(1979, ge=0)
+    data: ClipDataConfig = ClipDataConfig()
+    clips: ClipsConfig = ClipsConfig()
+    stages: tuple[ClipStageConfig, ...] = Field(min_length=1)
+    inference: InferenceConfig = InferenceConfig()
+    evaluation: ClipEvaluationConfig = ClipEvaluationConfig()
+    tuning: TuningConfig | None = None
+
+    @property
+    def shown_band_hz(self) -> tuple[float, float]:
+        """The frequencies that spectrograms for people show."""
+        return 50.0, 12_000.0
+
+    def check(self) -> None:
+        """Refuse what cannot be trained, before anything is written; raises `ConfigError`."""
+        raise NotImplementedError
+
+    def models(self, cache: Path | None) -> StageModels:
+        """Return what makes the models of the stages; ``cache`` keeps what can be computed once for many trainings."""
+        raise NotImplementedError
+
+    def load_model(self, folder: Path, classes: Sequence[str]) -> SegmentModel:
+        """Read the model that a run keeps in ``folder``; raises `ConfigError`."""
+        raise NotImplementedError
+
+    def exportable(self, run: ClipsRun) -> Exportable:
+        """Return what export needs of a run."""
+        raise NotImplementedError
+
+    def tensorboard_folder(self, run: Path, title: str) -> Path | None:
+        """Return where a stage's progress is written for TensorBoard; None where it is not."""
+        return None
+
+    def for_trials(self) -> ClipPlan:
+        """Return the same without what only people look at: trials are compared by their figures."""
+        return self.model_copy(update={"evaluation": self.evaluation.model_copy(update={"bootstrap": 1})})
