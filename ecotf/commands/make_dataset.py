@@ -58,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     _add_import(commands)
     _add_split(commands)
     _add_check(commands)
+    _add_pack(commands)
     _add_export_npz(commands)
     # argparse gives up on key=value that stand behind an option; they come back as left over.
     options, left = parser.parse_known_args(arguments)
@@ -194,6 +195,23 @@ def _export_npz(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pack(options: argparse.Namespace) -> int:
+    from ecotf.commands.pack_clips import Packing, pack_clips
+    from ecotf.datasets.manifest import read_manifest
+
+    if options.rate < 1 or options.seconds <= 0 or options.workers < 1:
+        raise ConfigError("--rate, --seconds and --workers must be above 0")
+    packing = Packing(options.rate, options.seconds)
+    with progress_bar() as bar:
+        task = bar.add_task("packing", total=None)
+        left_out = pack_clips(
+            read_manifest(options.manifest), options.output, packing, options.workers, log,
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )  # fmt: skip
+    log(f"manifest: {options.output.with_suffix('.csv')}")
+    return 1 if left_out else 0
+
+
 def _command(commands: Commands, name: str, about: str, epilog: str | None = None) -> argparse.ArgumentParser:
     return commands.add_parser(
         name,
@@ -274,6 +292,18 @@ def _add_check(commands: Commands) -> None:
     parser = _command(commands, "check", "open every recording of a manifest and list the problems")
     parser.add_argument("manifest", type=Path)
     parser.set_defaults(run=_check)
+
+
+def _add_pack(commands: Commands) -> None:
+    parser = _command(
+        commands, "pack", "pack clips into one HDF5 file, as published for PANNs; a killed packing goes on where it was"
+    )
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--output", metavar="HDF5", type=Path, required=True, help="a .h5 file; its manifest: .csv")
+    parser.add_argument("--rate", type=int, default=32000, metavar="HERTZ", help="(32000)")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="SECONDS", help="length of each clip (10)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that read (2)")
+    parser.set_defaults(run=_pack)
 
 
 def _add_export_npz(commands: Commands) -> None:
