@@ -1,6 +1,6 @@
 """Reading rows of HDF5 files inside a TensorFlow graph, with tensorflow-io: the one module that knows its HDF5 reader.
 
-What tensorflow-io 0.37.1 gets wrong, and how it is kept from it (`benchmarks/tagging_pipeline.py` shows it):
+What tensorflow-io 0.37.1 gets wrong, and how it is kept from it:
 
 - a file that is missing, empty, truncated or no HDF5 file ends the whole program (segmentation fault), as does a file
   in the newer form (``libver="latest"``): h5py opens every file first, and the form is looked at;
