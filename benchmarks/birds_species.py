@@ -80,7 +80,7 @@ def statistics(table: pd.DataFrame, strength: float) -> pd.Series:
         features.append(np.concatenate([levels.mean(axis=0), levels.std(axis=0)]))
     x, y, fold = np.stack(features), table["label"].to_numpy(), table["number"].to_numpy()
     right = np.zeros(len(y), bool)
-    for number in range(FOLDS):
+    for number in np.unique(fold):
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, C=strength))
         model.fit(x[fold != number], y[fold != number])
         right[fold == number] = model.predict(x[fold == number]) == y[fold == number]

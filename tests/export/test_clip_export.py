@@ -42,6 +42,8 @@ HEADS = {
     "sed": ("network.head={name: sed}", "inference.score=centre_frames", "inference.shift_frames=1"),
     "gem": ("network.head={name: gem, samples: 2}", "network.parts=2",
             *(f"stages.{n}.loss.frames_share=0" for n in (0, 1))),
+    "mean_max": ("network.head={name: mean_max}", *(f"stages.{n}.loss.frames_share=0" for n in (0, 1)),
+                 "network.backbone={name: plain, stem: 4, filters: [4, 6], convolutions: 1}"),
     "softmax": ("inference.score=centre_frames", "inference.shift_frames=1", "network.head={name: sed}"),
     "chrononet": ("network.head={name: chrononet_inception, units: 4, filters: 4, sequence: bands_together}",
                   *(f"stages.{n}.loss.frames_share=0" for n in (0, 1))),
@@ -158,7 +160,7 @@ def test_every_precision(precision, clip_run, here, tmp_path, capsys):
         assert np.int8 in {tensor["dtype"] for tensor in interpreter.get_tensor_details()}
 
 
-@pytest.mark.parametrize("name", ["gem", "softmax", "chrononet"])
+@pytest.mark.parametrize("name", ["gem", "mean_max", "softmax", "chrononet"])
 def test_every_head_gives_what_the_desktop_gives(name, make_clip_run, tmp_path, monkeypatch):
     if name == "softmax":
         monkeypatch.setattr(ClipRecipe, "activation", property(lambda _: "softmax"))

@@ -76,7 +76,9 @@ class FixedNetwork:
             attention = head.get_layer("class_attention").output
             outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
         if self.embedding_layer is not None:
-            outputs["seen"] = head.get_layer(self.embedding_layer).output
+            embedding = head.get_layer(self.embedding_layer).output
+            if embedding is not head.get_layer(self._first_dense).input:
+                outputs["seen"] = embedding
         if self.recurrent:
             return keras.Model(head.inputs[0], {**outputs, "seen": classes.input})
         return keras.Model(head.get_layer(self._first_dense).input, outputs)

@@ -15,6 +15,7 @@ from ecotf.models.heads import (
     dense,
     gem,
     logistic,
+    mean_max,
     mlp,
     panns,
     sed,
@@ -33,7 +34,7 @@ else:
 __all__ = ["HEADS", "EmbeddingsHead", "HeadConfig", "ImageHead", "TableHead", "TableHeadConfig", "build_image_head"]
 
 _ENTRIES = (
-    attention, chrononet, chrononet_inception, dense, gem, logistic, mlp, panns, sed, small_network, trees,
+    attention, chrononet, chrononet_inception, dense, gem, logistic, mean_max, mlp, panns, sed, small_network, trees,
 )  # fmt: skip
 
 
