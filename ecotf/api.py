@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.embeddings.store import Embeddings, open_embeddings
 from ecotf.errors import ConfigError
 from ecotf.model import Model
 from ecotf.quiet import quieten_libraries
@@ -17,9 +18,9 @@ from ecotf.reports import MOST_CLIPS
 from ecotf.tasks.loading import load_runs
 from ecotf.tasks.recipe_files import recipe_descriptions
 from ecotf.tasks.recipes import load_trainable
+from ecotf.tasks.run_embedder import open_embedder
 
 if TYPE_CHECKING:
-    from ecotf.embeddings.store import Embeddings
     from ecotf.inference.job import JobResult
     from ecotf.models.embedders import Embedder
 
@@ -173,40 +174,6 @@ def train(
     return load(folder)
 
 
-def open_embedder(model: PathLike, model_file: PathLike | None = None, *, hop_s: float | None = None) -> Embedder:
-    """Open a model of anybody that turns windows of sound into rows of numbers.
-
-    Parameters
-    ----------
-    model
-        A run folder; a SavedModel folder or a ``.tflite`` with a description beside it; a description, a ``.yaml``; or
-        the name of a description that comes with ecotf: ``birdnet_2.4``, ``perch``, ``perch_2``, ``yamnet``.
-    model_file
-        Your own file of the model that is described.
-    hop_s
-        Seconds from one window to the next, in place of what the description says.
-
-    Returns
-    -------
-    An object with ``sample_rate``, ``samples`` (of a window), ``numbers``, ``classes``, and ``embed(windows)``:
-    float32 ``[n, samples]`` to float32 ``[n, numbers]``.
-
-    Raises
-    ------
-    ConfigError
-        No such model, or it does not fit its description.
-
-    Examples
-    --------
-    >>> birdnet = ecotf.open_embedder("birdnet_2.4", "BirdNET.tflite")  # doctest: +SKIP
-    >>> birdnet.embed(np.zeros((1, birdnet.samples), np.float32)).shape  # doctest: +SKIP
-    (1, 1024)
-    """
-    from ecotf.tasks.run_embedder import open_embedder as open_any
-
-    return open_any(model, model_file, hop_s)
-
-
 def embed(
     model: Embedder | PathLike,
     recordings: PathLike | Sequence[PathLike] | Manifest,
@@ -240,6 +207,8 @@ def embed(
     --------
     >>> ecotf.embed(RUN, NIGHT, OUTPUT.parent / "embeddings").table["start_s"].tolist()
     [0.0]
+    >>> len(ecotf.open_embeddings(OUTPUT.parent / "embeddings"))
+    1
     """
     from ecotf.audio.discover import find_recordings
     from ecotf.inference.embed_job import EmbedOptions, embed_recordings
@@ -259,29 +228,6 @@ def embed(
         raise ConfigError(f"no recording to embed{first}")
     embed_recordings(embedder, found.recordings, output, asked, resume, overwrite)
     return open_embeddings(output)
-
-
-def open_embeddings(folder: PathLike) -> Embeddings:
-    """Open a folder of embeddings.
-
-    Returns
-    -------
-    An object with ``table`` (``recording, start_s, end_s``, and ``label`` where annotations were embedded), ``rows(i)``
-    (float32 ``[n, numbers]``), and ``blocks()``, which yields all of them in bounded memory.
-
-    Raises
-    ------
-    ConfigError
-        It is none, or its job did not finish.
-
-    Examples
-    --------
-    >>> len(ecotf.open_embeddings(OUTPUT.parent / "embeddings"))
-    1
-    """
-    from ecotf.embeddings.store import open_embeddings as open_folder
-
-    return open_folder(folder)
 
 
 def report(

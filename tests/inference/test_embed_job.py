@@ -19,7 +19,8 @@ from ecotf.embeddings import shards, store
 from ecotf.embeddings.store import open_embeddings
 from ecotf.errors import ConfigError
 from ecotf.inference import embedding_folder
-from ecotf.inference.embed_job import EmbedOptions, embed_recordings, places_of
+from ecotf.inference.embed_job import EmbedOptions, embed_recordings
+from ecotf.inference.embed_places import places_of
 from ecotf.inference.ledger import read_ledger
 
 RATE = 8000
