@@ -73,6 +73,11 @@ class _Interpreter:
     """The model in the runtime, ready for windows of one length."""
 
     def __init__(self, content: bytes, config: TfliteConfig, source: str) -> None:
+        custom = read_tflite(content, source).custom
+        if any(name.startswith("Flex") for name in custom):
+            # TensorFlow's own operators. Where TensorFlow is loaded the small runtime would find them, and crash.
+            lacking = ", ".join(custom)
+            raise ConfigError(f"{source}: cannot be run; it needs operators that the runtime lacks: {lacking}")
         try:
             self._runtime = _runtime()(model_content=content, num_threads=1)
         except (ValueError, RuntimeError) as error:
@@ -87,7 +92,7 @@ class _Interpreter:
                 self._runtime.resize_tensor_input(self._input, self._shape)
             self._runtime.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            lacking = ", ".join(read_tflite(content, source).custom)
+            lacking = ", ".join(custom)
             why = f"needs operators that the runtime lacks: {lacking}" if lacking else _first_line(error)
             raise ConfigError(f"{source}: cannot be run; it {why}") from None
         self._outputs = [one["index"] for one in self._runtime.get_output_details()]
