@@ -2,7 +2,7 @@
 
 The file is laid out as PANNs' are: ``audio_name`` ``[n]``, ``waveform`` int16 ``[n, samples]`` (32767 is full scale),
 ``target`` bool ``[n, classes]``, and the rate as the attribute ``sample_rate``; ``class_names`` says what the columns
-of ``target`` are. An index file names rows of others: ``hdf5_path`` and ``index_in_hdf5`` in place of ``waveform``.
+of ``target`` are. The index files of PANNs, which name rows of other files, are not read.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ecotf.errors import DataError
 from ecotf.pipelines.clip_places import background_recordings, clips_of_recordings, segments_of_recordings
 from ecotf.pipelines.clips import Clips, ClipsConfig
 from ecotf.pipelines.crops import ClipSounds
-from ecotf.pipelines.samplers import with_at_least
+from ecotf.pipelines.samplers import SamplerConfig, with_at_least
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.stages import ClipStageConfig, StageData, classes_of
 from ecotf.training.run_store import Log
@@ -182,6 +182,7 @@ def prepare_clip_data(
         path, expansion = manifest.path_of(recording), manifest.time_expansion_of(recording)
         return open_recording(path, time_expansion=expansion).duration_s
 
+    given = manifest
     opened = open_recordings(manifest, read, plan.data, plan.seed, log, threads, progress, kept)
     manifest = opened.manifest
     data = ClipData(manifest, opened.readings, opened.problems, plan, cache, opened.splits)
@@ -189,9 +190,30 @@ def prepare_clip_data(
         raise DataError("no recording is in the split 'train'; there is nothing to learn from")
     for sentence in describe_unlearned(manifest, [name for name in manifest.labels if name not in data.unnamed_labels]):
         log(sentence)
+    for sentence in _describe_clips(data, given):
+        log(sentence)
     gaps = describe_gaps(manifest)
     for sentence in gaps[:_TOLD_GAPS]:
         log(sentence)
     if len(gaps) > _TOLD_GAPS:
         log(f"and {len(gaps) - _TOLD_GAPS} more labels that are not on every side")
     return data
+
+
+def _describe_clips(data: ClipData[ClipPlan], given: Manifest) -> list[str]:
+    """Say how many training recordings have no class, and which labels of ``given`` have no recording to read."""
+    train, sentences = data._heard("train").table, []
+    labelled = train.groupby("recording")["label"].any().astype(bool)
+    without = int((~labelled).sum())
+    if without:
+        number = "1 training recording has" if without == 1 else f"{without} training recordings have"
+        drawn = {getattr(stage, "sampler", SamplerConfig()).name for stage in data.plan.stages} != {"in_turn"}
+        use = "learned from as none of the classes" if drawn else "the sampler in_turn never draws them"
+        sentences.append(f"{number} no class (of {len(labelled)}): {use}")
+    annotations = given.annotations
+    lost = annotations[~annotations["label"].isin(data.manifest.labels)].groupby("label")["recording"].nunique()
+    for label, n in lost.items():
+        sentences.append(
+            f"{label} will not be learned: no recording that has it is used (of {n}); see what was left out"
+        )
+    return sentences
