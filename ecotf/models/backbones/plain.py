@@ -1,4 +1,4 @@
-"""ecotf's own backbone for few clips of any sound: plain convolutions, which learn more from them than small blocks."""
+"""ecotf's own backbone for few clips of any sound: plain convolutions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecotf.models.backbones.weights import ImageBackboneConfig, build_weighted
 class PlainConfig(ImageBackboneConfig):
     """A first convolution with stride 2, then blocks of 3 by 3 convolutions; after each, time and frequency are halved.
 
-    The blocks are those of PANNs (Kong et al. 2020). The stride before them makes it four times as quick.
+    The blocks are those of PANNs (Kong et al. 2020). The stride before them leaves a quarter of the work.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Maximum and mean over time, and the classes at once: for few clips, which a hidden layer learns by heart."""
+"""Maximum and mean over time, and the classes at once, without a hidden layer: for few clips."""
 
 from __future__ import annotations
 
