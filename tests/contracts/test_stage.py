@@ -16,6 +16,7 @@ from tiny_embedder import tiny_embedder
 
 import ecotf.tasks.calls.recipe
 import ecotf.tasks.clips.recipe
+import ecotf.tasks.clips.transfer_recipe
 from ecotf.config import validate
 from ecotf.datasets.manifest import make_manifest
 from ecotf.errors import ConfigError

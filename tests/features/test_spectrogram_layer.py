@@ -15,6 +15,7 @@ keras = pytest.importorskip("keras")
 
 from ecotf.features.layer import SpectrogramLayer  # noqa: E402
 
+MEL_ALONE = {"name", *MelSpectrogramConfig.model_fields} - (set(BandSpectrogramConfig.model_fields) - {"name"})
 BATS = {"window_s": 0.002322, "hop_s": 0.0005805, "low_hz": 4306.0, "high_hz": 116280.0, "gain": 32768.0}
 BIRDS = {"window_s": 0.032, "hop_s": 0.01, "low_hz": 50.0, "high_hz": 14_000.0, "bands": 64}
 
@@ -34,7 +35,7 @@ def compare(config, rate, sounds):
 
 def loudest(config, rate, sounds):
     """What the greatest power of each frame, at any frequency, would give in each row."""
-    values = config.model_dump(exclude={"name", "bands", "mel_scale", "band_norm"})
+    values = config.model_dump(exclude=MEL_ALONE)
     whole = BandSpectrogramConfig(**{**values, "low_hz": 0, "high_hz": rate / 2, "scale": "power"})
     greatest = build_spectrogram(whole, rate).batch(sounds).max(axis=2, keepdims=True)
     made = build_spectrogram(config, rate)

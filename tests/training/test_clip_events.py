@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ecotf.datasets.manifest import make_manifest
-from ecotf.tasks.clips.recipe import ClipEvaluationConfig
+from ecotf.tasks.clips.plan import ClipEvaluationConfig
 from ecotf.tasks.clips.train import ScoredSegments, fit_event_thresholds, judge_events
 
 

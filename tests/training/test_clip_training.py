@@ -151,7 +151,7 @@ def test_a_softmax_becomes_logits_of_its_own():
         (["stages.0.seconds=0.3"], "stage 'train_ce': seconds = 0.3: an image of"),
         (["stages.0.seconds=0.001"], "too small"),
         (["inference.parts=1000"], "inference: a window of"),
-        (["stages.0.frozen=[brain]"], "cannot freeze 'brain'; allowed: backbone"),
+        (["stages.0.frozen=[brain]"], "cannot freeze 'brain'; allowed: front_end, backbone"),
         (["stages.0.patience=3"], "keep = best"),
         (["data.train=0.9"], "must add up to 1"),
         (["task=sounds"], "task = 'sounds'; allowed: calls, clips, ensemble"),
