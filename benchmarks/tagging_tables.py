@@ -24,7 +24,7 @@ HEAD = """\
 `ECOTF_YAMNET=FILE ECOTF_BIRDNET=FILE python benchmarks/tagging.py --data ../shared/data --runs runs/tagging` trains
 each model on real recordings and judges it on clips of folds that it did not see. Every training goes through a
 recipe and a run folder, as `ecotf train` does it. Within the training folds, validation clips choose the epoch
-(where the recipe keeps the best one) and the thresholds; nothing is chosen on the tested fold, and a teacher of
+(where the recipe keeps the best one) and the thresholds; no training sees the tested fold, and a teacher of
 scores was trained on the same training clips and no others. Accuracy: the class with the greatest score, 95 %
 Wilson interval. mAP: mean over the classes of the average precision over the clips of all folds together, 95 %
 bootstrap interval over clips. `p`: exact McNemar test of right and wrong against logistic regression, clip by clip.
