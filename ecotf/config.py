@@ -50,6 +50,7 @@ def read_yaml(path: str | Path) -> Any:
     """Read one YAML file; a syntax error names the file and the line."""
     path = Path(path)
     try:
+        # Nothing in the file is run: this loader makes plain values only.
         return yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None

@@ -17,6 +17,7 @@ DOORS = {
     "export_model": "ecotf.commands.export_model",
     "flash_device": "deploy.flash.command",
     "make_dataset": "ecotf.commands.make_dataset",
+    "make_report": "ecotf.commands.make_report",
     "run_classifier": "ecotf.commands.run_classifier",
     "run_training": "ecotf.commands.run_training",
     "run_tuning": "ecotf.commands.run_tuning",
@@ -56,7 +57,9 @@ def test_training_and_classifying_as_the_readme_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_dataset.main(["simulate", "--output", "recordings", "--recordings", "12", "--duration", "1", "--seed", "4"])
     _raven_tables(Path("recordings/manifest.csv"), Path("annotations"))
-    lines = {Path(words[1]).stem + words[2]: words[2:] for words in COMMANDS}
+    # Those of few clips need somebody else's model.
+    own = [words for words in COMMANDS if not {"RUN", "tagging/transfer"} & set(words)]
+    lines = {Path(words[1]).stem + words[2]: words[2:] for words in own}
     assert make_dataset.main(lines["make_datasetimport"]) == 0
     assert make_dataset.main(lines["make_datasetcheck"]) == 0
     short = ["stages.0.epochs=2", "mining.rounds=0", "trees.n_estimators=4", "evaluation.bootstrap=2"]

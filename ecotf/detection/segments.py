@@ -201,8 +201,22 @@ def score_answers(
 
 def frame_length_s(model: SegmentModel, samples: int, frames: int) -> float:
     """From one frame of the network's answer to the next: backbones halve time again and again."""
-    seen = model.spectrogram.n_frames(samples)
-    return float(2.0 ** np.ceil(np.log2(seen / frames) - 1e-9)) * model.spectrogram.hop_s
+    return halved_to(model.spectrogram.n_frames(samples), frames) * model.spectrogram.hop_s
+
+
+def halved_to(seen: int, frames: int) -> int:
+    """How many of the ``seen`` frames of an image one of the ``frames`` of an answer stands for: a power of 2.
+
+    Most backbones make a frame of what is left over at the end; those of PANNs leave it out.
+
+    Examples
+    --------
+    >>> halved_to(251, 16), halved_to(251, 15)
+    (16, 16)
+    """
+    length = int(2.0 ** np.ceil(np.log2(seen / frames) - 1e-9))
+    shorter = length // 2
+    return shorter if shorter and -(-seen // length) != frames and seen // shorter == frames else length
 
 
 def frames_in_segment(model: SegmentModel, config: SegmentsConfig, step: float, frames: int) -> tuple[int, int]:

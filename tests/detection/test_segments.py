@@ -8,11 +8,20 @@ import pytest
 
 from ecotf.config import validate
 from ecotf.detection.frame_events import EventStream, FrameEventsConfig, find_events
-from ecotf.detection.segments import SegmentsConfig, SegmentScores, segment_windows
+from ecotf.detection.segments import SegmentsConfig, SegmentScores, halved_to, segment_windows
 from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError
 
 EVENTS = FrameEventsConfig(smooth_s=0.0, floor=0.05, gap_s=0.3)
+
+
+@pytest.mark.parametrize("times", range(6))
+def test_the_length_of_a_frame_is_known_from_how_many_there_are(times):
+    for seen in range(4 * 2**times, 700):
+        padded, cut = seen, seen
+        for _ in range(times):
+            padded, cut = -(-padded // 2), cut // 2
+        assert halved_to(seen, padded) == halved_to(seen, cut) == 2**times
 
 
 @pytest.mark.parametrize("n", [1, 7, 40, 41, 100, 203])
