@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--model-file", metavar="PATH", type=Path, help="your own file of the model that is described")
     parser.add_argument("--manifest", metavar="FILE", type=Path, help="embed its annotations, instead of recordings")
     parser.add_argument("--hop-s", type=float, metavar="SECONDS", help="from one window to the next (as described)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processor cores to use (all)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processor cores that a .tflite uses (all)")
     parser.add_argument("--time-expansion", type=float, metavar="FACTOR", help="if the recordings' metadata do not say")
     parser.add_argument("--channel", default="mix", help="mix, or a number from 1 (mix)")
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
