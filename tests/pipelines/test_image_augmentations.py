@@ -8,10 +8,16 @@ import tensorflow as tf
 
 from ecotf.pipelines.augment_image import AugmentImageConfig, augment_clip_images, augment_image
 from ecotf.pipelines.augmentation import image_mixing, masks, mixing
-from ecotf.pipelines.keras_cv_mixing import cut_mix, mix_up
+from ecotf.pipelines.keras_cv_mixing import allow_in_graphs, cut_mix, mix_up
 
 N, FRAMES, BANDS = 8, 20, 14
 SEED = (5, 6)
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_training():
+    """As batches do. Without it nothing is mixed in a process where another test has trained something."""
+    allow_in_graphs()
 
 
 @pytest.fixture(scope="module", params=[1, 3])
