@@ -22,14 +22,15 @@ help:
 run: $(INSTALLED) $(KERNELS)
 	@$(PYTHON) -m ecotf.commands.demo
 
-# All four are run, whatever the first ones say; pytest's summary comes last.
+# All four are run, whatever the first ones say; pytest's summary comes last. With worksteal a process has tests that stand side by side,
+# so what they share is mostly made once.
 test: $(INSTALLED_FOR_TESTS) $(KERNELS)
 	@failed=0; \
 	check() { echo "$$*"; $(PYTHON) -m "$$@" || failed=1; }; \
 	check ruff check .; \
 	check ruff format --check .; \
 	check mypy; \
-	check pytest -n 2 -ra; \
+	check pytest -n 2 --dist worksteal -ra; \
 	exit $$failed
 
 sanitize: $(INSTALLED_FOR_TESTS) $(KERNELS)
