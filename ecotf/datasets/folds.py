@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import Field, model_validator
 
@@ -38,7 +38,13 @@ class FoldsConfig(Config):
         return self
 
 
-def split_by_folds(manifest: Manifest, folds: FoldsConfig, shares: Mapping[str, float], seed: int) -> Manifest:
+def split_by_folds(
+    manifest: Manifest,
+    folds: FoldsConfig,
+    shares: Mapping[str, float],
+    seed: int,
+    draw: Callable[[Manifest, Mapping[str, float], int], Manifest] = split_by_group,
+) -> Manifest:
     """Split a manifest by its folds: test folds, validation folds (or a share of the rest), training on the others.
 
     Parameters
@@ -49,6 +55,8 @@ def split_by_folds(manifest: Manifest, folds: FoldsConfig, shares: Mapping[str, 
         Of ``train`` and ``valid``, where ``folds.valid`` names none.
     seed
         Of the drawn validation.
+    draw
+        Draws it, of the training recordings.
 
     Raises
     ------
@@ -76,10 +84,15 @@ def split_by_folds(manifest: Manifest, folds: FoldsConfig, shares: Mapping[str, 
         raise DataError(f"data.folds: nothing is left to train on; the folds are {', '.join(there)}")
     if not valid and shares.get("valid"):
         total = shares["train"] + shares["valid"]
-        drawn = split_by_group(
+        drawn = draw(
             manifest.subset(learned), {"train": shares["train"] / total, "valid": shares["valid"] / total}, seed
         )
         sides |= dict(zip(drawn.table["recording"], drawn.table["split"], strict=True))
+        # What the draw left out is not used; its side is that of its group, which is never cut.
+        of_group = dict(zip(drawn.table["group"], drawn.table["split"], strict=True))
+        group_of = dict(zip(table["recording"], table["group"], strict=True))
+        for name in set(learned).difference(drawn.recordings):
+            sides[name] = of_group.get(group_of[name], "train")
     return manifest.with_splits(sides)
 
 

@@ -41,7 +41,7 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
 
     from ecotf.multilabel import stratified_parts
 
-    shares = _checked_fractions(fractions)
+    shares = checked_fractions(fractions)
     all_groups, all_counts = _annotations_per_group(manifest)
     heard = np.flatnonzero(~_only_background(manifest, all_groups))
     groups, counts = [all_groups[i] for i in heard], all_counts[heard]
@@ -144,7 +144,8 @@ def describe_unlearned(manifest: Manifest, labels: Iterable[str]) -> list[str]:
     return sentences
 
 
-def _checked_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
+def checked_fractions(fractions: Mapping[str, float]) -> dict[str, float]:
+    """Return the shares that are above 0, in the order of the sides; raises `DataError` where they cannot be."""
     for side, share in fractions.items():
         if side not in SIDES:
             raise DataError(f"fractions name the side {side!r}; allowed are {', '.join(SIDES)}")

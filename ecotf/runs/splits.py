@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,13 @@ import pandas as pd
 
 from ecotf.audio.hdf5_rows import row_fingerprint, split_row
 from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.datasets.species_splits import split_by_species
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import ConfigError
 
 NAME = "splits.csv"
 OK = "ok"
+TWO_SIDES = "two_sides"
 _COLUMNS = ("recording", "split", "group", "state", "reason", "bytes", "digest")
 _WHOLE = 2 << 20  # of longer files, blocks spread over the file are enough to see that it is another one
 _BLOCKS, _BLOCK = 16, 1 << 17
@@ -111,7 +113,15 @@ class Splits:
                 )
 
 
-def draw_splits(manifest: Manifest, states: Mapping[str, State], shares: Mapping[str, float], seed: int) -> Splits:
+def draw_splits(
+    manifest: Manifest,
+    states: Mapping[str, State],
+    shares: Mapping[str, float],
+    seed: int,
+    *,
+    by_species: bool = False,
+    no_species: Collection[str] = (),
+) -> Splits:
     """Take the manifest's own split or, where it has none, draw one of the recordings that can be read.
 
     Parameters
@@ -120,10 +130,20 @@ def draw_splits(manifest: Manifest, states: Mapping[str, State], shares: Mapping
         Of every recording of the manifest.
     shares, seed
         As `ecotf.datasets.splits.split_by_group`.
+    by_species, no_species
+        Whether species are dealt instead of groups (`ecotf.datasets.species_splits`). Recordings that are left out then
+        have the state `TWO_SIDES`.
     """
     usable = manifest.subset([name for name in manifest.recordings if states[name].state == OK])
     if usable.recordings and not (usable.table["split"] != "").any():
-        usable = split_by_group(usable, shares, seed)
+        if by_species:
+            usable, left_out = split_by_species(usable, shares, seed, no_species)
+            states = {
+                **states,
+                **{name: states[name]._replace(state=TWO_SIDES, reason=why) for name, why in left_out.items()},
+            }
+        else:
+            usable = split_by_group(usable, shares, seed)
     sides = dict(zip(usable.table["recording"], usable.table["split"], strict=True))
     first = manifest.table.drop_duplicates("recording")
     rows = [

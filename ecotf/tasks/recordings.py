@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,8 +13,10 @@ from ecotf.datasets.black_list import black_listed, read_black_list
 from ecotf.datasets.data_config import DataConfig
 from ecotf.datasets.folds import split_by_folds
 from ecotf.datasets.manifest import Manifest
+from ecotf.datasets.species_splits import describe_species, require_whole_species, split_by_species
+from ecotf.datasets.splits import split_by_group
 from ecotf.errors import DataError, RecordingError
-from ecotf.runs.splits import OK, Splits, State, draw_splits, first_state, state_now
+from ecotf.runs.splits import OK, TWO_SIDES, Splits, State, draw_splits, first_state, state_now
 from ecotf.training.run_store import Log
 
 BLACK_LISTED = "black_listed"
@@ -76,17 +78,24 @@ def open_recordings(
         ``kept`` is of another manifest.
     """
     recordings = manifest.recordings
-    unwanted: frozenset[str] = frozenset()
+    by_species = config.split_by == "species"
+    no_species = config.no_species(manifest.labels)
+    unwanted: dict[str, tuple[str, str]] = {}
     if kept is None:
-        manifest = manifest if config.folds is None else split_by_folds(manifest, config.folds, config.shares, seed)
-        unwanted = _black_listed(manifest, config, log)
+        if config.folds is not None:
+            manifest, left_out = _split_by_folds(manifest, config, seed, no_species)
+            unwanted |= {name: (TWO_SIDES, why) for name, why in left_out.items()}
+        if by_species:
+            used = [name for name in recordings if name not in unwanted]
+            require_whole_species(manifest.subset(used), no_species)
+        unwanted |= dict.fromkeys(_black_listed(manifest, config, log), (BLACK_LISTED, f"named in {config.black_list}"))
     split = None if kept is None else kept.apply(manifest)  # before hours of reading
 
     def look(name: str) -> tuple[Reading | None, State]:
         path = manifest.path_of(name)
         now = first_state(path) if kept is None else state_now(path, kept.state_of(name))
         if name in unwanted:
-            return None, now._replace(state=BLACK_LISTED, reason=f"named in {config.black_list}")
+            return None, now._replace(state=unwanted[name][0], reason=unwanted[name][1])
         if now.state != OK:
             return None, now
         try:
@@ -97,15 +106,19 @@ def open_recordings(
     readings: dict[str, Reading] = {}
     states: dict[str, State] = {}
     problems: list[dict[str, str]] = []
+
+    def leave_out(name: str, state: State) -> None:
+        problems.append({"recording": name, "status": state.state, "reason": state.reason})
+        if state.state != BLACK_LISTED:
+            log(f"left out: {name}: {state.reason}")
+
     with ThreadPoolExecutor(threads) as pool:
         for done, (name, (reading, state)) in enumerate(zip(recordings, pool.map(look, recordings), strict=True), 1):
             states[name] = state
             if state.state == OK:
                 readings[name] = reading  # type: ignore[assignment]
             else:
-                problems.append({"recording": name, "status": state.state, "reason": state.reason})
-                if state.state != BLACK_LISTED:
-                    log(f"left out: {name}: {state.reason}")
+                leave_out(name, state)
             if progress is not None:
                 progress(done, len(recordings))
     if not readings:
@@ -114,9 +127,33 @@ def open_recordings(
             if problems else "the manifest names no recording"
         )  # fmt: skip
     if kept is None or split is None:
-        kept = draw_splits(manifest, states, config.shares, seed)
+        kept = draw_splits(
+            manifest, states, config.shares, seed, by_species=by_species, no_species=no_species
+        )  # fmt: skip
         split = kept.apply(manifest)
+        for name in sorted(readings.keys() - set(kept.usable)):
+            del readings[name]
+            leave_out(name, kept.state_of(name))
+    if by_species:
+        log(describe_species(split, no_species))
     return Opened(split, readings, kept, pd.DataFrame(problems, columns=["recording", "status", "reason"]))
+
+
+def _split_by_folds(
+    manifest: Manifest, config: DataConfig, seed: int, no_species: Sequence[str]
+) -> tuple[Manifest, dict[str, str]]:
+    """The manifest with the sides of its folds, and what had to be left out where species are dealt."""
+    assert config.folds is not None
+    left_out: dict[str, str] = {}
+
+    def draw(rest: Manifest, shares: Mapping[str, float], seed: int) -> Manifest:
+        if config.split_by == "group":
+            return split_by_group(rest, shares, seed)
+        drawn, why = split_by_species(rest, shares, seed, no_species)
+        left_out.update(why)
+        return drawn
+
+    return split_by_folds(manifest, config.folds, config.shares, seed, draw), left_out
 
 
 def _black_listed(manifest: Manifest, config: DataConfig, log: Log) -> frozenset[str]:

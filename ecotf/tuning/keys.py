@@ -14,7 +14,7 @@ P = TypeVar("P", bound=Config)
 
 _NAMES = ("task", "name", "description", "tuning")
 # Trials are compared on the same recordings by the same rule.
-JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data.test")
+JUDGES = ("evaluation", "data.ignored_labels", "data.train", "data.valid", "data.test", "data.split_by")
 
 
 def settings_of(plan: Config) -> dict[str, Any]:

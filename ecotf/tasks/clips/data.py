@@ -188,11 +188,13 @@ def prepare_clip_data(
     data = ClipData(manifest, opened.readings, opened.problems, plan, cache, opened.splits)
     if not data._heard("train").recordings:
         raise DataError("no recording is in the split 'train'; there is nothing to learn from")
-    for sentence in describe_unlearned(manifest, [name for name in manifest.labels if name not in data.unnamed_labels]):
+    by_species = plan.data.split_by == "species"  # then a species is meant to be on one side
+    named = [] if by_species else [name for name in manifest.labels if name not in data.unnamed_labels]
+    for sentence in describe_unlearned(manifest, named):
         log(sentence)
     for sentence in _describe_clips(data, given):
         log(sentence)
-    gaps = describe_gaps(manifest)
+    gaps = [] if by_species else describe_gaps(manifest)
     for sentence in gaps[:_TOLD_GAPS]:
         log(sentence)
     if len(gaps) > _TOLD_GAPS:

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from ecotf.config import Config
 from ecotf.datasets.data_config import DataConfig
-from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig
@@ -42,8 +41,6 @@ class ClipDataConfig(DataConfig):
         ``sound.backgrounds``; the last serves those after it too.
     """
 
-    ignored_labels: tuple[str, ...] = NO_EVENT_LABELS
-    unnamed_labels: tuple[str, ...] = UNNAMED_EVENT_LABELS
     backgrounds: tuple[str, ...] = Field(("*",), min_length=1)
 
 
