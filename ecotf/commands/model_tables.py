@@ -109,6 +109,8 @@ def show_model(file: ModelFile) -> None:
         memory, instructions = f"{cost.arena_bytes / 1e6:.2f} MB", f"{cost.instructions / 1e6:.1f}"
         table.add_row(name, f"{cost.multiply_adds:,}", memory, instructions, ms)
     console.print(table)
+    if not all(cost.complete for cost in costs.values()):
+        log("warning:    it leaves shapes open and does not run here, so it costs more than this table says")
     listed = (f"{name} v{version} x{count}" for name, version, count in operators(file.flatbuffer, source))
     log(f"operators:  {', '.join(listed)}")
     if file.values:

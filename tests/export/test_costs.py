@@ -9,6 +9,7 @@ import pytest
 from convert_here import convert_stage
 
 from ecotf.errors import ConfigError
+from ecotf.export.convert.flatbuffer import is_constant, model_bytes, read_model
 from ecotf.export.describe.boards import board_named, boards, budget, misfits, require_fit
 from ecotf.export.describe.costs import arena_bytes, multiply_adds_of, operators, runs_per_second, signature_costs
 from ecotf.export.stages.stage import Stage, TensorKind
@@ -39,6 +40,15 @@ def test_multiply_adds_by_hand(content):
     assert cost.multiply_adds == by_hand
     assert 0.6 * by_hand < cost.instructions < 2 * by_hand
     assert multiply_adds_of({"backbone": content}) == {"backbone": by_hand}
+
+
+def test_shapes_that_a_file_leaves_open_are_those_of_a_run(content):
+    model = read_model(content, "network")
+    graph = model.subgraphs[0]
+    for number, tensor in enumerate(graph.tensors):
+        if number not in graph.inputs and not is_constant(model, tensor):
+            tensor.shape, tensor.shapeSignature = [1] * len(tensor.shape), [-1] * len(tensor.shape)
+    assert signature_costs(model_bytes(model), "open") == signature_costs(content, "network")
 
 
 def test_how_often_a_model_runs():

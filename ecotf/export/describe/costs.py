@@ -9,6 +9,7 @@ from typing import Any
 
 from ecotf.errors import ConfigError
 from ecotf.export.convert.flatbuffer import bytes_of, elements_of, is_constant, operator_name, read_model, shape_of
+from ecotf.export.describe.real_shapes import settle_shapes
 
 # Instructions that a Cortex-A53 takes (tflite-runtime 2.14, emulated, counted): 0.6 for a multiply-add of a small
 # network, at float32 as at int8, and about 170 for a step of a tree, which is four looked-up numbers and some moves.
@@ -29,20 +30,27 @@ class SignatureCost:
         Working memory, as the runtime plans it: tensors that are not needed at the same time share room.
     instructions
         Of a Cortex-A53, estimated.
+    complete
+        Whether the shapes of all tensors are known; otherwise it costs more than is said here.
     """
 
     multiply_adds: int
     arena_bytes: int
     instructions: float
+    complete: bool = True
 
 
 def signature_costs(flatbuffer: bytes, source: str) -> dict[str, SignatureCost]:
-    """Compute the cost of each signature; of each subgraph by its number where a file has no signatures."""
+    """Compute the cost of each signature; of each subgraph by its number where a file has no signatures.
+
+    A file that leaves shapes open is run once for them, on silence.
+    """
     model = read_model(flatbuffer, source)
+    complete = settle_shapes(model, flatbuffer)
     names = {str(number): number for number in range(len(model.subgraphs))}
     if model.signatureDefs:
         names = {_text(entry.signatureKey): entry.subgraphIndex for entry in model.signatureDefs}
-    return {name: _cost(model, model.subgraphs[number]) for name, number in names.items()}
+    return {name: _cost(model, model.subgraphs[number], complete) for name, number in names.items()}
 
 
 def multiply_adds_of(flatbuffers: Mapping[str, bytes]) -> dict[str, int]:
@@ -76,14 +84,14 @@ def operators(flatbuffer: bytes, source: str) -> list[tuple[str, int, int]]:
     return [(name, version, count) for (name, version), count in sorted(counts.items())]
 
 
-def _cost(model: Any, graph: Any) -> SignatureCost:
+def _cost(model: Any, graph: Any, complete: bool) -> SignatureCost:
     work = dict.fromkeys(_INSTRUCTIONS, 0)
     for operator in graph.operators:
         name = operator_name(model.operatorCodes[operator.opcodeIndex])
         kind, amount = _work(name, operator, model, graph)
         work[kind] += amount
     instructions = sum(_INSTRUCTIONS[kind] * amount for kind, amount in work.items())
-    return SignatureCost(work["multiply_adds"], arena_bytes(model, graph), instructions)
+    return SignatureCost(work["multiply_adds"], arena_bytes(model, graph), instructions, complete)
 
 
 def _work(name: str, operator: Any, model: Any, graph: Any) -> tuple[str, int]:
