@@ -1,0 +1,154 @@
+"""Clustering methods: what lies close together gets one number, what lies alone is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ecotf.clustering.knee import knee
+from ecotf.config import Config
+from ecotf.registry import Registry
+
+NOISE = -1
+"""The label of what belongs to no cluster."""
+
+_LEAST = 3  # fewer points have no neighbourhood to speak of, as published
+
+Clusterer = Callable[[np.ndarray], np.ndarray]
+"""Takes float64 ``[n, columns]``, at least 3 rows without NaN, gives int ``[n]``: clusters from 0, or `NOISE`."""
+
+CLUSTERERS: Registry[Clusterer] = Registry("clustering method")
+"""All methods; an entry makes a `Clusterer` from its config."""
+
+
+class DbscanConfig(Config):
+    """Points with neighbours nearer than a distance hang together (Ester et al., KDD 1996).
+
+    Attributes
+    ----------
+    min_points
+        A point is the core of a cluster if so many, itself among them, are near; published 2.
+    eps
+        How near: a distance, or ``knee``, as published: the knee of all distances to the nearest neighbour, sorted.
+    """
+
+    name: Literal["dbscan"] = "dbscan"
+    min_points: int = Field(2, ge=1)
+    eps: float | Literal["knee"] = "knee"
+
+
+class HdbscanConfig(Config):
+    """Clusters of different densities, those that last longest while the distance grows (Campello et al., 2013).
+
+    Attributes
+    ----------
+    min_size
+        A group of fewer points is no cluster.
+    min_samples
+        How many near points make a place dense: more leaves more out as noise; None takes ``min_size``.
+    epsilon
+        Clusters nearer than this are not told apart.
+    select
+        ``eom`` prefers few large clusters, ``leaf`` many small ones.
+    allow_single
+        All points may be one cluster; otherwise there are at least two, or none.
+    """
+
+    name: Literal["hdbscan"] = "hdbscan"
+    min_size: int = Field(2, ge=2)
+    min_samples: int | None = Field(None, ge=1)
+    epsilon: float = Field(0.0, ge=0)
+    select: Literal["eom", "leaf"] = "eom"
+    allow_single: bool = False
+
+
+@CLUSTERERS.register(DbscanConfig)
+def build_dbscan(config: DbscanConfig) -> Clusterer:
+    """Make the function that clusters with DBSCAN."""
+
+    def find(points: np.ndarray) -> np.ndarray:
+        from sklearn.cluster import DBSCAN
+
+        eps = nearest_distance_knee(points) if config.eps == "knee" else config.eps
+        eps = max(eps, np.finfo(np.float64).tiny)  # all points in one place
+        return np.asarray(DBSCAN(eps=eps, min_samples=config.min_points).fit_predict(points), np.int64)
+
+    return find
+
+
+@CLUSTERERS.register(HdbscanConfig)
+def build_hdbscan(config: HdbscanConfig) -> Clusterer:
+    """Make the function that clusters with HDBSCAN."""
+
+    def find(points: np.ndarray) -> np.ndarray:
+        import hdbscan
+
+        if len(points) <= config.min_size or not np.ptp(points, axis=0).any():
+            all_alike = len(points) >= config.min_size and not np.ptp(points, axis=0).any()
+            return np.full(len(points), 0 if all_alike else NOISE)
+        found = hdbscan.HDBSCAN(
+            min_cluster_size=config.min_size,
+            min_samples=min(config.min_samples or config.min_size, len(points) - 1),
+            cluster_selection_epsilon=config.epsilon,
+            cluster_selection_method=config.select,
+            allow_single_cluster=config.allow_single,
+            core_dist_n_jobs=1,
+        )
+        return np.asarray(found.fit_predict(points), np.int64)
+
+    return find
+
+
+if TYPE_CHECKING:
+    ClusterConfig = DbscanConfig | HdbscanConfig
+else:
+    ClusterConfig = CLUSTERERS.config_type()
+
+
+def cluster(features: np.ndarray, config: ClusterConfig) -> np.ndarray:
+    """Find clusters among rows of numbers.
+
+    Parameters
+    ----------
+    features
+        ``[n, columns]``, on one scale (`ecotf.clustering.scaling`). Rows with NaN or infinity are noise.
+
+    Returns
+    -------
+    int ``[n]``: the cluster of each row, counted from 0, or `NOISE`. Of fewer than 3 rows all are noise.
+
+    Examples
+    --------
+    >>> points = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    >>> cluster(points, DbscanConfig(eps=0.5)).tolist()
+    [0, 0, 0, 1, 1, -1]
+    """
+    features = np.asarray(features, np.float64)
+    labels = np.full(len(features), NOISE)
+    usable = np.isfinite(features).all(axis=1)
+    if usable.sum() >= _LEAST:
+        labels[usable] = CLUSTERERS.build(config)(features[usable])
+    return labels
+
+
+def biggest(labels: np.ndarray) -> int:
+    """Return the cluster with the most members, the first of several; `NOISE` where there is no cluster.
+
+    Examples
+    --------
+    >>> biggest(np.array([-1, -1, -1, 1, 1, 0])), biggest(np.array([-1, -1]))
+    (1, -1)
+    """
+    inside = labels[labels != NOISE]
+    return int(np.bincount(inside).argmax()) if len(inside) else NOISE
+
+
+def nearest_distance_knee(points: np.ndarray) -> float:
+    """Return the knee of the distances to the nearest neighbour, sorted; as published, the greatest where it is 0."""
+    from sklearn.neighbors import NearestNeighbors
+
+    distances = np.sort(NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)[0][:, 1])
+    return float(distances[knee(distances)] or distances[-1])
