@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from ecotf.config import Config
 from ecotf.errors import ConfigError
 
-LossName = Literal["cross_entropy", "binary", "focal_softmax", "focal_sigmoid"]
+LossName = Literal["cross_entropy", "binary", "focal_softmax", "focal_sigmoid", "kl", "squared"]
 Average = Literal["weights", "clips", "sum"]
 
 
@@ -24,8 +24,9 @@ class LossConfig(Config):
     Attributes
     ----------
     name
-        ``cross_entropy`` and ``focal_softmax`` for one class out of many, ``binary`` and ``focal_sigmoid`` for any
-        number of classes at once.
+        ``cross_entropy``, ``focal_softmax`` and ``kl`` for one class out of many; ``binary``, ``focal_sigmoid`` and
+        ``squared`` for any number of classes at once. ``kl`` is the divergence of the scores from the labels, with the
+        slopes of cross-entropy; ``squared`` the mean over classes of (score - label) squared.
     label_smoothing
         Share of each label that is spread: evenly over the classes, or, of the binary ones, over yes and no.
     gamma
@@ -113,8 +114,7 @@ def cross_entropy(logits: Any, targets: Any, class_weights: Any = None, label_sm
     import tensorflow as tf
 
     logits, targets, weights = _float32(logits, targets, class_weights)
-    n_classes = tf.cast(tf.shape(logits)[-1], tf.float32)
-    targets = (1 - label_smoothing) * targets + label_smoothing / n_classes
+    targets = _spread(logits, targets, label_smoothing)
     return -tf.reduce_sum(weights * targets * tf.nn.log_softmax(logits), axis=-1)
 
 
@@ -155,6 +155,27 @@ def focal_sigmoid(
     return tf.reduce_sum(_focus(plain, gamma) * loss, axis=-1)
 
 
+def kl_divergence(logits: Any, targets: Any, class_weights: Any = None, label_smoothing: float = 0.0) -> Any:
+    """Compute sum over classes of weight * label * (log label - log softmax(logits)), [batch]."""
+    import tensorflow as tf
+
+    logits, targets, weights = _float32(logits, targets, class_weights)
+    targets = _spread(logits, targets, label_smoothing)
+    # 0 log 0 is 0
+    return cross_entropy(logits, targets, class_weights) + tf.reduce_sum(
+        weights * tf.math.xlogy(targets, targets), axis=-1
+    )
+
+
+def squared_error(logits: Any, targets: Any, class_weights: Any = None, label_smoothing: float = 0.0) -> Any:
+    """Compute the mean over classes of weight * (sigmoid(logit) - label) squared, [batch]."""
+    import tensorflow as tf
+
+    logits, targets, weights = _float32(logits, targets, class_weights)
+    targets = (1 - label_smoothing) * targets + label_smoothing / 2
+    return tf.reduce_mean(weights * (tf.sigmoid(logits) - targets) ** 2, axis=-1)
+
+
 def averaged(losses: Any, sample_weights: Any = None, average: Average = "weights") -> Any:
     """Reduce the clips' losses [batch] to one number."""
     import tensorflow as tf
@@ -181,8 +202,18 @@ _LOSSES = {
     "binary": _plain(binary_cross_entropy),
     "focal_softmax": _focal(focal_softmax),
     "focal_sigmoid": _focal(focal_sigmoid),
+    "kl": _plain(kl_divergence),
+    "squared": _plain(squared_error),
 }
-_OF_ONE_CLASS = ("cross_entropy", "focal_softmax")
+_OF_ONE_CLASS = ("cross_entropy", "focal_softmax", "kl")
+
+
+def _spread(logits: Any, targets: Any, label_smoothing: float) -> Any:
+    """Spread a share of the labels evenly over the classes."""
+    import tensorflow as tf
+
+    n_classes = tf.cast(tf.shape(logits)[-1], tf.float32)
+    return (1 - label_smoothing) * targets + label_smoothing / n_classes
 
 
 def _binary(logits: Any, targets: Any, class_weights: Any, label_smoothing: float) -> Any:

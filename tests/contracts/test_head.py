@@ -19,6 +19,7 @@ NARROW = {
     "chrononet_inception": {"filters": 2, "units": 3, "hidden": 4},
     "mlp": {"units": 4},
     "panns": {"hidden": 4},
+    "relation": {"channels": 4, "norm_momentum": 0.5},
     "network": {"units": 8, "epochs": 8, "batch": 20, "learning_rate": 0.1},
     "sed": {"hidden": 4},
     "trees": {"n_estimators": 3, "max_depth": 2},

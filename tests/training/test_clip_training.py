@@ -14,6 +14,7 @@ from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import read_weights, softmax_logits
 from ecotf.runs import RunFolder
+from ecotf.tasks.clips.fit_clips import build_optimizer
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.stages import FitClipsStage, ScheduleConfig
 from ecotf.tasks.recipes import load_any_recipe, load_recipe
@@ -129,6 +130,25 @@ def test_the_rate_stays_and_falls_in_a_line():
     np.testing.assert_allclose(rates, [8e-4 * 8 / 9, 8e-4, 8e-4, 8e-6, 8e-6])
     assert schedule.rate(8e-4, 127, 200) == pytest.approx(8e-4 - 47 / 95 * (8e-4 - 8e-6))
     assert ScheduleConfig(name="linear", least=0).rate(0.1, 5, 10) == pytest.approx(0.05)
+
+
+def test_the_rate_falls_where_the_loss_stays():
+    schedule = ScheduleConfig(name="plateau", patience=1, least=1e-4)
+    losses = [3.0, 2.0, 2.0, 1.9999, 1.0, 1.0, 1.1, 1.0, 1.0]
+    rates = [schedule.rate(1e-2, epoch, 20, losses[:epoch]) for epoch in range(len(losses) + 1)]
+    np.testing.assert_allclose(rates, [1e-2] * 4 + [1e-3] * 3 + [1e-4] * 3)
+    assert schedule.rate(1e-2, 9, 20) == 1e-2 and schedule.rate(1e-5, 9, 20, [1.0] * 9) == 1e-5
+
+
+def test_each_optimiser_takes_its_own_settings():
+    stage = {"title": "a", "loss": {"name": "binary"}, "epochs": 1}
+    made = build_optimizer(FitClipsStage(**stage, optimiser="sgd", momentum=0.9, weight_decay=0.01), "float32")
+    assert (type(made).__name__, made.momentum, made.weight_decay) == ("SGD", 0.9, 0.01)
+    assert type(build_optimizer(FitClipsStage(**stage, optimiser="rmsprop"), "float32")).__name__ == "RMSprop"
+    assert type(build_optimizer(FitClipsStage(**stage, weight_decay=0.1), "float32")).__name__ == "AdamW"
+    for wrong, said in (({"momentum": 0.9}, "adam has its own"), ({"amsgrad": True, "optimiser": "sgd"}, "of adam")):
+        with pytest.raises(ValueError, match=said):
+            FitClipsStage(**stage, **wrong)
 
 
 def test_a_softmax_becomes_logits_of_its_own():

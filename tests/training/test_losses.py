@@ -12,7 +12,7 @@ from ecotf.errors import ConfigError
 from ecotf.training.losses import LossConfig, averaged, clip_loss, per_clip
 
 N, T, K = 5, 4, 6
-NAMES = ("cross_entropy", "binary", "focal_softmax", "focal_sigmoid")
+NAMES = ("cross_entropy", "binary", "focal_softmax", "focal_sigmoid", "kl", "squared")
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,18 @@ def plain(config: LossConfig, x: np.ndarray, y: np.ndarray, weights: np.ndarray 
     e, gamma = config.label_smoothing, config.gamma
     losses = []
     for row, labels in zip(x, y, strict=True):
-        if config.name in ("cross_entropy", "focal_softmax"):
+        if config.name == "squared":
+            smooth = [(1 - e) * label + e / 2 for label in labels]
+            losses.append(np.mean([w[k] * (np.exp(log_expit(row[k])) - smooth[k]) ** 2 for k in range(K)]))
+            continue
+        if config.name in ("cross_entropy", "focal_softmax", "kl"):
             smooth = [(1 - e) * label + e / K for label in labels]
             log_p = log_softmax(row)
             entropy = {id(v): -sum(v[k] * smooth[k] * log_p[k] for k in range(K)) for v in (w, ones)}
             loss = entropy[id(w)]
             p = np.exp(-entropy[id(w if config.weighted_focus else ones)])
-            losses.append((1 - p) ** gamma * loss if config.name == "focal_softmax" else loss)
+            certain = sum(w[k] * smooth[k] * np.log(smooth[k]) for k in range(K) if smooth[k] > 0)
+            losses.append({"focal_softmax": (1 - p) ** gamma * loss, "kl": loss + certain}.get(config.name, loss))
             continue
         total = 0.0
         for k in range(K):

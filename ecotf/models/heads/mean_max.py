@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, HeadConfig
+from ecotf.models.heads.pooled import mean_max_over_time
 
 
 class MeanMaxHeadConfig(HeadConfig):
@@ -32,9 +33,7 @@ def build_mean_max(
     import keras
 
     inputs = keras.Input(feature_shape)
-    x = keras.ops.mean(inputs, axis=2)
-    x = keras.layers.Add()([keras.layers.GlobalMaxPooling1D()(x), keras.layers.GlobalAveragePooling1D()(x)])
-    x = keras.layers.Dropout(config.dropout, name="pooled")(x)
+    x = keras.layers.Dropout(config.dropout, name="pooled")(mean_max_over_time(inputs))
     clip = keras.layers.Dense(n_classes, dtype="float32", name="classes")(x)
     if probabilities:
         clip = keras.layers.Activation("sigmoid", dtype="float32")(clip)

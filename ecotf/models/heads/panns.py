@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, HeadConfig
+from ecotf.models.heads.pooled import mean_max_over_time
 
 
 class PannsHeadConfig(HeadConfig):
@@ -40,9 +41,7 @@ def build_panns(
     import keras
 
     inputs = keras.Input(feature_shape)
-    x = keras.ops.mean(inputs, axis=2)
-    x = keras.layers.Add()([keras.layers.GlobalMaxPooling1D()(x), keras.layers.GlobalAveragePooling1D()(x)])
-    x = keras.layers.Dropout(config.dropout)(x)
+    x = keras.layers.Dropout(config.dropout)(mean_max_over_time(inputs))
     x = keras.layers.Dense(config.hidden or feature_shape[2], activation="relu", name="hidden")(x)
     if config.class_dropout:
         x = keras.layers.Dropout(config.class_dropout)(x)

@@ -55,6 +55,7 @@ def fit_clips(
     """
     fit = _begin(network, stage, material, place, lesson)
     state = FitState(fit.model, fit.optimizer, place.checkpoint, place.save_every_s)
+    fit.history = state.history
     fit.remark(place.log)
     watch: ScoreWatch | None = place.watch
     writer = _log_writer(place.tensorboard)
@@ -111,6 +112,7 @@ class _Fit:
     step: Callable[..., Any]
     judge: Callable[..., Any]
     valid_set: Any = None
+    history: list[dict[str, Any]] = field(default_factory=list)
     skipped: SkippedRecordings = field(default_factory=SkippedRecordings)
     unjudged: SkippedRecordings = field(default_factory=SkippedRecordings)
 
@@ -124,13 +126,16 @@ class _Fit:
         stage, wanted = self.stage, self.stage.sound.backgrounds
         if any(one.probability for one in wanted) and not self.material.data.backgrounds(len(wanted)):
             log(f"{stage.title}: no recording of the manifest is background, so none is mixed in")
+        if stage.schedule.name == "plateau" and self.valid_set is None:
+            log(f"{stage.title}: nothing to validate on, so the learning rate stays what it is")
         if stage.patience is not None and self.valid_set is None:
             log(f"{stage.title}: nothing to validate on, so patience = {stage.patience} does not stop it")
 
     def epoch(self, number: int) -> Epoch:
         """Train and judge one epoch, counted from 0."""
         stage, began = self.stage, perf_counter()
-        rate = stage.schedule.rate(stage.learning_rate, number, stage.epochs)
+        losses = [] if self.valid_set is None else [row["valid_loss"] for row in self.history]
+        rate = stage.schedule.rate(stage.learning_rate, number, stage.epochs, losses)
         self.optimizer.learning_rate.assign(rate)
         loss, n_clips = self._train(number)
         valid_loss, score, text = float("nan"), float("nan"), ""
@@ -196,18 +201,24 @@ class _Fit:
 
 
 def build_optimizer(stage: FitClipsStage, precision: str) -> Any:
-    """Adam, or AdamW, as the stage asks for it."""
+    """Make the optimiser that the stage asks for; Adam with a weight decay is AdamW."""
     import keras
 
-    options: dict[str, Any] = {"clipnorm": stage.clip_norm, "amsgrad": stage.amsgrad, "epsilon": stage.epsilon}
+    options: dict[str, Any] = {"clipnorm": stage.clip_norm, "weight_decay": stage.weight_decay}
     if stage.ema is not None:
         options |= {"use_ema": True, "ema_momentum": stage.ema, "ema_overwrite_frequency": None}
     if stage.accumulation > 1:
         options["gradient_accumulation_steps"] = stage.accumulation
-    if stage.weight_decay is None:
-        optimizer = keras.optimizers.Adam(stage.learning_rate, **options)
+    if stage.optimiser == "adam":
+        kind = keras.optimizers.Adam if stage.weight_decay is None else keras.optimizers.AdamW
+        options |= {"amsgrad": stage.amsgrad, "epsilon": stage.epsilon}
+    elif stage.optimiser == "rmsprop":
+        kind = keras.optimizers.RMSprop
+        options |= {"momentum": stage.momentum, "epsilon": stage.epsilon}
     else:
-        optimizer = keras.optimizers.AdamW(stage.learning_rate, weight_decay=stage.weight_decay, **options)
+        kind = keras.optimizers.SGD
+        options |= {"momentum": stage.momentum}
+    optimizer = kind(stage.learning_rate, **options)
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
 
 

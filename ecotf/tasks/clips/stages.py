@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ecotf.models.image_network import ClipNetwork
     from ecotf.tasks.clips.data import ClipData
 
+_FALLEN = 1e-4  # the share by which a loss falls at least
 _PARTS = ("front_end", "backbone", "band_norm", "pool", "hidden")
 
 
@@ -62,28 +63,49 @@ class ScheduleConfig(Config):
     name
         ``constant``. ``cosine_restarts``: along a cosine down to ``least``, then again (Loshchilov and Hutter 2017).
         ``linear``: ``flat_epochs`` at the full rate, then in a line down to ``least`` within ``fall_epochs``.
+        ``plateau``: times ``factor`` whenever the validation loss has not fallen for more than ``patience`` epochs.
     least
-        Where the cosine or the line ends.
+        Where the cosine, the line or the plateaus end.
     restart_epochs
         Length of a cosine; by default all epochs, as published for 2023.
     warmup_epochs
         The rate rises in a line over the first epochs.
     flat_epochs, fall_epochs
         Of ``linear``, after the warm-up; the line ends with the last epoch, unless ``fall_epochs`` ends it earlier.
+    factor, patience
+        Of ``plateau``, as PyTorch's ReduceLROnPlateau has them; a loss has fallen where it is 0.01 % less.
     """
 
-    name: Literal["constant", "cosine_restarts", "linear"] = "cosine_restarts"
+    name: Literal["constant", "cosine_restarts", "linear", "plateau"] = "cosine_restarts"
     least: float = Field(1e-6, ge=0)
     restart_epochs: int | None = Field(None, ge=1)
     warmup_epochs: int = Field(0, ge=0)
     flat_epochs: int = Field(0, ge=0)
     fall_epochs: int | None = Field(None, ge=1)
+    factor: float = Field(0.1, gt=0, lt=1)
+    patience: int = Field(5, ge=0)
 
-    def rate(self, highest: float, epoch: int, epochs: int) -> float:
-        """Return the learning rate of an epoch, counted from 0."""
+    def rate(self, highest: float, epoch: int, epochs: int, losses: Sequence[float] = ()) -> float:
+        """Return the learning rate of an epoch, counted from 0.
+
+        ``losses`` are those of validation so far; none where there are no validation clips.
+        """
         if epoch < self.warmup_epochs:
             return highest * (epoch + 1) / (self.warmup_epochs + 1)
+        if self.name == "plateau":
+            return self._after_plateaus(highest, losses)
         return _SCHEDULES[self.name](self, highest, epoch - self.warmup_epochs, epochs - self.warmup_epochs)
+
+    def _after_plateaus(self, highest: float, losses: Sequence[float]) -> float:
+        rate, best, waited = highest, float("inf"), 0
+        for loss in losses:
+            if loss < best * (1 - _FALLEN):
+                best, waited = loss, 0
+            else:
+                waited += 1
+            if waited > self.patience:
+                rate, waited = max(rate * self.factor, min(self.least, highest)), 0
+        return rate
 
 
 def _constant(config: ScheduleConfig, highest: float, epoch: int, epochs: int) -> float:
@@ -146,12 +168,14 @@ class FitClipsStage(ClipStageConfig):
     frozen
         Parts that stay as they are: front_end (where it is inside the network, and learns), backbone, band_norm, pool,
         hidden.
+    optimiser, momentum
+        ``adam``, ``rmsprop`` or ``sgd``; the last two with a momentum, 0 by default.
     amsgrad
         The variant of Adam whose second moment never gets smaller (Reddi et al., ICLR 2018), as published for PANNs.
     epsilon
         The small number that Adam adds to a denominator; PyTorch's is 1e-8.
     weight_decay
-        Of AdamW: apart from the gradient. (The published code adds it to the gradient.)
+        Apart from the gradient, as AdamW has it. (The published code adds it to the gradient.)
     accumulation
         Batches whose gradients are added up for one step.
     ema
@@ -170,6 +194,8 @@ class FitClipsStage(ClipStageConfig):
     loss: LossConfig
     learning_rate: float = Field(1e-3, gt=0)
     schedule: ScheduleConfig = ScheduleConfig()
+    optimiser: Literal["adam", "rmsprop", "sgd"] = "adam"
+    momentum: float = Field(0.0, ge=0, lt=1)
     amsgrad: bool = False
     epsilon: float = Field(1e-7, gt=0)
     weight_decay: float | None = Field(None, gt=0)
@@ -213,6 +239,14 @@ class FitClipsStage(ClipStageConfig):
             if name not in _PARTS:
                 raise ValueError(f"cannot freeze {name!r}; allowed: {', '.join(_PARTS)}")
         return frozen
+
+    @model_validator(mode="after")
+    def _of_the_optimiser(self) -> FitClipsStage:
+        if self.momentum and self.optimiser == "adam":
+            raise ValueError(f"momentum = {self.momentum:g}: adam has its own; allowed: 0, or optimiser rmsprop or sgd")
+        if self.amsgrad and self.optimiser != "adam":
+            raise ValueError(f"amsgrad is a variant of adam; the optimiser is {self.optimiser}")
+        return self
 
     @model_validator(mode="after")
     def _known_patience(self) -> FitClipsStage:
