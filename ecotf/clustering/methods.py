@@ -72,8 +72,8 @@ def build_dbscan(config: DbscanConfig) -> Clusterer:
     def find(points: np.ndarray) -> np.ndarray:
         from sklearn.cluster import DBSCAN
 
-        eps = nearest_distance_knee(points) if config.eps == "knee" else config.eps
-        eps = max(eps, np.finfo(np.float64).tiny)  # all points in one place
+        eps = nearest_distance_knee(points) if config.eps == "knee" else float(config.eps)
+        eps = max(eps, float(np.finfo(np.float64).tiny))  # all points in one place
         return np.asarray(DBSCAN(eps=eps, min_samples=config.min_points).fit_predict(points), np.int64)
 
     return find
