@@ -29,7 +29,7 @@ class _OfClasses(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ecotf")
 class BesideEachClass(_OfClasses):
-    """``(batch, t, f, c) -> (batch * classes, t, f, 2 c)``; ``kernel`` ``(t, f, c, classes)`` holds the classes' maps."""
+    """``(batch, t, f, c) -> (batch * classes, t, f, 2 c)``; the maps are ``kernel``, ``(t, f, c, classes)``."""
 
     def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
         """Make the maps."""
