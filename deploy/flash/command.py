@@ -26,6 +26,7 @@ EXAMPLES = """\
 examples:
   ecotf flash BUNDLE --device pi@recorder01.local
   ecotf flash BUNDLE --devices recorders.txt
+  ecotf flash BUNDLE --device pi@recorder01.local --dry-run
   ecotf flash BUNDLE --sdcard /media/me/bootfs
   ecotf flash init --device pi@recorder01.local     once, before the first bundle
   ecotf flash status --devices recorders.txt
@@ -51,6 +52,7 @@ def _flash(arguments: Sequence[str]) -> int:
     parser = _parser("", "Put a bundle on recorders, over ssh or on a memory card.", EXAMPLES)
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that ecotf export wrote")
     parser.add_argument("--sdcard", metavar="FOLDER", type=Path, help="where a recorder's memory card is mounted")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and change nothing")
     _add_devices(parser)
     options = parser.parse_args(arguments)
     if options.sdcard is not None and (options.device or options.devices):
@@ -58,6 +60,9 @@ def _flash(arguments: Sequence[str]) -> int:
     devices = [] if options.sdcard is not None else _devices(options)
     bundle = open_bundle(options.bundle)
     log(f"bundle: {bundle.id} {bundle.name} ({bundle.size / 1e6:.1f} MB)")
+    if options.sdcard is not None and options.dry_run:
+        log(f"all of it would be written to {options.sdcard}")
+        return 0
     if options.sdcard is not None:
         folder, replaced = write_to_card(bundle, options.sdcard)
         for name in replaced:
@@ -66,7 +71,8 @@ def _flash(arguments: Sequence[str]) -> int:
         return 0
     stop = threading.Event()
     flasher = Flasher(_login(options), RecorderPlace(options.root), stop)
-    results = run_fleet(devices, lambda device, say: flasher.flash(device, bundle, say), options.jobs, stop)
+    work = flasher.rehearse if options.dry_run else flasher.flash
+    results = run_fleet(devices, lambda device, say: work(device, bundle, say), options.jobs, stop)
     return summarise(results, f"{bundle.id} {bundle.name}")
 
 

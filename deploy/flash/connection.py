@@ -15,6 +15,7 @@ from deploy.flash.devices import Device
 from deploy.flash.errors import ConnectionLost, DeviceError
 
 _PAUSE_S = 0.05
+_MOST_BYTES = 64 << 20  # that a command may say; a recorder that goes on and on does not fill our memory
 _SILENCE_S = 900.0  # the longest that a command may say nothing: a pip on a slow board
 
 
@@ -70,12 +71,16 @@ class Connection:
     def _listen(self, channel: paramiko.Channel, hear: Callable[[str], None], stop: threading.Event | None) -> str:
         """Pass on lines until the command ends; what it printed as errors."""
         errors = rest = b""
+        said = 0
         heard = time.monotonic()
         while True:
             ended = channel.exit_status_ready()  # asked before the last look for output
             output = channel.recv(65536) if channel.recv_ready() else b""
             complaint = channel.recv_stderr(65536) if channel.recv_stderr_ready() else b""
             errors += complaint
+            said += len(output) + len(complaint)
+            if said > _MOST_BYTES:
+                raise DeviceError(f"it says more than {_MOST_BYTES >> 20} MB; that is no recorder of ecotf's")
             *lines, rest = (rest + output).split(b"\n")
             for line in lines:
                 hear(line.decode(errors="replace"))

@@ -11,3 +11,7 @@ class DeviceError(EcotfError):
 
 class ConnectionLost(DeviceError):
     """The connection broke while a command ran there; the command may go on by itself."""
+
+
+class NoDelta(DeviceError):
+    """The whole bundle must be sent; one clause saying why."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ecotf_recorder.releases.bundle import Bundle
-from ecotf_recorder.releases.uploads import manifest_digest
 
 from deploy.flash.connection import Connection
 from deploy.flash.devices import Device
 from deploy.flash.errors import ConnectionLost, DeviceError
 from deploy.flash.login import Login, connect
 from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
+from deploy.flash.sending import Sending
 
 Outcome = Literal["done", "unchanged", "refused", "rolled-back", "undone", "failed", "unknown"]
 GOOD: tuple[Outcome, ...] = ("done", "unchanged")
@@ -31,7 +34,8 @@ class Result:
     """Result of one recorder.
 
     ``undone`` is a recorder that lost its power meanwhile and went back; ``unknown`` is one that went out of reach
-    while it changed, and finishes or goes back by itself.
+    while it changed, and finishes or goes back by itself. ``note`` says how much was sent, ``step`` is the step that
+    failed.
     """
 
     device: Device
@@ -39,6 +43,8 @@ class Result:
     reason: str = ""
     before: str | None = None
     current: str | None = None
+    note: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,24 +76,49 @@ class Flasher:
         self.stop = stop
 
     def flash(self, device: Device, bundle: Bundle, say: Say) -> Result:
-        """Put ``bundle`` on ``device``; a failure is a result, not an error."""
+        """Put ``bundle`` on ``device``; a failure is a result, not an error.
+
+        Only what the recorder lacks is sent. Where that does not give the bundle there, all of it is.
+        """
+        why_whole = ""
+        notes: list[str] = []
 
         def send(connection: Connection) -> tuple[list[str], str | None]:
-            asked = ["prepare", bundle.id, "--size", str(bundle.size), "--digest", manifest_digest(bundle.folder)]
-            room = ask_recorder(connection, self.place, asked)[-1]
-            if room["present"]:
-                return ["apply", bundle.id], room.get("current")
-            part = str(room["part"])
+            with tempfile.TemporaryDirectory() as scratch:
+                sending = Sending(connection, self.place, bundle, Path(scratch), why_whole)
+                part, current = sending.prepare()
+                if part is None:
+                    return ["apply", bundle.id], current
+                files = sending.files()
+                say(Progress("sending", sending.note))
+                notes.append(sending.note)
+                size = sum(path.stat().st_size for path in files.values())
 
-            def moved(done: int) -> None:
-                if self.stop.is_set():
-                    raise ConnectionLost("stopped during the upload")
-                say(Progress("upload", "", done / bundle.size))
+                def moved(done: int) -> None:
+                    if self.stop.is_set():
+                        raise ConnectionLost("stopped during the upload")
+                    say(Progress("upload", "", done / size))
 
-            connection.upload({f"{part}/{name}": bundle.folder / name for name in bundle.names}, moved)
-            return ["apply", bundle.id, "--part", part], room.get("current")
+                connection.upload({f"{part}/{name}": path for name, path in files.items()}, moved)
+            return ["apply", bundle.id, "--part", part], current
 
-        return self._change(device, send, say)
+        result = self._change(device, send, say)
+        if result.step == "assemble":
+            why_whole = result.reason
+            result = self._change(device, send, say)
+        return dataclasses.replace(result, note=notes[-1] if notes else "")
+
+    def rehearse(self, device: Device, bundle: Bundle, say: Say) -> Result:
+        """Say what :meth:`flash` would send; nothing changes on the recorder."""
+        say(Progress("connect"))
+        try:
+            with connect(device, self.login) as connection, tempfile.TemporaryDirectory() as scratch:
+                sending = Sending(connection, self.place, bundle, Path(scratch))
+                current = sending.look()
+                sending.files()
+        except DeviceError as error:
+            return Result(device, "failed", str(error))
+        return Result(device, "unchanged", "", current, current, sending.note.replace("sent", "would send", 1))
 
     def roll_back(self, device: Device, release_id: str | None, say: Say) -> Result:
         """Make the previous or a given release current."""
@@ -106,8 +137,11 @@ class Flasher:
         token = uuid.uuid4().hex
         before: str | None = None
         begun = False
+        failed = ""
 
         def hear(line: Line) -> None:
+            nonlocal failed
+            failed = line["step"] if line.get("status") == "failed" else failed
             if line["step"] != "end":
                 say(Progress(line["step"], line.get("detail", "")))
 
@@ -119,7 +153,7 @@ class Flasher:
                 end = ask_recorder(connection, self.place, [*words, "--token", token], hear, self.stop)[-1]
             if end.get("step") != "end":
                 raise DeviceError(f"the recorder did not say how it ended; its last step was {end['step']}")
-            return Result(device, end["status"], end.get("detail", ""), before, end.get("current"))
+            return Result(device, end["status"], end.get("detail", ""), before, end.get("current"), "", failed)
         except ConnectionLost as error:
             if begun:
                 return self._find_out(device, token, say, before, str(error))

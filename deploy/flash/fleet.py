@@ -15,7 +15,10 @@ from deploy.flash.flashing import Progress as Now
 from ecotf.commands.console import console, log
 
 _COLOURS = {"done": "green", "unchanged": "green", "unknown": "yellow"}
-_STEPS = ("connect", "prepare", "upload", "check", "place", "selftest", "switch", "restart", "health", "commit")
+_STEPS = (
+    "connect", "prepare", "sending", "upload", "assemble", "check", "place", "selftest", "switch", "restart", "health",
+    "commit",
+)  # fmt: skip
 
 
 class FleetProgress:
@@ -104,6 +107,8 @@ def summarise(results: Sequence[Result], title: str) -> int:
         table.add_row(_plain(result.device.name), result.before or "-", result.current or "-", outcome)
     console.print(table)
     for result in results:
+        if result.note:
+            log(f"{result.device}: {result.note}")
         if result.reason:
             log(f"{result.device}: {result.outcome}: {result.reason}")
     bad = sum(result.outcome not in GOOD for result in results)

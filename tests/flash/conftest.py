@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +162,8 @@ def recorder_environment(tmp_path_factory) -> Path:
     venv.create(folder, with_pip=False, symlinks=True)
     packages = next((folder / "lib").glob("python3*/site-packages"))
     (packages / "recorder.pth").write_text(f"{RECORDER}\n")
+    for part in Path(np.__file__).parents[1].glob("numpy*"):
+        (packages / part.name).symlink_to(part)
     return folder
 
 

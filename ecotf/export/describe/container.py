@@ -32,7 +32,9 @@ def with_members(flatbuffer: bytes, members: Mapping[str, bytes | str]) -> bytes
     stream.seek(0, io.SEEK_END)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+            # What is packed already stays as it is, so that the parts of it that do not change can be found again.
+            way = zipfile.ZIP_STORED if name.endswith(".npz") else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, way)
     return stream.getvalue()
 
 

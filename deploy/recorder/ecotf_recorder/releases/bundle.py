@@ -116,7 +116,7 @@ def check_files(bundle: Bundle, only_these: bool = False) -> None:
     """
     for file in bundle.files:
         path = bundle.folder / file.name
-        _check_regular(path)
+        check_regular(path)
         size = path.stat().st_size
         if size != file.size:
             raise ReleaseError(f"{file.name}: {size} bytes instead of {file.size}; refused")
@@ -193,7 +193,8 @@ def _mapping(path: Path, value: object) -> dict[str, Any]:
     return value
 
 
-def _check_regular(path: Path) -> None:
+def check_regular(path: Path) -> None:
+    """Refuse what is missing, a link, a folder, or anything else than a plain file."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:
@@ -203,7 +204,7 @@ def _check_regular(path: Path) -> None:
 
 
 def _read_regular(path: Path, limit: int) -> bytes:
-    _check_regular(path)
+    check_regular(path)
     with path.open("rb") as opened:
         content = opened.read(limit + 1)
     if len(content) > limit:

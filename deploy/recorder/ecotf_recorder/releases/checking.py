@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ecotf_recorder.releases.bundle import ReleaseError, check_files, check_signature, read_bundle
+from ecotf_recorder.releases.bundle import Bundle, ReleaseError, check_files, check_signature, read_bundle
 from ecotf_recorder.releases.settings import ReleaseSettings
 
 
@@ -17,6 +17,17 @@ def check_release(settings: ReleaseSettings, folder: Path, release_id: str) -> N
     ReleaseError
         The folder is not there, or holds something else.
     """
+    check_files(check_manifest(settings, folder, release_id), only_these=True)
+
+
+def check_manifest(settings: ReleaseSettings, folder: Path, release_id: str) -> Bundle:
+    """Check the manifest and, where there are trusted keys, its signature; no other file is looked at.
+
+    Raises
+    ------
+    ReleaseError
+        As :func:`check_release`.
+    """
     if not folder.is_dir():
         raise ReleaseError(f"{release_id} is not on the recorder")
     _own(folder)
@@ -24,7 +35,7 @@ def check_release(settings: ReleaseSettings, folder: Path, release_id: str) -> N
     if bundle.id != release_id:
         raise ReleaseError(f"the bundle is {bundle.id}, not {release_id}; refused")
     check_signature(bundle, settings.trusted)
-    check_files(bundle, only_these=True)
+    return bundle
 
 
 def _own(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
     init                        make the folders
     prepare ID --size BYTES     room for an upload; says where it goes
+    blocks ID [--name NAME]     hashes of the release that a bundle is most like, so that only the difference is sent
     apply ID [--part FOLDER]    check, place, self-test, switch, restart, health, commit
     rollback [ID]               back to the previous release, or to a given one
     recover                     finish or undo what a power cut left; before every start of the recorder
@@ -26,7 +27,8 @@ from typing import Any
 
 from ecotf_recorder import __version__
 from ecotf_recorder.files import free_bytes
-from ecotf_recorder.releases.bundle import ReleaseError, is_release_id, read_bundle
+from ecotf_recorder.releases.bundle import MODEL, ReleaseError, is_release_id, read_bundle
+from ecotf_recorder.releases.delta import VERSION, closest_release
 from ecotf_recorder.releases.health import read_health
 from ecotf_recorder.releases.inbox import Inbox
 from ecotf_recorder.releases.settings import ReleaseSettings, read_settings
@@ -69,13 +71,23 @@ class Releases:
         """Say where an upload goes, or that it is not needed."""
         with self.store.lock():
             self._recover()
-            release_id = self.options.id
-            folder = self.store.folder(release_id)
-            if self.store.is_whole(release_id) and manifest_digest(folder) == self.options.digest:
-                self.report("prepare", "ok", present=True, current=self.store.pointed("current"))
+            said: dict[str, Any] = {"current": self.store.pointed("current"), "delta": VERSION}
+            if self._is_present():
+                self.report("prepare", "ok", present=True, **said)
                 return 0
-            part = new_part(self.settings, self.store, release_id, self.options.size)
-            self.report("prepare", "ok", present=False, part=str(part), current=self.store.pointed("current"))
+            part = new_part(self.settings, self.store, self.options.id, self.options.size)
+            self.report("prepare", "ok", present=False, part=str(part), **said)
+        return 0
+
+    def blocks(self) -> int:
+        """Say what the recorder has of a bundle; nothing changes."""
+        from ecotf_recorder.releases.blocks import hash_blocks
+
+        self.store.check_set_up()
+        present = self._is_present()
+        base = None if present else closest_release(self.store, self.options.name)
+        hashes = {} if base is None else hash_blocks(self.store.folder(base) / MODEL).to_json()
+        self.report("blocks", "shown", present=present, base=base, current=self.store.pointed("current"), **hashes)
         return 0
 
     def apply(self) -> int:
@@ -132,7 +144,7 @@ class Releases:
         self.report(
             "status", "shown", busy=busy, recorder=__version__, current=self.store.pointed("current"),
             previous=self.store.pointed("previous"), journal=self.store.read_journal(), last=self.store.read_last(),
-            health=health, health_age_s=age_s, time=now(),
+            delta=VERSION, health=health, health_age_s=age_s, time=now(),
             free_mb=round(free_bytes(self.store.releases) / 1e6),
         )  # fmt: skip
         return 0
@@ -166,6 +178,11 @@ class Releases:
         links = {link: self.store.pointed(link) for link in ("current", "previous")}
         self.report("end", status, detail, token=self.options.token, **links)
         return code
+
+    def _is_present(self) -> bool:
+        """Check that the release is there, whole, and signed as the bundle that is offered."""
+        release_id, folder = self.options.id, self.store.folder(self.options.id)
+        return self.store.is_whole(release_id) and manifest_digest(folder) == self.options.digest
 
     def _recover(self) -> None:
         done = self.steps.recover(restart=True)
@@ -202,9 +219,12 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("init", "recover", "inbox", "status", "list"):
         commands.add_parser(name)
     prepare = commands.add_parser("prepare")
-    prepare.add_argument("id", type=_release_id)
     prepare.add_argument("--size", type=int, required=True, help="bytes to come")
-    prepare.add_argument("--digest", default="", help="of manifest and signature; equal means no upload is needed")
+    blocks = commands.add_parser("blocks")
+    blocks.add_argument("--name", default="", help="of the bundle; a release of this name is like it")
+    for asking in (prepare, blocks):
+        asking.add_argument("id", type=_release_id)
+        asking.add_argument("--digest", default="", help="of manifest and signature; equal means no upload is needed")
     apply = commands.add_parser("apply")
     apply.add_argument("id", type=_release_id)
     apply.add_argument("--part", help="the folder that prepare named")

@@ -1,7 +1,7 @@
 """From an upload to the running recorder, step by step, so that a power cut anywhere leaves a recorder that works.
 
-    check -> place -> selftest -> switch -> restart -> health -> commit
-                                     \\________ undo _______/
+    [assemble] -> check -> place -> selftest -> switch -> restart -> health -> commit
+                                                   \\________ undo _______/
 
 Before each step the journal on the disk names it. Up to ``switch`` the recorder's own release is untouched; from there
 to ``health`` a failure, or a start that finds the journal, goes back to it; ``previous`` is set by ``commit`` alone.
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ecotf_recorder.releases.bundle import ReleaseError
-from ecotf_recorder.releases.checking import check_release
+from ecotf_recorder.releases.checking import check_manifest, check_release
+from ecotf_recorder.releases.delta import DELTA, assemble
 from ecotf_recorder.releases.health import HealthWatch, read_health
 from ecotf_recorder.releases.processes import run_quietly, run_selftest
 from ecotf_recorder.releases.settings import ReleaseSettings
@@ -26,6 +27,7 @@ from ecotf_recorder.releases.store import Journal, ReleaseStore
 Report = Callable[[str, str, str], None]
 
 STEPS = ("check", "place", "selftest", "switch", "restart", "health", "commit")
+ASSEMBLE = "assemble"  # before them, where only the difference to another release came
 _UNPROVEN = ("switch", "restart", "health")  # the new release may be current, and has not been well yet
 # Where tests cut the power: ECOTF_KILL_AT names one, and the process ends there without any clean-up.
 KILL_POINTS = (
@@ -76,6 +78,8 @@ class ReleaseSteps:
         new = not here.exists()
         self._begin("apply", release_id, token, part=part.name if part else None, new=new)
         try:
+            if part is not None and (part / DELTA).exists():
+                self._assemble(part, release_id)
             with self._step("check"):
                 check_release(self.settings, part or here, release_id)
             if self.store.pointed("current") == release_id and self.store.is_whole(release_id):
@@ -148,6 +152,13 @@ class ReleaseSteps:
         if restart and (changed or mended):
             run_quietly(self.settings.restart)
         return f"{what}; {mended}" if mended else what
+
+    def _assemble(self, part: Path, release_id: str) -> None:
+        """Put an upload together of which only the difference came; who sent it must be trusted before."""
+        with self._step("check"):
+            bundle = check_manifest(self.settings, part, release_id)
+        with self._step(ASSEMBLE):
+            assemble(self.settings, self.store, bundle)
 
     def _make_current(self, release_id: str) -> None:
         try:
