@@ -32,10 +32,13 @@ class SkippedRecordings:
         Recording to what is wrong with it.
     counts
         Recording to how many of its clips were left out.
+    episodes
+        What whole episodes were left out for, and how many.
     """
 
     reasons: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    episodes: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, path: Path, reason: str) -> None:
@@ -43,6 +46,11 @@ class SkippedRecordings:
         with self._lock:
             self.reasons[str(path)] = reason
             self.counts[str(path)] = self.counts.get(str(path), 0) + 1
+
+    def add_episode(self, reason: str) -> None:
+        """Note an episode that was left out."""
+        with self._lock:
+            self.episodes[reason] = self.episodes.get(reason, 0) + 1
 
     def withdraw(self, path: Path) -> None:
         """Take back one clip that was noted: it could be read after all."""
@@ -58,10 +66,14 @@ class SkippedRecordings:
 
     def lines(self) -> list[str]:
         """One line for each recording, sorted, to be told at the end; none where all could be read."""
-        return [
+        clips = [
             f"{path}: {self.reasons[path]} ({count} clip{'s' * (count != 1)} left out)"
             for path, count in sorted(self.counts.items())
         ]
+        episodes = [
+            f"{count} episode{'s' * (count != 1)} left out: {reason}" for reason, count in sorted(self.episodes.items())
+        ]
+        return [*clips, *episodes]
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def clip_batches(table: ClipTable, images: ClipImages, draws: EpochDraws | None 
 
     draws = draws or EpochDraws()
     order = draws.order(table, images.batch)
-    finish = _Finish(table, order, images, draws)
+    finish = BatchFinish(table, order, images, draws)
     reader = reader_of(CropReader(table, order, images.sounds, images.clips, images.report, (draws.seed, draws.number)))
     if draws.image is not None:
         allow_in_graphs()
@@ -138,7 +138,7 @@ def clip_batches(table: ClipTable, images: ClipImages, draws: EpochDraws | None 
     )
 
 
-class _Finish:
+class BatchFinish:
     """From a batch of sound to augmented images with their targets and weights."""
 
     def __init__(self, table: ClipTable, order: np.ndarray, images: ClipImages, draws: EpochDraws) -> None:
