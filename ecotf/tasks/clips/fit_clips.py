@@ -24,10 +24,13 @@ from ecotf.tasks.clips.lessons import LabelLesson
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.epochs import Epoch, Limits, require_numbers, run_epochs
 from ecotf.training.fit_state import FitState
+from ecotf.training.pace import telling_pace
 from ecotf.training.run_store import Log, ScoreWatch
 from ecotf.training.stages import FitPlace
+from ecotf.training.tensorboard import log_epoch, log_writer
 
 _TOLD_RECORDINGS = 5
+_MANY_TIMES = 20
 HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", "padded_cmap", "clips", "seconds"]
 
 
@@ -56,9 +59,9 @@ def fit_clips(
     fit = _begin(network, stage, material, place, lesson)
     state = FitState(fit.model, fit.optimizer, place.checkpoint, place.save_every_s)
     fit.history = state.history
-    fit.remark(place.log)
+    fit.remark()
     watch: ScoreWatch | None = place.watch
-    writer = _log_writer(place.tensorboard)
+    writer = log_writer(place.tensorboard)
 
     def check(history: list[dict[str, Any]]) -> None:
         if watch is not None:
@@ -66,7 +69,7 @@ def fit_clips(
 
     def noted(row: dict[str, Any]) -> None:
         if writer is not None:
-            _log(writer, row["epoch"], row)
+            log_epoch(writer, row["epoch"], row)
 
     limits = Limits(stage.epochs, stage.patience)
     history = run_epochs(stage.title, state, limits, fit.epoch, place.log, check, noted)
@@ -92,7 +95,7 @@ def _begin(
     optimizer = build_optimizer(stage, data.plan.precision)
     optimizer.build(taught.model.trainable_variables)
     step, judge = _steps(taught, optimizer)
-    fit = _Fit(taught, stage, image, material, place.threads, train, optimizer, step, judge)
+    fit = _Fit(taught, stage, image, material, place.threads, place.log, train, optimizer, step, judge)
     if valid is not None:
         fit.valid_set = clip_batches(valid.table, fit.images(valid, fit.unjudged))
     return fit
@@ -107,6 +110,7 @@ class _Fit:
     image: AugmentImageConfig
     material: Material
     threads: int
+    log: Log
     train: Clips
     optimizer: Any
     step: Callable[..., Any]
@@ -121,9 +125,12 @@ class _Fit:
         """What is fitted."""
         return self.lesson.model
 
-    def remark(self, log: Log) -> None:
-        """Say what the stage asks for in vain."""
-        stage, wanted = self.stage, self.stage.sound.backgrounds
+    def remark(self) -> None:
+        """Say what the stage asks for in vain, and where it was made for far more clips than there are."""
+        stage, wanted, log = self.stage, self.stage.sound.backgrounds, self.log
+        drawn, there = stage.sampler.clips or 0, len(self.train.table)
+        if drawn > _MANY_TIMES * there:
+            log(f"{stage.title}: an epoch draws {drawn:,} clips out of {there:,}; sampler.clips = N draws fewer")
         if any(one.probability for one in wanted) and not self.material.data.backgrounds(len(wanted)):
             log(f"{stage.title}: no recording of the manifest is background, so none is mixed in")
         if stage.schedule.name == "plateau" and self.valid_set is None:
@@ -156,6 +163,9 @@ class _Fit:
         images = self.images(self.train, self.skipped)
         table, draws = self.lesson.epoch(images, self._draws(number))
         batches = clip_batches(table, images, draws)
+        if number == 0:
+            wanted = len(draws.order(table, self.stage.batch))
+            batches = telling_pace(batches, lambda batch: len(batch[0]), wanted, self.stage.title, self.log)
         losses = [(float(self.step(*batch)), len(batch[0])) for batch in batches]
         if not losses:
             lines = "; ".join(self.skipped.lines()[:1])
@@ -281,20 +291,3 @@ def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tup
 def _mean(losses: list[tuple[float, int]]) -> float:
     """Average the losses of batches, each weighted by its number of clips."""
     return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))
-
-
-def _log_writer(logs: Path | None) -> Any:
-    if logs is None:
-        return None
-    import tensorflow as tf
-
-    return tf.summary.create_file_writer(str(logs))
-
-
-def _log(writer: Any, number: int, row: dict[str, Any]) -> None:
-    import tensorflow as tf
-
-    with writer.as_default(step=number):
-        for name in ("learning_rate", "loss", "valid_loss", "padded_cmap"):
-            tf.summary.scalar(name, row[name])
-    writer.flush()
