@@ -135,11 +135,19 @@ def test_a_head_of_embeddings(entry, tmp_path):
     np.testing.assert_array_equal(again(x), after)
 
 
-@entries("table")
-@pytest.mark.parametrize("strategy", ["one_vs_rest", "chain", "powerset"])
-def test_a_head_of_tables(entry, strategy, tmp_path):
+TABLES = [entry for entry in HEADS if entry.config_class.takes == "table"]
+WAYS = [
+    (entry, {"strategy": strategy} if several else {})
+    for entry in TABLES
+    for several in ["strategy" in entry.config_class.model_fields]
+    for strategy in (["one_vs_rest", "chain", "powerset"] if several else [""])
+]
+
+
+@pytest.mark.parametrize(("entry", "more"), WAYS, ids=lambda value: getattr(value, "name", str(value)))
+def test_a_head_of_tables(entry, more, tmp_path):
     """The same seed gives the same head; a class that never and one that always occurs have that answer."""
-    config = config_of(entry).model_copy(update={"strategy": strategy})
+    config = config_of(entry).model_copy(update=more)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(60, 4)).astype(np.float32)
     targets = np.hstack([rows[:, :2] > 0, np.zeros((60, 1)), np.ones((60, 1))]).astype(np.float32)

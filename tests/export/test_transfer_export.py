@@ -21,6 +21,7 @@ from ecotf.export.stages.heads import head_function
 from ecotf.inference.device_run import DeviceRun
 from ecotf.models.heads import HEADS as HEADS_OF
 from ecotf.models.heads.logistic import LogisticConfig
+from ecotf.models.heads.nearest_mean import NearestMeanConfig
 from ecotf.models.heads.small_network import SmallNetworkConfig
 from ecotf.models.heads.trees import TreesConfig
 from ecotf.tasks.base import get_task
@@ -41,10 +42,12 @@ HEADS = [
     LogisticConfig(strength=0.01, strategy="powerset"),
     SmallNetworkConfig(units=4, epochs=2, strategy="chain"),
     TreesConfig(n_estimators=4, max_depth=2),
+    NearestMeanConfig(),
+    NearestMeanConfig(centred=False, normalised=False),
 ]
 
 
-@pytest.mark.parametrize("config", HEADS, ids=lambda config: f"{config.name} {config.strategy}")
+@pytest.mark.parametrize("config", HEADS, ids=str)
 def test_a_head_gives_the_same_in_the_graph(config):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(30, 4)).astype(np.float32)
@@ -58,8 +61,9 @@ def test_a_head_gives_the_same_in_the_graph(config):
     [
         (("head={name: logistic, strategy: chain}", "pool=scores"), {"embedding": True}, 1e-5),
         (("inference.segment_s=0.25",), {"precision": "f16"}, 0.02),
+        (("head={name: nearest_mean}",), {}, 1e-5),
     ],
-    ids=["chain of scores", "f16"],
+    ids=["chain of scores", "f16", "nearest mean"],
 )
 def test_the_file_gives_what_the_run_gives(head, settings, within, tmp_path):
     run = tiny_transfer_run(tmp_path, *head)

@@ -11,6 +11,7 @@ import numpy as np
 from ecotf.errors import ConfigError
 from ecotf.export.stages.trees import trees_function
 from ecotf.models.heads.dense_layers import DenseHead, DenseLayers
+from ecotf.models.heads.nearest_mean import NearestMean
 from ecotf.models.heads.trees import Trees
 
 Scores = Callable[[Any], Any]
@@ -57,6 +58,26 @@ def _of_dense(head: DenseHead) -> Scores:
         return tf.matmul(likely, combinations)
 
     return {"one_vs_rest": one_vs_rest, "chain": chain, "powerset": powerset}[head.strategy]
+
+
+@head_function.register(NearestMean)
+def _of_means(head: NearestMean) -> Scores:
+    """Take the centre away, bring the rest to length 1, one dense layer; of rows of any length their square too."""
+    import tensorflow as tf
+
+    means = head.means.astype(np.float64)
+    squares = (means**2).sum(axis=1)
+    kernel = (2 * head.scale * means.T).astype(np.float32)
+    bias = (head.bias - head.scale * (squares + head.normalised)).astype(np.float32)
+
+    def compute(embedding: Any) -> Any:
+        seen = embedding - head.centre
+        square = tf.reduce_sum(seen * seen, axis=1, keepdims=True)
+        if head.normalised:
+            return tf.sigmoid(tf.matmul(seen / tf.sqrt(tf.maximum(square, 1e-12)), kernel) + bias)
+        return tf.sigmoid(tf.matmul(seen, kernel) - head.scale * square + bias)
+
+    return compute
 
 
 def _logits(part: DenseLayers) -> Scores:

@@ -18,6 +18,7 @@ from ecotf.models.heads import (
     matching,
     mean_max,
     mlp,
+    nearest_mean,
     panns,
     prototype,
     relation,
@@ -37,8 +38,8 @@ else:
 __all__ = ["HEADS", "EmbeddingsHead", "HeadConfig", "ImageHead", "TableHead", "TableHeadConfig", "build_image_head"]
 
 _ENTRIES = (
-    attention, chrononet, chrononet_inception, dense, gem, logistic, matching, mean_max, mlp, panns, prototype,
-    relation, sed, small_network, trees,
+    attention, chrononet, chrononet_inception, dense, gem, logistic, matching, mean_max, mlp, nearest_mean, panns,
+    prototype, relation, sed, small_network, trees,
 )  # fmt: skip
 
 
