@@ -2,7 +2,8 @@
 
 The file is laid out as PANNs' are: ``audio_name`` ``[n]``, ``waveform`` int16 ``[n, samples]`` (32767 is full scale),
 ``target`` bool ``[n, classes]``, and the rate as the attribute ``sample_rate``; ``class_names`` says what the columns
-of ``target`` are. The index files of PANNs, which name rows of other files, are not read.
+of ``target`` are. The index files of PANNs, which name rows of other files, are read by
+`ecotf.datasets.importers.panns_hdf5`.
 """
 
 from __future__ import annotations

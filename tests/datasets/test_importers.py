@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,7 +137,40 @@ def make_audioset(folder):
     ), {}
 
 
+def packed(path, *names):
+    """A packed file of short clips with these names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file["audio_name"] = np.array(names, "S20")
+        file["waveform"] = np.ones((len(names), 8), "<i2")
+        file.attrs["sample_rate"] = 32000
+
+
+def panns_index(path, *rows, columns=140):
+    """An index of PANNs: name, file, row and the numbers of the classes of each clip."""
+    target = np.zeros((len(rows), columns), bool)
+    for at, row in enumerate(rows):
+        target[at, list(row[3])] = True
+    with h5py.File(path, "w") as file:
+        file["audio_name"] = np.array([row[0] for row in rows], "S20")
+        file["hdf5_path"] = np.array([row[1] for row in rows], "S200")
+        file["index_in_hdf5"] = np.array([row[2] for row in rows], np.int32)
+        file["target"] = target
+    return path
+
+
+def make_panns_hdf5(folder):
+    rows = []
+    for site in sorted({name.split("/")[0] for name in SITES}):
+        names = [f"night{night}.wav" for night in range(3)]
+        packed(folder / site / "waveforms.h5", *names)
+        rows += [(name, f"/there/{site}/waveforms.h5", at, [72, 80 + at]) for at, name in enumerate(names)]
+    audioset_labels(folder)
+    return panns_index(folder / "some.h5", *rows), {}
+
+
 MAKERS = {
+    "panns_hdf5": make_panns_hdf5,
     "audioset": make_audioset,
     "esc50": make_esc50,
     "aoef": make_detections("aoef"),
@@ -627,6 +661,64 @@ def test_audioset_refused(tmp_path, change, message):
     change(tmp_path)
     with pytest.raises(DataError, match=message) as error:
         import_annotations("audioset", tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_index_of_panns_with_the_faults_of_the_published_ones(tmp_path):
+    audioset_labels(tmp_path)
+    packed(tmp_path / "waveforms" / "unbalanced_train_00.h5", "Yone.wav", "Ytwo.wav", "Ythree.wav", "Ytest.wav")
+    packed(tmp_path / "waveforms" / "eval.h5", "Ytest.wav", "Ytested.wav")
+    train, test = "D:\\old\\unbalanced_train_00.h5", "/old/waveforms/eval.h5"
+    panns_index(
+        tmp_path / "full_train.h5",
+        ("Yone.wav", train, 0, [72]), ("Yone.wav", train, 0, [74]), ("", train, 1, []), ("Ytwo.wav", train, 1, []),
+        ("Ythree.wav", test, 0, [72]), ("Ytest.wav", train, 3, [72]), ("Ytested.wav", test, 1, [74]),
+        ("Yfar.wav", train, 99, [72]), ("Ygone.wav", "/old/train_01.h5", 0, [72]),
+    )  # fmt: skip
+    panns_index(tmp_path / "eval.h5", ("Ytest.wav", test, 0, [72, 137]), ("Ytested.wav", test, 1, [74]))
+    manifest = import_annotations("panns_hdf5", tmp_path)
+    assert sorted(rows_of(manifest, "recording", "label", "group", "split")) == [
+        ("waveforms/eval.h5#Ytest.wav", "Animal", "Ytest", "test"),
+        ("waveforms/eval.h5#Ytest.wav", "Music", "Ytest", "test"),
+        ("waveforms/eval.h5#Ytested.wav", "Dog", "Ytested", "test"),
+        ("waveforms/unbalanced_train_00.h5#Yone.wav", "Animal", "Yone", "train"),
+        ("waveforms/unbalanced_train_00.h5#Yone.wav", "Dog", "Yone", "train"),
+    ]
+    assert manifest.missing_files() == []
+    assert sorted(manifest.notes) == [
+        "1 of 11 rows (Ygone.wav) are in files that cannot be used (/old/train_01.h5: no such file)",
+        "1 of 11 rows (Ytwo.wav) have no class that is taken",
+        "1 of 11 rows (full_train.h5, row 1) name no clip",
+        "2 of 11 rows (Ythree.wav, Yfar.wav) are not where the index says",
+        "2 of 3 clips (Ytested.wav, Ytest.wav) to learn from are in the test too, and stay there",
+        "2 rows are copies of a clip; it has the classes of all of them",
+    ]
+    some = import_annotations("panns_hdf5", tmp_path / "eval.h5", classes=["Dog"])
+    assert rows_of(some, "recording", "label") == [("waveforms/eval.h5#Ytested.wav", "Dog")]
+
+
+def test_the_published_animals_of_panns_end_with_music(tmp_path):
+    audioset_labels(tmp_path)
+    packed(tmp_path / "clips.hdf5", "Yone.wav")
+    index = panns_index(tmp_path / "balanced_train_index.h5", ("Yone.wav", "clips.hdf5", 0, [0, 65]), columns=66)
+    assert import_annotations("panns_hdf5", index).labels == ["Animal", "Music"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: panns_index(f / "some.h5", ("Y.wav", "x.h5", 0, [1]), columns=9), "has 9 classes, .* has 140"),
+        (lambda f: panns_index(f / "some.h5", ("Y.wav", "x.h5", 0, [1])), r"not one clip .*x\.h5: no such file"),
+        (lambda f: packed(f / "some.h5", "Y.wav"), "no index of PANNs, for it has no hdf5_path"),
+        (lambda f: text(f / "some.h5", "no HDF5"), "no index of PANNs, or damaged"),
+        (lambda f: panns_index(f / "some.h5"), "the index has no row"),
+    ],
+)
+def test_an_index_of_panns_refused(tmp_path, change, message):
+    audioset_labels(tmp_path)
+    change(tmp_path)
+    with pytest.raises(DataError, match=message) as error:
+        import_annotations("panns_hdf5", tmp_path / "some.h5")
     assert "\n" not in str(error.value)
 
 

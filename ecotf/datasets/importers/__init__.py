@@ -19,6 +19,7 @@ from ecotf.datasets.importers.detections import import_audiotagger, import_parqu
 from ecotf.datasets.importers.esc50 import import_esc50
 from ecotf.datasets.importers.folders import import_folders
 from ecotf.datasets.importers.kaleidoscope import import_kaleidoscope
+from ecotf.datasets.importers.panns_hdf5 import import_panns_hdf5
 from ecotf.datasets.importers.raven import import_raven
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
@@ -37,6 +38,7 @@ IMPORTERS: dict[str, Callable[..., Manifest]] = {
     "esc50": import_esc50,
     "folders": import_folders,
     "kaleidoscope": import_kaleidoscope,
+    "panns_hdf5": import_panns_hdf5,
     "parquet": import_parquet,
     "published_csv": import_published_csv,
     "raven": import_raven,
