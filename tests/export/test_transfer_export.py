@@ -22,6 +22,7 @@ from ecotf.inference.device_run import DeviceRun
 from ecotf.models.heads import HEADS as HEADS_OF
 from ecotf.models.heads.logistic import LogisticConfig
 from ecotf.models.heads.nearest_mean import NearestMeanConfig
+from ecotf.models.heads.ridge import RidgeConfig
 from ecotf.models.heads.small_network import SmallNetworkConfig
 from ecotf.models.heads.trees import TreesConfig
 from ecotf.tasks.base import get_task
@@ -43,6 +44,7 @@ HEADS = [
     SmallNetworkConfig(units=4, epochs=2, strategy="chain"),
     TreesConfig(n_estimators=4, max_depth=2),
     NearestMeanConfig(),
+    RidgeConfig(),
     NearestMeanConfig(centred=False, normalised=False),
 ]
 

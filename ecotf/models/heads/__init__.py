@@ -22,6 +22,7 @@ from ecotf.models.heads import (
     panns,
     prototype,
     relation,
+    ridge,
     sed,
     small_network,
     trees,
@@ -39,7 +40,7 @@ __all__ = ["HEADS", "EmbeddingsHead", "HeadConfig", "ImageHead", "TableHead", "T
 
 _ENTRIES = (
     attention, chrononet, chrononet_inception, dense, gem, logistic, matching, mean_max, mlp, nearest_mean, panns,
-    prototype, relation, sed, small_network, trees,
+    prototype, relation, ridge, sed, small_network, trees,
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from ecotf.errors import ConfigError
 from ecotf.files import reading_arrays
-from ecotf.models.heads.several_labels import Strategy, answer_together
+from ecotf.models.heads.several_labels import Strategy, answer_together, fit_several
 
 _ARRAYS, _FACTS = "head.npz", "head.json"
 
@@ -116,6 +116,63 @@ def load_dense(folder: Path) -> DenseHead:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder}: the head is damaged ({error}); copy the run again, or train anew") from None
+
+
+FitLayers = Callable[[np.ndarray, np.ndarray, bool], DenseLayers]
+"""Takes rows ``[n, f]``, targets ``[n, k]``, and whether a row is of exactly one column; gives ``k`` outputs."""
+
+
+def fit_dense(
+    strategy: Strategy,
+    fit: FitLayers,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    progress: Callable[[int, int], None] | None = None,
+) -> DenseHead:
+    """Fit a head of dense layers: what heads of several labels have in common, whatever fits their layers.
+
+    Parameters
+    ----------
+    strategy
+        See `ecotf.models.heads.several_labels.fit_several`.
+    fit
+        Fits layers to rows that are standardised; those of the head take rows as they are.
+    rows
+        float ``[n, f]``.
+    targets
+        0 to 1, ``[n, k]``; of ``chain`` and ``powerset`` above a half is yes.
+    progress
+        Called with the number of classes that are done and the number there are.
+    """
+    mean, scale = standardised(rows)
+    seen, targets = (np.asarray(rows, np.float64) - mean) / scale, np.asarray(targets, np.float64)
+    n_classes = targets.shape[1]
+    # The chain also sees the answers before, as they are.
+    wide = np.pad(mean, (0, n_classes)), np.pad(scale, (0, n_classes), constant_values=1.0)
+    combinations = None
+    if strategy == "one_vs_rest":
+        parts = [fit(seen, targets, False)]
+        if progress is not None:
+            progress(n_classes, n_classes)
+    else:
+        fits, combinations = fit_several(strategy, lambda: _Codes(fit), seen, targets > 0.5, progress)
+        parts = [one.layers for one in fits]
+    kept = [part.after(*(edge[: len(part.kernels[0])] for edge in wide)) for part in parts]
+    return DenseHead(strategy, tuple(kept), combinations)
+
+
+class _Codes:
+    """One classifier of codes in the shape that scikit-multilearn asks for."""
+
+    def __init__(self, fit: FitLayers) -> None:
+        self._fit, self.layers = fit, DenseLayers((), ())
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> _Codes:
+        codes = np.asarray(targets).ravel().astype(int)
+        n_codes = codes.max(initial=1) + 1
+        wanted = codes[:, None] if n_codes == 2 else np.eye(n_codes)[codes]
+        self.layers = self._fit(np.asarray(features, np.float64), wanted.astype(np.float64), n_codes > 2)
+        return self
 
 
 def standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, TableHeadConfig
-from ecotf.models.heads.dense_layers import DenseHead, DenseLayers, load_dense, standardised
-from ecotf.models.heads.several_labels import Strategy, fit_several
+from ecotf.models.heads.dense_layers import DenseHead, DenseLayers, fit_dense, load_dense
+from ecotf.models.heads.several_labels import Strategy
 
 _STRENGTHS = tuple(10.0**power for power in np.arange(1.0, -3.6, -0.5))
 _ITERATIONS = 200
@@ -57,49 +58,18 @@ def fit_logistic(
 
     Parameters
     ----------
-    rows
-        float ``[n, e]``.
-    targets
-        0 to 1, ``[n, k]``; of ``chain`` and ``powerset`` above a half is yes.
+    rows, targets, progress
+        See `ecotf.models.heads.dense_layers.fit_dense`.
     groups
         int ``[n]``: rows of one recording or site, which are held back together. By default each row is one.
     """
-    mean, scale = standardised(rows)
-    seen = (np.asarray(rows, np.float64) - mean) / scale
-    targets, groups = np.asarray(targets, np.float64), np.arange(len(rows)) if groups is None else groups
-    wide = np.pad(mean, (0, targets.shape[1])), np.pad(scale, (0, targets.shape[1]), constant_values=1.0)
-    if config.strategy == "one_vs_rest":
-        parts = [_fit(config, seen, targets, False, groups, seed)]
-        combinations = None
-        if progress is not None:
-            progress(targets.shape[1], targets.shape[1])
-    else:
-        make = lambda: _Codes(config, groups, seed)  # noqa: E731
-        fits, combinations = fit_several(config.strategy, make, seen, targets > 0.5, progress)
-        parts = [fit.layers for fit in fits]
-    kept = [part.after(*(edge[: len(part.kernels[0])] for edge in wide)) for part in parts]
-    return DenseHead(config.strategy, tuple(kept), combinations)
-
-
-class _Codes:
-    """One classifier of codes in the shape that scikit-multilearn asks for."""
-
-    def __init__(self, config: LogisticConfig, groups: np.ndarray, seed: int) -> None:
-        self.config, self.groups, self.seed = config, groups, seed
-        self.layers = DenseLayers((), ())
-
-    def fit(self, features: np.ndarray, targets: np.ndarray) -> _Codes:
-        codes = np.asarray(targets).ravel().astype(int)
-        n_codes = codes.max(initial=1) + 1
-        wanted = codes[:, None] if n_codes == 2 else np.eye(n_codes)[codes]
-        self.layers = _fit(
-            self.config, np.asarray(features, np.float64), wanted.astype(float), n_codes > 2, self.groups, self.seed
-        )
-        return self
+    groups = np.arange(len(rows)) if groups is None else groups
+    fit = partial(_fit, config, groups=groups, seed=seed)
+    return fit_dense(config.strategy, fit, rows, targets, progress)
 
 
 def _fit(
-    config: LogisticConfig, rows: np.ndarray, targets: np.ndarray, one_of_all: bool, groups: np.ndarray, seed: int
+    config: LogisticConfig, rows: np.ndarray, targets: np.ndarray, one_of_all: bool, *, groups: np.ndarray, seed: int
 ) -> DenseLayers:
     """Fit weights for all columns of ``targets``; each for itself, or one out of all."""
     basis = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,8 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, TableHeadConfig
-from ecotf.models.heads.dense_layers import DenseHead, DenseLayers, load_dense, standardised
-from ecotf.models.heads.several_labels import Strategy, fit_several
+from ecotf.models.heads.dense_layers import DenseHead, DenseLayers, fit_dense, load_dense
+from ecotf.models.heads.several_labels import Strategy
 
 
 class SmallNetworkConfig(TableHeadConfig):
@@ -55,45 +56,19 @@ def fit_small_network(
     progress: Callable[[int, int], None] | None = None,
     groups: np.ndarray | None = None,
 ) -> DenseHead:
-    """Fit a small network; the parameters are those of `ecotf.models.heads.logistic.fit_logistic`."""
-    mean, scale = standardised(rows)
-    seen, targets = ((rows - mean) / scale).astype(np.float32), np.asarray(targets, np.float32)
-    wide = np.pad(mean, (0, targets.shape[1])), np.pad(scale, (0, targets.shape[1]), constant_values=1.0)
-    if config.strategy == "one_vs_rest":
-        parts, combinations = [_train(config, seen, targets, False, seed)], None
-        if progress is not None:
-            progress(targets.shape[1], targets.shape[1])
-    else:
-        fits, combinations = fit_several(config.strategy, lambda: _Codes(config, seed), seen, targets > 0.5, progress)
-        parts = [fit.layers for fit in fits]
-    kept = [part.after(*(edge[: len(part.kernels[0])] for edge in wide)) for part in parts]
-    return DenseHead(config.strategy, tuple(kept), combinations)
-
-
-class _Codes:
-    """One classifier of codes in the shape that scikit-multilearn asks for."""
-
-    def __init__(self, config: SmallNetworkConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
-        self.layers = DenseLayers((), ())
-
-    def fit(self, features: np.ndarray, targets: np.ndarray) -> _Codes:
-        codes = np.asarray(targets).ravel().astype(int)
-        n_codes = codes.max(initial=1) + 1
-        wanted = codes[:, None] if n_codes == 2 else np.eye(n_codes)[codes]
-        features, wanted = np.asarray(features, np.float32), wanted.astype(np.float32)
-        self.layers = _train(self.config, features, wanted, n_codes > 2, self.seed)
-        return self
+    """Fit a small network; the parameters are those of `ecotf.models.heads.dense_layers.fit_dense`."""
+    return fit_dense(config.strategy, partial(_train, config, seed=seed), rows, targets, progress)
 
 
 def _train(
-    config: SmallNetworkConfig, rows: np.ndarray, targets: np.ndarray, one_of_all: bool, seed: int
+    config: SmallNetworkConfig, rows: np.ndarray, targets: np.ndarray, one_of_all: bool, *, seed: int
 ) -> DenseLayers:
     """Train a network with an output for each column of ``targets``: each for itself, or one out of all."""
     import keras
     import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
+    rows, targets = rows.astype(np.float32), targets.astype(np.float32)
     hidden = keras.layers.Dense(config.units, activation="relu")
     # Few rows: it begins with what is likely of each class, and learns the rest.
     share = np.clip(targets.mean(axis=0), 1e-3, 1 - 1e-3)
