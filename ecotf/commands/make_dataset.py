@@ -41,10 +41,13 @@ SPLIT_EXAMPLES = """\
 examples:
   split manifest.csv --output split.csv
   split manifest.csv --output split.csv --group-by '^(site_[0-9]+)_' --valid 0.2 --test 0
+  split manifest.csv --output split.csv --by species
   split manifest.csv --output folds/ --folds 5
 
 No group is cut: recordings of one group stay on one side (without groups, each recording is its own group), and the
-labels are spread over the sides as evenly as the groups allow. With --folds, every group is in the test of one fold.
+labels are spread over the sides as evenly as the groups allow. With --by species, all recordings of a species are on
+one side, and recordings with species of two sides are named and left out (few-shot learning). With --folds, every
+group is in the test of one fold.
 """
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -55,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = make_parser("dataset", "Make, check and split a manifest of annotated recordings.", EXAMPLES)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_simulate(commands)
+    _add_fetch(commands)
     _add_import(commands)
     _add_split(commands)
     _add_check(commands)
@@ -118,16 +122,26 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _split(options: argparse.Namespace) -> int:
+    from ecotf.datasets.data_config import DataConfig
     from ecotf.datasets.manifest import read_manifest, write_manifest
+    from ecotf.datasets.species_splits import split_by_species
     from ecotf.datasets.splits import describe_gaps, folds_by_group, lone_labels, split_by_group
 
     manifest = read_manifest(options.manifest)
+    if options.by == "species" and options.folds is not None:
+        raise ConfigError("--by species does not go with --folds; leave out one of them")
     if options.group_by is not None:
         manifest = manifest.with_groups(options.group_by)
     if options.folds is None:
         shares = {"valid": options.valid, "test": options.test}
         shares["train"] = round(1 - sum(shares.values()), 6)
-        result = {options.output: split_by_group(manifest, shares, options.seed)}
+        if options.by == "species":
+            split, left_out = split_by_species(manifest, shares, options.seed, DataConfig().no_species(manifest.labels))
+            for name, why in left_out.items():
+                log(f"left out: {name}: {why}")
+            result = {options.output: split}
+        else:
+            result = {options.output: split_by_group(manifest, shares, options.seed)}
     else:
         if options.output.suffix:
             raise ConfigError(f"--output {str(options.output)!r}: with --folds it is the folder for fold_0.csv and on")
@@ -143,7 +157,7 @@ def _split(options: argparse.Namespace) -> int:
         write_manifest(split, path)
         sides = ", ".join(f"{len(split.of_split(side).recordings)} {side}" for side in ("train", "valid", "test"))
         log(f"{path}: {sides}")
-        if options.folds is None:
+        if options.folds is None and options.by == "group":
             for gap in describe_gaps(split):
                 log(f"  {gap}")
     return 0
@@ -243,6 +257,12 @@ def _add_simulate(commands: Commands) -> None:
     parser.set_defaults(run=_simulate)
 
 
+def _add_fetch(commands: Commands) -> None:
+    from ecotf.commands.fetch_dataset import FETCH_EXAMPLES, add_arguments
+
+    add_arguments(_command(commands, "fetch", "download a published data set and unpack it", FETCH_EXAMPLES))
+
+
 def _add_import(commands: Commands) -> None:
     from ecotf.commands.importer_options import describe_options
     from ecotf.datasets.importers import IMPORTERS
@@ -282,6 +302,9 @@ def _add_split(commands: Commands) -> None:
         "--keep-lone",
         action="store_true",
         help="with --folds: a group with a label that no other has stays in train in every fold",
+    )
+    parser.add_argument(
+        "--by", choices=("group", "species"), default="group", help="what is dealt to the sides (group)"
     )
     parser.add_argument("--group-by", metavar="WHAT", help="as of import; else the manifest's own groups")
     parser.add_argument("--seed", type=int, default=1979, help="the same seed gives the same split (1979)")

@@ -84,6 +84,13 @@ def make_folders(folder):
     return folder, {"background": ["site5"]}
 
 
+def make_darksound(folder):
+    for site in sorted(folder.glob("site*")):  # three species; the split that they have is drawn anew
+        (folder / "train" / "Strigidae").mkdir(parents=True, exist_ok=True)
+        site.rename(folder / "train" / "Strigidae" / site.name)
+    return folder, {}
+
+
 def make_birdclef(folder):
     lines = "".join(f"s{i % 4},\"['s1']\",3,Ann,{name}.wav\n" for i, name in enumerate(SITES))
     return text(folder / "train_metadata.csv", "primary_label,secondary_labels,rating,author,filename\n" + lines), {}
@@ -184,6 +191,7 @@ MAKERS = {
     "birdclef": make_birdclef,
     "csv": make_csv,
     "folders": make_folders,
+    "darksound": make_darksound,
     "raven": make_raven,
 }
 
@@ -605,6 +613,39 @@ def test_folders_refused(tmp_path):
         import_annotations("folders", tmp_path)
     with pytest.raises(DataError, match="background folder 'rain' is not there"):
         import_annotations("folders", tmp_path, background=["rain"])
+
+
+def test_darksound(tmp_path):
+    audio(
+        tmp_path,
+        "train/Strigidae/Megascops choliba/XC123456_01.wav",
+        "train/Strigidae/Megascops choliba/xc-123456 2.wav",
+        "val/Nyctibiidae/Nyctibius_griseus/roi 7.wav",
+        "test/Tinamus major/1XC12.wav",
+        "test/loose.wav",
+    )
+    (tmp_path / "test/Strigidae/Ciccaba huhula").mkdir(parents=True)
+    manifest = import_annotations("darksound", tmp_path)
+    assert sorted(rows_of(manifest, "label", "group", "split", "family")) == [
+        ("Megascops choliba", "XC123456", "train", "Strigidae"),
+        ("Megascops choliba", "XC123456", "train", "Strigidae"),
+        ("Nyctibius_griseus", "val/Nyctibiidae/Nyctibius_griseus/roi 7.wav", "valid", "Nyctibiidae"),
+        ("Tinamus major", "test/Tinamus major/1XC12.wav", "test", ""),
+    ]
+    assert manifest.notes == (
+        "left out: test/loose.wav: lies in no folder of a species",
+        "test/Strigidae/Ciccaba huhula has no recordings",
+    )
+    audio(tmp_path, "val/Strigidae/megascops_choliba/b.wav")
+    with pytest.raises(
+        DataError, match=r"species 'megascops_choliba' is in valid and in train \(there 'Megascops chol"
+    ):
+        import_annotations("darksound", tmp_path)
+    audio(tmp_path, "all/Strigidae/Megascops choliba/c.wav")
+    with pytest.raises(
+        DataError, match=r"c\.wav: lies in no split; expected .*/train/FAMILY/SPECIES/c\.wav; splits are"
+    ):
+        import_annotations("darksound", tmp_path)
 
 
 # ---- sets of clips ----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ecotf.datasets.importers.bat_npz import import_bat_npz
 from ecotf.datasets.importers.batdetect2 import import_batdetect2
 from ecotf.datasets.importers.birdclef import import_birdclef
 from ecotf.datasets.importers.csv_table import import_csv_table
+from ecotf.datasets.importers.darksound import import_darksound
 from ecotf.datasets.importers.detections import import_audiotagger, import_parquet, import_published_csv
 from ecotf.datasets.importers.esc50 import import_esc50
 from ecotf.datasets.importers.folders import import_folders
@@ -35,6 +36,7 @@ IMPORTERS: dict[str, Callable[..., Manifest]] = {
     "batdetect2": import_batdetect2,
     "birdclef": import_birdclef,
     "csv": import_csv_table,
+    "darksound": import_darksound,
     "esc50": import_esc50,
     "folders": import_folders,
     "kaleidoscope": import_kaleidoscope,
