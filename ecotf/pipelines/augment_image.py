@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ecotf.config import Config
-from ecotf.pipelines.augmentation import image_mixing, masks, mixing
+from ecotf.pipelines.augmentation import image_mixing, levels, masks, mixing
 from ecotf.pipelines.augmentation.band_edges import BandEdges
 from ecotf.pipelines.augmentation.draws import coins, on_some, seed_of
 from ecotf.pipelines.keras_cv_mixing import cut_mix, mix_up
 
-_BY_CHANCE = ("mixup", "cutmix", "attenuation", "time_mask", "frequency_mask")
+_BY_CHANCE = ("mixup", "cutmix", "band_shift", "compander", "attenuation", "time_mask", "frequency_mask")
 
 
 class AugmentImageConfig(Config):
@@ -22,6 +23,10 @@ class AugmentImageConfig(Config):
         The bands of the front end moved a little, in each batch by other hertz; before all others.
     mixup, cutmix
         The images of a batch mixed with each other, by keras-cv.
+    band_shift
+        All bands moved up or down.
+    compander
+        More or less contrast.
     attenuation
         Towards the highest or lowest bands.
     time_mask, frequency_mask
@@ -31,6 +36,8 @@ class AugmentImageConfig(Config):
     band_edges: BandEdges = BandEdges()
     mixup: mixing.BetaMixup = mixing.BetaMixup()
     cutmix: image_mixing.CutMix = image_mixing.CutMix()
+    band_shift: levels.BandShift = levels.BandShift()
+    compander: levels.Compander = levels.Compander()
     attenuation: masks.Attenuation = masks.Attenuation()
     time_mask: masks.Mask = masks.Mask(width=60)
     frequency_mask: masks.Mask = masks.Mask(width=24)
@@ -49,6 +56,13 @@ class AugmentImageConfig(Config):
     def without_masks(self) -> AugmentImageConfig:
         """All but the two masks."""
         return self.model_copy(update={"time_mask": masks.Mask(), "frequency_mask": masks.Mask()})
+
+
+_LEVELS = (
+    ("band_shift", levels.draw_band_shift, levels.apply_band_shift),
+    ("compander", levels.draw_compander, levels.apply_compander),
+    ("attenuation", masks.draw_attenuation, masks.apply_attenuation),
+)
 
 
 def augment_image(image: Any, targets: Any, config: AugmentImageConfig, seed: Any) -> tuple[Any, Any]:
@@ -89,14 +103,10 @@ def augment_clip_images(
         drawn = image_mixing.draw_cut_mix(config.cutmix, image, thrown["cutmix"], seeds["cutmix"])
         image, labels = cut_mix(image, labels, drawn["other"], drawn["centre"], drawn["size"])
     image.set_shape(shape)
-    if "attenuation" in chances:
-        image = on_some(
-            thrown["attenuation"],
-            image,
-            lambda x, _: masks.apply_attenuation(
-                x, masks.draw_attenuation(config.attenuation, x, seeds["attenuation"])
-            ),
-        )
+    for name, draw, apply in _LEVELS:
+        if name in chances:
+            own, own_seed = getattr(config, name), seeds[name]
+            image = on_some(thrown[name], image, partial(_changed, draw, apply, own, own_seed))
     for name, axis, mask in (("time_mask", 1, config.time_mask), ("frequency_mask", 2, config.frequency_mask)):
         if name in chances:
 
@@ -108,3 +118,8 @@ def augment_clip_images(
 
             image = on_some(thrown[name], image, masked)
     return image, labels[:, :-1], labels[:, -1]
+
+
+def _changed(draw: Any, apply: Any, config: Any, seed: Any, image: Any, _: Any) -> Any:
+    """Change the images of a batch that were drawn for it."""
+    return apply(image, draw(config, image, seed))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ecotf.pipelines.augment_image import AugmentImageConfig, augment_clip_images, augment_image
-from ecotf.pipelines.augmentation import image_mixing, masks, mixing
+from ecotf.pipelines.augmentation import image_mixing, levels, masks, mixing
 from ecotf.pipelines.keras_cv_mixing import allow_in_graphs, cut_mix, mix_up
 
 N, FRAMES, BANDS = 8, 20, 14
@@ -86,6 +86,23 @@ def test_attenuation(image, side):
     np.testing.assert_allclose(masks.apply_attenuation(image, draws), plain, atol=1e-6)
 
 
+def test_compander(image):
+    draws = levels.draw_compander(levels.Compander(most=0.4), image, SEED)
+    factor = drawn(draws)["factor"]
+    assert 0.6 <= factor.min() < 1 < factor.max() <= 1.4
+    mean = image.mean(axis=(1, 2), keepdims=True)
+    plain = mean + factor[:, None, None, None] * (image - mean)
+    np.testing.assert_allclose(levels.apply_compander(image, draws), plain, atol=1e-6)
+
+
+def test_band_shift(image):
+    draws = levels.draw_band_shift(levels.BandShift(most=3), image, SEED)
+    bands = drawn(draws)["bands"]
+    assert -3 <= bands.min() < 0 < bands.max() <= 3
+    for made, own, shift in zip(levels.apply_band_shift(image, draws), image, bands, strict=True):
+        np.testing.assert_array_equal(made, own[:, np.clip(np.arange(BANDS) - shift, 0, BANDS - 1)])
+
+
 def test_mix_up(image, targets):
     d = drawn(mixing.draw_beta_mixup(mixing.BetaMixup(alpha=2.0), N, SEED))
     share = d["share"]
@@ -140,7 +157,8 @@ def test_it_is_what_keras_cv_does(image, targets, kind, monkeypatch):
     np.testing.assert_allclose(ours[1], theirs["labels"], atol=1e-6)
 
 
-ALL = {name: {"probability": 0.5} for name in ("mixup", "cutmix", "attenuation", "time_mask", "frequency_mask")}
+NAMES = ("mixup", "cutmix", "band_shift", "compander", "attenuation", "time_mask", "frequency_mask")
+ALL = {name: {"probability": 0.5} for name in NAMES}
 
 
 def test_all_together_in_the_graph_and_again_from_the_seed(image, targets):
