@@ -68,6 +68,15 @@ class ClipNetwork:
         """Numbers that can be learned, as papers count them: without the running averages."""
         return sum(int(np.prod(weight.shape)) for weight in self.model.weights if not _is_average(weight))
 
+    def features(self) -> tuple[Any, Any]:
+        """Return an input and the feature map of it, as Keras tensors: the network without its head."""
+        import keras
+
+        x = inputs = keras.Input(self.model.input_shape[1:])
+        for layer in self.model.layers[1:-1]:
+            x = layer(x)
+        return inputs, x
+
     @property
     def embedding(self) -> Callable[[Any], Any]:
         """Makes embeddings ``(batch, numbers)`` of feature maps ``(batch, t, f, c)``; see `HeadConfig`."""

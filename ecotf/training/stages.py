@@ -38,6 +38,11 @@ class StageConfig(Config):
         """Whether its loss looks at the scores of frames, which not every head gives."""
         return False
 
+    @property
+    def needs_rule(self) -> bool:
+        """Whether it trains heads that answer episodes, and no others."""
+        return False
+
 
 @dataclass(frozen=True)
 class FitPlace:

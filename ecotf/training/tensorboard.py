@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-_SHOWN = ("learning_rate", "loss", "valid_loss", "padded_cmap")
+_SHOWN = ("learning_rate", "loss", "valid_loss", "padded_cmap", "accuracy")
 
 
 def log_writer(logs: Path | None) -> Any:
@@ -24,5 +25,6 @@ def log_epoch(writer: Any, number: int, row: Mapping[str, Any]) -> None:
 
     with writer.as_default(step=number):
         for name in _SHOWN:
-            tf.summary.scalar(name, row[name])
+            if isfinite(row.get(name, nan)):
+                tf.summary.scalar(name, row[name])
     writer.flush()

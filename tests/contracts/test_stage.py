@@ -71,20 +71,38 @@ ON_CLIPS = {
 }  # fmt: skip
 
 
-def begin_on_clips(folder: Path) -> tuple[Any, ClipsMaterial]:
+SIDES = {"robin": ("train", "train", "valid"), "wren": ("train", "train", "valid")}
+PITCH = {"robin": 2000, "wren": 4000, "owl": 500, "crow": 1000}
+
+
+def begin_on_clips(
+    folder: Path, sides: dict[str, tuple[str, ...]] = SIDES, head: str = "sed", stage: dict[str, Any] = ON_CLIPS
+) -> tuple[Any, ClipsMaterial]:
     rows, times = [], np.arange(8000) / 16_000
-    for name, pitch in (("robin", 2000), ("wren", 4000)):
-        for number, split in enumerate(("train", "train", "valid")):
+    for name, splits in sides.items():
+        pitch = PITCH[name]
+        for number, split in enumerate(splits):
             rows.append({"recording": f"{name}_{number}.wav", "start_s": 0.0, "label": name, "split": split})
-            soundfile.write(folder / rows[-1]["recording"], 0.3 * np.sin(2 * np.pi * pitch * times), 16_000)
+            sound = (0.3 + 0.01 * number) * np.sin(2 * np.pi * pitch * times)
+            soundfile.write(folder / rows[-1]["recording"], sound, 16_000)
     values = load_any_recipe("birds/small").model_dump(mode="json")
-    values |= {"sample_rate": 16_000, "clips": {"seconds": 0.4}, "stages": [ON_CLIPS]}
-    values |= {"inference": {"segment_s": 0.4}, "network": {"backbone": TINY, "head": {"name": "sed"}}}
+    values |= {"sample_rate": 16_000, "clips": {"seconds": 0.4}, "stages": [stage]}
+    values |= {"inference": {"segment_s": 0.4}, "network": {"backbone": TINY, "head": {"name": head}}}
     values["front_end"] |= {"high_hz": 7000.0, "bands": 32}
     plan = validate(ClipRecipe, values, "test")
     manifest = make_manifest(pd.DataFrame(rows).assign(end_s=np.nan), folder, "test")
     data = prepare_clip_data(manifest, plan, None, lambda line: None)
     return fresh_model(plan, ("robin", "wren")).network, ClipsMaterial(data, ("robin", "wren"), 3)
+
+
+ON_EPISODES = {
+    "name": "fit_episodes", "title": "small", "epochs": 2, "episodes": {"way": 2, "shots": 1, "episodes": 3},
+}  # fmt: skip
+
+
+def begin_on_episodes(folder: Path) -> tuple[Any, ClipsMaterial]:
+    sides = dict.fromkeys(("robin", "wren"), ("train", "train")) | dict.fromkeys(("owl", "crow"), ("valid", "valid"))
+    return begin_on_clips(folder, sides, "matching", ON_EPISODES)
 
 
 def begin_with_a_teacher(folder: Path) -> tuple[Any, ClipsMaterial]:
@@ -126,6 +144,7 @@ LESSONS = {
         {}, begin_on_embeddings, lambda model: [*model.head.parts[0].kernels, *model.head.parts[0].biases]
     ),
     "fit_clips": Lesson(ON_CLIPS, begin_on_clips, lambda network: network.model.get_weights()),
+    "fit_episodes": Lesson(ON_EPISODES, begin_on_episodes, lambda network: network.model.get_weights()),
     "distil": Lesson(
         {**ON_CLIPS, "name": "distil", "teacher": "teacher.npz"},
         begin_with_a_teacher,

@@ -33,6 +33,8 @@ class HeadConfig(Config):
         It goes through the frames one after another.
     class_layers
         Names of the layers whose weights have, on their last axis, a row for each class.
+    answers_episodes
+        It answers episodes of few-shot learning (`ecotf.models.heads.episodic.EpisodicHeadConfig`).
     embedding_layer
         Name of the layer of the head whose output, ``(batch, e)``, is the embedding of a clip. None: the embedding is
         the backbone's features, averaged over time and frequency.
@@ -42,6 +44,7 @@ class HeadConfig(Config):
     gives_frames: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
     class_layers: ClassVar[tuple[str, ...]] = ("classes",)
+    answers_episodes: ClassVar[bool] = False
     embedding_layer: ClassVar[str | None] = None
 
     name: str

@@ -24,18 +24,17 @@ class EpisodicHeadConfig(HeadConfig):
 
     In an episode the classes are those of the episode (`rule`). Outside of episodes, so that a run classifies, is
     exported and reports like any other, the head has the classes that it was trained on: `set_classes` computes their
-    rows from all of their clips. Until then they are weights like any others, which classical training fits.
+    rows from all of their clips. Until then they are weights like any others, which classical training fits. What is
+    compared are embeddings, or whole feature maps where the head names no ``embedding_layer``.
 
     Attributes
     ----------
-    compares_maps
-        Whether whole feature maps ``(t, f, c)`` are compared, rather than embeddings ``(e,)``.
     episode_layer
         Name of the layer of the head whose weights act in episodes alone; None where there is none. A stage that trains
         by episodes makes it trainable.
     """
 
-    compares_maps: ClassVar[bool] = False
+    answers_episodes: ClassVar[bool] = True
     episode_layer: ClassVar[str | None] = None
 
     def rule(self, head: Any) -> Rule:

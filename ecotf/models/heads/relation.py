@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -29,8 +29,6 @@ class RelationHeadConfig(EpisodicHeadConfig):
     norm_momentum
         How much of its running mean and variance batch normalisation keeps in a step; published: nothing.
     """
-
-    compares_maps: ClassVar[bool] = True
 
     name: Literal["relation"] = "relation"
     channels: int | None = Field(None, ge=1)

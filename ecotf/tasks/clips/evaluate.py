@@ -12,6 +12,7 @@ from ecotf.evaluation.report import metrics_text
 from ecotf.evaluation.segment_report import clip_metrics_text
 from ecotf.tasks.base import Evaluation, Trained
 from ecotf.tasks.clips.data import ClipData
+from ecotf.tasks.clips.judge_episodes import episode_lines, judge_episodes
 from ecotf.tasks.clips.pictures import draw_clip_run
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.train import (
@@ -42,6 +43,13 @@ def evaluate_clips(
         _keep_scores(run, "predictions.npz", judged, classes)
     if valid is not None:
         _keep_scores(run, "validation.npz", valid, classes)
+    head: list[str] = []
+    if recipe.evaluation.episodes:
+        found = judge_episodes(recipe, data, model, run, log)
+        if found is not None:
+            metrics["episodes"], head = found, episode_lines(found)
+            if judged is None:
+                metrics["judged_on"] = {"split": found["split"], "recordings": found["recordings"]}
     events: dict[str, float] | None = None
     if recipe.evaluation.events and valid is not None and judged is not None and judged.candidates is not None:
         events = fit_event_thresholds(recipe, data, valid, classes).thresholds
@@ -56,7 +64,7 @@ def evaluate_clips(
         assert judged is not None and events is not None
         draw_clip_run(recipe, data, model, judged, metrics, events, run, log)
     fitted = {"thresholds": thresholds, "unfitted": unfitted, "events": events}
-    return Evaluation(metrics, fitted, [], _figures(metrics))
+    return Evaluation(metrics, fitted, head, _figures(metrics))
 
 
 def _keep_scores(run: RunStore, name: str, scored: ScoredSegments, classes: tuple[str, ...]) -> None:

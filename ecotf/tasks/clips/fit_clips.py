@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ecotf.errors import DataError
-from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.models.image_network import ClipNetwork
 from ecotf.pipelines.augment_image import AugmentImageConfig
 from ecotf.pipelines.clips import Clips
 from ecotf.pipelines.crops import SkippedRecordings
-from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
+from ecotf.pipelines.image_batches import ClipImages, EpochDraws
 from ecotf.pipelines.samplers import class_weights
 from ecotf.tasks.clips.lessons import LabelLesson
 from ecotf.tasks.clips.stages import FitClipsStage, Material
@@ -28,9 +27,14 @@ from ecotf.training.run_store import Log, ScoreWatch
 from ecotf.training.stages import FitPlace
 from ecotf.training.tensorboard import log_epoch, log_writer
 
+if TYPE_CHECKING:
+    from ecotf.tasks.clips.data import ClipData
+    from ecotf.tasks.clips.recipe import ClipRecipe
+
 _TOLD_RECORDINGS = 5
 _MANY_TIMES = 20
-HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", "padded_cmap", "clips", "seconds"]
+_SCORES = ["padded_cmap", "accuracy"]  # the second is of episodes
+HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", *_SCORES, "clips", "seconds"]
 
 
 def fit_clips(
@@ -42,7 +46,7 @@ def fit_clips(
 ) -> pd.DataFrame:
     """Fit ``network`` in place.
 
-    ``place.watch`` is a `ScoreWatch`: it looks at the padded cmAP between epochs. ``lesson`` says what is learned.
+    ``place.watch`` is a `ScoreWatch`: it looks at the lesson's score between epochs. ``lesson`` says what is learned.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def fit_clips(
 
     def check(history: list[dict[str, Any]]) -> None:
         if watch is not None:
-            watch.check_scores(stage.title, [row["padded_cmap"] for row in history])
+            watch.check_scores(stage.title, [row[lesson.score_name] for row in history])
 
     def noted(row: dict[str, Any]) -> None:
         if writer is not None:
@@ -75,6 +79,7 @@ def fit_clips(
     for skipped, where in ((fit.skipped, ""), (fit.unjudged, " of validation")):
         for line in skipped.lines()[:_TOLD_RECORDINGS]:
             place.log(f"{stage.title}: left out{where}: {line}")
+    fit.lesson.end()
     network.freeze(())
     network.mask(AugmentImageConfig())
     return history.reindex(columns=HISTORY)
@@ -86,7 +91,6 @@ def _begin(
     """Everything that a fit needs, before its first epoch."""
     data = material.data
     train = data.training_clips(stage, material.classes)
-    valid = data.validation_clips(stage, material.classes)
     network.freeze(stage.frozen)
     image = network.mask(stage.image)
     weights = None if stage.class_weights is None else class_weights(train.table, stage.class_weights)
@@ -95,8 +99,7 @@ def _begin(
     optimizer.build(taught.model.trainable_variables)
     step, judge = _steps(taught, optimizer)
     fit = _Fit(taught, stage, image, material, place.threads, place.log, train, optimizer, step, judge)
-    if valid is not None:
-        fit.valid_set = clip_batches(valid.table, fit.images(valid, fit.unjudged))
+    fit.valid_set = taught.validation(lambda clips: fit.images(clips, fit.unjudged))
     return fit
 
 
@@ -127,6 +130,8 @@ class _Fit:
     def remark(self) -> None:
         """Say what the stage asks for in vain, and where it was made for far more clips than there are."""
         stage, wanted, log = self.stage, self.stage.sound.backgrounds, self.log
+        for note in self.lesson.notes:
+            log(f"{stage.title}: {note}")
         drawn, there = stage.sampler.clips or 0, len(self.train.table)
         if drawn > _MANY_TIMES * there:
             log(f"{stage.title}: an epoch draws {drawn:,} clips out of {there:,}; sampler.clips = N draws fewer")
@@ -147,11 +152,12 @@ class _Fit:
         valid_loss, score, text = float("nan"), float("nan"), ""
         with self._judged_weights() as judged:
             if self.valid_set is not None:
-                valid_loss, score = _judge(self.judge, self.valid_set, stage)
-                text = f"  validation {valid_loss:.4f}  padded cmAP {score:.3f}"
+                valid_loss, score = self._judge()
+                text = f"  validation {valid_loss:.4f}  {self.lesson.score_title} {score:.3f}"
         measured = (loss,) if self.valid_set is None else (loss, valid_loss)
         require_numbers(f"stage {stage.title!r}", number, stage.learning_rate, *measured)
-        values = [stage.title, number + 1, rate, loss, valid_loss, score, n_clips, perf_counter() - began]
+        scores = [score if name == self.lesson.score_name else float("nan") for name in _SCORES]
+        values = [stage.title, number + 1, rate, loss, valid_loss, *scores, n_clips, perf_counter() - began]
         # Without a validation, or with keep = last, the latest epoch is the one to keep.
         compared = -score if stage.keep == "best" and np.isfinite(score) else None
         return Epoch(dict(zip(HISTORY, values, strict=True)), f"loss {loss:.4f}{text}", compared, judged)
@@ -160,16 +166,29 @@ class _Fit:
         """Train one epoch and return its mean loss and number of clips."""
         self.skipped = SkippedRecordings()
         images = self.images(self.train, self.skipped)
-        table, draws = self.lesson.epoch(images, self._draws(number))
-        batches = clip_batches(table, images, draws)
+        batches, wanted = self.lesson.batches(images, self._draws(number))
         if number == 0:
-            wanted = len(draws.order(table, self.stage.batch))
             batches = telling_pace(batches, lambda batch: len(batch[0]), wanted, self.stage.title, self.log)
         losses = [(float(self.step(*batch)), len(batch[0])) for batch in batches]
         if not losses:
             lines = "; ".join(self.skipped.lines()[:1])
             raise DataError(f"stage {self.stage.title!r}: not one clip can be read; {lines}")
         return _mean(losses), sum(n for _, n in losses)
+
+    def _judge(self) -> tuple[float, float]:
+        """Compute the loss and the score of validation clips."""
+        losses, scores, truth = [], [], []
+        for batch in self.valid_set:
+            loss, true, logits = self.judge(*batch)
+            losses.append((float(loss), len(true)))
+            scores.append(logits.numpy())
+            truth.append(true.numpy())
+        if not losses:
+            raise DataError(f"stage {self.stage.title!r}: not one validation clip can be read")
+        logits = np.concatenate(scores).astype(np.float64)
+        if not np.isfinite(logits).all():
+            return float("nan"), float("nan")
+        return _mean(losses), self.lesson.score(np.concatenate(truth), logits)
 
     @contextmanager
     def _judged_weights(self) -> Iterator[list[np.ndarray] | None]:
@@ -184,12 +203,7 @@ class _Fit:
 
     def images(self, clips: Clips, report: SkippedRecordings) -> ClipImages:
         """Make the images of these clips."""
-        data, seconds = self.material.data, self.stage.seconds
-        plan = data.plan
-        config = plan.clips if seconds is None else plan.clips.model_copy(update={"seconds": seconds})
-        return ClipImages(
-            data.sounds(clips.recordings), plan.front_end, plan.level, config, self.stage.batch, report, self.threads
-        )
+        return stage_images(self.stage, self.material.data, clips, report, self.threads)
 
     def _draws(self, number: int) -> EpochDraws:
         """Draw the random choices of an epoch of training."""
@@ -207,6 +221,15 @@ class _Fit:
             image=self.image if changed else None,
             backgrounds=backgrounds if augmented else (),
         )
+
+
+def stage_images(
+    stage: FitClipsStage, data: ClipData[ClipRecipe], clips: Clips, report: SkippedRecordings, threads: int
+) -> ClipImages:
+    """Say how a stage makes images of clips."""
+    plan, seconds = data.plan, stage.seconds
+    config = plan.clips if seconds is None else plan.clips.model_copy(update={"seconds": seconds})
+    return ClipImages(data.sounds(clips.recordings), plan.front_end, plan.level, config, stage.batch, report, threads)
 
 
 def build_optimizer(stage: FitClipsStage, precision: str) -> Any:
@@ -253,9 +276,8 @@ def _steps(lesson: LabelLesson, optimizer: Any) -> tuple[Callable[..., Any], Cal
         optimizer.apply(tape.gradient(scaled_total, variables), variables)
         return loss
 
-    def judge(images: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
-        logits = model(images, training=False)
-        return lesson.label_loss(logits, targets, weight), logits["clip"]
+    def judge(images: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
+        return lesson.judged(model(images, training=False), targets, weight)
 
     bands = tf.TensorSpec([None, None, *model.input_shape[2:]], tf.float32)
     if model.input_shape[1] is not None:
@@ -266,25 +288,6 @@ def _steps(lesson: LabelLesson, optimizer: Any) -> tuple[Callable[..., Any], Cal
         tf.function(train, input_signature=signature, autograph=False),
         tf.function(judge, input_signature=signature, autograph=False),
     )
-
-
-def _judge(judge: Callable[..., Any], batches: Any, stage: FitClipsStage) -> tuple[float, float]:
-    """Compute the loss and padded cmAP of validation clips."""
-    from scipy.special import expit, softmax
-
-    losses, scores, truth = [], [], []
-    for images, targets, weight in batches:
-        loss, logits = judge(images, targets, weight)
-        losses.append((float(loss), len(targets)))
-        scores.append(logits.numpy())
-        truth.append(targets.numpy())
-    if not losses:
-        raise DataError(f"stage {stage.title!r}: not one validation clip can be read")
-    logits = np.concatenate(scores).astype(np.float64)
-    if not np.isfinite(logits).all():
-        return float("nan"), float("nan")
-    probabilities = softmax(logits, axis=1) if stage.activation == "softmax" else expit(logits)
-    return _mean(losses), padded_cmap(counted_labels(np.concatenate(truth)), probabilities)
 
 
 def _mean(losses: list[tuple[float, int]]) -> float:

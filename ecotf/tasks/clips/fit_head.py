@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ecotf.models.frozen import Frozen
     from ecotf.pipelines.clips import Clips
+    from ecotf.tasks.clips.data import ClipData
     from ecotf.tasks.clips.transfer_recipe import TransferRecipe
 
 _TOLD = 5
@@ -100,7 +101,7 @@ def _embed(clips: Clips, model: Frozen, material: Material, place: FitPlace) -> 
     read: list[int] = []
 
     def sounds() -> Iterator[np.ndarray]:
-        for number, sound in _sounds(clips, model.sample_rate, material, problems):
+        for number, sound in sounds_of_clips(clips, model.sample_rate, material.data, material.seed, problems):
             read.append(number)
             yield sound
 
@@ -119,13 +120,18 @@ def _embed(clips: Clips, model: Frozen, material: Material, place: FitPlace) -> 
     return np.concatenate(parts), np.array(read)
 
 
-def _sounds(clips: Clips, rate: int, material: Material, problems: dict[str, str]) -> Iterator[tuple[int, np.ndarray]]:
-    """Read the clips, each with its number; what cannot be read is noted in ``problems``."""
+def sounds_of_clips(
+    clips: Clips, rate: int, data: ClipData, seed: int, problems: dict[str, str], seconds: float | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Read the clips, each with its number; what cannot be read is noted in ``problems``.
+
+    ``seconds`` is the length of the clips, by default that of the recipe.
+    """
     from ecotf.pipelines.passages import SoundPassages, cut_clip
     from ecotf.pipelines.sources import SOURCES
 
-    data, config = material.data, material.data.plan.clips
-    manifest, rng, table = data.manifest, np.random.default_rng(material.seed), clips.table
+    config = data.plan.clips if seconds is None else data.plan.clips.model_copy(update={"seconds": seconds})
+    manifest, rng, table = data.manifest, np.random.default_rng(seed), clips.table
     for number, name in enumerate(clips.recordings):
         try:
             opened = SOURCES.build(config.source, manifest.path_of(name), manifest.time_expansion_of(name))

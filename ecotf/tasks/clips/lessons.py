@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.pipelines.clips import Clips, ClipTable
-from ecotf.pipelines.image_batches import ClipImages, EpochDraws
+from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.losses import clip_loss
 
@@ -16,23 +18,43 @@ if TYPE_CHECKING:
 
 
 class LabelLesson:
-    """Learns from labels alone.
+    """Learns from labels alone, and is judged by them.
 
     Attributes
     ----------
     model
         What is fitted: the network's own model, or one that holds its layers beside others.
+    score_name, score_title
+        What validation measures besides the loss, more is better: the column of the history, and for people.
     """
+
+    score_name: ClassVar[str] = "padded_cmap"
+    score_title: ClassVar[str] = "padded cmAP"
 
     def __init__(
         self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
     ) -> None:
-        self.stage, self.train, self.weights = stage, train, weights
+        self.stage, self.material, self.train, self.weights = stage, material, train, weights
         self.model: Any = network.model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know before the first epoch."""
+        return ()
 
     def epoch(self, images: ClipImages, draws: EpochDraws) -> tuple[ClipTable, EpochDraws]:
         """Return the clips of an epoch and its draws, as `clip_batches` takes them."""
         return self.train.table, draws
+
+    def batches(self, images: ClipImages, draws: EpochDraws) -> tuple[Any, int]:
+        """Make the batches of an epoch, a tf.data set of ``(image, targets, weight)``, and count its clips."""
+        table, draws = self.epoch(images, draws)
+        return clip_batches(table, images, draws), len(draws.order(table, images.batch))
+
+    def validation(self, images_of: Callable[[Clips], ClipImages]) -> Any:
+        """Make the batches that epochs are judged by; None where there are none."""
+        valid = self.material.data.validation_clips(self.stage, self.material.classes)
+        return None if valid is None else clip_batches(valid.table, images_of(valid))
 
     def loss(self, outputs: Any, targets: Any, weight: Any) -> Any:
         """Compute the loss of a training batch from what ``model`` gives."""
@@ -41,3 +63,17 @@ class LabelLesson:
     def label_loss(self, outputs: Any, targets: Any, weight: Any) -> Any:
         """Compute the loss of the labels: what validation clips are judged by."""
         return clip_loss(self.stage.loss, outputs, targets, self.weights, weight)
+
+    def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
+        """Compute of a validation batch the loss, and what `score` needs: truth and logits, ``[n, k]`` each."""
+        return self.label_loss(outputs, targets, weight), targets, outputs["clip"]
+
+    def score(self, truth: np.ndarray, logits: np.ndarray) -> float:
+        """Compute the score of all validation clips, from float64 ``[n, k]`` each."""
+        from scipy.special import expit, softmax
+
+        probabilities = softmax(logits, axis=1) if self.stage.activation == "softmax" else expit(logits)
+        return padded_cmap(counted_labels(truth), probabilities)
+
+    def end(self) -> None:
+        """Leave the network as a stage that is done has it."""

@@ -15,12 +15,14 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.pipelines.clips import ClipsConfig
+from ecotf.pipelines.episodes import EpisodeConfig
 from ecotf.runs.names import RecipeName
 from ecotf.tasks.clips.stages import ClipStageConfig
 from ecotf.tuning.config import TuningConfig
 
 if TYPE_CHECKING:
     from ecotf.export.exportable import Exportable
+    from ecotf.tasks.clips.episode_rule import OwnRule
     from ecotf.tasks.clips.run import ClipsRun
     from ecotf.training.run_store import RunStore
 
@@ -51,10 +53,13 @@ class ClipEvaluationConfig(EvaluationConfig):
     ----------
     events
         Also judge events, found in the scores of frames, against annotations with a start and an end.
+    episodes
+        Also judge episodes of few-shot learning, of each of these sizes, on the test species.
     """
 
     tolerance_s: float = Field(0.25, ge=0)
     events: bool = False
+    episodes: tuple[EpisodeConfig, ...] = ()
 
 
 class InferenceConfig(SegmentsConfig):
@@ -123,6 +128,10 @@ class ClipPlan(Config):
     def exportable(self, run: ClipsRun) -> Exportable:
         """Return what export needs of a run."""
         raise NotImplementedError
+
+    def own_rule(self, model: Any) -> OwnRule | None:
+        """Return how a trained model answers episodes by itself; None where it has no rule for them."""
+        return None
 
     def tensorboard_folder(self, run: Path, title: str) -> Path | None:
         """Return where a stage's progress is written for TensorBoard; None where it is not."""

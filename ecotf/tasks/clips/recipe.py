@@ -12,18 +12,22 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.errors import ConfigError
 from ecotf.features import MelFrontEnd
 from ecotf.features.image import ImageConfig
+from ecotf.models.heads import HEADS
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape, seen_size
 from ecotf.tasks.clips.distil import DistilStage
+from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
 
 if TYPE_CHECKING:
     from ecotf.export.exportable import Exportable
+    from ecotf.models.tagger import ClipModel
+    from ecotf.tasks.clips.episode_rule import OwnRule
     from ecotf.tasks.clips.run import ClipsRun
 
-    ClipStage: TypeAlias = FitClipsStage | DistilStage
+    ClipStage: TypeAlias = FitClipsStage | DistilStage | FitEpisodesStage
 else:
     ClipStage = STAGES.config_type(learns_from="clips", fits="network")
 
@@ -67,6 +71,12 @@ class ClipRecipe(ClipPlan):
         from ecotf.tasks.clips.export import ClipExport
 
         return ClipExport(run)
+
+    def own_rule(self, model: ClipModel) -> OwnRule | None:
+        """Return how a trained model answers episodes by the rule of its head; None of a head without one."""
+        from ecotf.tasks.clips.episode_rule import own_rule
+
+        return own_rule(model) if self.network.head.answers_episodes else None
 
     def tensorboard_folder(self, run: Path, title: str) -> Path | None:
         """Return where a stage's progress is written, if it is asked for."""
@@ -118,6 +128,14 @@ class ClipRecipe(ClipPlan):
                 raise ValueError(
                     f"stage {stage.title!r}: loss.frames_share = {stage.loss.frames_share:g}, but the head "
                     f"{self.network.head.name} gives no frames; allowed: 0"
+                )
+            if stage.needs_rule and not self.network.head.answers_episodes:
+                known = ", ".join(
+                    entry.name for entry in HEADS if getattr(entry.config_class, "answers_episodes", False)
+                )
+                raise ValueError(
+                    f"stage {stage.title!r}: {stage.name} trains heads that compare clips with examples; the head is "
+                    f"{self.network.head.name}, allowed: {known}"
                 )
             if self.fixed_length and stage.seconds not in (None, self.clips.seconds):
                 raise ValueError(

@@ -182,12 +182,9 @@ def _with_linear_layer(network: ClipNetwork, numbers: int, seed: int) -> Any:
     """Make a model of the network's layers that also gives ``taught``, linear in the backbone's averaged features."""
     import keras
 
-    x = inputs = keras.Input(network.model.input_shape[1:])
-    *before_head, head = network.model.layers[1:]
-    for layer in before_head:
-        x = layer(x)
+    inputs, x = network.features()
     averaged_features = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
     layer = keras.layers.Dense(
         numbers, kernel_initializer=keras.initializers.GlorotUniform(seed), dtype="float32", name="taught"
     )
-    return keras.Model(inputs, {**head(x), "taught": layer(averaged_features)}, name="student")
+    return keras.Model(inputs, {**network.head(x), "taught": layer(averaged_features)}, name="student")

@@ -1,0 +1,184 @@
+"""The lessons of the stage ``fit_episodes``: of episodes or of labels, both judged by episodes of other species."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ecotf.errors import DataError
+from ecotf.pipelines.clips import Clips
+from ecotf.pipelines.crops import SkippedRecordings
+from ecotf.pipelines.episode_batches import episode_batches
+from ecotf.pipelines.episodes import EpisodeClips, EpisodeConfig, draw_episodes
+from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
+from ecotf.tasks.clips.episode_rule import comparing, head_config, with_compared
+from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
+from ecotf.tasks.clips.lessons import LabelLesson
+from ecotf.tasks.clips.species_clips import (
+    SpeciesClips,
+    episode_source,
+    in_the_middle,
+    require_clips_of_all,
+    species_clips,
+)
+from ecotf.tasks.clips.stages import FitClipsStage, Material
+from ecotf.training.losses import averaged, per_clip
+
+if TYPE_CHECKING:
+    from ecotf.models.image_network import ClipNetwork
+    from ecotf.training.stages import FitPlace
+
+_TOLD = 5
+
+
+class ClassicalLesson(LabelLesson):
+    """Learns the training species from labels; judged by the accuracy in episodes of validation species."""
+
+    score_name: ClassVar[str] = "accuracy"
+    score_title: ClassVar[str] = "accuracy in episodes"
+
+    def __init__(
+        self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
+    ) -> None:
+        super().__init__(network, stage, material, train, weights)
+        assert isinstance(stage, FitEpisodesStage)
+        self.config, self.head, self.head_config = stage, network.head, head_config(network)
+        self.model = with_compared(network)
+        self.rule = self.head_config.rule(network.head)
+        self.told: list[str] = []
+        self.valid = self._validation_species(material)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not drawn, and which species validation has."""
+        return tuple(self.told)
+
+    def validation(self, images_of: Callable[[Clips], ClipImages]) -> Any:
+        """Make the episodes of validation species: the same ones for every epoch; None where there are none."""
+        if self.valid is None:
+            return None
+        clips, size = self.valid
+        draws = EpochDraws(self.material.seed)
+        return _as_targets(episode_batches(clips.source, images_of(clips.clips), draws, size), size)
+
+    def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
+        """Compute of an episode the loss of its queries, their classes, and their logits by the head's rule."""
+        assert self.valid is not None
+        logits, truth = self._answered(outputs, targets, self.valid[1], training=False)
+        return self._loss(logits, truth), truth, logits
+
+    def score(self, truth: np.ndarray, logits: np.ndarray) -> float:
+        """Compute the share of queries that are named right."""
+        return float((truth.argmax(axis=1) == logits.argmax(axis=1)).mean())
+
+    def _answered(self, outputs: Any, targets: Any, size: EpisodeConfig, training: bool) -> tuple[Any, Any]:
+        """Answer an episode: logits and truth of its queries, ``[n, way]`` each."""
+        import tensorflow as tf
+
+        compared, n = outputs["compared"], size.n_support
+        support = tf.reshape(compared[:n], [size.way, size.shots, *compared.shape[1:]])
+        return self.rule(support, compared[n:], training), targets[n:]
+
+    def _loss(self, logits: Any, truth: Any) -> Any:
+        return averaged(per_clip(self.config.loss, logits, truth), None, "clips")
+
+    def _validation_species(self, material: Material) -> tuple[SpeciesClips, EpisodeConfig] | None:
+        found = species_clips(material.data, "valid", self.config)
+        if found is None:
+            return None
+        size = self.config.validation or self.config.episodes
+        if self.config.validation is None and 2 <= len(found.species) < size.way:
+            size = size.model_copy(update={"way": len(found.species)})
+        unseen = [name for name in found.species if name not in material.classes]
+        known = len(found.species) - len(unseen)
+        known_text = f", {known} of which are trained on too" if known else ", none of which is trained on"
+        self.told.append(
+            f"validation on {len(found.species)} species{known_text}: {size.way}-way {size.shots}-shot, "
+            f"{size.episodes} episodes"
+        )
+        self._tell_of(found.source, size)
+        return found, size
+
+    def _tell_of(self, clips: EpisodeClips, size: EpisodeConfig) -> None:
+        """Note what episodes leave out; raises `DataError` where they cannot be drawn."""
+        try:
+            drawn = draw_episodes(clips, size.model_copy(update={"episodes": 1}), 0, 0)
+        except DataError as error:
+            raise DataError("; ".join([f"stage {self.config.title!r}: {error}", *clips.notes])) from None
+        self.told += [*drawn.left_out, *clips.notes]
+
+
+class EpisodicLesson(ClassicalLesson):
+    """Learns from episodes of the training species."""
+
+    def __init__(
+        self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
+    ) -> None:
+        super().__init__(network, stage, material, train, weights)
+        self.source = episode_source(train, material.data)
+        self._tell_of(self.source, self.config.episodes)
+        self._set_trainable(classes=False)
+
+    def batches(self, images: ClipImages, draws: EpochDraws) -> tuple[Any, int]:
+        """Make the episodes of an epoch, and say how many clips they have."""
+        size = self.config.episodes
+        return _as_targets(episode_batches(self.source, images, draws, size), size), size.episodes * size.n_clips
+
+    def loss(self, outputs: Any, targets: Any, weight: Any) -> Any:
+        """Compute the loss of an episode's queries."""
+        return self._loss(*self._answered(outputs, targets, self.config.episodes, training=True))
+
+    def end(self) -> None:
+        """Make the classes trainable again, and what acts in episodes alone not."""
+        self._set_trainable(classes=True)
+
+    def _set_trainable(self, classes: bool) -> None:
+        """Train either the classes or what acts in episodes alone: the other one has no slope."""
+        config = self.head_config
+        for name in config.class_layers:
+            self.head.get_layer(name).trainable = classes
+        if config.episode_layer is not None:
+            self.head.get_layer(config.episode_layer).trainable = not classes
+
+
+def set_classes(network: ClipNetwork, stage: FitEpisodesStage, material: Material, place: FitPlace) -> None:
+    """Give the head the mean of each training species, over all of its clips; raises `DataError` for one without."""
+    from ecotf.tasks.clips.fit_clips import stage_images
+
+    data, report = material.data, SkippedRecordings()
+    seconds = stage.seconds or data.plan.clips.seconds
+    clips = in_the_middle(data.training_clips(stage, material.classes), data.durations, seconds)
+    images = replace(stage_images(stage, data, clips, report, place.threads), numbered=True)
+    sums, counts = mean_of_classes(network, clip_batches(clips.table, images), clips.table.targets)
+    for line in report.lines()[:_TOLD]:
+        place.log(f"{stage.title}: left out of the means: {line}")
+    require_clips_of_all(material.classes, counts, f"stage {stage.title!r}")
+    means = sums / counts.reshape(-1, *[1] * (sums.ndim - 1))
+    head_config(network).set_classes(network.head, means.astype(np.float32))
+    place.log(f"{stage.title}: the classes are the means of {int(counts.sum())} clips")
+
+
+def mean_of_classes(network: ClipNetwork, batches: Any, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Add up what the head compares of each class, float64 ``[classes, ...]``, and count the clips, ``[classes]``."""
+    compare = comparing(network)
+    there = (targets > 0.5).astype(np.float64)
+    sums, counts = np.zeros(0), np.zeros(there.shape[1])
+    for image, _, _, rows in batches:
+        own = there[rows.numpy()]
+        added = np.tensordot(own.T, compare(image).astype(np.float64), 1)
+        sums = added if not sums.size else sums + added
+        counts += own.sum(axis=0)
+    return sums, counts
+
+
+def _as_targets(batches: Any, size: EpisodeConfig) -> Any:
+    """From episodes to batches as all lessons have them: ``(image, targets, weight)``."""
+    import tensorflow as tf
+
+    def made(image: Any, index: Any, label: Any) -> Any:
+        return image, tf.one_hot(index, size.way), tf.ones(size.n_clips)
+
+    return batches.map(made)
