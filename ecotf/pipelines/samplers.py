@@ -110,6 +110,32 @@ def _shuffled_again(clips: np.ndarray, wanted: int, rng: np.random.Generator) ->
 _ORDERS = {"plain": _each_once, "balanced": _by_weight, "in_turn": _in_turn, "alternating": _alternating}
 
 
+def draw_by_class(table: ClipTable, classes: int, clips: int, batches: int, seed: int, epoch: int) -> np.ndarray:
+    """Draw batches of several classes, some clips of each: rows of ``table``, int64 ``[batches, classes * clips]``.
+
+    All classes come before any of them comes again, and no clip of a class comes again before all its others.
+
+    Parameters
+    ----------
+    classes
+        In a batch; where there are fewer, all of them, and a batch is smaller.
+    clips
+        Of each class; a class with fewer has some of them twice.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    present = table.targets > 0
+    there = np.flatnonzero(present.any(axis=0))
+    classes = min(classes, len(there))
+    rounds = -(-batches // (len(there) // classes))
+    turns = rng.permuted(np.tile(there, (rounds, 1)), axis=1)[:, : len(there) // classes * classes]
+    chosen = turns.reshape(-1, classes)[:batches]
+    order = np.empty((batches, classes, clips), np.int64)
+    for code in there:
+        places = chosen == code
+        order[places] = _shuffled_again(np.flatnonzero(present[:, code]), places.sum() * clips, rng).reshape(-1, clips)
+    return order.reshape(batches, -1)
+
+
 def with_at_least(table: ClipTable, minimum: int, seed: int) -> ClipTable:
     """Return the table with clips of rare classes repeated at its end, so that each class has ``minimum``.
 

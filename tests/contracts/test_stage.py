@@ -105,6 +105,18 @@ def begin_on_episodes(folder: Path) -> tuple[Any, ClipsMaterial]:
     return begin_on_clips(folder, sides, "matching", ON_EPISODES)
 
 
+ON_CONTRAST = {
+    "name": "fit_contrast", "title": "small", "epochs": 2, "seconds": 0.35, "classes": 4, "ema": 0.9,
+    "projector": [6, 4], "validation": {"way": 2, "shots": 1, "episodes": 2},
+    "image": {"compander": {"probability": 0.5}, "band_shift": {"probability": 0.5}},
+}  # fmt: skip
+
+
+def begin_on_contrast(folder: Path) -> tuple[Any, ClipsMaterial]:
+    sides = dict.fromkeys(("robin", "wren"), ("train", "train")) | dict.fromkeys(("owl", "crow"), ("valid", "valid"))
+    return begin_on_clips(folder, sides, "prototype", ON_CONTRAST)
+
+
 def begin_with_a_teacher(folder: Path) -> tuple[Any, ClipsMaterial]:
     network, material = begin_on_clips(folder)
     names = material.data.manifest.of_split("train").recordings
@@ -145,6 +157,7 @@ LESSONS = {
     ),
     "fit_clips": Lesson(ON_CLIPS, begin_on_clips, lambda network: network.model.get_weights()),
     "fit_episodes": Lesson(ON_EPISODES, begin_on_episodes, lambda network: network.model.get_weights()),
+    "fit_contrast": Lesson(ON_CONTRAST, begin_on_contrast, lambda network: network.model.get_weights()),
     "distil": Lesson(
         {**ON_CLIPS, "name": "distil", "teacher": "teacher.npz"},
         begin_with_a_teacher,

@@ -11,7 +11,14 @@ from ecotf.datasets.manifest import make_manifest, read_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.pipelines.clip_places import background_recordings, clips_of_recordings, segments_of_recordings
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
-from ecotf.pipelines.samplers import SamplerConfig, class_counts, class_weights, draw_order, with_at_least
+from ecotf.pipelines.samplers import (
+    SamplerConfig,
+    class_counts,
+    class_weights,
+    draw_by_class,
+    draw_order,
+    with_at_least,
+)
 
 CLASSES = ["a", "b", "c"]
 ROWS = [  # recording, label, weight, foreground, rating, role
@@ -172,3 +179,22 @@ def test_settings_that_cannot_be():
     for values in ({"seconds": 0}, {"crop": "middle"}, {"pad": "loop"}, {"secondary_value": 2}, {"unrated": "some"}):
         with pytest.raises(ConfigError, match=next(iter(values))):
             validate(ClipsConfig, values, "recipe")
+
+
+def test_batches_of_classes():
+    """All classes before one comes again, all clips of a class before one does; a class with one has it twice."""
+    targets = np.zeros((23, 6), np.float32)
+    targets[np.arange(22), [*np.repeat(np.arange(4), 5), 4, 4]] = 1  # of the last class there is none, of one clip too
+    table = ClipTable(np.arange(23), np.zeros(23), targets, np.ones(23, np.float32))
+    order = draw_by_class(table, 2, 3, 6, seed=1, epoch=0)
+    assert order.shape == (6, 6)
+    codes = targets.argmax(axis=1)[order].reshape(6, 2, 3)
+    assert (codes == codes[:, :, :1]).all() and (codes[:, 0] != codes[:, 1]).all()
+    for first in (0, 2, 4):  # two batches have four of the five classes
+        assert len(np.unique(codes[first : first + 2])) == 4
+    for code in range(4):
+        own = order[targets.argmax(axis=1)[order] == code]
+        assert len(np.unique(own[:5])) == min(5, len(own)) and (targets[own].argmax(axis=1) == code).all()
+    np.testing.assert_array_equal(order, draw_by_class(table, 2, 3, 6, seed=1, epoch=0))
+    assert (order != draw_by_class(table, 2, 3, 6, seed=1, epoch=1)).any()
+    assert draw_by_class(table, 9, 2, 1, seed=1, epoch=0).shape == (1, 10)

@@ -24,6 +24,7 @@ from ecotf.tasks.clips.species_clips import (
     require_clips_of_all,
     species_clips,
 )
+from ecotf.tasks.clips.species_stage import SpeciesStage
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.losses import averaged, per_clip
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _TOLD = 5
 
 
-class ClassicalLesson(LabelLesson):
+class JudgedByEpisodes(LabelLesson):
     """Learns the training species from labels; judged by the accuracy in episodes of validation species."""
 
     score_name: ClassVar[str] = "accuracy"
@@ -44,12 +45,17 @@ class ClassicalLesson(LabelLesson):
         self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
     ) -> None:
         super().__init__(network, stage, material, train, weights)
-        assert isinstance(stage, FitEpisodesStage)
+        assert isinstance(stage, SpeciesStage)
         self.config, self.head, self.head_config = stage, network.head, head_config(network)
         self.model = with_compared(network)
         self.rule = self.head_config.rule(network.head)
         self.told: list[str] = []
         self.valid = self._validation_species(material)
+
+    @property
+    def judged_stage(self) -> SpeciesStage:
+        """The stage with the length of clips that it is judged by."""
+        return self.config
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -61,8 +67,10 @@ class ClassicalLesson(LabelLesson):
         if self.valid is None:
             return None
         clips, size = self.valid
-        draws = EpochDraws(self.material.seed)
-        return _as_targets(episode_batches(clips.source, images_of(clips.clips), draws, size), size)
+        draws, images = EpochDraws(self.material.seed), images_of(clips.clips)
+        seconds = self.judged_stage.seconds or self.material.data.plan.clips.seconds
+        images = replace(images, clips=images.clips.model_copy(update={"seconds": seconds}))
+        return _as_targets(episode_batches(clips.source, images, draws, size), size)
 
     def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
         """Compute of an episode the loss of its queries, their classes, and their logits by the head's rule."""
@@ -86,10 +94,10 @@ class ClassicalLesson(LabelLesson):
         return averaged(per_clip(self.config.loss, logits, truth), None, "clips")
 
     def _validation_species(self, material: Material) -> tuple[SpeciesClips, EpisodeConfig] | None:
-        found = species_clips(material.data, "valid", self.config)
+        found = species_clips(material.data, "valid", self.judged_stage)
         if found is None:
             return None
-        size = self.config.validation or self.config.episodes
+        size = self.config.validation or self.config.usual_validation
         if self.config.validation is None and 2 <= len(found.species) < size.way:
             size = size.model_copy(update={"way": len(found.species)})
         unseen = [name for name in found.species if name not in material.classes]
@@ -110,26 +118,37 @@ class ClassicalLesson(LabelLesson):
             raise DataError("; ".join([f"stage {self.config.title!r}: {error}", *clips.notes])) from None
         self.told += [*drawn.left_out, *clips.notes]
 
+    def set_classes_trainable(self, trainable: bool) -> None:
+        """Train the layers of the head's classes, or not: without a slope they may not be given to an optimiser."""
+        for name in self.head_config.class_layers:
+            self.head.get_layer(name).trainable = trainable
 
-class EpisodicLesson(ClassicalLesson):
+
+class ClassicalLesson(JudgedByEpisodes):
+    """Learns the training species from labels."""
+
+
+class EpisodicLesson(JudgedByEpisodes):
     """Learns from episodes of the training species."""
 
     def __init__(
         self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
     ) -> None:
         super().__init__(network, stage, material, train, weights)
+        assert isinstance(stage, FitEpisodesStage)
+        self.size = stage.episodes
         self.source = episode_source(train, material.data)
-        self._tell_of(self.source, self.config.episodes)
+        self._tell_of(self.source, self.size)
         self._set_trainable(classes=False)
 
     def batches(self, images: ClipImages, draws: EpochDraws) -> tuple[Any, int]:
         """Make the episodes of an epoch, and say how many clips they have."""
-        size = self.config.episodes
+        size = self.size
         return _as_targets(episode_batches(self.source, images, draws, size), size), size.episodes * size.n_clips
 
     def loss(self, outputs: Any, targets: Any, weight: Any) -> Any:
         """Compute the loss of an episode's queries."""
-        return self._loss(*self._answered(outputs, targets, self.config.episodes, training=True))
+        return self._loss(*self._answered(outputs, targets, self.size, training=True))
 
     def end(self) -> None:
         """Make the classes trainable again, and what acts in episodes alone not."""
@@ -138,13 +157,12 @@ class EpisodicLesson(ClassicalLesson):
     def _set_trainable(self, classes: bool) -> None:
         """Train either the classes or what acts in episodes alone: the other one has no slope."""
         config = self.head_config
-        for name in config.class_layers:
-            self.head.get_layer(name).trainable = classes
+        self.set_classes_trainable(classes)
         if config.episode_layer is not None:
             self.head.get_layer(config.episode_layer).trainable = not classes
 
 
-def set_classes(network: ClipNetwork, stage: FitEpisodesStage, material: Material, place: FitPlace) -> None:
+def set_classes(network: ClipNetwork, stage: SpeciesStage, material: Material, place: FitPlace) -> None:
     """Give the head the mean of each training species, over all of its clips; raises `DataError` for one without."""
     from ecotf.tasks.clips.fit_clips import stage_images
 

@@ -16,6 +16,7 @@ from ecotf.models.heads import HEADS
 from ecotf.models.image_network import ClipNetworkConfig
 from ecotf.models.tagger import clip_image_shape, seen_size
 from ecotf.tasks.clips.distil import DistilStage
+from ecotf.tasks.clips.fit_contrast import FitContrastStage
 from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ecotf.tasks.clips.episode_rule import OwnRule
     from ecotf.tasks.clips.run import ClipsRun
 
-    ClipStage: TypeAlias = FitClipsStage | DistilStage | FitEpisodesStage
+    ClipStage: TypeAlias = FitClipsStage | DistilStage | FitEpisodesStage | FitContrastStage
 else:
     ClipStage = STAGES.config_type(learns_from="clips", fits="network")
 
