@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   ecotf dataset simulate --output demo/training --recordings 40
+  ecotf dataset voices --output voices/ --voices 400
   ecotf dataset import --format raven tables/ --audio-dir recordings/ --output manifest.csv
   ecotf dataset check manifest.csv
   ecotf dataset split manifest.csv --output split.csv
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = make_parser("dataset", "Make, check and split a manifest of annotated recordings.", EXAMPLES)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_simulate(commands)
+    _add_voices(commands)
     _add_fetch(commands)
     _add_import(commands)
     _add_split(commands)
@@ -95,6 +97,20 @@ def _simulate(options: argparse.Namespace) -> int:
     manifest = read_manifest(options.output / "manifest.csv")
     print_summary(manifest, dict.fromkeys(manifest.recordings, config.duration_s))
     log(f"manifest: {options.output / 'manifest.csv'}")
+    return 0
+
+
+def _voices(options: argparse.Namespace) -> int:
+    from ecotf.audio.voice_dataset import VoicesConfig, simulate_voices
+
+    names = {"voices": "voices", "recordings": "recordings", "duration": "duration_s", "sample_rate": "sample_rate_hz",
+             "seed": "seed"}  # fmt: skip
+    given = {key: getattr(options, name) for name, key in names.items() if getattr(options, name) is not None}
+    config = validate(VoicesConfig, given, "voices")
+    with progress_bar() as bar:
+        task = bar.add_task("simulating", total=config.voices * config.recordings)
+        simulate_voices(options.output, config, lambda done, _: bar.update(task, completed=done))
+    log(f"{config.voices} voices, {config.recordings} recordings of each; manifest: {options.output / 'manifest.csv'}")
     return 0
 
 
@@ -255,6 +271,19 @@ def _add_simulate(commands: Commands) -> None:
     parser.add_argument("--seed", type=int, help="the same seed gives the same recordings (0)")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings to change; see below")
     parser.set_defaults(run=_simulate)
+
+
+def _add_voices(commands: Commands) -> None:
+    about = "make recordings of species that never were, for a network that learns to tell voices apart"
+    more = "For few-shot learning (recipe fewshot/small): put the rows of its manifest, with their role, behind yours."
+    parser = _command(commands, "voices", about, more)
+    parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="where recordings are written")
+    parser.add_argument("--voices", type=int, metavar="N", help="how many (400)")
+    parser.add_argument("--recordings", type=int, metavar="N", help="of each voice (6)")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="length of each (1.2)")
+    parser.add_argument("--sample-rate", type=int, metavar="HERTZ", help="(32000)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same voices (0)")
+    parser.set_defaults(run=_voices)
 
 
 def _add_fetch(commands: Commands) -> None:
