@@ -121,13 +121,13 @@ class WindowCutter:
             self._begin(self._held)
         left = max(1, int(np.ceil(self._seen / self._row - _LEAST_TAIL))) - self._given
         missing = max(0, (left - 1) * self._row + self._wanted - len(self._held))
-        held = np.concatenate([self._held, _before(self._latest[::-1], missing, self._ends)[::-1]])
+        held = np.concatenate([self._held, sound_before(self._latest[::-1], missing, self._ends)[::-1]])
         self._given += left
         return [held[number * self._row :][: self._wanted] for number in range(left)]
 
     def _begin(self, first: np.ndarray) -> None:
         """Put before the sound what the first window sees there."""
-        self._held, self._begun = np.concatenate([_before(first, self._margin, self._ends), self._held]), True
+        self._held, self._begun = np.concatenate([sound_before(first, self._margin, self._ends), self._held]), True
 
 
 def segment_windows(
@@ -143,8 +143,8 @@ def segment_windows(
     yield from cutter.finish()
 
 
-def _before(sound: np.ndarray, n: int, ends: Ends) -> np.ndarray:
-    """Return the ``n`` samples before ``sound``."""
+def sound_before(sound: np.ndarray, n: int, ends: Ends) -> np.ndarray:
+    """Return the ``n`` samples before ``sound``, where nothing was recorded."""
     if ends == "silence" or not len(sound):
         return np.zeros(n, np.float32)
     return np.resize(sound[::-1], n)[::-1]
@@ -200,7 +200,9 @@ def score_answers(
 
 
 def frame_length_s(model: SegmentModel, samples: int, frames: int) -> float:
-    """From one frame of the network's answer to the next: backbones halve time again and again."""
+    """From one frame of the answer to the next: backbones halve time again and again; one alone is the window."""
+    if frames == 1:
+        return samples / model.sample_rate
     return halved_to(model.spectrogram.n_frames(samples), frames) * model.spectrogram.hop_s
 
 

@@ -86,6 +86,10 @@ class DeviceRun:
         """Refuse: a device model gives scores alone (`ConfigError`)."""
         raise ConfigError(f"{self.path}: an exported model gives no embedding; load the run that it was exported from")
 
+    def embed_each(self, windows: np.ndarray, sample_rate: int, whole: bool) -> np.ndarray:
+        """Refuse: a device model gives scores alone (`ConfigError`)."""
+        return self.embed(windows, sample_rate)
+
 
 class DeviceStream:
     """The recorder's stream, its detections as tables; see `ecotf.tasks.base.ScoreStream`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,21 @@ def window_starts(samples: int, window: int, hop: int) -> np.ndarray:
     return np.rint(np.linspace(0, spare, 1 + -(-spare // hop))).astype(int)
 
 
+def fade_around(samples: int, rate: int, listen_s: float) -> np.ndarray:
+    """Make factors float32 ``[samples]`` that keep the middle of a window: 1 there, a fade on both sides, 0 beyond.
+
+    A fade is a quarter of ``listen_s`` long, a raised cosine, and lies outside of what is kept.
+
+    Examples
+    --------
+    >>> fade_around(8, 4, 1.0).round(2).tolist()
+    [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    half, fade = listen_s * rate / 2, max(1.0, listen_s * rate / 4)
+    away = np.abs(np.arange(samples) + 0.5 - samples / 2)
+    return (0.5 - 0.5 * np.cos(np.pi * np.clip((half + fade - away) / fade, 0, 1))).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Frozen:
     """An embedder, and the length of sound that a model made with it answers for.
@@ -42,20 +57,34 @@ class Frozen:
     ----------
     window_s
         Seconds; at least a window of the embedder's.
+    listen_s
+        What is kept of each window of the embedder, in its middle (`fade_around`); None keeps all of it.
+    gives_frames
+        Its answer for a window is also that of a frame, so that windows around short segments make events.
     """
 
     embedder: Embedder
     window_s: float
+    listen_s: float | None = field(default=None, kw_only=True)
+    gives_frames: bool = field(default=False, kw_only=True)
 
     @property
     def sample_rate(self) -> int:
         """Hz; sound is resampled to it."""
         return self.embedder.sample_rate
 
+    @cached_property
+    def fade(self) -> np.ndarray | None:
+        """The factors of a window's samples, float32 ``[embedder.samples]``; None where all of it is kept."""
+        if self.listen_s is None:
+            return None
+        return fade_around(self.embedder.samples, self.sample_rate, self.listen_s)
+
     def windows(self, sound: np.ndarray) -> np.ndarray:
         """Cut the embedder's windows ``[n, windows, samples]`` out of sound ``[n, samples]``."""
         starts = window_starts(sound.shape[1], self.embedder.samples, self.embedder.hop_samples)
-        return np.stack([sound[:, start : start + self.embedder.samples] for start in starts], axis=1)
+        cut = np.stack([sound[:, start : start + self.embedder.samples] for start in starts], axis=1)
+        return cut if self.fade is None else cut * self.fade
 
     def embeddings(self, sound: np.ndarray) -> np.ndarray:
         """Embed the windows of sound ``[n, samples]``: float32 ``[n, windows, numbers]``."""
@@ -68,7 +97,9 @@ class Frozen:
 
     def with_head(self, head: TableHead, classes: tuple[str, ...], pool: Pool) -> FrozenModel:
         """Return the model with a head that was fitted on the embeddings."""
-        return FrozenModel(self.embedder, self.window_s, head, classes, pool)
+        return FrozenModel(
+            self.embedder, self.window_s, head, classes, pool, listen_s=self.listen_s, gives_frames=self.gives_frames
+        )
 
 
 @dataclass(frozen=True)
@@ -104,8 +135,9 @@ class FrozenModel(Frozen):
         return MelSpectrogram(config, self.sample_rate)
 
     def answers(self, sound: np.ndarray) -> dict[str, np.ndarray]:
-        """``clip`` ``[n, classes]``: the logits of sound ``[n, samples]``."""
-        return {"clip": self.logits(self.embeddings(sound))}
+        """``clip`` ``[n, classes]``: the logits of sound ``[n, samples]``; ``frames`` ``[n, 1, classes]``, if any."""
+        clip = self.logits(self.embeddings(sound))
+        return {"clip": clip, **({"frames": clip[:, None]} if self.gives_frames else {})}
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Compute logits float32 ``[n, classes]`` from the embeddings of windows ``[n, windows, numbers]``."""

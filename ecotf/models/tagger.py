@@ -18,6 +18,7 @@ from ecotf.models.front_ends import GraphFrontEnd
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 
 WEIGHTS = "network.weights.h5"
+_EMBED_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class ClipModel:
         """The embedding of images ``[n, frames, bands, channels]``: float32 ``[n, numbers]``.
 
         It is the output of the head's layer ``embedding_layer``; of a head that names none, the backbone's features
-        averaged over time and frequency.
+        averaged over time and frequency. It does not depend on the other images.
         """
         import tensorflow as tf
 
@@ -111,7 +112,13 @@ class ClipModel:
 
             signature = [tf.TensorSpec([None, *self.network.model.input_shape[1:]], tf.float32)]
             self.compiled["embed"] = tf.function(features, input_signature=signature, autograph=False)
-        return np.asarray(self.compiled["embed"](images))
+        # Always as many at once: TensorFlow adds up in an order that depends on the size of a batch.
+        parts = []
+        for at in range(0, len(images), _EMBED_AT_ONCE):
+            some = images[at : at + _EMBED_AT_ONCE]
+            full = np.pad(some, [(0, _EMBED_AT_ONCE - len(some)), *[(0, 0)] * (some.ndim - 1)])
+            parts.append(np.asarray(self.compiled["embed"](full))[: len(some)])
+        return np.concatenate(parts)
 
 
 def softmax_logits(values: np.ndarray) -> np.ndarray:

@@ -143,6 +143,14 @@ class Run(Protocol):
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         """Embed sound at `stream_rate`, ``[n, numbers]``; may refuse, in one sentence (`ConfigError`)."""
 
+    def embed_each(self, windows: np.ndarray, sample_rate: int, whole: bool) -> np.ndarray:
+        """Embed windows ``[n, samples]`` at `stream_rate`: float32 ``[n, numbers]``, one row for each.
+
+        It is the mean of what `embed` gives for the window, 0 where that is nothing. With ``whole``, the network hears
+        the window as one, whatever the length of the run's segments. Rows do not depend on their company. May refuse,
+        in one sentence (`ConfigError`).
+        """
+
 
 class Data(Protocol):
     """The recordings of a training.

@@ -20,6 +20,7 @@ from ecotf.models.embedders.described_embedder import check_windows
 from ecotf.runs.checksum import run_checksum
 from ecotf.runs.progress import PROGRESS
 from ecotf.tasks.loading import load_runs
+from ecotf.tasks.recipes import read_run_recipe
 
 __all__ = ["RunEmbedder", "RunEmbedderConfig", "build_embedder", "open_embedder"]
 
@@ -36,6 +37,8 @@ class RunEmbedderConfig(EmbedderConfig):
         band.
     seconds
         Length of a window: that of the run's segments, or 1 s where it has none.
+    whole
+        Its network hears a window as one, whatever the length of its segments.
     """
 
     described: ClassVar[bool] = False
@@ -43,6 +46,7 @@ class RunEmbedderConfig(EmbedderConfig):
     name: Literal["run"] = "run"
     rate_hz: int | None = Field(None, gt=0)
     seconds: float | None = Field(None, gt=0)
+    whole: bool = False
 
     @property
     def window_s(self) -> float | None:
@@ -64,6 +68,17 @@ def build_run(config: RunEmbedderConfig) -> Embedder:
     return RunEmbedder(config)
 
 
+def with_window(config: EmbedderConfig, seconds: float) -> EmbedderConfig:
+    """Return the config of a run that hears windows of ``seconds`` as one, or the config of another kind as it is.
+
+    Where the run's network hears at least more than that, that is its window.
+    """
+    if not isinstance(config, RunEmbedderConfig) or config.model is None:
+        return config
+    shortest: float = getattr(read_run_recipe(config.model), "shortest_whole_s", 0.0)
+    return config.model_copy(update={"seconds": max(seconds, shortest), "whole": True})
+
+
 class RunEmbedder:
     """A run that embeds windows; see `ecotf.models.embedders.base.Embedder`.
 
@@ -82,20 +97,20 @@ class RunEmbedder:
         if self.samples < self._run.shortest_s * self.sample_rate:
             raise ConfigError(f"{config.model}: windows of {config.seconds:g} s; at least {self._run.shortest_s:g} s")
         self.hop_samples = self.samples if config.hop_s is None else max(1, round(config.hop_s * self.sample_rate))
-        self.numbers = int(self._run.embed(np.zeros(self.samples, np.float32), self.sample_rate).shape[1])
+        self._whole = config.whole
+        self.numbers = int(self._embedded(np.zeros((1, self.samples), np.float32)).shape[1])
         self.classes = tuple(self._run.classes)
         self.title, self.licence = config.title or f"run of {self._run.title}", config.licence
-        kept = f"{run_checksum(config.model)} {self.sample_rate} {self.samples}"
+        kept = f"{run_checksum(config.model)} {self.sample_rate} {self.samples}{' whole' * config.whole}"
         self.digest = hashlib.blake2b(kept.encode(), digest_size=16).hexdigest()
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Embed windows ``[n, samples]``: float32 ``[n, numbers]``."""
-        rows = np.zeros((len(windows), self.numbers), np.float32)
-        for number, window in enumerate(check_windows(windows, self.samples, str(self.config.model))):
-            parts = self._run.embed(window, self.sample_rate)
-            if len(parts):
-                rows[number] = parts.mean(axis=0)
-        return rows
+        windows = check_windows(windows, self.samples, str(self.config.model))
+        return self._embedded(windows) if len(windows) else np.zeros((0, self.numbers), np.float32)
+
+    def _embedded(self, windows: np.ndarray) -> np.ndarray:
+        return self._run.embed_each(windows, self.sample_rate, self._whole)
 
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Compute the run's scores: the highest of each class, float32 ``[n, classes]``."""

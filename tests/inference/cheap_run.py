@@ -92,6 +92,9 @@ class CheapRun:
     def embed(self, sound: np.ndarray, sample_rate: int) -> np.ndarray:
         raise ConfigError("a cheap run embeds nothing")
 
+    def embed_each(self, windows: np.ndarray, sample_rate: int, whole: bool) -> np.ndarray:
+        raise ConfigError("a cheap run embeds nothing")
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of a folder; of the ledger and the journal without the seconds that the work took."""

@@ -115,6 +115,17 @@ class CallsRun:
             parts.append(np.asarray(backbone(patches, training=False)))
         return np.concatenate(parts)
 
+    def embed_each(self, windows: np.ndarray, sample_rate: int, whole: bool) -> np.ndarray:
+        """Embed windows ``[n, samples]``: the mean of the peaks in each; refuses ``whole`` (`ConfigError`)."""
+        if whole:
+            raise ConfigError(f"{self.path}: a run of task calls embeds peaks of energy, never a window as a whole")
+        rows = np.zeros((len(windows), self.detector.networks[0].backbone.output_shape[-1]), np.float32)
+        for number, window in enumerate(windows):
+            peaks = self.embed(window, sample_rate)
+            if len(peaks):
+                rows[number] = peaks.mean(axis=0)
+        return rows
+
 
 def load_run(path: str | Path) -> CallsRun:
     """Read the run folder at ``path``; raises `ConfigError` when it is half written, or is no run."""

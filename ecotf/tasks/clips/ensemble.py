@@ -94,6 +94,10 @@ class ClipsEnsemble:
         """Refuse: raises `ConfigError`."""
         raise ConfigError(f"{len(self.runs)} runs together have no embedding; embed with one of them")
 
+    def embed_each(self, windows: np.ndarray, sample_rate: int, whole: bool) -> np.ndarray:
+        """Refuse: raises `ConfigError`."""
+        return self.embed(windows, sample_rate)
+
     @property
     def _answering(self) -> Answering:
         models, configs = zip(*((run.model, run.recipe.inference) for run in self.runs), strict=True)

@@ -13,6 +13,7 @@ import numpy as np
 from ecotf.embeddings import EmbeddingCache, embed_windows
 from ecotf.errors import ConfigError
 from ecotf.models.embedders import Embedder, EmbedderConfig
+from ecotf.models.embedders.base import find_config, with_hop
 from ecotf.models.embedders.keeping import open_kept_embedder
 from ecotf.models.frozen import EMBEDDER, HEAD, Frozen, FrozenModel
 
@@ -80,7 +81,7 @@ class KeepingEmbedder:
 
 def open_chosen(plan: TransferRecipe) -> Embedder:
     """Open the embedder of a recipe, and refuse one that does not fit it; raises `ConfigError`."""
-    from ecotf.tasks.run_embedder import open_embedder
+    from ecotf.tasks.run_embedder import build_embedder, with_window
 
     chosen = plan.embedder
     if chosen.model is None:
@@ -88,10 +89,10 @@ def open_chosen(plan: TransferRecipe) -> Embedder:
             f"{plan.name}: embedder.model is missing; say where your model is, for example "
             "embedder.model=BirdNET.tflite embedder.description=birdnet_2.4"
         )
-    if chosen.description is None:
-        embedder = open_embedder(chosen.model, hop_s=chosen.hop_s)
-    else:
-        embedder = open_embedder(chosen.description, chosen.model, chosen.hop_s)
+    config = find_config(chosen.model) if chosen.description is None else find_config(chosen.description, chosen.model)
+    if chosen.hop_s is not None:
+        config = with_hop(config, chosen.hop_s)
+    embedder = build_embedder(config if chosen.window_s is None else with_window(config, chosen.window_s))
     window_s = embedder.samples / embedder.sample_rate
     if round(plan.clips.seconds * embedder.sample_rate) < embedder.samples:
         raise ConfigError(
@@ -103,7 +104,10 @@ def open_chosen(plan: TransferRecipe) -> Embedder:
 
 def frozen_model(plan: TransferRecipe, embedder: Embedder) -> Frozen:
     """Return an embedder with the length of sound that the recipe asks about."""
-    return Frozen(embedder, max(plan.inference.segment_s, embedder.samples / embedder.sample_rate))
+    asked_s = plan.inference.window_s or plan.inference.segment_s
+    heard_s = max(asked_s, embedder.samples / embedder.sample_rate)
+    gives_frames = plan.inference.report == "events"
+    return Frozen(embedder, heard_s, listen_s=plan.embedder.listen_s, gives_frames=gives_frames)
 
 
 def load_frozen(plan: TransferRecipe, folder: Path, classes: Sequence[str]) -> FrozenModel:

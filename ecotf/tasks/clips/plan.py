@@ -13,6 +13,7 @@ from ecotf.datasets.data_config import DataConfig
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig
+from ecotf.errors import ConfigError
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.pipelines.episodes import EpisodeConfig
@@ -136,6 +137,16 @@ class ClipPlan(Config):
     def tensorboard_folder(self, run: Path, title: str) -> Path | None:
         """Return where a stage's progress is written for TensorBoard; None where it is not."""
         return None
+
+    @property
+    def shortest_whole_s(self) -> float:
+        """The shortest window that the model hears as one, in seconds; raises `ConfigError` where it hears one length.
+
+        A model of one length hears only windows of ``inference.window_s``.
+        """
+        raise ConfigError(
+            f"{self.name}: a head on a frozen embedder hears windows of one length; embed with the embedder"
+        )
 
     def for_trials(self) -> ClipPlan:
         """Return the same without what only people look at: trials are compared by their figures."""

@@ -110,6 +110,17 @@ class ClipRecipe(ClipPlan):
             return f"head {self.network.head.name}"
         return f"front end {self.front_end.name}" if self.front_end.in_graph else None
 
+    @property
+    def shortest_whole_s(self) -> float:
+        """The shortest window that the network hears as one, in steps of 10 ms; see `ClipPlan.shortest_whole_s`."""
+        if self.fixed_length:
+            raise ConfigError(f"{self.name}: the {self.fixed_length} hears windows of {self.clips.seconds:g} s only")
+        least, parts = self.network.backbone.smallest[0], self.inference_network.parts
+        step = 1
+        while seen_size(self.front_end, self.sample_rate, step / 100)[0] // parts < least:
+            step += 1
+        return step / 100
+
     @model_validator(mode="after")
     def _images_can_be_augmented(self) -> ClipRecipe:
         for stage in self.stages if self.front_end.in_graph else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -97,6 +98,32 @@ class ClipsRun(Generic[Plan, Model]):
         windows = list(segment_windows([sound], row, margin_of(model, config), config.ends))
         parts = [model.embed(np.stack(windows[at : at + config.batch])) for at in range(0, len(windows), config.batch)]
         return np.concatenate(parts)
+
+    def embed_each(self, windows: np.ndarray, sample_rate: int, whole: bool) -> np.ndarray:
+        """Embed windows ``[n, samples]``: the mean of the segments in each or, with ``whole``, each as one segment."""
+        model, config = self.model, self.recipe.inference
+        check_rate(sample_rate, model.sample_rate)
+        if whole:
+            shortest = self.recipe.shortest_whole_s
+            if windows.shape[1] < round(shortest * sample_rate):
+                heard = windows.shape[1] / sample_rate
+                raise ConfigError(
+                    f"{self.path}: windows of {heard:g} s; its network hears at least {shortest:g} s as one"
+                )
+            return model.embed(windows) if len(windows) else np.zeros((0, self.embedding_size), np.float32)
+        row, margin = round(config.segment_s * model.sample_rate), margin_of(model, config)
+        cut = [list(segment_windows([window], row, margin, config.ends)) for window in windows]
+        if not cut:
+            return np.zeros((0, self.embedding_size), np.float32)
+        rows = model.embed(np.stack([segment for segments in cut for segment in segments]))
+        counts = np.array([len(segments) for segments in cut])
+        starts = np.cumsum([0, *counts[:-1]])
+        return (np.add.reduceat(rows, starts, axis=0) / counts.astype(np.float32)[:, None]).astype(np.float32)
+
+    @cached_property
+    def embedding_size(self) -> int:
+        """How many numbers an embedding has."""
+        return int(self.embed(np.zeros(self.model.sample_rate, np.float32), self.model.sample_rate).shape[1])
 
     @property
     def answering(self) -> Answering:

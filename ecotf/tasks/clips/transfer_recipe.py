@@ -37,11 +37,18 @@ class EmbedderChoice(Config):
         model that has it beside it.
     hop_s
         At most so many seconds from one window to the next; by default as described.
+    listen_s
+        What is kept of each window, in its middle, with a fade on both sides and silence beyond: for calls that are
+        much shorter than the window. By default all of it.
+    window_s
+        Of a run as an embedder: its network hears windows of this length, each as one. By default its segments.
     """
 
     model: Path | None = None
     description: str | None = None
     hop_s: float | None = Field(None, gt=0)
+    listen_s: float | None = Field(None, gt=0)
+    window_s: float | None = Field(None, gt=0)
 
 
 class TransferRecipe(ClipPlan):
@@ -50,13 +57,14 @@ class TransferRecipe(ClipPlan):
     Attributes
     ----------
     head
-        ``logistic``, ``network`` or ``trees``.
+        ``logistic``, ``network``, ``trees`` or ``nearest_mean``.
     pool
         What is averaged where a segment holds several windows of the embedder: their ``embeddings``, or their
         ``scores``, and then the head learns from each window.
 
     By default a segment is one window of the embedder (``inference.segment_s``), and a training clip is a segment
-    (``clips.seconds``).
+    (``clips.seconds``). With ``inference.window_s`` segments are shorter than what is heard around each; each is then
+    one frame, and ``inference.report: events`` makes events of them.
     """
 
     stages: tuple[HeadStage, ...] = Field(min_length=1, max_length=1)
@@ -109,9 +117,7 @@ class TransferRecipe(ClipPlan):
         rows = self.inference
         wrong = {
             "inference.score": rows.score != "clip",
-            "inference.report": rows.report != "segments",
             "inference.parts": rows.parts is not None,
-            "inference.window_s": rows.window_s is not None,
             "evaluation.events": self.evaluation.events,
             "head.measures": getattr(self.head, "measures", False),
         }

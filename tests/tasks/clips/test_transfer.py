@@ -112,7 +112,7 @@ def test_an_embedder_that_does_not_fit_is_refused_before_anything_is_written(tmp
         (["network={}"], "unknown key 'network'"),
         (["head.name=sed"], "'sed' is a head with takes = features; here takes = table is needed; allowed: 'logistic'"),
         (["stages.0.name=fit_clips"], "'fit_clips' is a stage with learns_from = clips, fits = network; here"),
-        (["inference.report=events"], "inference.report: a frozen embedder gives one row of numbers for a segment"),
+        (["inference.parts=2"], "inference.parts: a frozen embedder gives one row of numbers for a segment"),
         (["head={name: trees, measures: true}"], "head.measures: a frozen embedder gives"),
     ],
 )
