@@ -120,7 +120,7 @@ class Trained:
             more = self._taught(clips, fold, place, folder, cost) if self.teacher else ()
             write_json(cost_file, cost)
             values = [*self.overrides, *self.changed.get(clips.name, ()), *more]
-            named = {"seconds": f"{clips.seconds:g}", "file": os.environ.get(self.needs, "")}
+            named = {"seconds": f"{clips.seconds:g}", "file": os.environ.get(self.needs, ""), "both": _both(place.runs)}
             recipe = load_trainable(self.recipe, [value.format(**named) for value in values])
             began = Clock()
             run = train_run(recipe, clips.manifest(fold), folder / "run", **options)
@@ -159,6 +159,16 @@ class Trained:
         if cost.get("interrupted") or "seconds" not in cost:  # what was done before the interruption is in the history
             cost |= {"seconds": float(history["seconds"].sum()), "processor_s": None}
         return Scored(scores, cost)
+
+
+def _both(folder: Path) -> Path:
+    """Describe BirdNET and YAMNet as one embedder."""
+    path, files = folder / "both.yaml", [os.environ.get(name, "") for name in ("ECOTF_BIRDNET", "ECOTF_YAMNET")]
+    members = [
+        {"model": file, "description": kind} for file, kind in zip(files, ("birdnet_2.4", "yamnet"), strict=True)
+    ]
+    write_json(path, {"name": "several", "members": members})  # JSON is YAML
+    return path
 
 
 Model = Statistics | Trained

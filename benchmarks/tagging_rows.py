@@ -35,6 +35,10 @@ MODELS: dict[str, Model] = {
         "BirdNET's embedding and a head", "transfer", "tagging/transfer",
         ("embedder.model={file}", "embedder.description=birdnet_2.4"), BIRDNET,
     ),
+    "both": Trained(
+        "BirdNET's and YAMNet's embeddings and a head", "transfer", "tagging/transfer",
+        ("embedder.model={both}", "embedder.description=null"), BIRDNET,
+    ),
     "mn02_scores": Trained(
         "`tagging/mn02`, taught by BirdNET and a head", "with a teacher", "tagging/mn02", MN02, BIRDNET, "birdnet",
         sets=("esc50",),

@@ -11,6 +11,8 @@ from tiny_tflite import tiny_tagger
 
 from ecotf.errors import ConfigError
 from ecotf.models.embedders import EMBEDDERS, Embedder, EmbedderConfig, build_embedder, open_embedder
+from ecotf.models.embedders.base import find_config
+from ecotf.models.embedders.keeping import keep_embedder, open_kept_embedder
 from ecotf.models.embedders.saved_model import SavedModelConfig
 from ecotf.models.embedders.tflite import TfliteConfig
 from ecotf.tasks.run_embedder import RunEmbedderConfig
@@ -51,7 +53,23 @@ def make_saved_model(folder: Path) -> EmbedderConfig:
     return config.located(folder / "tiny", folder)
 
 
-MAKE: dict[str, Callable[[Path], EmbedderConfig]] = {"tflite": make_tflite, "saved_model": make_saved_model}
+def make_several(folder: Path) -> EmbedderConfig:
+    """Two that hear windows of 16 and 8 samples, at 8 kHz and 4 kHz."""
+    for name, samples, rate in (("long", SAMPLES, RATE), ("short", SAMPLES // 4, RATE // 2)):
+        tiny_tagger(folder / f"{name}.tflite", samples)
+        (folder / f"{name}.yaml").write_text(
+            f"name: tflite\nrate_hz: {rate}\nsamples: {samples}\nembedding: embedding\n"
+        )
+    (folder / "both.yaml").write_text(
+        "name: several\ntitle: Both\nmembers:\n"
+        "- {model: long.tflite}\n- {model: short.tflite, description: short.yaml}\n"
+    )
+    return find_config(folder / "both.yaml")
+
+
+MAKE: dict[str, Callable[[Path], EmbedderConfig]] = {
+    "tflite": make_tflite, "saved_model": make_saved_model, "several": make_several,
+}  # fmt: skip
 """How a test gets an embedder of each kind; one that is a run comes from the trainings of all contract tests."""
 
 
@@ -117,9 +135,18 @@ class Contract:
             assert open_embedder(config.model).digest == embedder.digest
 
     def test_a_model_that_is_not_there_is_one_line(self, config, tmp_path):
+        if not config.has_model:
+            return
         with pytest.raises(ConfigError, match="nowhere") as error:
             build_embedder(config.model_copy(update={"model": tmp_path / "nowhere"}))
         assert "\n" not in str(error.value)
+
+    def test_a_kept_copy_is_the_same_embedder(self, embedder, tmp_path):
+        keep_embedder(embedder, tmp_path)
+        again = open_kept_embedder(tmp_path)
+        windows = windows_of(embedder, 2)
+        assert again.digest == embedder.digest
+        np.testing.assert_array_equal(again.embed(windows), embedder.embed(windows))
 
 
 class TestDescribed(Contract):

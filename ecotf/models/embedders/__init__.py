@@ -6,9 +6,9 @@ runtime is loaded when an embedder is built.
 
 from __future__ import annotations
 
-from ecotf.models.embedders import saved_model, tflite
+from ecotf.models.embedders import saved_model, several, tflite
 from ecotf.models.embedders.base import EMBEDDERS, Embedder, EmbedderConfig, build_embedder, open_embedder
 
 __all__ = ["EMBEDDERS", "Embedder", "EmbedderConfig", "build_embedder", "open_embedder"]
 
-_ENTRIES = (saved_model, tflite)
+_ENTRIES = (saved_model, several, tflite)

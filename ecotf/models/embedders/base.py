@@ -26,6 +26,8 @@ class EmbedderConfig(Config):
     ----------
     described
         It needs a description; without one ecotf cannot know what its numbers mean.
+    has_model
+        It is made of a file or folder of its own; otherwise its description says all, and is its ``model``.
     title
         One line for people.
     licence
@@ -37,6 +39,7 @@ class EmbedderConfig(Config):
     """
 
     described: ClassVar[bool] = True
+    has_model: ClassVar[bool] = True
 
     name: str
     title: str = ""
@@ -163,6 +166,8 @@ def find_config(what: str | Path, model: str | Path | None = None) -> EmbedderCo
         return _located(read_description(description), Path(model), description)
     if path.suffix in (".yaml", ".yml"):
         config = read_description(path)
+        if not config.has_model:
+            return config.located(path, path.parent)
         stated = Path(model) if model is not None else config.model
         if stated is None:
             raise ConfigError(f"{path}: no model; add the key model, or say where the model is")
