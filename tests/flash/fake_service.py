@@ -46,7 +46,7 @@ def restart(root: Path, state: Path) -> int:
 
 def run(state: Path) -> None:
     release = os.readlink(state / "current").rsplit("/", 1)[1]
-    word = (state / "current" / "model.tflite").read_text().split()[0]
+    word = (state / "current" / "model.tflite").read_bytes()[:20].split()[0].decode(errors="replace")
     for turn in range(6000):
         said = {"pid": os.getpid(), "release": release, "state": "listening", "error": None}
         if word == "failing":
