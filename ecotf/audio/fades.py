@@ -33,7 +33,20 @@ def faded(sound: np.ndarray, fade_s: float, sample_rate: int) -> np.ndarray:
     >>> faded(np.ones(6, np.float32), 0.3, 10).round(3).tolist()
     [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]
     """
-    wanted, there = int(fade_s * sample_rate), sound.shape[-1]
+    return faded_passage(sound, 0, sound.shape[-1], fade_s, sample_rate)
+
+
+def faded_passage(sound: np.ndarray, start: int, whole: int, fade_s: float, sample_rate: int) -> np.ndarray:
+    """Fade what a passage has of the beginning and of the end of its recording; as `faded` of the whole.
+
+    Parameters
+    ----------
+    sound
+        float32 ``[..., samples]``, the passage; not changed.
+    start, whole
+        The place of its first sample in the recording, and how many samples the recording has.
+    """
+    wanted, there = int(fade_s * sample_rate), whole
     if wanted > there:
         raise RecordingError(
             f"{there / sample_rate:.3f} s long; a fade of {fade_s:g} s needs at least {fade_s:g} s", "short"
@@ -41,8 +54,10 @@ def faded(sound: np.ndarray, fade_s: float, sample_rate: int) -> np.ndarray:
     result = np.array(sound, np.float32)
     if wanted:
         shape = ((np.sin(np.pi * np.linspace(0, 1, wanted) - np.pi / 2) + 1) / 2).astype(np.float32)
-        result[..., :wanted] *= shape
-        result[..., there - wanted :] *= shape[::-1]
+        place = start + np.arange(sound.shape[-1])
+        for from_end in (place, whole - 1 - place):
+            near = from_end < wanted
+            result[..., near] *= shape[np.maximum(from_end[near], 0)]
     return result
 
 

@@ -11,6 +11,7 @@ from ecotf.datasets.fetching.published import PUBLISHED
 FETCH_EXAMPLES = """\
 examples:
   fetch darksound-v2 --output darksound/
+  fetch darksound-v1 --output darksound/
   fetch darksound-v1 --output darksound/ --archive ADDRESS --md5 CHECKSUM --archive ... (train, val, test)
   fetch darksound-v2 --output darksound/ --archive downloads/train.zip --archive downloads/test.zip
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PLACE",
-        help="address or path of an archive, in the order of the data set; by default those of Zenodo",
+        help="address or path of an archive, in the order of the data set; by default the published ones",
     )
     parser.add_argument(
         "--md5", action="append", default=[], metavar="CHECKSUM", help="of each archive that has an address"

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ecotf.errors import ConfigError
 from ecotf.features.image import ImageConfig, delta_weights
 
 
@@ -25,6 +26,11 @@ class ImageLayer(keras.layers.Layer):
     def __init__(self, config: ImageConfig | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.image_config = ImageConfig.model_validate(config)
+        if self.image_config.only_on_host:
+            raise ConfigError(
+                f"{self.image_config.only_on_host}: such images (medians, resizing) are made on a computer only, not "
+                "in a graph or on a device; to export, train with plain levels"
+            )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """[batch, frames, bands, channels]."""

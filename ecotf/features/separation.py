@@ -12,7 +12,7 @@ from ecotf.features.frames import checked_frames
 
 
 def harmonic_percussive(
-    values: NDArray[Any], width: int = 31, sharpness: float = 2.0, margin: float = 1.0
+    values: NDArray[Any], width: int = 31, sharpness: float = 2.0, margin: float | tuple[float, float] = 1.0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Separate what lasts from what is short, by median filters (Fitzgerald, DAFX 2010; as librosa.decompose.hpss).
 
@@ -25,7 +25,8 @@ def harmonic_percussive(
     sharpness
         Exponent of the soft mask.
     margin
-        How many times the one must exceed the other; above 1 the two do not add up to the whole.
+        How many times the one must exceed the other, or the harmonic part the percussive one and the percussive the
+        harmonic one; above 1 the two do not add up to the whole.
 
     Returns
     -------
@@ -40,7 +41,8 @@ def harmonic_percussive(
     values = checked_frames(values)
     if width < 1 or width % 2 == 0:
         raise ValueError(f"width = {width}: must be odd and positive")
-    if not (sharpness > 0 and margin >= 1):
+    of_lasting, of_short = margin if isinstance(margin, tuple) else (margin, margin)
+    if not (sharpness > 0 and min(of_lasting, of_short) >= 1):
         raise ValueError(f"sharpness = {sharpness}, margin = {margin}: must be above 0, and at least 1")
     if values.size and values.min() < 0:
         raise ValueError(f"a value is {values.min()}: magnitudes or powers are expected, at least 0")
@@ -48,10 +50,10 @@ def harmonic_percussive(
     kernels.running_median(values, width, lasting)
     kernels.running_median(np.ascontiguousarray(values.T), width, across)
     short = np.ascontiguousarray(across.T)
-    split = margin == 1
+    split = of_lasting == of_short == 1
     return (
-        values * _soft_mask(lasting, short * np.float32(margin), sharpness, split),
-        values * _soft_mask(short, lasting * np.float32(margin), sharpness, split),
+        values * _soft_mask(lasting, short * np.float32(of_lasting), sharpness, split),
+        values * _soft_mask(short, lasting * np.float32(of_short), sharpness, split),
     )
 
 

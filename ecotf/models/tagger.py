@@ -13,6 +13,7 @@ import numpy as np
 from ecotf.errors import ConfigError
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig, build_spectrogram
 from ecotf.features.image import ImageConfig, clip_images, image_shape
+from ecotf.features.picture import resized_shape
 from ecotf.files import reading_arrays
 from ecotf.models.front_ends import GraphFrontEnd
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
@@ -167,10 +168,13 @@ def clip_image_shape(
     return image_shape(mel_spectrogram(front_end, sample_rate), image, round(window_s * sample_rate))
 
 
-def seen_size(front_end: MelSpectrogramConfig, sample_rate: int, window_s: float) -> tuple[int, int]:
+def seen_size(
+    front_end: MelSpectrogramConfig, image: ImageConfig, sample_rate: int, window_s: float
+) -> tuple[int, int]:
     """Frames and bands that the backbone sees of a clip; raises `ConfigError` as `clip_image_shape`."""
     spectrogram = mel_spectrogram(front_end, sample_rate)
-    return front_end.seen(spectrogram.n_frames(round(window_s * sample_rate)), spectrogram.n_rows)
+    frames, bands = front_end.seen(spectrogram.n_frames(round(window_s * sample_rate)), spectrogram.n_rows)
+    return resized_shape(frames, bands, image.resize, image.crop)
 
 
 def mel_spectrogram(front_end: MelSpectrogramConfig, sample_rate: int) -> MelSpectrogram:

@@ -30,8 +30,12 @@ class ClipsConfig(Config):
         Where a clip begins, of a recording that is longer: anywhere (``random``), where there is more sound than usual
         more often (``energy``), or at the ``start``.
     pad
-        What fills a clip of a recording that is shorter: the recording again and again (``repeat``), or ``zeros`` after
-        it.
+        What fills a clip of a recording that is shorter: the recording again and again (``repeat``), ``zeros`` after
+        it, or zeros before and after it (``centre``, as published for Darksound).
+    fade_s
+        The beginning and the end of each recording are faded in and out along half a period of a cosine; published for
+        Darksound 0.1. A recording that is shorter than one fade is left out; between one and two, both overlap. Where a
+        clip is cut out of the middle of a recording, nothing is faded.
     secondary_value
         Target of a label that is not in the foreground; published 0.9.
     self_mixup
@@ -53,7 +57,8 @@ class ClipsConfig(Config):
 
     seconds: float = Field(5.0, gt=0, le=600)
     crop: Literal["random", "energy", "start"] = "random"
-    pad: Literal["repeat", "zeros"] = "repeat"
+    pad: Literal["repeat", "zeros", "centre"] = "repeat"
+    fade_s: float = Field(0.0, ge=0, le=10)
     secondary_value: float = Field(0.9, ge=0, le=1)
     self_mixup: Literal["none", "background", "all"] = "none"
     self_mixup_s: float = Field(60.0, gt=0)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ecotf.audio.fades import centred, faded_passage
 from ecotf.audio.recording import ChannelChoice
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.pipelines.sound_cache import ENVELOPE_HOP_S, decode
@@ -89,16 +90,24 @@ def cut_clip(
     wanted = round(clips.seconds * sample_rate)
     if np.isfinite(start_s):
         start = round(start_s * sample_rate)
-        return padded(passages.read(start, start + wanted), wanted, clips.pad)
+        return padded(_faded(passages, start, start + wanted, sample_rate, clips), wanted, clips.pad)
     summed = clips.self_mixup == "all" or (clips.self_mixup == "background" and not foreground)
     length = max(wanted, round(clips.self_mixup_s * sample_rate)) if summed else wanted
     start = draw_start(passages, length, sample_rate, clips, rng)
-    sound = passages.read(start, start + length)
+    sound = _faded(passages, start, start + length, sample_rate, clips)
     if not summed or len(sound) <= wanted:
         return padded(sound, wanted, clips.pad)
     # up to self_mixup_s of the recording, cut into clips that are added up
     parts = padded(sound, wanted * -(-len(sound) // wanted), "zeros")
     return np.asarray(parts.reshape(-1, wanted).sum(axis=0), np.float32)
+
+
+def _faded(passages: Passages, start: int, stop: int, sample_rate: int, clips: ClipsConfig) -> np.ndarray:
+    """Read a passage; the beginning and the end of the recording are faded where the config says so."""
+    sound = passages.read(start, stop)
+    if not clips.fade_s:
+        return sound
+    return faded_passage(sound, start, passages.n_samples, clips.fade_s, sample_rate)
 
 
 def draw_start(passages: Passages, wanted: int, sample_rate: int, clips: ClipsConfig, rng: np.random.Generator) -> int:
@@ -112,11 +121,13 @@ def draw_start(passages: Passages, wanted: int, sample_rate: int, clips: ClipsCo
 
 
 def padded(sound: np.ndarray, wanted: int, pad: str) -> np.ndarray:
-    """``sound`` made ``wanted`` samples long: repeated, or followed by zeros; no sound at all becomes zeros."""
+    """``sound`` made ``wanted`` samples long: repeated, or with zeros after or around it; no sound becomes zeros."""
     if len(sound) >= wanted:
         return np.ascontiguousarray(sound[:wanted])
     if pad == "repeat" and len(sound):
         return np.resize(sound, wanted)
+    if pad == "centre":
+        return centred(sound, wanted)
     return np.concatenate([sound, np.zeros(wanted - len(sound), np.float32)])
 
 

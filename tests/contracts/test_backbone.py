@@ -31,7 +31,15 @@ NARROW = {
     "small": {"stem": 4, "filters": (4, 6, 8), "blocks": (1, 1, 1), "features": 10},
 }
 # One of each family is trained; the others are the same code with more layers.
-LARGE = ("cnn10", "efficientnet_b0", "efficientnet_b3", "efficientnet_v2_s", "mobilenet_v3_large", "resnet34d")
+LARGE = (
+    "cnn10",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_b3",
+    "efficientnet_v2_s",
+    "mobilenet_v3_large",
+    "resnet34d",
+)
 
 EVERY = [
     pytest.param(entry, id=entry.name, marks=[pytest.mark.slow] if entry.name in LARGE else [])

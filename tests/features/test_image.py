@@ -9,9 +9,12 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
+from ecotf.errors import ConfigError
+from ecotf.features import MelSpectrogramConfig, build_spectrogram
 from ecotf.features.delta import delta
-from ecotf.features.image import ImageConfig, make_image
+from ecotf.features.image import ImageConfig, clip_images, image_shape, make_image
 from ecotf.features.image_layer import ImageLayer
+from ecotf.features.picture import SeparationConfig
 
 CONFIGS = [
     ImageConfig(),
@@ -94,6 +97,83 @@ def test_the_layer_becomes_tflite(levels, config):
     interpreter.invoke()
     made = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_allclose(made, make_image(levels[:1], config), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def clicks_and_tones() -> tuple[np.ndarray, MelSpectrogramConfig]:
+    """1.6 s of a tone, clicks and noise with silence around, as clips that were put into the middle have it."""
+    rng = np.random.default_rng(5)
+    time = np.arange(32000) / 22050
+    sound = 0.3 * np.sin(2 * np.pi * 3000 * time) + 0.01 * rng.normal(size=len(time))
+    sound[rng.integers(0, len(time), 12)] += 0.9
+    front_end = MelSpectrogramConfig(
+        window_s=1024 / 22050, hop_s=512 / 22050, low_hz=0, high_hz=11025, bands=128, centred=True, power="plain"
+    )
+    return np.pad(sound, 2000).astype(np.float32), front_end
+
+
+def published_channels(power: np.ndarray) -> dict[str, np.ndarray]:
+    """Darksound's channels of a mel power spectrogram ``[bands, frames]``, by librosa in double precision."""
+    power = power.astype(float)
+    harmonic, percussive = librosa.decompose.hpss(power, margin=(1.0, 5.0))
+    decibels = [librosa.amplitude_to_db(part, ref=np.max) for part in (harmonic, percussive, power)]
+    parts = [decibels[0], decibels[1], librosa.feature.delta(decibels[2])]
+    return {
+        name: (part - part.min()) / (part.max() - part.min())
+        for name, part in zip(("harmonic", "percussive", "delta"), parts, strict=True)
+    }
+
+
+@pytest.mark.parametrize("order", [("harmonic", "percussive", "delta"), ("delta", "harmonic", "percussive")])
+def test_harmonic_percussive_and_delta_are_the_published_ones(clicks_and_tones, order):
+    sound, front_end = clicks_and_tones
+    spectrogram = build_spectrogram(front_end, 22050)
+    config = ImageConfig(channels=3, top_db=40, delta_width=9, separation=SeparationConfig(order=order))
+    image = clip_images(sound[None], spectrogram, config, 2)[0]
+    expected = published_channels(build_spectrogram(front_end.model_copy(update={"scale": "power"}), 22050)(sound).T)
+    assert image.shape == (*expected["delta"].T.shape, 3) and image.min() == 0 and image.max() == 1
+    for channel, name in enumerate(order):
+        np.testing.assert_allclose(image[..., channel], expected[name].T, atol=1e-5)
+    silence = make_image(np.full((2, 20, 8), -120, np.float32), config, threads=2)
+    assert (silence == 0).all() and silence.shape == (2, 20, 8, 3)
+
+
+def test_images_are_resized_cropped_and_normalised_as_photographs(levels):
+    config = ImageConfig(channels=3, resize=64, crop=56, normalise="imagenet")
+    image, plain = make_image(levels, config), make_image(levels, ImageConfig(channels=3))
+    assert image.shape == (2, 56, 56, 3)
+    larger = tf.image.resize(plain, (int(64 * 19 / 12), 64)).numpy()  # shorter side 64
+    top = round((larger.shape[1] - 56) / 2)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    np.testing.assert_allclose(image, (larger[:, top : top + 56, 4:60] - mean) / deviation, atol=1e-4)
+    spectrogram = build_spectrogram(
+        MelSpectrogramConfig(window_s=0.032, hop_s=0.01, low_hz=50, high_hz=4000, bands=12), 8000
+    )
+    assert image_shape(spectrogram, config, 8000) == (56, 56, 3)
+    assert make_image(levels, ImageConfig(resize=64)).shape == (2, 101, 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"separation": {}}, "channels = 1: separation makes 3"),
+        ({"channels": 3, "separation": {"order": ["delta", "delta", "harmonic"]}}, "each of harmonic, percussive and"),
+        ({"channels": 3, "separation": {"margin": [1, 0.5]}}, "each is at least 1"),
+        ({"channels": 3, "separation": {"width": 30}}, "allowed are odd numbers"),
+        ({"resize": 64, "crop": 65}, "crop = 65: allowed is at most resize = 64"),
+    ],
+)
+def test_pictures_that_cannot_be(values, said):
+    with pytest.raises(ValidationError, match=said):
+        ImageConfig.model_validate(values)
+
+
+def test_a_graph_and_a_device_refuse_what_needs_medians():
+    config = ImageConfig(channels=3, separation=SeparationConfig(), resize=256)
+    with pytest.raises(
+        ConfigError, match=r"^level\.separation, level\.resize: such images .* to export, train with plain"
+    ):
+        ImageLayer(config)
 
 
 def test_mixed_precision_does_not_touch_the_image(levels):

@@ -31,6 +31,8 @@ def built(bands: int = 32, channels: int = 1, **values):
 
 # what can be learned, with three channels and a classifier of 1000 classes on top, as timm counts it
 PUBLISHED = {
+    "densenet121": (7_978_856, 1024),
+    "resnet18": (11_689_512, 512),
     "efficientnet_v2_s": (21_458_488, 1280),
     "efficientnet_v2_b0": (7_139_704, 1280),
     "efficientnet_b0": (5_288_548, 1280),

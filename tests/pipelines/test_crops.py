@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ecotf.audio.fades import centred, faded
 from ecotf.audio.recording import open_recording
 from ecotf.audio.resample import resample
 from ecotf.errors import EcotfError, RecordingError
@@ -75,6 +76,20 @@ def test_a_short_recording_is_filled_up(tmp_path, pad):
     np.testing.assert_array_equal(last, np.concatenate([whole[1600:], np.zeros(800)]))
     assert (ClipSounds([short], RATE).crop(0, 7.0, ClipsConfig(seconds=1, pad=pad), RNG(0)) == 0).all()
     assert len(padded(np.empty(0, np.float32), 5, pad)) == 5
+
+
+def test_fades_and_the_middle_are_as_published_for_darksound(tmp_path):
+    """Half a period of a cosine at both ends of the recording, then centred or cut to the length of a clip."""
+    for seconds in (0.3, 0.15, 2.0):
+        path = write(tmp_path / f"{seconds}.wav", noise(seconds))
+        clips = ClipsConfig(seconds=1, pad="centre", fade_s=0.1, crop="start")
+        made = ClipSounds([path], RATE).crop(0, np.nan, clips, RNG(0))
+        np.testing.assert_allclose(made, centred(faded(open_recording(path).read(), 0.1, RATE), RATE), atol=1e-6)
+    middle = ClipSounds([path], RATE).crop(0, 0.5, clips, RNG(0))  # nothing begins or ends there
+    np.testing.assert_array_equal(middle, open_recording(path).read()[RATE // 2 : RATE // 2 + RATE])
+    short = write(tmp_path / "short.wav", noise(0.09))
+    with pytest.raises(RecordingError, match=r"0\.090 s long; a fade of 0\.1 s needs at least 0\.1 s"):
+        ClipSounds([short], RATE).crop(0, np.nan, clips, RNG(0))
 
 
 def test_smart_crops_go_where_the_sound_is(tmp_path):

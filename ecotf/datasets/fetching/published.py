@@ -12,6 +12,7 @@ from ecotf.datasets.fetching.unpack import unpack_zip
 from ecotf.errors import ConfigError, DataError
 
 ZENODO = "https://zenodo.org/api/records"
+_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,11 @@ class Published:
     archives
         Names of its files.
     record
-        Its number at Zenodo, which knows addresses and checksums; empty where the user has to give them.
-    beginnings
-        What the checksum of each file begins with, where only that is published.
+        Its number at Zenodo, which knows addresses and checksums.
+    places
+        Addresses, where there is no such record.
+    checksums
+        MD5 of each file, as its authors have published it.
     importer
         Reads the folder (`ecotf.datasets.importers`).
     """
@@ -54,15 +57,25 @@ class Published:
     about: str
     archives: tuple[str, ...]
     record: str = ""
-    beginnings: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    checksums: tuple[str, ...] = ()
     importer: str = "darksound"
 
 
 PUBLISHED: dict[str, Published] = {
     "darksound-v1": Published(
-        "Darksound of the thesis (2023): addresses and checksums are given by you",
+        "Darksound of the thesis (2023), on Google Drive",
         ("train.zip", "val.zip", "test.zip"),
-        beginnings=("b95e", "846f", "6dbd"),
+        places=(
+            _DRIVE.format("1GUgpDaf7AqzqIKwD9_Rb8sH643l1CrqQ"),
+            _DRIVE.format("1JPKfPUrPsXVS8mKFoGVGcDjYUuQ804B3"),
+            _DRIVE.format("1DKXRf-Y2KbmkQ8Civ-mdiNa9mhykqqoS"),
+        ),
+        checksums=(
+            "b95ebadd31bdc149adc8d07fe779eeeb",
+            "846f5d7457525012b94e7e9b5c215705",
+            "6dbd0cc8950fed84ff91d17da6d8c994",
+        ),
     ),
     "darksound-v2": Published(
         "Darksound of the paper (2024), Zenodo 10512103", ("train.zip", "test.zip"), record="10512103"
@@ -78,7 +91,7 @@ def archives_of(
     Parameters
     ----------
     places
-        Addresses or paths of its archives, in the order of `Published.archives`; without them, those of Zenodo.
+        Addresses or paths of its archives, in the order of `Published.archives`; without them, the published ones.
     checksums
         MD5 of each place; not needed for paths.
 
@@ -94,12 +107,9 @@ def archives_of(
         raise ConfigError(f"data set {data_set!r} is unknown; allowed: {', '.join(PUBLISHED)}")
     names = published.archives
     if not places:
-        if not published.record:
-            raise ConfigError(
-                f"{data_set} is on Google Drive, whose addresses are not published with checksums: give "
-                f"--archive ADDRESS --md5 CHECKSUM for each of {', '.join(names)}, in this order, or --archive PATH"
-            )
-        return _at_zenodo(published, zenodo)
+        if published.record:
+            return _at_zenodo(published, zenodo)
+        return [Archive(*one) for one in zip(names, published.places, published.checksums, strict=True)]
     if len(places) != len(names):
         raise ConfigError(f"{len(places)} archives are given and {data_set} has {len(names)}: {', '.join(names)}")
     local = [not place.lower().startswith(("http://", "https://")) for place in places]
@@ -108,9 +118,6 @@ def archives_of(
             f"{len(checksums)} checksums are given for {len(names)} archives; --md5 is needed for each, in their order"
         )
     given = [checked_md5(checksum) for checksum in checksums] or [""] * len(names)
-    for name, md5, beginning in zip(names, given, published.beginnings, strict=False):
-        if md5 and not md5.startswith(beginning):
-            raise ConfigError(f"--md5 {md5}: the published checksum of {name} begins with {beginning}")
     return [Archive(name, place, md5) for name, place, md5 in zip(names, places, given, strict=True)]
 
 

@@ -11,12 +11,14 @@ from ecotf.errors import ConfigError
 from ecotf.models.backbones import (
     cnn,
     cnn14,
+    densenet121,
     efficientnet,
     field_cnn,
     mn,
     mobilenet_v1,
     mobilenet_v3,
     plain,
+    resnet18,
     resnet34d,
     resnet38,
     resnet50,
@@ -36,8 +38,8 @@ else:
 __all__ = ["BACKBONES", "BackboneConfig", "ImageBackbone", "ImageBackboneConfig", "PatchBackbone", "build_backbone"]
 
 _ENTRIES = (
-    cnn, cnn14, efficientnet, field_cnn, mn, mobilenet_v1, mobilenet_v3, plain, resnet34d, resnet38, resnet50,
-    seresnext26t, small,
+    cnn, cnn14, densenet121, efficientnet, field_cnn, mn, mobilenet_v1, mobilenet_v3, plain, resnet18, resnet34d,
+    resnet38, resnet50, seresnext26t, small,
 )  # fmt: skip
 
 

@@ -122,6 +122,14 @@ class ClipRecipe(ClipPlan):
         return step / 100
 
     @model_validator(mode="after")
+    def _images_can_be_made(self) -> ClipRecipe:
+        if self.level.only_on_host and self.front_end.in_graph:
+            raise ValueError(f"{self.level.only_on_host}: the front end {self.front_end.name} makes plain levels only")
+        if self.level.separation is not None and self.front_end.scale != "db":
+            raise ValueError(f"level.separation: front_end.scale = {self.front_end.scale}; allowed: db")
+        return self
+
+    @model_validator(mode="after")
     def _images_can_be_augmented(self) -> ClipRecipe:
         for stage in self.stages if self.front_end.in_graph else ():
             if stage.image.without_masks.changes:
@@ -180,7 +188,7 @@ class ClipRecipe(ClipPlan):
         seen += [(f"stage {s.title!r}: seconds = {s.seconds:g}", s.seconds, parts) for s in self.stages if s.seconds]
         seen.append((f"inference: a window of {window:g} s", window, self.inference_network.parts))
         for where, seconds, parts in seen:
-            frames, bands = seen_size(self.front_end, self.sample_rate, seconds)
+            frames, bands = seen_size(self.front_end, self.level, self.sample_rate, seconds)
             least = self.network.backbone.smallest
             if frames // parts < least[0] or bands < least[1]:
                 raise ValueError(
