@@ -110,9 +110,8 @@ def make_image(levels: NDArray[Any], config: ImageConfig, threads: int = 1) -> N
     if not config.only_on_host:
         return _levels_and_deltas(levels, config)
     clips = levels.reshape(-1, *levels.shape[-2:])
-    made = np.empty(
-        (len(clips), *resized_shape(*clips.shape[1:], config.resize, config.crop), config.channels), np.float32
-    )
+    size = resized_shape(levels.shape[-2], levels.shape[-1], config.resize, config.crop)
+    made = np.empty((len(clips), *size, config.channels), np.float32)
 
     def make(clip: int) -> None:
         if config.separation is not None:

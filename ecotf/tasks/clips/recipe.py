@@ -115,9 +115,11 @@ class ClipRecipe(ClipPlan):
         """The shortest window that the network hears as one, in steps of 10 ms; see `ClipPlan.shortest_whole_s`."""
         if self.fixed_length:
             raise ConfigError(f"{self.name}: the {self.fixed_length} hears windows of {self.clips.seconds:g} s only")
-        least, parts = self.network.backbone.smallest[0], self.inference_network.parts
+        parts = self.inference_network.parts
+        # In frames of the spectrogram, whatever size they are resized to; a delta needs its width of them.
+        least = max(self.network.backbone.smallest[0], self.level.delta_width)
         step = 1
-        while seen_size(self.front_end, self.sample_rate, step / 100)[0] // parts < least:
+        while seen_size(self.front_end, ImageConfig(), self.sample_rate, step / 100)[0] // parts < least:
             step += 1
         return step / 100
 
