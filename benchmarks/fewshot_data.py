@@ -41,11 +41,23 @@ class Direction:
         """Return what is trained on, with simulated voices (``role`` simulated) where their folder is given."""
         rows = self.train.assign(role="")
         if voices is not None:
-            made = pd.read_csv(voices / "manifest.csv")
-            made["recording"] = [str((voices / name).resolve()) for name in made["recording"]]
-            rows = pd.concat([rows, made[["recording", "label"]].assign(role="simulated")], ignore_index=True)
-        rows = rows.assign(start_s=0.0, end_s=np.nan, group=rows["recording"])
-        return make_manifest(rows, "/", "benchmark")
+            rows = pd.concat([rows, _voices(voices).assign(role="simulated")], ignore_index=True)
+        return _whole(rows)
+
+
+def voices_alone(voices: Path) -> Manifest:
+    """Return a manifest of simulated voices, without roles: they are all there is."""
+    return _whole(_voices(voices))
+
+
+def _voices(folder: Path) -> pd.DataFrame:
+    made = pd.read_csv(folder / "manifest.csv")[["recording", "label"]]
+    return made.assign(recording=[str((folder / name).resolve()) for name in made["recording"]])
+
+
+def _whole(rows: pd.DataFrame) -> Manifest:
+    rows = rows.assign(start_s=0.0, end_s=np.nan, group=rows["recording"])
+    return make_manifest(rows, "/", "benchmark")
 
 
 def directions(data: Path) -> dict[str, Direction]:
@@ -69,6 +81,20 @@ def directions(data: Path) -> dict[str, Direction]:
             animals.assign(group=animals["fold"].astype(int).astype(str))[[*columns, "group"]],
         ),
     }
+
+
+def loud_windows(sound: np.ndarray, samples: int, within_db: float = 15.0) -> np.ndarray:
+    """Cut windows, half a window apart, and keep those with sound in them, float32 ``[n, samples]``.
+
+    Many clips are half silence. Kept is what is within ``within_db`` of the loudest window; short sound is filled up
+    with silence.
+    """
+    if len(sound) <= samples:
+        return np.pad(sound, (0, samples - len(sound)))[None]
+    starts = np.rint(np.linspace(0, len(sound) - samples, 1 + -(-2 * (len(sound) - samples) // samples))).astype(int)
+    windows = np.stack([sound[start : start + samples] for start in starts])
+    power = (windows.astype(np.float64) ** 2).mean(axis=1)
+    return np.asarray(windows[power >= power.max() * 10 ** (-within_db / 10)])
 
 
 _FOLDERS = ("esc50_animals", "esc10_other", "phoebe_xc")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ecotf.models.heads.ridge import RidgeConfig, _left_out, fit_ridge
 
 
-def test_errors_without_a_group_are_those_of_a_fit_without_it():
+@pytest.mark.parametrize("size", [1, 3])
+def test_errors_without_a_group_are_those_of_a_fit_without_it(size):
     rng = np.random.default_rng(0)
-    rows, wanted, groups, penalty = rng.normal(size=(20, 6)), rng.normal(size=(20, 2)), np.arange(20) // 3, 3.0
+    rows, wanted, groups, penalty = rng.normal(size=(20, 6)), rng.normal(size=(20, 2)), np.arange(20) // size, 3.0
     left, length, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
     places = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     found = _left_out(left, length, wanted - wanted.mean(axis=0), penalty, places)
