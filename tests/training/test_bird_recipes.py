@@ -35,7 +35,13 @@ def manifest(tmp_path_factory) -> Manifest:
 # Those with a base train as that one does; those with an embedder fit a head (tests/tasks/clips/test_transfer.py).
 KEYS = {name: set(read_yaml(FOLDER / f"{name}.yaml")) for name in recipe_names("clips")}
 NETWORKS = [name for name, keys in KEYS.items() if "embedder" not in keys]
-UNLIKE = [name for name in NETWORKS if "base" not in KEYS[name]]
+BY_SPECIES = [name for name in NETWORKS if load_any_recipe(name).data.split_by == "species"]
+UNLIKE = [name for name in NETWORKS if "base" not in KEYS[name] and name not in BY_SPECIES]
+# A batch of four clips, and one of them.
+FEW = {
+    "fit_episodes": ("episodes={way: 2, shots: 1, queries: 1, episodes: 1}",),
+    "fit_contrast": ("classes=2", "clips=1", "views=2", "batches=1"),
+}
 
 
 def two_steps(name: str, *overrides: str) -> ClipRecipe:
@@ -71,9 +77,21 @@ def test_every_recipe_trains_two_steps_per_stage(name, manifest, tmp_path):
     check_run(recipe, train(recipe, manifest, tmp_path, quick=True))
 
 
+@pytest.mark.parametrize("name", [name for name in BY_SPECIES if "base" not in KEYS[name]])
+def test_every_recipe_of_few_shot_learning_trains_a_step(name, tmp_path):
+    """With a tiny backbone, on species of which two recordings are there, and no others to be judged by."""
+    overrides = [TINY, "clips.seconds=1.2", "inference.segment_s=1.0", "data.split_by=group"]
+    for number, stage in enumerate(load_any_recipe(name).stages):  # type: ignore[union-attr]
+        keys = ("epochs=1", "data={}", "sound={}", "seconds=null", *FEW[stage.name])
+        overrides += [f"stages.{number}.{key}" for key in keys]
+    recipe = load_any_recipe(name, overrides)
+    assert isinstance(recipe, ClipRecipe)
+    check_run(recipe, train(recipe, beeps(tmp_path, ("train", "train"), seconds=1.2), tmp_path, quick=True))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get(REAL), reason=f"minutes of a core; {REAL}=1 runs it")
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in BY_SPECIES])
 def test_every_recipe_trains_with_its_own_backbone(name, manifest, tmp_path):
     free = ["stages.0.frozen=[]"] if "2024" in name else []
     recipe, began = two_steps(name, *free), time.perf_counter()
