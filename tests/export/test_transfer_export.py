@@ -111,7 +111,7 @@ def test_what_has_no_form_on_a_recorder_is_one_line(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     outer = tiny_transfer_run(inner, f"embedder.model={run.path}", "embedder.description=null", "clips.seconds=1.0")
-    with pytest.raises(ConfigError, match="an embedder of the kind run has no form in one file with a head") as error:
+    with pytest.raises(ConfigError, match="as an embedder has no form in one file with a head") as error:
         plan_of(get_task("clips").exportable(get_task("clips").load(outer)), ExportSettings(rate=RATE))
     assert "\n" not in str(error.value)
     odd = TinyModel((1, SAMPLES)).custom("Morlet", "odd").dense(np.ones((2, SAMPLES)), "embedding")

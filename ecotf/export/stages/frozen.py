@@ -28,29 +28,39 @@ from ecotf.models.frozen import FrozenModel, window_starts
 def frozen_stages(model: FrozenModel, samples: int, sound: SoundType, embedding: bool) -> tuple[Stage, ...]:
     """Make stages from ``sound`` [1, samples] to ``scores`` [1, classes] and, if asked for, ``embedding``.
 
+    A model that gives frames also gives ``frames`` [1, 1, classes], the scores again.
+
     Raises
     ------
     ConfigError
         The embedder has no form that a recorder can run.
     """
     starts = window_starts(samples, model.embedder.samples, model.embedder.hop_samples)
-    embedders = [embedder_stage(model.embedder.config, number, model.embedder.numbers) for number in range(len(starts))]
-    shape = next(iter(embedders[0].inputs.values())).shape
-    scale = float(getattr(model.embedder.config, "scale", 1.0))
-    cut = _cut_stage(starts, model.embedder.samples, shape, scale, samples, sound)
+    each = [embedder_stages(model.embedder.config, number, model.embedder.numbers) for number in range(len(starts))]
+    shape = next(iter(each[0][0].inputs.values())).shape
+    factors: np.ndarray | float = float(getattr(model.embedder.config, "scale", 1.0))
+    if model.fade is not None:
+        factors = (factors * model.fade).astype(np.float32)
+    cut = _cut_stage(starts, model.embedder.samples, shape, factors, samples, sound)
     gather = _gather_stage(len(starts), model.embedder.numbers)
+    embedders = [stage for stages in each for stage in stages]
     return (cut, *embedders, gather, _head_stage(model, len(starts), embedding))
 
 
 def _cut_stage(
-    starts: np.ndarray, window: int, shape: tuple[int, ...], scale: float, samples: int, sound: SoundType
+    starts: np.ndarray, window: int, shape: tuple[int, ...], factors: np.ndarray | float, samples: int, sound: SoundType
 ) -> Stage:
+    """Cut the windows; ``factors`` are of all samples, or of each sample of a window."""
+
     def cut(sound: Any) -> dict[str, Any]:
         import tensorflow as tf
 
-        factor = scale / 32768 if sound.dtype == tf.int16 else scale
-        values = tf.cast(sound, tf.float32) * np.float32(factor)
-        return {f"window_{n}": tf.reshape(values[:, at : at + window], shape) for n, at in enumerate(starts.tolist())}
+        factor = np.asarray(factors / 32768 if sound.dtype == tf.int16 else factors, np.float32)
+        values = tf.cast(sound, tf.float32)
+        return {
+            f"window_{n}": tf.reshape(values[:, at : at + window] * factor, shape)
+            for n, at in enumerate(starts.tolist())
+        }
 
     return Stage("windows", cut, {"sound": TensorKind((1, samples), sound)})
 
@@ -64,7 +74,7 @@ def _gather_stage(n: int, numbers: int) -> Stage:
         return {"embeddings": tf.stack([tf.reshape(one, (1, numbers)) for one in each], axis=1)}
 
     inputs = {f"embedding_{number}": TensorKind((1, numbers)) for number in range(n)}
-    return Stage("gather", _named(gather, tuple(inputs)), inputs)
+    return Stage("gather", named(gather, tuple(inputs)), inputs)
 
 
 def _head_stage(model: FrozenModel, n: int, embedding: bool) -> Stage:
@@ -78,13 +88,14 @@ def _head_stage(model: FrozenModel, n: int, embedding: bool) -> Stage:
             scores = scores_of(mean)
         else:
             scores = tf.add_n([scores_of(embeddings[:, one]) for one in range(n)]) / np.float32(n)
-        return {"scores": scores, **({"embedding": mean} if embedding else {})}
+        frames = {"frames": scores[:, None]} if model.gives_frames else {}
+        return {"scores": scores, **frames, **({"embedding": mean} if embedding else {})}
 
     inputs = {"embeddings": TensorKind((1, n, model.embedder.numbers))}
     return Stage("head", classify, inputs, quantised=True)
 
 
-def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Any:
+def named(function: Callable[..., Any], names: tuple[str, ...]) -> Any:
     """Return a function whose arguments are called ``names``, which the converter reads."""
 
     def named(*each: Any, **by_name: Any) -> Any:
@@ -96,16 +107,16 @@ def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Any:
 
 
 @singledispatch
-def embedder_stage(config: EmbedderConfig, number: int, numbers: int) -> Stage:
-    """Make the stage of an embedder, from ``window_<number>`` to ``embedding_<number>``; raises `ConfigError`."""
+def embedder_stages(config: EmbedderConfig, number: int, numbers: int) -> tuple[Stage, ...]:
+    """Make the stages of an embedder, from ``window_<number>`` to ``embedding_<number>``; raises `ConfigError`."""
     raise ConfigError(
         f"{config.model}: an embedder of the kind {config.name} has no form in one file with a head; export a head on "
-        "a .tflite or a SavedModel, or classify on a computer"
+        "a .tflite, a SavedModel or a run of task clips, or classify on a computer"
     )
 
 
-@embedder_stage.register(TfliteConfig)
-def _of_tflite(config: TfliteConfig, number: int, numbers: int) -> Stage:
+@embedder_stages.register(TfliteConfig)
+def _of_tflite(config: TfliteConfig, number: int, numbers: int) -> tuple[Stage, ...]:
     """The model's own operators, up to its embedding."""
     assert config.model is not None
     source = str(config.model)
@@ -127,11 +138,11 @@ def _of_tflite(config: TfliteConfig, number: int, numbers: int) -> Stage:
         )
     taken, given = f"window_{number}", f"embedding_{number}"
     made = cut_out(model, graph, {taken: begin}, {given: end}, "embedder")
-    return Stage(f"embedder_{number}", _never, {taken: TensorKind(shape)}, made=made)
+    return (Stage(f"embedder_{number}", _never, {taken: TensorKind(shape)}, made=made),)
 
 
-@embedder_stage.register(SavedModelConfig)
-def _of_saved_model(config: SavedModelConfig, number: int, numbers: int) -> Stage:
+@embedder_stages.register(SavedModelConfig)
+def _of_saved_model(config: SavedModelConfig, number: int, numbers: int) -> tuple[Stage, ...]:
     """The SavedModel's function, converted."""
     from ecotf.models.embedders.saved_model import SavedModelEmbedder
 
@@ -141,12 +152,8 @@ def _of_saved_model(config: SavedModelConfig, number: int, numbers: int) -> Stag
     def embed(window: Any) -> dict[str, Any]:
         return {given: opened.embed_in_graph(window)}
 
-    return Stage(
-        f"embedder_{number}",
-        _named(embed, (taken,)),
-        {taken: TensorKind(tuple(opened.shape))},
-        resources=(opened.model,),
-    )
+    kind = TensorKind(tuple(opened.shape))
+    return (Stage(f"embedder_{number}", named(embed, (taken,)), {taken: kind}, resources=(opened.model,)),)
 
 
 def _never(**_: Any) -> Mapping[str, Any]:

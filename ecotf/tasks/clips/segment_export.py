@@ -119,7 +119,7 @@ class SegmentExport(Generic[Plan, Model]):
     def _training_windows(self, recordings: RunRecordings) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """Draw windows of segments of the training recordings evenly, ``[n, samples]``, with the recordings' names."""
         windows, names = [], []
-        paths = recordings.paths("train")
+        paths = recordings.paths("train") or recordings.paths("valid")  # an enrolled run has no other
         for sound in recordings.sounds(paths, _CALIBRATION_S, as_rate=self.model.sample_rate, each=_EACH_S):
             windows += list(self._windows(sound.samples))
             names.append(sound.name)

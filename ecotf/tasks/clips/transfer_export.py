@@ -19,6 +19,7 @@ from ecotf.export.stages.stage import DEFAULT, ExportPlan, Precision
 from ecotf.export.stages.tagger import window_samples
 from ecotf.models.frozen import FrozenModel
 from ecotf.tasks.clips.export_parity import compare_detections, compare_scores
+from ecotf.tasks.clips.run_stages import network_inputs
 from ecotf.tasks.clips.segment_export import SegmentExport, with_scores
 from ecotf.tasks.clips.transfer_recipe import TransferRecipe
 
@@ -35,14 +36,19 @@ class TransferExport(SegmentExport[TransferRecipe, FrozenModel]):
         samples = window_samples(self.model, self.config)
         stages = frozen_stages(self.model, samples, settings.sound, settings.embedding)
         notes = [f"the embedder is {self.model.embedder.title}: {self.model.embedder.licence or 'licence unknown'}"]
-        if settings.precision != "f32":
+        if settings.precision != "f32" and not any(stage.quantised for stage in stages[:-1]):
             notes.append(f"{settings.precision} is the precision of the head; the embedder stays as its author made it")
-        return self._plan(stages, settings, (), tuple(notes))
+        frames = (self.config.segment_s / 2,) if self.model.gives_frames else ()
+        return self._plan(stages, settings, frames, tuple(notes))
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:
         """Embed windows of the training recordings."""
         windows, names = self._training_windows(recordings)
-        return Calibration({"embeddings": self.model.embeddings(windows)}, names)
+        inputs = {"embeddings": self.model.embeddings(windows)}
+        for number in range(self.model.windows(windows[:1]).shape[1]):
+            own = self.model.windows(windows)[:, number]
+            inputs |= network_inputs(self.model.embedder.config, number, own)
+        return Calibration(inputs, names)
 
     def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
         """The head on the file's own embeddings, then whole segments, then detections."""

@@ -169,7 +169,7 @@ def _recipe(new: NewRun, embedder: Embedder, listening: Listening) -> TransferRe
             "window_s": listening.window_s,
             "ends": "silence" if fixed else "repeat",
             "report": "events",
-            "events": {"smooth_s": call / 4, "gap_s": call / 2, "edge": 0.5},
+            "events": {"smooth_s": call / 10, "gap_s": 0.8 * call, "edge": 0.5},
         },
     }
     return validate(TransferRecipe, values, "enrolled")

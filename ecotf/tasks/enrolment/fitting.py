@@ -17,7 +17,7 @@ from ecotf.tasks.enrolment.support import Absence, Support, Taught
 
 ENOUGH = 50
 """So many rows of sound without a species say what such sound is like; with fewer, noise stands in for it."""
-SHRINK = 1.0
+SHRINK = 3.0
 """Part of the mean variance that is added to the variance in every direction."""
 LEVEL = 0.5
 """A species' level lies here between sound without it (0) and its examples, each left out of its own mean (1)."""
