@@ -237,6 +237,19 @@ def test_split_refuses(simulated, tmp_path, run, arguments, said):
     assert not (tmp_path / "out").exists()
 
 
+def test_split_by_species_leaves_out_what_is_of_two_sides(tmp_path, run):
+    rows = [f"{label}{number}.wav,0,1,{label}" for label in "abcde" for number in range(2)]
+    rows += [f"all.wav,0,1,{label}" for label in "abcde"]
+    (tmp_path / "m.csv").write_text("recording,start_s,end_s,label\n" + "\n".join(rows) + "\n")
+    status, out, _ = run("split", tmp_path / "m.csv", "--by", "species", "--output", tmp_path / "s.csv", "--seed", 3)
+    assert status == 0 and "left out: all.wav: its species are of two sides of the split" in out
+    split = read_manifest(tmp_path / "s.csv")
+    assert len(split.recordings) == 10 and (split.table.groupby("label")["split"].nunique() == 1).all()
+    assert set(split.table["split"]) == {"train", "valid", "test"}
+    status, _, err = run("split", tmp_path / "m.csv", "--by", "species", "--output", tmp_path / "f", "--folds", 2)
+    assert status == 2 and "--by species does not go with --folds" in err
+
+
 def test_folds_want_a_folder(simulated, tmp_path, run):
     arguments = ("split", simulated / "manifest.csv", "--output", tmp_path / "out.csv", "--folds", 2)
     assert "with --folds it is the folder" in run(*arguments)[2]
