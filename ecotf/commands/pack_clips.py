@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from ecotf.audio.recording import open_recording
 from ecotf.datasets.manifest import Manifest, make_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError, RecordingError
 from ecotf.files import atomic_file
-from ecotf.parallel.processes import Died, Worker
+from ecotf.parallel.processes import Died, results_of
 
 Log = Callable[[str], None]
 
@@ -174,24 +173,11 @@ def _pack_one(job: _Job, say: Callable[[str], None]) -> tuple[Row, bytes]:
 
 def _in_processes(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[Row, bytes]]:
     """Results as they come; a clip at which a process dies is one that failed."""
-    waiting = list(reversed(jobs))
-    pool = [Worker(_pack_one) for _ in range(min(workers, len(jobs)))]
-    current: dict[int, _Job] = {}
-    try:
-        while waiting or current:
-            for number, worker in enumerate(pool):
-                if not worker.busy and waiting:
-                    current[number] = waiting.pop()
-                    worker.start(current[number])
-            ready = wait([pool[number].connection for number in current])
-            for number in [number for number in current if pool[number].connection in ready]:
-                result, job = pool[number].receive(), current.pop(number)
-                if isinstance(result, Died):
-                    result = Row(job.recording, "failed", f"reading it ended the process {result.how}", ""), b""
-                yield result
-    finally:
-        for worker in pool:
-            worker.stop()
+
+    def died(job: _Job, end: Died) -> tuple[Row, bytes]:
+        return Row(job.recording, "failed", f"reading it ended the process {end.how}", ""), b""
+
+    return results_of(_pack_one, jobs, workers, died)
 
 
 def _same_names(manifest: Manifest) -> dict[str, str]:

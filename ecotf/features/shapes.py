@@ -164,7 +164,7 @@ def _pyramid(image: np.ndarray, levels: int) -> list[np.ndarray]:
 
 
 def _weights(small: int, whole: int, low: int, high: int) -> np.ndarray:
-    """How much each of ``small`` rows counts in the mean of rows ``low`` to ``high``, resized to ``whole`` rows."""
+    """How much each of ``small`` rows counts in the mean of rows ``low`` to ``high`` of an image of ``whole`` rows."""
     return np.asarray(_resized(np.eye(small), (whole, small))[low : high + 1].mean(axis=0))
 
 

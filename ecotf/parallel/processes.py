@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ecotf.parallel.threads import wait_patiently
@@ -86,6 +86,38 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._process = None
+
+
+def results_of(
+    work: Callable[..., Any], jobs: Sequence[Any], workers: int, died: Callable[[Any, Died], Any]
+) -> Iterator[Any]:
+    """Yield the results of jobs as they come, from worker processes.
+
+    Parameters
+    ----------
+    work
+        As in `Worker`.
+    workers
+        How many processes.
+    died
+        Makes the result of a job at which a process ended.
+    """
+    waiting = list(reversed(jobs))
+    pool = [Worker(work) for _ in range(min(workers, len(jobs)))]
+    current: dict[int, Any] = {}
+    try:
+        while waiting or current:
+            for number, worker in enumerate(pool):
+                if not worker.busy and waiting:
+                    current[number] = waiting.pop()
+                    worker.start(current[number])
+            ready = wait([pool[number].connection for number in current])
+            for number in [number for number in current if pool[number].connection in ready]:
+                result, job = pool[number].receive(), current.pop(number)
+                yield died(job, result) if isinstance(result, Died) else result
+    finally:
+        for worker in pool:
+            worker.stop()
 
 
 def _live(connection: Connection[Any, Any], work: Callable[..., Any], begin: Callable[[], object] | None) -> None:
