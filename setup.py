@@ -97,6 +97,7 @@ setup(
             "models/embedders/*.yaml",
             "export/*/*.yaml",
             "export/c99/*/*.c",
+            "regions/settings/*.yaml",
             "reports/page.*",
         ],
         "deploy.flash": ["units/*"],

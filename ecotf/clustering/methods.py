@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ecotf.clustering.knee import knee
 from ecotf.config import Config
@@ -39,6 +39,11 @@ class DbscanConfig(Config):
     min_points: int = Field(2, ge=1)
     eps: float | Literal["knee"] = "knee"
 
+    @field_validator("eps")
+    @classmethod
+    def _above_0(cls, eps: float | str) -> float | str:
+        return _not_below(eps, 0, "eps")
+
 
 class HdbscanConfig(Config):
     """Clusters of different densities, those that last longest while the distance grows (Campello et al., 2013).
@@ -50,7 +55,7 @@ class HdbscanConfig(Config):
     min_samples
         How many near points make a place dense: more leaves more out as noise; None takes ``min_size``.
     epsilon
-        Clusters nearer than this are not told apart.
+        Clusters nearer than this are not told apart; ``knee`` as in `DbscanConfig`.
     select
         ``eom`` prefers few large clusters, ``leaf`` many small ones.
     allow_single
@@ -60,9 +65,14 @@ class HdbscanConfig(Config):
     name: Literal["hdbscan"] = "hdbscan"
     min_size: int = Field(2, ge=2)
     min_samples: int | None = Field(None, ge=1)
-    epsilon: float = Field(0.0, ge=0)
+    epsilon: float | Literal["knee"] = 0.0
     select: Literal["eom", "leaf"] = "eom"
     allow_single: bool = False
+
+    @field_validator("epsilon")
+    @classmethod
+    def _not_negative(cls, epsilon: float | str) -> float | str:
+        return _not_below(epsilon, 0, "epsilon")
 
 
 @CLUSTERERS.register(DbscanConfig)
@@ -72,8 +82,7 @@ def build_dbscan(config: DbscanConfig) -> Clusterer:
     def find(points: np.ndarray) -> np.ndarray:
         from sklearn.cluster import DBSCAN
 
-        eps = nearest_distance_knee(points) if config.eps == "knee" else float(config.eps)
-        eps = max(eps, float(np.finfo(np.float64).tiny))  # all points in one place
+        eps = max(_distance(config.eps, points), float(np.finfo(np.float64).tiny))  # all points in one place
         return np.asarray(DBSCAN(eps=eps, min_samples=config.min_points).fit_predict(points), np.int64)
 
     return find
@@ -92,7 +101,7 @@ def build_hdbscan(config: HdbscanConfig) -> Clusterer:
         found = hdbscan.HDBSCAN(
             min_cluster_size=config.min_size,
             min_samples=min(config.min_samples or config.min_size, len(points) - 1),
-            cluster_selection_epsilon=config.epsilon,
+            cluster_selection_epsilon=_distance(config.epsilon, points),
             cluster_selection_method=config.select,
             allow_single_cluster=config.allow_single,
             core_dist_n_jobs=1,
@@ -152,3 +161,13 @@ def nearest_distance_knee(points: np.ndarray) -> float:
 
     distances = np.sort(NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)[0][:, 1])
     return float(distances[knee(distances)] or distances[-1])
+
+
+def _distance(stated: float | str, points: np.ndarray) -> float:
+    return nearest_distance_knee(points) if stated == "knee" else float(stated)
+
+
+def _not_below(value: float | str, least: float, name: str) -> float | str:
+    if not isinstance(value, str) and value < least:
+        raise ValueError(f"{name} = {value:g}: allowed are knee, or a distance from {least:g}")
+    return value

@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     _add_import(commands)
     _add_split(commands)
     _add_check(commands)
+    _add_rois(commands)
     _add_pack(commands)
     _add_export_npz(commands)
     # argparse gives up on key=value that stand behind an option; they come back as left over.
@@ -276,6 +277,12 @@ def _add_pack(commands: Commands) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, metavar="SECONDS", help="length of each clip (10)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that read (2)")
     parser.set_defaults(run=_pack)
+
+
+def _add_rois(commands: Commands) -> None:
+    from ecotf.commands.rois import ABOUT, EXAMPLES, add_arguments
+
+    add_arguments(_command(commands, "rois", ABOUT, EXAMPLES))
 
 
 def _add_export_npz(commands: Commands) -> None:

@@ -9,7 +9,7 @@ from ecotf.reports.charts import colour
 from ecotf.reports.shown_run import ShownRun
 from ecotf.reports.sounds import Excerpt, read_excerpt
 from ecotf.reports.text import number, quoted, seconds, shown
-from ecotf.tasks.reported import Mistake
+from ecotf.tasks.reported import Mistake, Place
 
 _KINDS = (
     (False, "High scores of classes that are not there", "No score of a class that is not there."),
@@ -33,7 +33,7 @@ def _card(run: ShownRun, mistake: Mistake) -> str:
     name = PurePath(place.recording.replace("\\", "/")).name
     try:
         excerpt = read_excerpt(place, run.material.band_hz, run.material.channel)
-        media = _media(excerpt, mistake)
+        media = played(excerpt, place)
     except EcotfError as error:
         media = f'<div class="gone">{quoted(error)}</div>'
     truth = ", ".join(shown(label) for label in mistake.truth) or "nothing annotated"
@@ -63,10 +63,11 @@ def _what(mistake: Mistake) -> str:
     return f"<b>{label}</b> is not there and scores {number(mistake.score)} ({line}: {'kept' if kept else 'dropped'})"
 
 
-def _media(excerpt: Excerpt, mistake: Mistake) -> str:
+def played(excerpt: Excerpt, place: Place) -> str:
+    """Make the spectrogram of a place, with its box, and the sound below it."""
     box = ""
-    if mistake.place.box is not None:
-        start, end, low, high = mistake.place.box
+    if place.box is not None:
+        start, end, low, high = place.box
         low, high = (excerpt.low_hz if low != low else low), (excerpt.high_hz if high != high else high)
         wide, tall = excerpt.end_s - excerpt.start_s, excerpt.high_hz - excerpt.low_hz
         left, right = (min(max((t - excerpt.start_s) / wide, 0), 1) for t in (start, end))
@@ -80,7 +81,7 @@ def _media(excerpt: Excerpt, mistake: Mistake) -> str:
         notes.append(f"time-expanded: played {excerpt.slower} times slower, so that one hears ultrasound")
     if excerpt.louder > 1.5:
         notes.append(f"made {excerpt.louder:.0f} times louder" if excerpt.louder < 1e4 else "made much louder")
-    if excerpt.end_s < mistake.place.end_s - 0.05:
+    if excerpt.end_s < place.end_s - 0.05:
         notes.append(f"the first {excerpt.end_s - excerpt.start_s:.1f} s")
     note = f'<p class="note">{"; ".join(notes)}</p>' if notes else ""
     highest, lowest = (f"{hz / 1000:.3g} kHz" for hz in (excerpt.high_hz, excerpt.low_hz))

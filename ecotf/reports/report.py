@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +11,7 @@ from ecotf.files import atomic_file
 from ecotf.reports import MOST_CLIPS
 from ecotf.reports.cards import cards
 from ecotf.reports.charts import class_bars, training_curves
+from ecotf.reports.page import html_page
 from ecotf.reports.shown_run import ShownRun, differences, read_runs
 from ecotf.reports.tables import confusion, overview, thresholds, unfitted
 from ecotf.reports.text import quoted
@@ -57,28 +56,11 @@ def write_report(folders: Sequence[Path], output: Path, clips: int = MOST_CLIPS,
         raise ConfigError(f"{file}: a folder; give another --output")
     if file.exists() and not overwrite:
         raise ConfigError(f"{file} is there already; give another --output, or --overwrite")
-    page = _page(read_runs(folders, clips))
+    runs = read_runs(folders, clips)
+    page = html_page("Report on " + ", ".join(run.name for run in runs), _body(runs))
     with atomic_file(file) as partial:
         partial.write_text(page, encoding="utf-8")
     return file
-
-
-def _page(runs: Sequence[ShownRun]) -> str:
-    here = Path(__file__).parent
-    style, script = ((here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    # The browser runs this one script and fetches nothing, whatever the names in the data are.
-    policy = (
-        "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
-    title = "Report on " + ", ".join(run.name for run in runs)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}"/>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"/><title>{quoted(title)}</title>'
-        f"<style>{style}</style></head><body><main>{_body(runs)}</main><script>{script}</script></body></html>\n"
-    )
 
 
 def _body(runs: Sequence[ShownRun]) -> str:

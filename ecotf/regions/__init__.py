@@ -1,0 +1,1 @@
+"""Cut regions of interest out of recordings, sort out noise, and show what was cut."""
