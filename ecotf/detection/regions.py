@@ -80,9 +80,11 @@ def level_spectrogram(
     """
     step_hz = sample_rate / n_fft
     first, last = math.ceil(low_hz / step_hz - 1e-9), math.floor(high_hz / step_hz + 1e-9)
+    if last == n_fft // 2:
+        last -= 1  # the row at half the sample rate is left out, as published
     config = BandSpectrogramConfig(
         window_s=n_fft / sample_rate, hop_s=max(1, n_fft - round(n_fft * overlap)) / sample_rate,
-        low_hz=first * step_hz, high_hz=min((last + 1) * step_hz, sample_rate / 2), gain=math.sqrt(step_hz), scale="db",
+        low_hz=first * step_hz, high_hz=(last + 1) * step_hz, gain=math.sqrt(step_hz), scale="db",
         floor_db=-range_db, smooth_sigma=0.0,
     )  # fmt: skip
     return build_spectrogram(config, sample_rate)

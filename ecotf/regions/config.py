@@ -160,6 +160,7 @@ def read_roi_config(settings: str | Path | None = None, overrides: Sequence[str]
         if str(settings) not in known and not path.is_file():
             raise ConfigError(f"settings {str(settings)!r}: no such file; that come with ecotf: {', '.join(known)}")
         source, values = str(settings), read_yaml(path) or {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: expected a mapping of keys to values, found {type(values).__name__}")
-    return validate(RoiConfig, apply_overrides(values, list(overrides)), source)
+    chosen = validate(RoiConfig, values, source)
+    if not overrides:
+        return chosen
+    return validate(RoiConfig, apply_overrides(chosen.model_dump(mode="json"), list(overrides)), source)

@@ -38,14 +38,15 @@ def region_table(folder: CutFolder, config: RoiConfig) -> pd.DataFrame:
                     record.group,
                     record.split,
                     record.time_expansion,
+                    record.duration_s,
                     *region[1:8],
                     *(region.measures[name] for name in MEASURES),
                     *region.shapes,
                 )
             )
     columns = [
-        "recording", "source", "source_path", "species", "group", "split", "time_expansion", "source_start_s",
-        "source_end_s", "low_hz", "high_hz", "start_s", "end_s", "duration_s", *MEASURES, *shapes,
+        "recording", "source", "source_path", "species", "group", "split", "time_expansion", "recorded_s",
+        "source_start_s", "source_end_s", "low_hz", "high_hz", "start_s", "end_s", "duration_s", *MEASURES, *shapes,
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     table[shapes] = table[shapes].astype(np.float64)
