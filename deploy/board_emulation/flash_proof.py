@@ -106,7 +106,7 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     proof.boot()
     proof.runs(third, wait_s=120)
     proof.flash_device("status", says=["was cut off at health and is undone"])
-    proof.flash_device(fourth, says=["done"])
+    proof.flash_device(fourth, says=["the rest was there", "assemble", "done"])
     proof.runs(fourth)
 
     proof.title("rollback")
