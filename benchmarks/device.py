@@ -234,7 +234,6 @@ def main() -> None:
             print(table(figures[-1:], None).splitlines()[-1], file=sys.stderr)
     figures += [beside] if beside is not None else []
     print(table(figures, beside))
-    print("few-shot models: there is no recipe of that family yet")
     if options.output is not None:
         options.output.write_text(json.dumps([asdict(one) for one in figures], indent=1) + "\n", encoding="utf-8")
 
