@@ -12,9 +12,9 @@ from ecotf.errors import DataError
 from ecotf.pipelines.clips import Clips
 from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.episode_batches import episode_batches
-from ecotf.pipelines.episodes import EpisodeClips, EpisodeConfig, draw_episodes
+from ecotf.pipelines.episodes import EpisodeClips, EpisodeConfig, Episodes, draw_episodes
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
-from ecotf.tasks.clips.episode_rule import comparing, head_config, with_compared
+from ecotf.tasks.clips.episode_rule import answering, comparing, head_config, with_compared
 from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
 from ecotf.tasks.clips.lessons import LabelLesson
 from ecotf.tasks.clips.species_clips import (
@@ -48,9 +48,10 @@ class JudgedByEpisodes(LabelLesson):
         assert isinstance(stage, SpeciesStage)
         self.config, self.head, self.head_config = stage, network.head, head_config(network)
         self.model = with_compared(network)
-        self.rule = self.head_config.rule(network.head)
+        self.answer = answering(network)
         self.told: list[str] = []
-        self.valid = self._validation_species(material)
+        self.valid = self._validation_episodes(material)
+        self.used = np.empty(0, int) if self.valid is None else np.unique(self.valid[1].rows)
 
     @property
     def judged_stage(self) -> SpeciesStage:
@@ -63,60 +64,74 @@ class JudgedByEpisodes(LabelLesson):
         return tuple(self.told)
 
     def validation(self, images_of: Callable[[Clips], ClipImages]) -> Any:
-        """Make the episodes of validation species: the same ones for every epoch; None where there are none."""
+        """Make the clips of the validation episodes, which are the same for every epoch; None where there are none."""
         if self.valid is None:
             return None
-        clips, size = self.valid
-        draws, images = EpochDraws(self.material.seed), images_of(clips.clips)
+        # Each clip goes through the network once, however many episodes have it.
+        clips, images = self.valid[0].clips, images_of(self.valid[0].clips)
         seconds = self.judged_stage.seconds or self.material.data.plan.clips.seconds
-        images = replace(images, clips=images.clips.model_copy(update={"seconds": seconds}))
-        return _as_targets(episode_batches(clips.source, images, draws, size), size)
+        cut = images.clips.model_copy(update={"seconds": seconds})
+        images = replace(images, clips=cut, numbered=True)
+        return clip_batches(clips.table.take(self.used), images)
 
-    def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
-        """Compute of an episode the loss of its queries, their classes, and their logits by the head's rule."""
+    def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
+        """Take of a batch what the head compares; an episode has a loss, and a batch none."""
+        return 0.0, outputs["compared"]
+
+    def judge(self, batches: Any, judged: Callable[..., Any]) -> tuple[float, float]:
+        """Compute the mean loss of the validation episodes, and the share of their queries that are named right.
+
+        Raises
+        ------
+        DataError
+            Not one episode can be read as a whole.
+        """
         assert self.valid is not None
-        logits, truth = self._answered(outputs, targets, self.valid[1], training=False)
-        return self._loss(logits, truth), truth, logits
-
-    def score(self, truth: np.ndarray, logits: np.ndarray) -> float:
-        """Compute the share of queries that are named right."""
-        return float((truth.argmax(axis=1) == logits.argmax(axis=1)).mean())
-
-    def _answered(self, outputs: Any, targets: Any, size: EpisodeConfig, training: bool) -> tuple[Any, Any]:
-        """Answer an episode: logits and truth of its queries, ``[n, way]`` each."""
-        import tensorflow as tf
-
-        compared, n = outputs["compared"], size.n_support
-        support = tf.reshape(compared[:n], [size.way, size.shots, *compared.shape[1:]])
-        return self.rule(support, compared[n:], training), targets[n:]
+        there = np.full(len(self.valid[0].clips.table), -1)
+        parts, n = [], 0
+        for image, targets, weight, rows in batches:
+            parts.append(judged(image, targets, weight)[1].numpy())
+            there[self.used[rows.numpy()]] = np.arange(n, n + len(parts[-1]))
+            n += len(parts[-1])
+        size, index = self.valid[1].config, self.valid[1].config.class_index
+        whole = [rows for rows in there[self.valid[1].rows] if (rows >= 0).all()]
+        if not whole:
+            raise DataError(f"stage {self.config.title!r}: not one validation episode can be read as a whole")
+        compared, truth = np.concatenate(parts), np.eye(size.way, dtype=np.float32)[index[size.n_support :]]
+        losses, right = [], []
+        for rows in whole:
+            support, queries = compared[rows[: size.n_support]], compared[rows[size.n_support :]]
+            logits = self.answer(support, index[: size.n_support], queries)
+            losses.append(float(self._loss(logits, truth)))
+            right.append(float((logits.argmax(axis=1) == truth.argmax(axis=1)).mean()))
+        return float(np.mean(losses)), float(np.mean(right))
 
     def _loss(self, logits: Any, truth: Any) -> Any:
         return averaged(per_clip(self.config.loss, logits, truth), None, "clips")
 
-    def _validation_species(self, material: Material) -> tuple[SpeciesClips, EpisodeConfig] | None:
+    def _validation_episodes(self, material: Material) -> tuple[SpeciesClips, Episodes] | None:
         found = species_clips(material.data, "valid", self.judged_stage)
         if found is None:
             return None
         size = self.config.validation or self.config.usual_validation
         if self.config.validation is None and 2 <= len(found.species) < size.way:
             size = size.model_copy(update={"way": len(found.species)})
-        unseen = [name for name in found.species if name not in material.classes]
-        known = len(found.species) - len(unseen)
-        known_text = f", {known} of which are trained on too" if known else ", none of which is trained on"
+        known = len({*found.species} & {*material.classes})
+        known_text = f"{known} of which are trained on too" if known else "none of which is trained on"
         self.told.append(
-            f"validation on {len(found.species)} species{known_text}: {size.way}-way {size.shots}-shot, "
+            f"validation on {len(found.species)} species, {known_text}: {size.way}-way {size.shots}-shot, "
             f"{size.episodes} episodes"
         )
-        self._tell_of(found.source, size)
-        return found, size
+        return found, self._drawn(found.source, size)
 
-    def _tell_of(self, clips: EpisodeClips, size: EpisodeConfig) -> None:
-        """Note what episodes leave out; raises `DataError` where they cannot be drawn."""
+    def _drawn(self, clips: EpisodeClips, size: EpisodeConfig) -> Episodes:
+        """Draw episodes, and note what they leave out; raises `DataError` where they cannot be drawn."""
         try:
-            drawn = draw_episodes(clips, size.model_copy(update={"episodes": 1}), 0, 0)
+            drawn = draw_episodes(clips, size, self.material.seed, 0)
         except DataError as error:
             raise DataError("; ".join([f"stage {self.config.title!r}: {error}", *clips.notes])) from None
         self.told += [*drawn.left_out, *clips.notes]
+        return drawn
 
     def set_classes_trainable(self, trainable: bool) -> None:
         """Train the layers of the head's classes, or not: without a slope they may not be given to an optimiser."""
@@ -138,7 +153,8 @@ class EpisodicLesson(JudgedByEpisodes):
         assert isinstance(stage, FitEpisodesStage)
         self.size = stage.episodes
         self.source = episode_source(train, material.data)
-        self._tell_of(self.source, self.size)
+        self.rule = self.head_config.rule(network.head)
+        self._drawn(self.source, self.size.model_copy(update={"episodes": 1}))
         self._set_trainable(classes=False)
 
     def batches(self, images: ClipImages, draws: EpochDraws) -> tuple[Any, int]:
@@ -148,7 +164,12 @@ class EpisodicLesson(JudgedByEpisodes):
 
     def loss(self, outputs: Any, targets: Any, weight: Any) -> Any:
         """Compute the loss of an episode's queries."""
-        return self._loss(*self._answered(outputs, targets, self.size, training=True))
+        import tensorflow as tf
+
+        compared, size = outputs["compared"], self.size
+        support = tf.reshape(compared[: size.n_support], [size.way, size.shots, *compared.shape[1:]])
+        logits = self.rule(support, compared[size.n_support :], training=True)
+        return self._loss(logits, targets[size.n_support :])
 
     def end(self) -> None:
         """Make the classes trainable again, and what acts in episodes alone not."""

@@ -34,16 +34,22 @@ class OwnRule:
 
 def own_rule(model: ClipModel) -> OwnRule:
     """Return how a model whose head answers episodes does it."""
+    compare = comparing(model.network)
+    return OwnRule(lambda sound: compare(model.images(sound)), answering(model.network))
+
+
+def answering(network: ClipNetwork) -> Answer:
+    """Return how a network answers an episode of what it compares, by the rule of its head."""
     import tensorflow as tf
 
-    compare, rule = comparing(model.network), head_config(model.network).rule(model.network.head)
+    rule = head_config(network).rule(network.head)
     compiled = tf.function(lambda support, queries: rule(support, queries), autograph=False)
 
     def answer(support: np.ndarray, codes: np.ndarray, queries: np.ndarray) -> np.ndarray:
         way = int(codes.max()) + 1
         return np.asarray(compiled(support.reshape(way, -1, *support.shape[1:]), queries))
 
-    return OwnRule(lambda sound: compare(model.images(sound)), answer)
+    return answer
 
 
 def with_compared(network: ClipNetwork) -> Any:

@@ -18,7 +18,7 @@ from ecotf.pipelines.clips import Clips
 from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws
 from ecotf.pipelines.samplers import class_weights
-from ecotf.tasks.clips.lessons import LabelLesson
+from ecotf.tasks.clips.lessons import LabelLesson, mean_loss
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.epochs import Epoch, Limits, require_numbers, run_epochs
 from ecotf.training.fit_state import FitState
@@ -152,7 +152,7 @@ class _Fit:
         valid_loss, score, text = float("nan"), float("nan"), ""
         with self._judged_weights() as judged:
             if self.valid_set is not None:
-                valid_loss, score = self._judge()
+                valid_loss, score = self.lesson.judge(self.valid_set, self.judge)
                 text = f"  validation {valid_loss:.4f}  {self.lesson.score_title} {score:.3f}"
         measured = (loss,) if self.valid_set is None else (loss, valid_loss)
         require_numbers(f"stage {stage.title!r}", number, stage.learning_rate, *measured)
@@ -173,22 +173,7 @@ class _Fit:
         if not losses:
             lines = "; ".join(self.skipped.lines()[:1])
             raise DataError(f"stage {self.stage.title!r}: not one clip can be read; {lines}")
-        return _mean(losses), sum(n for _, n in losses)
-
-    def _judge(self) -> tuple[float, float]:
-        """Compute the loss and the score of validation clips."""
-        losses, scores, truth = [], [], []
-        for batch in self.valid_set:
-            loss, true, logits = self.judge(*batch)
-            losses.append((float(loss), len(true)))
-            scores.append(logits.numpy())
-            truth.append(true.numpy())
-        if not losses:
-            raise DataError(f"stage {self.stage.title!r}: not one validation clip can be read")
-        logits = np.concatenate(scores).astype(np.float64)
-        if not np.isfinite(logits).all():
-            return float("nan"), float("nan")
-        return _mean(losses), self.lesson.score(np.concatenate(truth), logits)
+        return mean_loss(losses), sum(n for _, n in losses)
 
     @contextmanager
     def _judged_weights(self) -> Iterator[list[np.ndarray] | None]:
@@ -276,7 +261,7 @@ def _steps(lesson: LabelLesson, optimizer: Any) -> tuple[Callable[..., Any], Cal
         optimizer.apply(tape.gradient(scaled_total, variables), variables)
         return loss
 
-    def judge(images: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
+    def judge(images: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
         return lesson.judged(model(images, training=False), targets, weight)
 
     bands = tf.TensorSpec([None, None, *model.input_shape[2:]], tf.float32)
@@ -288,8 +273,3 @@ def _steps(lesson: LabelLesson, optimizer: Any) -> tuple[Callable[..., Any], Cal
         tf.function(train, input_signature=signature, autograph=False),
         tf.function(judge, input_signature=signature, autograph=False),
     )
-
-
-def _mean(losses: list[tuple[float, int]]) -> float:
-    """Average the losses of batches, each weighted by its number of clips."""
-    return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ecotf.errors import DataError
 from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.pipelines.clips import Clips, ClipTable
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
@@ -64,16 +65,38 @@ class LabelLesson:
         """Compute the loss of the labels: what validation clips are judged by."""
         return clip_loss(self.stage.loss, outputs, targets, self.weights, weight)
 
-    def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
-        """Compute of a validation batch the loss, and what `score` needs: truth and logits, ``[n, k]`` each."""
-        return self.label_loss(outputs, targets, weight), targets, outputs["clip"]
+    def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
+        """Compute of a validation batch its loss, and what `judge` needs of it ``[n, ...]``: here the logits."""
+        return self.label_loss(outputs, targets, weight), outputs["clip"]
 
-    def score(self, truth: np.ndarray, logits: np.ndarray) -> float:
-        """Compute the score of all validation clips, from float64 ``[n, k]`` each."""
+    def judge(self, batches: Any, judged: Callable[..., Any]) -> tuple[float, float]:
+        """Compute the loss and the score of all validation clips; ``judged`` is that of a batch, compiled.
+
+        Raises
+        ------
+        DataError
+            Not one clip can be read.
+        """
         from scipy.special import expit, softmax
 
+        losses, scores, truth = [], [], []
+        for image, targets, weight in batches:
+            loss, logits = judged(image, targets, weight)
+            losses.append((float(loss), len(targets)))
+            scores.append(logits.numpy())
+            truth.append(targets.numpy())
+        if not losses:
+            raise DataError(f"stage {self.stage.title!r}: not one validation clip can be read")
+        logits = np.concatenate(scores).astype(np.float64)
+        if not np.isfinite(logits).all():
+            return float("nan"), float("nan")
         probabilities = softmax(logits, axis=1) if self.stage.activation == "softmax" else expit(logits)
-        return padded_cmap(counted_labels(truth), probabilities)
+        return mean_loss(losses), padded_cmap(counted_labels(np.concatenate(truth)), probabilities)
 
     def end(self) -> None:
         """Leave the network as a stage that is done has it."""
+
+
+def mean_loss(losses: list[tuple[float, int]]) -> float:
+    """Average the losses of batches, each weighted by its number of clips."""
+    return float(np.average([loss for loss, _ in losses], weights=[n for _, n in losses]))
