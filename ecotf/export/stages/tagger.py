@@ -71,7 +71,7 @@ class FixedNetwork:
 
         head = self.network.head
         classes = head.get_layer("classes")
-        outputs = {"clip_logits": classes.output}
+        outputs = {"clip_logits": head.output["clip"]}
         if self.gives_frames:
             attention = head.get_layer("class_attention").output
             outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
@@ -176,10 +176,10 @@ def image_stage(model: ClipModel, samples: int, sound: SoundType) -> Stage:
 
 
 def mean_over_frames(seen: Any) -> Any:
-    """Average [1, t, e] over frames to [1, e]; an embedding of the whole clip stays as it is."""
+    """Average [1, t, e] over frames, and [1, t, f, e] over bands too, to [1, e]; [1, e] stays as it is."""
     import tensorflow as tf
 
-    return tf.reduce_mean(seen, axis=1) if len(seen.shape) == 3 else seen
+    return tf.reduce_mean(seen, axis=list(range(1, len(seen.shape) - 1))) if len(seen.shape) > 2 else seen
 
 
 def calibration_inputs(fixed: FixedNetwork, images: np.ndarray) -> Mapping[str, np.ndarray]:

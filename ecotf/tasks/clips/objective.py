@@ -14,6 +14,7 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
 from ecotf.tasks.clips.plan import ClipPlan
+from ecotf.tasks.clips.species_clips import species_clips
 from ecotf.tasks.clips.train import (
     ScoredSegments,
     fit_event_thresholds,
@@ -57,6 +58,10 @@ class ClipsSearch:
         import pandas as pd
 
         plan = self.recipe
+        if plan.stages[-1].needs_rule:
+            if species_clips(data, "valid", plan.stages[-1]) is None:
+                raise DataError("validation has no species; trials cannot be compared (data.valid, data.split_by)")
+            return ["accuracy", "valid_loss"]
         classes = data.classes(plan.stages[-1])
         truth = data.rows("valid", plan.stages[-1].data, classes, plan.inference.segment_s, None)
         if truth is None:
@@ -103,10 +108,12 @@ class ClipsObjective(FolderObjective[ClipPlan, ClipData]):
         data = self.data_for(recipe)
         with self.training(trial_place(self.folder, task), task, recipe.seed) as (run_store, watch):
             trained = train_clips(recipe, data, run_store, log, self.threads, watch)
+        if recipe.stages[-1].needs_rule:
+            return _outcome(recipe, trained, _best_accuracy(recipe, trained), watch is not None)
         scored = score_split(trained.model, data, "valid", log)
         if scored is None:
             raise DataError("no validation recording has a class of the recipe; trials cannot be compared")
-        return _outcome(recipe, data, trained, scored, watch is not None)
+        return _outcome(recipe, trained, _figures(recipe, data, trained, scored), watch is not None)
 
     def data_for(self, recipe: ClipPlan) -> ClipData:
         """Open the recordings for a trial's recipe, once."""
@@ -135,21 +142,31 @@ def figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> F
     return {name: None if value is None or np.isnan(value) else value for name, value in figures.items()}
 
 
-def _outcome(
-    recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], scored: ScoredSegments, watched: bool
-) -> Outcome:
-    classes, history = trained.model.classes, trained.history
-    events = None
+def _figures(recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], scored: ScoredSegments) -> Figures:
+    classes, events = trained.model.classes, None
     if recipe.evaluation.events and scored.candidates is not None:
         thresholds = fit_event_thresholds(recipe, data, scored, classes).thresholds
         events = judge_events(recipe, data, scored, classes, thresholds)
-    figures = figures_of(judge_segments(scored, classes), events)
+    return figures_of(judge_segments(scored, classes), events)
+
+
+def _best_accuracy(recipe: ClipPlan, trained: Trained[SegmentModel]) -> Figures:
+    """The accuracy in episodes of the epoch that was kept, of the last stage."""
+    history = trained.history[trained.history["stage"] == recipe.stages[-1].title]
+    best = getattr(recipe.stages[-1], "keep", "best") == "best"
+    kept = history["accuracy"].max() if best else history["accuracy"].iloc[-1]
+    return {"accuracy": float(kept) if np.isfinite(kept) else None}
+
+
+def _outcome(recipe: ClipPlan, trained: Trained[SegmentModel], figures: Figures, watched: bool) -> Outcome:
+    history = trained.history
     last = history[history["stage"] == recipe.stages[-1].title]
     least = float(last["valid_loss"].min())
     figures["valid_loss"] = least if np.isfinite(least) else None
     scores: dict[str, list[float]] = {}
     if watched:
         # A stage whose classes no validation recording has measures nothing that could be compared.
-        each = {str(title): rows["padded_cmap"] for title, rows in history.groupby("stage", sort=False)}
+        measured = history.assign(score=history["padded_cmap"].fillna(history["accuracy"]))
+        each = {str(title): rows["score"] for title, rows in measured.groupby("stage", sort=False)}
         scores = {title: found.tolist() for title, found in each.items() if np.isfinite(found).all()}
     return Outcome("done", figures, scores, len(history))
