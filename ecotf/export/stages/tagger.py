@@ -62,7 +62,7 @@ class FixedNetwork:
         """From the feature map to what the dense layers see."""
         import keras
 
-        return keras.Model(self.network.head.inputs[0], self.network.head.get_layer(self._first_dense).input)
+        return keras.Model(self.network.head.inputs[0], self._pooled)
 
     @property
     def dense(self) -> Any:
@@ -77,11 +77,11 @@ class FixedNetwork:
             outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
         if self.embedding_layer is not None:
             embedding = head.get_layer(self.embedding_layer).output
-            if embedding is not head.get_layer(self._first_dense).input:
+            if embedding is not self._pooled:
                 outputs["seen"] = embedding
         if self.recurrent:
             return keras.Model(head.inputs[0], {**outputs, "seen": classes.input})
-        return keras.Model(head.get_layer(self._first_dense).input, outputs)
+        return keras.Model(self._pooled, outputs)
 
     @property
     def gives_frames(self) -> bool:
@@ -99,8 +99,15 @@ class FixedNetwork:
         return self.network.config.head.recurrent
 
     @property
-    def _first_dense(self) -> str:
-        return "hidden" if any(layer.name == "hidden" for layer in self.network.head.layers) else "classes"
+    def _pooled(self) -> Any:
+        """What the dense layers see: the input of the first one, or the embedding where that comes before it."""
+        head = self.network.head
+        names = [layer.name for layer in head.layers]
+        first = "hidden" if "hidden" in names else "classes"
+        embedding = self.embedding_layer
+        if embedding is not None and names.index(embedding) < names.index(first):
+            return head.get_layer(embedding).output
+        return head.get_layer(first).input
 
 
 def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> FixedNetwork:
