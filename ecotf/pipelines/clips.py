@@ -45,6 +45,8 @@ class ClipsConfig(Config):
         How much of such a recording is added up; published 60.
     min_per_class
         A class with fewer clips gets some of them again until it has so many; 0 leaves it as it is.
+    max_per_class
+        A class with more clips is trained on so many of them, drawn once for a training; 0 takes all.
     unrated
         Weighs recordings anew by the manifest's column ``rating``: the rating of those that have none, or ``random``,
         as published for 2024. By default the manifest's ``weight`` holds.
@@ -63,6 +65,7 @@ class ClipsConfig(Config):
     self_mixup: Literal["none", "background", "all"] = "none"
     self_mixup_s: float = Field(60.0, gt=0)
     min_per_class: int = Field(0, ge=0)
+    max_per_class: int = Field(0, ge=0)
     unrated: float | Literal["random"] | None = None
     least_overlap: float = Field(0.25, gt=0, le=1)
     source: SourceConfig = RecordingSource()

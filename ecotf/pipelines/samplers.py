@@ -151,6 +151,15 @@ def with_at_least(table: ClipTable, minimum: int, seed: int) -> ClipTable:
     return table.take(np.concatenate(more))
 
 
+def with_at_most(table: ClipTable, maximum: int, seed: int) -> ClipTable:
+    """Return the table with ``maximum`` clips of each class, drawn, in their old order; clips of no class all stay."""
+    rng = np.random.default_rng(seed)
+    main = _main_class(table.targets)
+    kept = [np.flatnonzero(main < 0)]
+    kept += [rng.permutation(np.flatnonzero(main == code))[:maximum] for code in range(table.targets.shape[1])]
+    return table.take(np.sort(np.concatenate(kept)))
+
+
 def _main_class(targets: np.ndarray) -> np.ndarray:
     """The class of each clip with the greatest target, -1 where it has none."""
     if not targets.shape[1]:

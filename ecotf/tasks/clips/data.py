@@ -16,7 +16,7 @@ from ecotf.errors import DataError
 from ecotf.pipelines.clip_places import background_recordings, clips_of_recordings, segments_of_recordings
 from ecotf.pipelines.clips import Clips, ClipsConfig
 from ecotf.pipelines.crops import ClipSounds
-from ecotf.pipelines.samplers import SamplerConfig, with_at_least
+from ecotf.pipelines.samplers import SamplerConfig, with_at_least, with_at_most
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.stages import ClipStageConfig, StageData, classes_of
 from ecotf.training.run_store import Log
@@ -95,7 +95,8 @@ class ClipData(Generic[Plan]):
             )
         else:
             made = clips_of_recordings(manifest, classes, config, self.plan.seed)
-        table = with_at_least(made.table, config.min_per_class, self.plan.seed) if config.min_per_class else made.table
+        table = with_at_most(made.table, config.max_per_class, self.plan.seed) if config.max_per_class else made.table
+        table = with_at_least(table, config.min_per_class, self.plan.seed) if config.min_per_class else table
         return Clips(table, made.recordings, made.classes, made.outside)
 
     def validation_clips(self, stage: ClipStageConfig, classes: Sequence[str]) -> Clips | None:

@@ -188,8 +188,8 @@ def set_classes(network: ClipNetwork, stage: SpeciesStage, material: Material, p
     from ecotf.tasks.clips.fit_clips import stage_images
 
     data, report = material.data, SkippedRecordings()
-    seconds = stage.seconds or data.plan.clips.seconds
-    clips = in_the_middle(data.training_clips(stage, material.classes), data.durations, seconds)
+    config = data.plan.clips.model_copy(update={"seconds": stage.seconds or data.plan.clips.seconds})
+    clips = in_the_middle(data.training_clips(stage, material.classes), data.durations, config)
     images = replace(stage_images(stage, data, clips, report, place.threads), numbered=True)
     sums, counts = mean_of_classes(network, clip_batches(clips.table, images), clips.table.targets)
     for line in report.lines()[:_TOLD]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ecotf.errors import DataError
 from ecotf.pipelines.clip_places import clips_of_recordings, segments_of_recordings
-from ecotf.pipelines.clips import Clips
+from ecotf.pipelines.clips import Clips, ClipsConfig
 from ecotf.pipelines.episodes import EpisodeClips, episode_clips
 
 if TYPE_CHECKING:
@@ -60,15 +60,20 @@ def species_clips(
             side, data.durations, species, config, stage.segment_hop_s, data.plan.seed, data.unnamed_labels
         )
     else:
-        clips = in_the_middle(clips_of_recordings(side, species, config, data.plan.seed), data.durations, seconds)
+        clips = in_the_middle(clips_of_recordings(side, species, config, data.plan.seed), data.durations, config)
     return SpeciesClips(clips, episode_source(clips, data))
 
 
-def in_the_middle(clips: Clips, durations: dict[str, float], seconds: float) -> Clips:
-    """Return clips with a place instead of one that is drawn: the middle of the recording, or all of a shorter one."""
+def in_the_middle(clips: Clips, durations: dict[str, float], config: ClipsConfig) -> Clips:
+    """Return clips with a place instead of one that is drawn: the middle of the recording, or all of a shorter one.
+
+    Where ``config`` cuts clips at the start of recordings, it is that.
+    """
+    if config.crop == "start":
+        return replace(clips, table=replace(clips.table, start_s=np.nan_to_num(clips.table.start_s, nan=0.0)))
     table = clips.table
     lengths = np.array([durations[name] for name in clips.recordings])[table.recording]
-    middle = np.maximum(0.0, (lengths - seconds) / 2)
+    middle = np.maximum(0.0, (lengths - config.seconds) / 2)
     start_s = np.where(np.isfinite(table.start_s), table.start_s, middle)
     return replace(clips, table=replace(table, start_s=start_s))
 
