@@ -22,6 +22,7 @@ from ecotf.tasks.clips.species_clips import (
     episode_source,
     in_the_middle,
     require_clips_of_all,
+    silent_lines,
     species_clips,
 )
 from ecotf.tasks.clips.species_stage import SpeciesStage
@@ -191,8 +192,9 @@ def set_classes(network: ClipNetwork, stage: SpeciesStage, material: Material, p
     config = data.plan.clips.model_copy(update={"seconds": stage.seconds or data.plan.clips.seconds})
     clips = in_the_middle(data.training_clips(stage, material.classes), data.durations, config)
     images = replace(stage_images(stage, data, clips, report, place.threads), numbered=True)
-    sums, counts = mean_of_classes(network, clip_batches(clips.table, images), clips.table.targets)
-    for line in report.lines()[:_TOLD]:
+    sums, counts, silent = mean_of_classes(network, clip_batches(clips.table, images), clips.table.targets)
+    lines = [*report.lines(), *silent_lines([clips.recordings[clips.table.recording[row]] for row in silent])]
+    for line in lines[:_TOLD]:
         place.log(f"{stage.title}: left out of the means: {line}")
     require_clips_of_all(material.classes, counts, f"stage {stage.title!r}")
     means = sums / counts.reshape(-1, *[1] * (sums.ndim - 1))
@@ -200,17 +202,28 @@ def set_classes(network: ClipNetwork, stage: SpeciesStage, material: Material, p
     place.log(f"{stage.title}: the classes are the means of {int(counts.sum())} clips")
 
 
-def mean_of_classes(network: ClipNetwork, batches: Any, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Add up what the head compares of each class, float64 ``[classes, ...]``, and count the clips, ``[classes]``."""
+def mean_of_classes(
+    network: ClipNetwork, batches: Any, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Add up what the head compares of each class, over its clips that are not silent.
+
+    Returns
+    -------
+    float64 ``[classes, ...]``; how many clips each class has, ``[classes]``; the rows of silent clips.
+    """
     compare = comparing(network)
     there = (targets > 0.5).astype(np.float64)
-    sums, counts = np.zeros(0), np.zeros(there.shape[1])
+    sums, counts, silent = np.zeros(0), np.zeros(there.shape[1]), []
     for image, _, _, rows in batches:
-        own = there[rows.numpy()]
+        own, values = there[rows.numpy()], image.numpy()
+        # Of silence every place of an image is the same, in each channel.
+        quiet = np.ptp(values, axis=(1, 2)).max(axis=1) == 0
+        silent += rows.numpy()[quiet].tolist()
+        own[quiet] = 0
         added = np.tensordot(own.T, compare(image).astype(np.float64), 1)
         sums = added if not sums.size else sums + added
         counts += own.sum(axis=0)
-    return sums, counts
+    return sums, counts, silent
 
 
 def _as_targets(batches: Any, size: EpisodeConfig) -> Any:

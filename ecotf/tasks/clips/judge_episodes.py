@@ -12,7 +12,7 @@ from ecotf.evaluation.episodes import Answer, accuracy_with_interval, episode_ac
 from ecotf.models.heads.nearest_mean import NearestMeanConfig
 from ecotf.pipelines.episodes import EpisodeConfig, draw_episodes
 from ecotf.tasks.clips.fit_head import sounds_of_clips
-from ecotf.tasks.clips.species_clips import SpeciesClips, species_clips
+from ecotf.tasks.clips.species_clips import SpeciesClips, silent_lines, species_clips
 from ecotf.training.run_store import Log, RunStore
 
 if TYPE_CHECKING:
@@ -152,14 +152,18 @@ def _embedded(plan: ClipPlan, data: ClipData[Any], model: SegmentModel, split: s
             compared.append(own.compared(sounds))
         waiting.clear()
 
-    for number, sound in sounds_of_clips(species.clips, model.sample_rate, data, plan.seed, problems, stage.seconds):
+    clips, silent = species.clips, []
+    for number, sound in sounds_of_clips(clips, model.sample_rate, data, plan.seed, problems, stage.seconds):
+        if not np.ptp(sound):
+            silent.append(clips.recordings[clips.table.recording[number]])
+            continue
         read.append(number)
         waiting.append(sound)
         if len(waiting) == _BATCH:
             embed()
     if waiting:
         embed()
-    for reason in list(problems.values())[:_TOLD]:
+    for reason in [*problems.values(), *silent_lines(silent)][:_TOLD]:
         log(f"left out: {reason}")
     if not read:
         log(f"episodes: not one clip of {split} can be read")

@@ -86,6 +86,12 @@ def episode_source(clips: Clips, data: ClipData[Any]) -> EpisodeClips:
     return episode_clips(clips, data.manifest, digests)
 
 
+def silent_lines(names: list[str]) -> list[str]:
+    """Say which recordings are silent, in one line; none where there is none."""
+    several = f"{len(names)} clips are" if len(names) > 1 else "1 clip is"
+    return [f"{several} silent, the first of {names[0]}"] if names else []
+
+
 def require_clips_of_all(names: tuple[str, ...], counts: np.ndarray, what: str) -> None:
     """Refuse classes that not one clip is left of; raises `DataError`."""
     lost = [name for name, count in zip(names, counts, strict=True) if not count]
