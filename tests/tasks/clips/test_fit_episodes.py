@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ SIDES = {
     "ani": "test",
 }
 SMALL = {
-    "sample_rate": RATE, "front_end.high_hz": 7000.0, "front_end.bands": 32, "front_end.hop_s": 0.01, "clips.seconds": 0.4,
-    "inference.segment_s": 0.4, "evaluation.bootstrap": 2,
+    "sample_rate": RATE, "front_end.high_hz": 7000.0, "front_end.bands": 32, "front_end.hop_s": 0.01,
+    "clips.seconds": 0.4, "inference.segment_s": 0.4, "evaluation.bootstrap": 2,
     "network.backbone": {"name": "small", "stem": 4, "filters": [4, 4, 8], "blocks": [1, 1, 1], "expand": 1,
                          "features": 8},
     "stages.0.epochs": 1, "stages.0.episodes": {"way": 3, "shots": 2, "queries": 1, "episodes": 2},
@@ -42,7 +43,7 @@ SMALL = {
 def small(name: str, **changes: object) -> ClipRecipe:
     values = load_any_recipe(f"fewshot/{name}").model_dump(mode="json")
     more = [(key.replace("__", "."), value) for key, value in changes.items()]
-    return validate(ClipRecipe, apply_changes(values, [*SMALL.items(), *more]), "test")
+    return validate(ClipRecipe, apply_changes(values, [*deepcopy(SMALL).items(), *more]), "test")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,11 +78,7 @@ def trained(recipe: ClipRecipe, manifest: Manifest, folder: Path) -> tuple[Path,
 
 @pytest.mark.parametrize(
     ("name", "changes"),
-    [
-        ("prototypical", {}),
-        ("relation", {"network.head.channels": 4}),
-        ("matching", {"stages.0.training": "classical"}),
-    ],
+    [("prototypical", {"stages.0.training": "classical"}), ("relation", {"network.head.channels": 4})],
 )
 def test_a_training_is_judged_on_species_that_it_never_saw(name, changes, beeps, tmp_path):
     recipe = small(name, **changes)
