@@ -10,7 +10,7 @@ import numpy as np
 from ecotf.errors import DataError
 from ecotf.evaluation.episodes import Answer, accuracy_with_interval, episode_accuracies, head_answer
 from ecotf.models.heads.nearest_mean import NearestMeanConfig
-from ecotf.pipelines.episodes import EpisodeConfig, draw_episodes
+from ecotf.pipelines.episodes import EpisodeConfig, Episodes, draw_episodes
 from ecotf.tasks.clips.fit_head import sounds_of_clips
 from ecotf.tasks.clips.species_clips import SpeciesClips, silent_lines, species_clips
 from ecotf.training.run_store import Log, RunStore
@@ -107,6 +107,9 @@ def episode_lines(found: dict[str, Any]) -> list[str]:
             continue
         lines.append(f"{title}, {row['episodes']} episodes (95 %, over episodes):")
         for name, rule in row["rules"].items():
+            if "refused" in rule:
+                lines.append(f"  {_TITLES[name]}: not judged: {rule['refused']}")
+                continue
             low, high = rule["interval"]
             lines.append(f"  {_TITLES[name]}: {rule['accuracy']:.3f} [{low:.3f}, {high:.3f}]")
     return lines
@@ -126,10 +129,15 @@ def _setting(plan: ClipPlan, model: SegmentModel, judged: Embedded, size: Episod
     if own is not None and judged.compared is not None:
         rules["network"] = judged.compared, own.answer
     rules |= {name: (judged.embeddings, head_answer(config)) for name, config in _ON_EMBEDDINGS.items()}
-    row["rules"] = {
-        name: accuracy_with_interval(episode_accuracies(rows, drawn, answer)) for name, (rows, answer) in rules.items()
-    }
+    row["rules"] = {name: _judged(rows, drawn, answer) for name, (rows, answer) in rules.items()}
     return row | {"left_out": list(drawn.left_out)}
+
+
+def _judged(rows: np.ndarray, drawn: Episodes, answer: Answer) -> dict[str, Any]:
+    try:
+        return accuracy_with_interval(episode_accuracies(rows, drawn, answer))
+    except DataError as error:  # the embeddings are all the same, or no numbers: said, and the other rules are judged
+        return {"refused": str(error)}
 
 
 def _embedded(plan: ClipPlan, data: ClipData[Any], model: SegmentModel, split: str, log: Log) -> Embedded | None:
