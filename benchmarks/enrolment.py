@@ -3,7 +3,7 @@
     python benchmarks/enrolment.py --data ../shared/data --models small=RUN yamnet birdnet --cache cache/ --output DIR
 
 Of each class of each source, the first five events are given, recordings in the order of their names. What is searched
-is all that comes after the last event that was given: the rest of that recording, and the recordings after it. Events
+is the recording of the last of them, from its end on, and every recording without any that was given. Events
 found are matched with those annotated, one to one, where they overlap by an IoU of at least 0.3. Boxes that mark what
 is not the class (``not_boobook``) are no events: to find one is wrong. In a second round, events that match an
 annotation of unknown species (UNK) are neither right nor wrong. The sound around the given events, up to the last, is
@@ -79,7 +79,8 @@ def questions(data: Path, source: str) -> Iterator[Question]:
             Example(str((data / row.path).resolve()), row.start_s, row.end_s, fingerprint(data / row.path)[1])
             for row in given.itertuples()
         ]
-        search = {path: last["end_s"] if path == last["path"] else 0.0 for path in paths if path >= last["path"]}
+        used = set(given["path"]) - {last["path"]}  # every event of those is given
+        search = {path: last["end_s"] if path == last["path"] else 0.0 for path in paths if path not in used}
 
         def events(table: pd.DataFrame, search: dict[str, float] = search) -> dict[str, np.ndarray]:
             found = {path: table.loc[table["path"] == path, ["start_s", "end_s"]].to_numpy(float) for path in search}

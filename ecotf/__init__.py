@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Model,
         classify,
         embed,
+        enrol,
         load,
         open_embedder,
         open_embeddings,
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _API = (
-    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report",
-    "spectrogram", "train",
+    "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
+    "report", "spectrogram", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
-    "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "load",
+    "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "enrol", "load",
     "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "spectrogram", "train",
 ]  # fmt: skip
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ecotf.models.embedders import Embedder
 
 __all__ = [
-    "Model", "classify", "embed", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report",
-    "spectrogram", "train",
+    "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
+    "report", "spectrogram", "train",
 ]  # fmt: skip
 
 PathLike = str | Path
@@ -228,6 +228,75 @@ def embed(
         raise ConfigError(f"no recording to embed{first}")
     embed_recordings(embedder, found.recordings, output, asked, resume, overwrite)
     return open_embeddings(output)
+
+
+def enrol(
+    model: PathLike,
+    name: str,
+    examples: PathLike | Sequence[PathLike] | Manifest,
+    output: PathLike | None = None,
+    *,
+    description: str | None = None,
+    label: str | None = None,
+    background: PathLike | Sequence[PathLike] = (),
+    background_s: float = 600.0,
+    window_s: float | None = None,
+    whole_window: bool = False,
+) -> Model:
+    """Add a species to a model from a few examples, without training; as the command ``ecotf enrol``.
+
+    Parameters
+    ----------
+    model
+        An enrolled run, to which the species is added; or, with ``output``, a run or the file of a model that embeds.
+    name
+        The species.
+    examples
+        Clips that hold one call each, or a manifest with boxes.
+    output
+        Where a new enrolled run is made.
+    description
+        Of a model that ecotf did not make: the name of one that comes with ecotf, or a ``.yaml``.
+    label
+        Of the rows of the manifest to take; by default the name.
+    background, background_s
+        Recordings without any species of the run, and how many seconds of them are listened to, evenly.
+    window_s, whole_window
+        Of a new run: the length of a call, by default the examples' median; and whether a window of fixed length is
+        heard with all that is around a call.
+
+    Returns
+    -------
+    The enrolled run as it is now, ready to listen.
+
+    Raises
+    ------
+    ConfigError, DataError
+        The model, an example or a recording cannot be used. The run is then as it was.
+
+    Examples
+    --------
+    >>> owls = ecotf.enrol("BirdNET.tflite", "Ninox boobook", ["a.wav", "b.wav"], "runs/owls",
+    ...                    description="birdnet_2.4", background="quiet_nights/")  # doctest: +SKIP
+    """
+    from ecotf.audio.discover import find_recordings
+    from ecotf.tasks.enrolment.enrol import NewRun
+    from ecotf.tasks.enrolment.enrol import enrol as add
+    from ecotf.tasks.enrolment.examples import boxes_of, whole_clips
+
+    def files(given: PathLike | Sequence[PathLike], what: str) -> list[Path]:
+        found = find_recordings([given] if isinstance(given, str | Path) else list(given))
+        for argument, reason in found.problems:
+            raise ConfigError(f"{what}: {argument}: {reason}")
+        return [Path(path) for path in found.recordings]
+
+    if isinstance(examples, Manifest):
+        chosen = boxes_of(examples, label or name)
+    else:
+        chosen = whole_clips(files(examples, "examples"))
+    new = None if output is None else NewRun(Path(model), description, window_s, whole_window)
+    run = Path(model) if output is None else Path(output)
+    return load(add(run, name, chosen, files(background, "background"), new, background_s).path)
 
 
 def report(

@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecotf.config import validate
 from ecotf.errors import ConfigError, DataError
+from ecotf.files import reading_arrays
 from ecotf.models.embedders import Embedder
 from ecotf.tasks.clips.head_models import frozen_model
+from ecotf.tasks.clips.judge_episodes import HELD_OUT
 from ecotf.tasks.clips.transfer_recipe import TransferRecipe
 from ecotf.tasks.enrolment.alarms import Alarms, count_alarms
 from ecotf.tasks.enrolment.examples import Example, check_examples
@@ -182,9 +186,22 @@ def _settle(run: Path, state: State) -> Enrolled:
 
 
 def _computed(state: State) -> tuple[Fitted, Alarms]:
-    segment_s = state.recipe.inference.segment_s
-    fitted = fit_head(state.support, segment_s)
-    return fitted, count_alarms(state.support, segment_s, state.recipe.inference.events)
+    segment_s, heldout = state.recipe.inference.segment_s, held_out(state.frozen.embedder)
+    fitted = fit_head(state.support, segment_s, heldout)
+    return fitted, count_alarms(state.support, segment_s, state.recipe.inference.events, heldout)
+
+
+def held_out(embedder: Embedder) -> np.ndarray | None:
+    """Return the embeddings of species that a few-shot run held out of its training, ``[n, numbers]``, if it has any.
+
+    They tell what species are like that are none of those enrolled.
+    """
+    model = embedder.config.model
+    if model is None or not (model / HELD_OUT).is_file():
+        return None
+    with reading_arrays(model / HELD_OUT, "the held-out species of a run") as kept:
+        rows = np.asarray(kept["embeddings"], np.float32)
+    return rows if rows.ndim == 2 and rows.shape[1] == embedder.numbers else None
 
 
 def _noted(state: State, what: dict[str, Any]) -> State:

@@ -20,9 +20,9 @@ from ecotf.errors import ConfigError, DataError, EcotfError
 from ecotf.model import Model
 from ecotf.tasks.base import get_task
 from ecotf.tasks.enrolment.alarms import Alarms
-from ecotf.tasks.enrolment.enrol import NewRun, enrol, listed, remove
+from ecotf.tasks.enrolment.enrol import NewRun, enrol, held_out, listed, remove
 from ecotf.tasks.enrolment.examples import boxes_of, whole_clips
-from ecotf.tasks.enrolment.fitting import known_rows
+from ecotf.tasks.enrolment.fitting import fit_head, known_rows
 from ecotf.tasks.enrolment.run_writer import read_enrolled
 from ecotf.tasks.enrolment.sentences import sentences_of
 
@@ -136,6 +136,26 @@ def test_a_change_is_whole_or_not_at_all(place, owls, monkeypatch):
     assert not list(place.glob(".partial-*"))
 
 
+def test_species_held_out_of_a_training_are_sound_without_the_species(place, owls):
+    """A few-shot run keeps them; here a run stands for it."""
+    made, rows = listed(owls), np.random.default_rng(0).random((60, 8)).astype(np.float32)
+    segment_s = made.state.recipe.inference.segment_s
+    other = fit_head(made.state.support, segment_s, rows).judged[0]
+    assert other.without == made.fitted.judged[0].without + 60
+    np.savez(place / "heldout.npz", embeddings=rows)
+    embedder = made.state.frozen.embedder
+    held = held_out(replace_config(embedder, place))
+    np.testing.assert_array_equal(held, rows)
+    assert held_out(embedder) is None
+
+
+def replace_config(embedder, model: Path):
+    """The same embedder, as if its model were a folder."""
+    from types import SimpleNamespace
+
+    return SimpleNamespace(config=embedder.config.model_copy(update={"model": model}), numbers=embedder.numbers)
+
+
 def test_what_is_said_is_true(place, owls):
     made = listed(owls)
     said = "\n".join(sentences_of(made))
@@ -201,6 +221,9 @@ def test_the_command(place, monkeypatch, capsys):
     assert main(["classify", "--model", "typed", "night_1.wav", "--output", "found"]) == 0
     only_calls(pd.read_csv("found/detections.csv"))
     assert main(["report", "typed", "--output", "report.html"]) == 0
+    import ecotf
+
+    assert ecotf.enrol("typed", "rail", ["rail_0.wav", "rail_1.wav"]).classes == ("owl", "rail")
     with pytest.raises(ConfigError, match="no enrolled run; to make one with it as the embedder, say --output RUN"):
         main(["enrol", "--model", "tiny.tflite", "--name", "owl", "owl_0.wav"])
     assert not [name for name in os.listdir(place) if name.startswith(".typed")]
