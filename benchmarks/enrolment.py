@@ -1,6 +1,7 @@
 """Enrolment judged as in DCASE's few-shot task: five events given, the rest of the recordings searched.
 
-    python benchmarks/enrolment.py --data ../shared/data --models small=RUN yamnet birdnet --cache cache/ --output DIR
+    python benchmarks/enrolment.py --data ../shared/data --models small=RUN yamnet birdnet --cache cache/ \\
+        --output DIR --page benchmarks/enrolment.md
 
 Of each class of each source, the first five events are given, recordings in the order of their names. What is searched
 is the recording of the last of them, from its end on, and every recording without any that was given. Events
@@ -153,7 +154,9 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--sources", nargs="+", default=list(SOURCES), choices=list(SOURCES))
     parser.add_argument("--cache", type=Path, required=True, help="embeddings are kept here")
-    parser.add_argument("--output", type=Path, required=True, help="answers.jsonl and the tables are written here")
+    parser.add_argument("--output", type=Path, required=True, help="answers.jsonl is written here")
+    parser.add_argument("--more", nargs="*", type=Path, default=[], help="outputs of other calls, for the same table")
+    parser.add_argument("--page", type=Path, help="a page whose table is written anew: benchmarks/enrolment.md")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     answers = options.output / "answers.jsonl"
@@ -170,8 +173,19 @@ def main() -> None:
                 with answers.open("a") as stream:
                     stream.write(json.dumps(row) + "\n")
                 done.append(row)
-    (options.output / "enrolment_table.md").write_text(table(done))
+    done += [row for other in options.more for row in read_answers(other / "answers.jsonl")]
     print(table(done))
+    if options.page is not None:
+        write_page(options.page, table(done))
+
+
+def write_page(page: Path, text: str) -> None:
+    """Put the table into its place on the page; the notes around it stay."""
+    before, begin, rest = page.read_text().partition("<!-- table -->\n")
+    _, end, after = rest.partition("<!-- end of table -->")
+    if not begin or not end:
+        raise SystemExit(f"{page}: no place for the table, <!-- table --> to <!-- end of table -->")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def read_answers(path: Path) -> list[dict[str, Any]]:

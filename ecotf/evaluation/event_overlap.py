@@ -75,9 +75,20 @@ def matched(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def f_interval(counts: Sequence[Counts], n_bootstrap: int = 1000, seed: int = 1979) -> tuple[float, float]:
-    """Return the 95 % interval of F: recordings, each with its counts, are drawn again."""
+    """Return the 95 % interval of F: recordings, each with its counts, are drawn again.
+
+    Draws without any event to be found have no F, and are left out.
+
+    Examples
+    --------
+    >>> f_interval([Counts(3, 0, 0), Counts(0, 0, 0)])
+    (1.0, 1.0)
+    """
     table = np.array([(one.right, one.wrong, one.missed) for one in counts], float)
     drawn = np.random.default_rng(seed).integers(0, len(table), (n_bootstrap, len(table)))
     right, wrong, missed = table[drawn].sum(axis=1).T
-    values = 2 * right / np.maximum(2 * right + wrong + missed, 1)
+    known = right + missed > 0
+    if not known.any():
+        return 0.0, 1.0
+    values = (2 * right / np.maximum(2 * right + wrong + missed, 1))[known]
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
