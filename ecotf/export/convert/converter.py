@@ -151,10 +151,13 @@ def refuse_recurrent(stages: Sequence[Stage], precision: Precision) -> None:
 
 
 def _rolled(models: Sequence[Any]) -> list[str]:
+    """Name the recurrent layers that are loops; those of a layer that lets everything through are not in the graph."""
     import keras
 
     layers = [layer for model in models for layer in model._flatten_layers()]
-    return [layer.name for layer in layers if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    idle = [inner for layer in layers if getattr(layer, "lets_through", False) for inner in layer._flatten_layers()]
+    loops = [layer for layer in layers if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    return [layer.name for layer in loops if not any(layer is inner for inner in idle)]
 
 
 def main(request_path: Path) -> None:

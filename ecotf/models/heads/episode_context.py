@@ -21,6 +21,9 @@ class EpisodeContext(keras.layers.Layer):
         Whether there are encoders.
     """
 
+    lets_through = True
+    """Its encoders act in episodes alone, so they are in no exported graph."""
+
     def __init__(self, encodes: bool = True, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         self.encodes = encodes

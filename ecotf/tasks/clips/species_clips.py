@@ -88,8 +88,8 @@ def episode_source(clips: Clips, data: ClipData[Any]) -> EpisodeClips:
 
 def silent_lines(names: list[str]) -> list[str]:
     """Say which recordings are silent, in one line; none where there is none."""
-    several = f"{len(names)} clips are" if len(names) > 1 else "1 clip is"
-    return [f"{several} silent, the first of {names[0]}"] if names else []
+    several = f"{len(names)} clips have" if len(names) > 1 else "1 clip has"
+    return [f"{several} an empty image (silence): {names[0]}{' and others' * (len(names) > 1)}"] if names else []
 
 
 def require_clips_of_all(names: tuple[str, ...], counts: np.ndarray, what: str) -> None:

@@ -84,7 +84,7 @@ def test_a_training_is_judged_on_species_that_it_never_saw(name, changes, beeps,
     recipe = small(name, **changes)
     path, said = trained(recipe, beeps, tmp_path)
     assert "validation on 2 species, none of which is trained on: 2-way 2-shot" in said
-    assert "left out of the means: 1 clip is silent, the first of crow_3.wav" in said
+    assert "left out of the means: 1 clip has an empty image (silence): crow_3.wav" in said
     assert "the classes are the means of 11 clips" in said
     metrics = json.loads((path / "metrics.json").read_text())
     found = metrics["episodes"]
