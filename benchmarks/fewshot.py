@@ -136,7 +136,7 @@ def write_report(both: dict[str, Direction], results: Path, output: Path) -> Non
 
 def line_of(key: str, direction: Direction, shots: int, results: Path, columns: list[str]) -> str:
     """Return a line of a table; empty where nothing is there."""
-    kept = [json.loads(path.read_text()) for path in sorted(results.glob(f"{direction.name}_{key}_*.json"))]
+    kept = [json.loads(path.read_text()) for path in sorted(results.glob(f"{direction.name}_{key}_[0-9].json"))]
     if not kept:
         return ""
     cells = []

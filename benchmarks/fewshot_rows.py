@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,8 @@ class Trained:
             path = train_run(recipe, manifest, folder, **options)
         elif read_run_recipe(done[0].parent) != recipe:
             raise ConfigError(f"{done[0].parent}: was trained with another recipe than is asked for; move it away")
+        elif json.loads(done[0].read_text())["complete"]:  # it was trained for the other direction
+            path = done[0].parent
         else:
             path = resume_run(done[0].parent, **options)
         run: Any = load_runs([path])
