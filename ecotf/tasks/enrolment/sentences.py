@@ -16,8 +16,8 @@ def sentences_of(made: Enrolled, name: str | None = None) -> Iterator[str]:
     """Yield what there is to say of one species, or of all."""
     rows = made.state.recipe.inference
     yield (
-        f"embedder: {made.state.frozen.embedder.title}; windows of {rows.window_s:g} s"
-        + (f", of which {made.state.frozen.listen_s:g} s are kept" if made.state.frozen.listen_s else "")
+        f"embedder: {made.state.frozen.embedder.title}; windows of {rows.window_s:.3g} s"
+        + (f", of which {made.state.frozen.listen_s:.3g} s are kept" if made.state.frozen.listen_s else "")
         + f", every {rows.segment_s:.3g} s"
     )
     for one in made.fitted.judged:
