@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import ecotf
 from ecotf.embeddings import records
@@ -13,10 +12,11 @@ from ecotf.embeddings.records import Embedded, EmbeddedRecords
 from ecotf.embeddings.shards import FOLDER as SHARDS
 from ecotf.embeddings.shards import ShardWriter
 from ecotf.embeddings.store import ABOUT, TABLE, About, write_table
-from ecotf.errors import ConfigError, RecordingStatus
-from ecotf.files import explain_write_errors, lock, unlock
+from ecotf.errors import ConfigError
+from ecotf.files import explain_write_errors
 from ecotf.inference import ledger, question
-from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger
+from ecotf.inference.held_folder import HeldFolder
+from ecotf.inference.ledger import SETTLED, Entry, Ledger
 from ecotf.inference.output import Outcome, Waiting
 from ecotf.inference.question import Question
 from ecotf.models.embedders import Embedder
@@ -25,7 +25,7 @@ from ecotf.models.embedders import Embedder
 _FILES = (TABLE, ledger.NAME, records.NAME, ABOUT, question.NAME)
 
 
-class EmbeddingFolder:
+class EmbeddingFolder(HeldFolder):
     """A folder that holds one job, locked while it is open.
 
     A recording is settled in three steps: its rows are appended to the shards, its record to ``embedded.jsonl``, its
@@ -57,11 +57,8 @@ class EmbeddingFolder:
     def __init__(
         self, folder: Path, embedder: Embedder, asked: dict[str, object], labelled: bool, resume: bool, overwrite: bool
     ) -> None:
-        self.folder, self._labelled = folder, labelled
-        self.settled: dict[RecordingStatus, int] = dict.fromkeys(STATUSES, 0)
-        with explain_write_errors(folder / question.NAME):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._held = lock(folder / ".job.lock", f"{folder}: another job is writing here (process {{pid}})")
+        self._labelled = labelled
+        super().__init__(folder, question.NAME)
         try:
             model = {str(embedder.config.model): embedder.digest}
             now = Question(ecotf.__version__, model, embedder.title, asked, ("parquet",), "")
@@ -129,20 +126,6 @@ class EmbeddingFolder:
     def finish(self) -> int:
         """Write the table of all recordings; returns its number of rows."""
         return write_table(self.folder, self._labelled)
-
-    def close(self) -> None:
-        """Let other jobs use the folder."""
-        unlock(self._held)
-
-    def __enter__(self) -> EmbeddingFolder:
-        """Return the folder itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _open(self, now: Question, resume: bool, overwrite: bool) -> None:
         """Begin a job, or make sure that the one in the folder is asked the same."""

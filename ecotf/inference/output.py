@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from ecotf.audio.discover import shown_name
 from ecotf.errors import ConfigError, DiskFullError, RecordingStatus
-from ecotf.files import PARTIAL_PREFIX, explain_write_errors, lock, unlock
+from ecotf.files import PARTIAL_PREFIX, explain_write_errors
 from ecotf.inference import ledger, question, records
 from ecotf.inference.formats import Call
-from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger
+from ecotf.inference.held_folder import HeldFolder
+from ecotf.inference.ledger import SETTLED, Entry, Ledger
 from ecotf.inference.places import Places
 from ecotf.inference.question import Question
 from ecotf.inference.records import Record, Records
@@ -63,7 +63,7 @@ class Waiting(NamedTuple):
         return cls(file, shown_name(file), shown_name(os.path.realpath(file)))
 
 
-class OutputFolder:
+class OutputFolder(HeldFolder):
     """A folder that holds one job, locked while it is open.
 
     A recording is settled in three steps: its record is appended to ``job.jsonl``, its own files are written, its row
@@ -101,11 +101,8 @@ class OutputFolder:
     def __init__(
         self, folder: Path, asked: Question, recordings: Sequence[str], resume: bool = False, overwrite: bool = False
     ) -> None:
-        self.folder, self.question = folder, asked
-        self.settled: dict[RecordingStatus, int] = dict.fromkeys(STATUSES, 0)
-        with explain_write_errors(folder / question.NAME):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._held = lock(folder / ".job.lock", f"{folder}: another job is writing here (process {{pid}})")
+        self.question = asked
+        super().__init__(folder, question.NAME)
         old: Question | None = None
         is_new = False
         try:
@@ -161,20 +158,6 @@ class OutputFolder:
                 detections, recordings, highest = found.get(label, (0, 0, 0.0))
                 found[label] = (detections + len(scores), recordings + 1, max(highest, *scores))
         return found
-
-    def close(self) -> None:
-        """Let other jobs use the folder."""
-        unlock(self._held)
-
-    def __enter__(self) -> OutputFolder:
-        """Return the folder itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _rows(self) -> Iterator[Row]:
         return ((record.recording, call) for record in self._records for call in record.calls)

@@ -8,15 +8,15 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import ecotf
 from ecotf.append_only import AppendOnly
-from ecotf.errors import ConfigError, RecordingStatus
-from ecotf.files import explain_write_errors, lock, remove_partials, unlock
+from ecotf.errors import ConfigError
+from ecotf.files import explain_write_errors, remove_partials
 from ecotf.inference import ledger, question
-from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger
+from ecotf.inference.held_folder import HeldFolder
+from ecotf.inference.ledger import SETTLED, Entry, Ledger
 from ecotf.inference.output import Outcome, Waiting
 from ecotf.inference.question import Question
 from ecotf.regions.config import RoiConfig
@@ -58,7 +58,7 @@ class CutRecord(NamedTuple):
     regions: list[Region]
 
 
-class CutFolder:
+class CutFolder(HeldFolder):
     """A folder that holds one job, locked while it is open.
 
     A recording is settled in three steps: the folder of its clips appears, its record is appended to
@@ -83,11 +83,7 @@ class CutFolder:
     """
 
     def __init__(self, folder: Path, asked: dict[str, Any], resume: bool, overwrite: bool) -> None:
-        self.folder = folder
-        self.settled: dict[RecordingStatus, int] = dict.fromkeys(STATUSES, 0)
-        with explain_write_errors(folder / question.NAME):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._held = lock(folder / ".job.lock", f"{folder}: another job is writing here (process {{pid}})")
+        super().__init__(folder, question.NAME)
         try:
             now = Question(ecotf.__version__, {}, "regions of interest", asked, ("wav",), "")
             self._open(now, resume, overwrite)
@@ -152,20 +148,6 @@ class CutFolder:
             values = record._asdict()
             self._file.append(json.dumps(values, allow_nan=False).encode("ascii") + b"\n")
         self._note(record, outcome, len(record.regions))
-
-    def close(self) -> None:
-        """Let other jobs use the folder."""
-        unlock(self._held)
-
-    def __enter__(self) -> CutFolder:
-        """Return the folder itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _open(self, now: Question, resume: bool, overwrite: bool) -> None:
         """Begin a job, or make sure that the one in the folder is asked the same."""
