@@ -70,7 +70,10 @@ def read_enrolled(path: Path) -> State:
 
 
 def write_enrolled(path: Path, state: State, fitted: Fitted, alarms: Alarms) -> None:
-    """Write an enrolled run; a kill leaves the run as it was.
+    """Write an enrolled run, whole. A kill leaves the run as it was.
+
+    (The old folder is moved aside before the new one takes its name. A kill in that instant leaves both beside each
+    other, each whole, under names that begin with a dot.)
 
     Raises
     ------
