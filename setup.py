@@ -99,6 +99,7 @@ setup(
             "export/c99/*/*.c",
             "regions/settings/*.yaml",
             "reports/page.*",
+            "review/page/*",
         ],
         "deploy.flash": ["units/*"],
         "deploy.recorder": ["*.toml", "*.service", "**/*.toml"],

@@ -65,31 +65,18 @@ def _what(mistake: Mistake) -> str:
 
 def played(excerpt: Excerpt, place: Place) -> str:
     """Make the spectrogram of a place, with its box, and the sound below it."""
-    box = ""
-    if place.box is not None:
-        start, end, low, high = place.box
-        low, high = (excerpt.low_hz if low != low else low), (excerpt.high_hz if high != high else high)
-        wide, tall = excerpt.end_s - excerpt.start_s, excerpt.high_hz - excerpt.low_hz
-        left, right = (min(max((t - excerpt.start_s) / wide, 0), 1) for t in (start, end))
-        top, foot = (min(max((excerpt.high_hz - f) / tall, 0), 1) for f in (high, low))
-        box = (
-            f'<i class="box" style="left:{100 * left:.2f}%;width:{100 * (right - left):.2f}%;top:{100 * top:.2f}%;'
-            f'height:{100 * (foot - top):.2f}%"></i>'
-        )
-    notes = []
-    if excerpt.slower != 1:
-        notes.append(f"time-expanded: played {excerpt.slower} times slower, so that one hears ultrasound")
-    if excerpt.louder > 1.5:
-        notes.append(f"made {excerpt.louder:.0f} times louder" if excerpt.louder < 1e4 else "made much louder")
-    if excerpt.end_s < place.end_s - 0.05:
-        notes.append(f"the first {excerpt.end_s - excerpt.start_s:.1f} s")
+    box, inside = "", excerpt.box_of(place)
+    if inside is not None:
+        left, top, width, height = (f"{100 * share:.2f}%" for share in inside)
+        box = f'<i class="box" style="left:{left};width:{width};top:{top};height:{height}"></i>'
+    notes = excerpt.notes(place)
     note = f'<p class="note">{"; ".join(notes)}</p>' if notes else ""
     highest, lowest = (f"{hz / 1000:.3g} kHz" for hz in (excerpt.high_hz, excerpt.low_hz))
     shown_s = excerpt.end_s - excerpt.start_s
     length = f"{1000 * shown_s:.0f} ms" if shown_s < 1 else f"{shown_s:.1f} s"
     return (
-        f'<div class="picture"><img alt="spectrogram" src="{excerpt.picture}"/>{box}<i class="head"></i>'
+        f'<div class="picture"><img alt="spectrogram" src="{excerpt.picture_uri}"/>{box}<i class="head"></i>'
         f'<span class="high">{highest}</span><span class="low">{lowest}</span>'
         f'<span class="length">{length}</span></div>'
-        f'<audio controls preload="none" src="{excerpt.sound}"></audio>{note}'
+        f'<audio controls preload="none" src="{excerpt.sound_uri}"></audio>{note}'
     )

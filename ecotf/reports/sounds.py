@@ -1,4 +1,4 @@
-"""A part of a recording as a browser takes it: sound that can be heard, and its spectrogram, as data URIs."""
+"""A part of a recording as a browser takes it: sound that can be heard, and its spectrogram."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from ecotf.audio.fades import faded
 from ecotf.audio.hdf5_rows import file_of
 from ecotf.audio.recording import open_recording
 from ecotf.audio.resample import resample
@@ -28,6 +29,8 @@ _SMALL_HZ = 24_000
 _LONGEST_S = 10.0
 _COLUMNS, _ROWS = 640, 160
 _LOUDEST = 0.9
+_FADE_S = 0.005
+"""As it is heard, so that a cut is no click."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Excerpt:
 
     Attributes
     ----------
+    sound
+        The bytes of a sound file of ``sound_kind``, a media type; faded in and out.
+    picture
+        The bytes of a PNG.
     start_s, end_s, low_hz, high_hz
         What the picture shows, in real time and hertz.
     slower
@@ -44,8 +51,9 @@ class Excerpt:
         By what the samples were multiplied so that one hears them.
     """
 
-    sound: str
-    picture: str
+    sound: bytes
+    sound_kind: str
+    picture: bytes
     start_s: float
     end_s: float
     low_hz: float
@@ -53,11 +61,46 @@ class Excerpt:
     slower: int
     louder: float
 
+    @property
+    def sound_uri(self) -> str:
+        """The sound as a data URI."""
+        return _uri(self.sound_kind, self.sound)
 
-def read_excerpt(place: Place, band_hz: tuple[float, float], channel: Any, small: bool = False) -> Excerpt:
+    @property
+    def picture_uri(self) -> str:
+        """The picture as a data URI."""
+        return _uri("image/png", self.picture)
+
+    def notes(self, place: Place) -> list[str]:
+        """Say what a listener must know: how much slower and louder it is, and whether it is all of the place."""
+        notes = []
+        if self.slower != 1:
+            notes.append(f"time-expanded: played {self.slower} times slower, so that one hears ultrasound")
+        if self.louder > 1.5:
+            notes.append(f"made {self.louder:.0f} times louder" if self.louder < 1e4 else "made much louder")
+        if self.end_s < place.end_s - 0.05:
+            notes.append(f"the first {self.end_s - self.start_s:.1f} s")
+        return notes
+
+    def box_of(self, place: Place) -> tuple[float, float, float, float] | None:
+        """Return left, top, width and height of the place's box, as shares of the picture; None without a box."""
+        if place.box is None:
+            return None
+        start, end, low, high = place.box
+        low, high = (self.low_hz if low != low else low), (self.high_hz if high != high else high)
+        wide, tall = self.end_s - self.start_s, self.high_hz - self.low_hz
+        left, right = (min(max((t - self.start_s) / wide, 0), 1) for t in (start, end))
+        top, foot = (min(max((self.high_hz - f) / tall, 0), 1) for f in (high, low))
+        return left, top, right - left, foot - top
+
+
+def read_excerpt(
+    place: Place, band_hz: tuple[float, float], channel: Any, small: bool = False, zoom: float = 1.0
+) -> Excerpt:
     """Read a place; raises `RecordingError`, in one sentence, where the recording is gone or damaged.
 
-    ``small`` takes a fifth of the room: half the picture, and sound as MP3, for pages with hundreds of places.
+    ``small`` takes a fifth of the room: half the picture, and sound as MP3, for pages with hundreds of places. With
+    ``zoom`` 4, the picture shows the lower quarter of the band.
     """
     if place.path is None or not os.path.exists(file_of(place.path)):  # pathlib raises for too long a name
         raise RecordingError("the recording is no longer there", "failed")
@@ -73,13 +116,14 @@ def read_excerpt(place: Place, band_hz: tuple[float, float], channel: Any, small
     low, high = max(0.0, band_hz[0]), min(band_hz[1], rate / 2)
     if high - low < rate / 50:
         low, high = 0.0, rate / 2
+    high = low + (high - low) / zoom
     heard_hz = round(rate / slower)
     play_hz = _SMALL_HZ if small else min(max(heard_hz, _SLOWEST_HZ), _FASTEST_HZ)
     audible, louder = _louder(resample(sound, heard_hz, play_hz))
     picture = _picture(sound, rate, low, high, 2 if small else 1)
     kind = ("audio/mpeg", "MP3", "MPEG_LAYER_III") if small else ("audio/wav", "WAV", "PCM_16")
-    written = _uri(kind[0], _sound_file(audible, play_hz, *kind[1:]))
-    return Excerpt(written, _uri("image/png", picture), start, end, low, high, slower, louder)
+    written = _sound_file(faded(audible, min(_FADE_S, len(audible) / play_hz), play_hz), play_hz, *kind[1:])
+    return Excerpt(written, kind[0], picture, start, end, low, high, slower, louder)
 
 
 def _louder(sound: np.ndarray) -> tuple[np.ndarray, float]:
