@@ -44,10 +44,12 @@ def extension(name: str, flags: list[str]) -> Extension:
 
 
 def kernels() -> list[Extension]:
-    """All kernel modules that this kind of machine can run; the spectrogram once per instruction set."""
-    names = {"cpu": [], "events": [], "spectrogram_portable": []}
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        names |= {f"spectrogram_{level}": flags for level, flags in LEVELS.items()}
+    """All kernel modules that this kind of machine can run; the spectrogram and the search once per instruction set."""
+    levels = {"portable": [], **(LEVELS if platform.machine().lower() in ("x86_64", "amd64") else {})}
+    names = {"cpu": [], "events": []}
+    names |= {f"spectrogram_{level}": flags for level, flags in levels.items()}
+    # Without fused products, so that every build ranks equally.
+    names |= {f"search_{level}": [*flags, "-ffp-contract=off"] for level, flags in levels.items()}
     return [extension(name, flags) for name, flags in names.items()]
 
 
