@@ -162,7 +162,7 @@ def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, tm
 
 def test_a_run_that_moved_with_its_recordings_goes_on(case, tmp_path):
     own = case.copy(tmp_path / "here" / "recordings")
-    run = killed(own, tmp_path / "here" / "runs")
+    run = killed(own, tmp_path / "here" / "runs", times=1)
     shutil.move(tmp_path / "here", tmp_path / "there")
     run = tmp_path / "there" / run.relative_to(tmp_path / "here")
     kept = (run / "splits.csv").read_text()

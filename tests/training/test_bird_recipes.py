@@ -19,6 +19,7 @@ from clip_runs import TINY, beeps, train
 from ecotf.config import read_yaml
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import ConfigError
+from ecotf.tasks.clips.network_models import fresh_model
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.recipe_files import FOLDER, recipe_names
 from ecotf.tasks.recipes import EnsembleRecipe, load_any_recipe
@@ -37,6 +38,25 @@ KEYS = {name: set(read_yaml(FOLDER / f"{name}.yaml")) for name in recipe_names("
 NETWORKS = [name for name, keys in KEYS.items() if "embedder" not in keys]
 BY_SPECIES = [name for name in NETWORKS if load_any_recipe(name).data.split_by == "species"]
 UNLIKE = [name for name in NETWORKS if "base" not in KEYS[name] and name not in BY_SPECIES]
+_LENGTHS = {"title", "epochs", "learning_rate", "schedule", "batch", "patience", "sound", "image"}  # equal in a test
+
+
+def kinds_of(name: str) -> set[str]:
+    """The kinds of stages of a recipe, with its head: what is left where lengths and the backbone do not count."""
+    recipe = load_any_recipe(name)
+    head = repr(recipe.network.head)  # type: ignore[union-attr]
+    return {head + repr(stage.model_dump(exclude=_LENGTHS)) for stage in recipe.stages}  # type: ignore[union-attr]
+
+
+def of_their_own(names: list[str]) -> list[str]:
+    """Those that have a kind of stage which no other one has; of recipes with the same kinds the last."""
+    kept = dict[str, set[str]]()
+    for name in names:
+        own = kinds_of(name)
+        kept = {other: kinds for other, kinds in kept.items() if not kinds <= own}
+        if not any(own <= kinds for kinds in kept.values()):
+            kept[name] = own
+    return list(kept)
 # A batch of four clips, and one of them.
 FEW = {
     "fit_episodes": ("episodes={way: 2, shots: 1, queries: 1, episodes: 1}",),
@@ -63,6 +83,16 @@ def check_run(recipe: ClipRecipe, path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", UNLIKE)
+def test_every_recipe_makes_the_images_that_its_network_takes(name):
+    """Front end, levels and length are its own even where it trains in the same stages as another."""
+    recipe = load_any_recipe(name, [TINY])
+    assert isinstance(recipe, ClipRecipe)
+    sound = 0.1 * np.random.default_rng(0).standard_normal((1, round(recipe.clips.seconds * recipe.sample_rate)))
+    image = fresh_model(recipe, ("owl",), pretrained=False).images(sound.astype(np.float32))
+    assert image.shape == (1, *recipe.image_shape) and np.isfinite(image).all() and np.ptp(image) > 0
+
+
+@pytest.mark.parametrize("name", of_their_own(UNLIKE))
 def test_every_recipe_trains_two_steps_per_stage(name, manifest, tmp_path):
     """With a tiny backbone; the backbones themselves are tested in tests/models. Stages share their augmentation."""
     stages = load_any_recipe(name).stages  # type: ignore[union-attr]
