@@ -134,6 +134,12 @@ class FrozenModel(Frozen):
         )
         return MelSpectrogram(config, self.sample_rate)
 
+    def embed(self, sound: np.ndarray) -> np.ndarray:
+        """Embed sound ``[n, samples]`` as the head compares it: projected, where it has learned a projection."""
+        rows = super().embed(sound)
+        project = getattr(self.head, "embed", None)
+        return rows if project is None else np.asarray(project(rows), np.float32)
+
     def answers(self, sound: np.ndarray) -> dict[str, np.ndarray]:
         """``clip`` ``[n, classes]``: the logits of sound ``[n, samples]``; ``frames`` ``[n, 1, classes]``, if any."""
         clip = self.logits(self.embeddings(sound))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Fits = Literal["network", "head", "projection"]
+
+
 class StageConfig(Config):
     """A stage of a training, and what others must know of it.
 
@@ -22,11 +25,12 @@ class StageConfig(Config):
     learns_from
         What it is given to learn from; a task has the stages that learn from what it makes of recordings.
     fits
-        ``network``: networks, and what reads their embeddings. ``head``: the head of a frozen embedder.
+        ``network``: networks, and what reads their embeddings. ``head``: the head of a frozen embedder. ``projection``:
+        the layers between a frozen embedder and a head that answers episodes, and that head.
     """
 
     learns_from: ClassVar[Literal["patches", "clips"]]
-    fits: ClassVar[Literal["network", "head"]] = "network"
+    fits: ClassVar[Fits] = "network"
 
     @property
     def trains(self) -> tuple[str, ...]:

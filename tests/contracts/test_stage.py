@@ -15,6 +15,7 @@ import soundfile
 from tiny_embedder import tiny_embedder
 
 import ecotf.tasks.calls.recipe
+import ecotf.tasks.clips.episodic_transfer
 import ecotf.tasks.clips.recipe
 import ecotf.tasks.clips.transfer_recipe
 from ecotf.config import validate
@@ -136,6 +137,15 @@ def begin_on_embeddings(folder: Path) -> tuple[Any, ClipsMaterial]:
     return model, ClipsMaterial(material.data.for_plan(recipe), material.classes, 3)
 
 
+def begin_on_projection(folder: Path) -> tuple[Any, ClipsMaterial]:
+    sides = dict.fromkeys(("robin", "wren"), ("train", "train")) | dict.fromkeys(("owl", "crow"), ("valid", "valid"))
+    _, material = begin_on_clips(folder, sides)
+    settings = [*tiny_embedder(folder), "inference.segment_s=0.4", "project.units=[4]"]
+    recipe = load_any_recipe("fewshot/transfer", [*settings, "head={name: matching}"])
+    model, _ = recipe.models(None).begin(0, material.classes, None)
+    return model, ClipsMaterial(material.data.for_plan(recipe), material.classes, 3)
+
+
 def weights_of_first(detector: Detector) -> list[np.ndarray]:
     return detector.networks[0].model.get_weights()
 
@@ -157,6 +167,9 @@ LESSONS = {
     ),
     "fit_clips": Lesson(ON_CLIPS, begin_on_clips, lambda network: network.model.get_weights()),
     "fit_episodes": Lesson(ON_EPISODES, begin_on_episodes, lambda network: network.model.get_weights()),
+    "fit_projection": Lesson(
+        {**ON_EPISODES, "name": "fit_projection"}, begin_on_projection, lambda model: model.head.model.get_weights()
+    ),
     "fit_contrast": Lesson(ON_CONTRAST, begin_on_contrast, lambda network: network.model.get_weights()),
     "distil": Lesson(
         {**ON_CLIPS, "name": "distil", "teacher": "teacher.npz"},

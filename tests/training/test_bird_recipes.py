@@ -57,6 +57,8 @@ def of_their_own(names: list[str]) -> list[str]:
         if not any(own <= kinds for kinds in kept.values()):
             kept[name] = own
     return list(kept)
+
+
 # A batch of four clips, and one of them.
 FEW = {
     "fit_episodes": ("episodes={way: 2, shots: 1, queries: 1, episodes: 1}",),

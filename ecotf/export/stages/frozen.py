@@ -79,6 +79,9 @@ def _gather_stage(n: int, numbers: int) -> Stage:
 
 def _head_stage(model: FrozenModel, n: int, embedding: bool) -> Stage:
     scores_of = head_function(model.head)
+    # Of a head that projects embeddings, the projection is what the run embeds with.
+    project = getattr(model.head, "project", lambda mean: mean)
+    learned = getattr(model.head, "model", None)
 
     def classify(embeddings: Any) -> dict[str, Any]:
         import tensorflow as tf
@@ -89,10 +92,10 @@ def _head_stage(model: FrozenModel, n: int, embedding: bool) -> Stage:
         else:
             scores = tf.add_n([scores_of(embeddings[:, one]) for one in range(n)]) / np.float32(n)
         frames = {"frames": scores[:, None]} if model.gives_frames else {}
-        return {"scores": scores, **frames, **({"embedding": mean} if embedding else {})}
+        return {"scores": scores, **frames, **({"embedding": project(mean)} if embedding else {})}
 
     inputs = {"embeddings": TensorKind((1, n, model.embedder.numbers))}
-    return Stage("head", classify, inputs, quantised=True)
+    return Stage("head", classify, inputs, quantised=True, models=() if learned is None else (learned,))
 
 
 def named(function: Callable[..., Any], names: tuple[str, ...]) -> Any:

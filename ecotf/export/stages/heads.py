@@ -13,6 +13,7 @@ from ecotf.export.stages.trees import trees_function
 from ecotf.models.heads.dense_layers import DenseHead, DenseLayers
 from ecotf.models.heads.nearest_mean import NearestMean
 from ecotf.models.heads.trees import Trees
+from ecotf.models.projection import ProjectedHead
 
 Scores = Callable[[Any], Any]
 """From an embedding ``[1, numbers]`` to ``[1, classes]``."""
@@ -28,6 +29,11 @@ def head_function(head: Any) -> Scores:
 def _of_trees(head: Trees) -> Scores:
     predict = trees_function(head)
     return lambda embedding: predict(embedding)["scores"]
+
+
+@head_function.register(ProjectedHead)
+def _of_projection(head: ProjectedHead) -> Scores:
+    return head.answer
 
 
 @head_function.register(DenseHead)

@@ -27,8 +27,12 @@ class _Clips:
 
     def recipe_class(self, values: Mapping[str, Any]) -> type[ClipPlan]:
         if "embedder" in values:
-            from ecotf.tasks.clips.transfer_recipe import TransferRecipe
+            from ecotf.tasks.clips.transfer_recipe import TransferRecipe, has_episodic_head
 
+            if has_episodic_head(values):
+                from ecotf.tasks.clips.episodic_transfer import EpisodicTransferRecipe
+
+                return EpisodicTransferRecipe
             return TransferRecipe
         from ecotf.tasks.clips.recipe import ClipRecipe
 

@@ -42,7 +42,7 @@ def fit_clips(
     stage: FitClipsStage,
     material: Material,
     place: FitPlace,
-    lesson: type[LabelLesson] = LabelLesson,
+    lesson: Callable[..., LabelLesson] = LabelLesson,
 ) -> pd.DataFrame:
     """Fit ``network`` in place.
 
@@ -68,7 +68,7 @@ def fit_clips(
 
     def check(history: list[dict[str, Any]]) -> None:
         if watch is not None:
-            watch.check_scores(stage.title, [row[lesson.score_name] for row in history])
+            watch.check_scores(stage.title, [row[fit.lesson.score_name] for row in history])
 
     def noted(row: dict[str, Any]) -> None:
         if writer is not None:
@@ -86,7 +86,7 @@ def fit_clips(
 
 
 def _begin(
-    network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace, lesson: type[LabelLesson]
+    network: ClipNetwork, stage: FitClipsStage, material: Material, place: FitPlace, lesson: Callable[..., LabelLesson]
 ) -> _Fit:
     """Everything that a fit needs, before its first epoch."""
     data = material.data
@@ -188,7 +188,7 @@ class _Fit:
 
     def images(self, clips: Clips, report: SkippedRecordings) -> ClipImages:
         """Make the images of these clips."""
-        return stage_images(self.stage, self.material.data, clips, report, self.threads)
+        return self.lesson.images(clips, report, self.threads)
 
     def _draws(self, number: int) -> EpochDraws:
         """Draw the random choices of an epoch of training."""

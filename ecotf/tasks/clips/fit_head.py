@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ecotf.errors import DataError, RecordingError
 from ecotf.tasks.clips.stages import ClipStageConfig, Material
-from ecotf.training.stages import STAGES, FitPlace, Fitted
+from ecotf.training.stages import STAGES, FitPlace, Fits, Fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class FitHeadStage(ClipStageConfig):
         Every class needs at least so many training recordings.
     """
 
-    fits: ClassVar[Literal["network", "head"]] = "head"
+    fits: ClassVar[Fits] = "head"
 
     name: Literal["fit_head"] = "fit_head"
     title: str = Field("head", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")

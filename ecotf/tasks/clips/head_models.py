@@ -56,7 +56,7 @@ class HeadModels:
                 f"{self._plan.embedder.model}: the embedder has changed since the head was fitted on it; put the "
                 "earlier file back, or train again"
             )
-        return self.frozen.with_head(self._plan.head.load(folder), tuple(classes), self._plan.pool)
+        return self.frozen.with_head(self._plan.read_head(folder), tuple(classes), self._plan.pool)
 
 
 class KeepingEmbedder:
@@ -115,4 +115,4 @@ def load_frozen(plan: TransferRecipe, folder: Path, classes: Sequence[str]) -> F
     import ecotf.tasks.run_embedder  # noqa: F401 - the embedder may be a run
 
     frozen = frozen_model(plan, open_kept_embedder(folder / EMBEDDER))
-    return frozen.with_head(plan.head.load(folder / HEAD), tuple(classes), plan.pool)
+    return frozen.with_head(plan.read_head(folder / HEAD), tuple(classes), plan.pool)

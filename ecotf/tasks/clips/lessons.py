@@ -10,6 +10,7 @@ import numpy as np
 from ecotf.errors import DataError
 from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.pipelines.clips import Clips, ClipTable
+from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.losses import clip_loss
@@ -42,6 +43,12 @@ class LabelLesson:
     def notes(self) -> tuple[str, ...]:
         """What people should know before the first epoch."""
         return ()
+
+    def images(self, clips: Clips, report: SkippedRecordings, threads: int) -> ClipImages:
+        """Say how clips become images, as `batches` and `validation` are given them."""
+        from ecotf.tasks.clips.fit_clips import stage_images
+
+        return stage_images(self.stage, self.material.data, clips, report, threads)
 
     def epoch(self, images: ClipImages, draws: EpochDraws) -> tuple[ClipTable, EpochDraws]:
         """Return the clips of an epoch and its draws, as `clip_batches` takes them."""

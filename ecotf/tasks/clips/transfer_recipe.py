@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ecotf.config import Config
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.errors import ConfigError
-from ecotf.models.heads import EmbeddingsHead
+from ecotf.models.heads import HEADS, EmbeddingsHead, TableHead
 from ecotf.tasks.clips.fit_head import FitHeadStage
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
 from ecotf.training.stages import STAGES
@@ -78,6 +78,10 @@ class TransferRecipe(ClipPlan):
 
         open_chosen(self)
 
+    def read_head(self, folder: Path) -> TableHead:
+        """Read a fitted head."""
+        return self.head.load(folder)
+
     def models(self, cache: Path | None) -> StageModels:
         """Return the embedder, and the head of the stage."""
         from ecotf.tasks.clips.head_models import HeadModels
@@ -136,3 +140,10 @@ def _window_of(chosen: dict[str, Any]) -> float | None:
         return described_window(chosen.get("description"), chosen.get("model"))
     except (ConfigError, TypeError):
         return None  # it is refused when it is opened
+
+
+def has_episodic_head(values: Mapping[str, Any]) -> bool:
+    """Whether the head of a recipe's plain values is one that answers episodes."""
+    head = values.get("head")
+    name = head.get("name") if isinstance(head, Mapping) else None
+    return isinstance(name, str) and name in HEADS and bool(HEADS[name].config_class.answers_episodes)
