@@ -53,6 +53,7 @@ class ProjectedConfig(Config):
     """The network of a projected head: what is built again from a run."""
 
     numbers: int = Field(ge=1)
+    n_classes: int = Field(ge=1)
     projection: ProjectionConfig
     head: EpisodicHead
     activation: Activation = "softmax"
@@ -137,19 +138,18 @@ class ProjectedHead:
     def save(self, folder: Path) -> None:
         """Write the weights, and what the network is built from, into an existing folder."""
         self.model.save_weights(folder / _WEIGHTS)
-        n_classes = int(self.model.output_shape["clip"][-1])
-        facts = {"network": self.config.model_dump(mode="json"), "classes": n_classes}
-        (folder / _FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+        (folder / _FACTS).write_text(self.config.model_dump_json(indent=2) + "\n")
 
 
-def build_projected(config: ProjectedConfig, n_classes: int, seed: int) -> ProjectedHead:
+def build_projected(config: ProjectedConfig, seed: int) -> ProjectedHead:
     """Build an untrained one, its weights drawn with ``seed``.
 
     Examples
     --------
     >>> from ecotf.models.heads.prototype import PrototypeHeadConfig
-    >>> config = ProjectedConfig(numbers=8, projection=ProjectionConfig(units=(4,)), head=PrototypeHeadConfig())
-    >>> build_projected(config, 2, seed=1).predict(np.ones((3, 8), np.float32)).shape  # doctest: +SKIP
+    >>> layers, head = ProjectionConfig(units=(4,)), PrototypeHeadConfig()
+    >>> config = ProjectedConfig(numbers=8, n_classes=2, projection=layers, head=head)
+    >>> build_projected(config, seed=1).predict(np.ones((3, 8), np.float32)).shape  # doctest: +SKIP
     (3, 2)
     """
     import keras
@@ -165,7 +165,7 @@ def build_projected(config: ProjectedConfig, n_classes: int, seed: int) -> Proje
         x = keras.layers.ReLU()(x) if number else x
         x = keras.layers.Dense(units, name=f"projection_{number}")(x)
     x = keras.layers.Reshape((1, 1, config.projection.units[-1]))(x)
-    head = build_image_head(config.head, (1, 1, config.projection.units[-1]), n_classes)
+    head = build_image_head(config.head, (1, 1, config.projection.units[-1]), config.n_classes)
     return ProjectedHead(config, head, keras.Model(inputs, head(x), name="projected"))
 
 
@@ -173,7 +173,7 @@ def load_projected(folder: Path) -> ProjectedHead:
     """Read what `ProjectedHead.save` wrote; raises `ConfigError`."""
     try:
         facts = json.loads((folder / _FACTS).read_text())
-        made = build_projected(validate(ProjectedConfig, facts["network"], str(folder)), int(facts["classes"]), seed=0)
+        made = build_projected(validate(ProjectedConfig, facts, str(folder)), seed=0)
         made.model.load_weights(folder / _WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -152,8 +152,11 @@ def fit_projection(
     counts = (learned.clips.table.targets > 0.5).sum(axis=0)
     require_clips_of_all(material.classes, counts, f"stage {stage.title!r}")
     numbers = learned.rows.shape[1]
-    config = ProjectedConfig(numbers=numbers, projection=plan.project, head=plan.head, activation=stage.activation)
-    head = build_projected(config, len(material.classes), material.seed)
+    config = ProjectedConfig(
+        numbers=numbers, n_classes=len(material.classes), projection=plan.project, head=plan.head,
+        activation=stage.activation,
+    )  # fmt: skip
+    head = build_projected(config, material.seed)
     head.settle(learned.rows)
     place.log(f"{stage.title}: {len(learned.rows)} embeddings of {numbers} numbers, {head.n_parameters:,} parameters")
     lesson = partial(_LESSONS[stage.training], embedder=model, learned=learned)
