@@ -118,6 +118,10 @@ class AppendOnly:
                 tail = stream.read()
         return tail[tail.rfind(b"\n", 0, -1) + 1 :]
 
+    def rewrite(self, header: bytes, changed: Callable[[bytes], bytes]) -> None:
+        """Write the file anew with another header and every row ``changed``; a kill leaves the old file or the new."""
+        self._replace([header], map(changed, self.rows()))
+
     def keep(self, wanted: Callable[[bytes], bool]) -> None:
         """Write the file anew with the rows that are ``wanted``; a kill leaves the old file or the new one."""
         self._replace([self.header()], (row for row in self.rows() if wanted(row)))
@@ -126,6 +130,24 @@ class AppendOnly:
         with atomic_file(self.path) as partial, partial.open("wb") as stream:
             for part in parts:
                 stream.writelines(part)
+
+
+def whole_rows(path: str | Path, quoted: bool = False) -> Iterator[bytes]:
+    """Return the first line and all whole rows of a file that another process may be writing; nothing is changed.
+
+    Raises
+    ------
+    ConfigError
+        A quotation mark has no partner.
+    """
+    path = Path(path)
+    left = _whole_until(path, quoted)
+    with path.open("rb") as stream:
+        for row in _rows(stream, quoted):
+            left -= len(row)
+            if left < 0:
+                return
+            yield row
 
 
 def csv_rows(rows: Iterable[Iterable[object]]) -> bytes:

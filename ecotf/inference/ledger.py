@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from ecotf.append_only import AppendOnly, csv_rows
+from ecotf.append_only import AppendOnly, csv_rows, whole_rows
 from ecotf.errors import ConfigError, RecordingStatus
 
 NAME = "ledger.csv"
@@ -24,6 +24,8 @@ FINE: frozenset[RecordingStatus] = frozenset({"done", "silent"})
 SETTLED: frozenset[RecordingStatus] = FINE | {"salvaged"}
 """The statuses that a resumed job skips. It reads all others again: a corrupt file may have been copied again."""
 
+_OLDER = b"recording,status,reason,duration_s,n_detections,seconds_used,path,files\n"
+"""The header before ecotf 0.3; such a ledger is gone on with, and says nothing of when its recordings began."""
 _CHANGED = "another program changed it; give another --output, or --overwrite"
 
 
@@ -44,6 +46,10 @@ class Entry(NamedTuple):
         The real path: links followed, from the root. By it a resumed job knows the file again.
     files
         Where the files of this recording alone are, below the output folder and without their endings.
+    began
+        When it began, ISO 8601, with its zone where that is known; empty where nothing says it.
+    recorder
+        The serial number of the recorder; empty where the metadata do not give it.
     """
 
     recording: str
@@ -54,6 +60,8 @@ class Entry(NamedTuple):
     seconds_used: float = 0.0
     path: str = ""
     files: str = ""
+    began: str = ""
+    recorder: str = ""
 
 
 class Brief(NamedTuple):
@@ -100,6 +108,8 @@ class Ledger:
         self.path = Path(path)
         header = csv_rows([Entry._fields])
         self._file = AppendOnly(path, header, quoted=True)
+        if self._file.header() == _OLDER:
+            self._file.rewrite(header, lambda row: row.rstrip(b"\r\n") + b",,\n")
         if self._file.header() != header:
             raise ConfigError(
                 f"{path}: line 1 is not the header of a ledger, {header.decode().strip()}; the file was made by an "
@@ -156,17 +166,30 @@ class Ledger:
 
 
 def read_ledger(path: str | Path) -> Iterator[Entry]:
-    """Read the rows of a ledger one by one; a row that a kill cut off is left out.
+    """Read the rows of a ledger one by one, and change nothing: a job may be writing to it.
+
+    A row that a kill cut off is left out; of older ledgers the newer columns are empty.
 
     Raises
     ------
     ConfigError
-        A line was changed by another program.
+        A line was changed by another program, or the file is no ledger.
     """
-    for row in Ledger(path).rows():
-        recording, status, reason, duration_s, n_detections, seconds_used, real, files = next(csv.reader([_text(row)]))
-        numbers = float(duration_s or "nan"), int(n_detections), float(seconds_used)
-        yield Entry(recording, status, reason, *numbers, real, files)  # type: ignore[arg-type]
+    rows = whole_rows(path, quoted=True)
+    header = next(rows, b"")
+    if header not in (_OLDER, csv_rows([Entry._fields])):
+        raise ConfigError(f"{path}: line 1 is not the header of a ledger; {_CHANGED}")
+    more = [""] * 2 if header == _OLDER else []
+    for line, row in enumerate(rows, start=2):
+        try:
+            cells = [*next(csv.reader([_text(row)])), *more]
+            recording, status, reason, duration_s, n_detections, seconds_used, *rest = cells
+            numbers = float(duration_s or "nan"), int(n_detections), float(seconds_used)
+            if status not in STATUSES or len(cells) != len(Entry._fields):
+                raise ValueError(status)
+        except ValueError:
+            raise ConfigError(f"{path}: line {line} is not of a ledger; {_CHANGED}") from None
+        yield Entry(recording, status, reason, *numbers, *rest)
 
 
 def exit_status(counts: Mapping[RecordingStatus, int]) -> int:

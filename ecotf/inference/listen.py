@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ecotf.audio.beginning import iso_time
+from ecotf.audio.beginning import iso_time, time_zone_of
+from ecotf.audio.provenance import read_provenance
 from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, DiskFullError, RecordingError, RecordingStatus
@@ -47,11 +48,14 @@ class Listener:
         self.keep_segments = False
         self.spent = Stopwatch()
         self._asked = StreamOptions(options.threshold, options.unnamed, options.gate)
+        self._zone = None if options.time_zone is None else time_zone_of(options.time_zone)
         run.check(self._asked)
 
     def listen(self, name: str) -> Outcome:
         """Find what is in the recording called ``name``; never raises for a fault of the recording."""
-        return attempt(lambda salvage: self._listen(name, salvage), name, self._options.salvage)
+        outcome = attempt(lambda salvage: self._listen(name, salvage), name, self._options.salvage)
+        origin = read_provenance(name, self._zone)
+        return outcome._replace(began=origin.time, recorder=origin.recorder)
 
     def _listen(self, name: str, salvage: bool) -> Outcome:
         duration_s = math.nan

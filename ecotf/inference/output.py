@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ecotf.audio.beginning import time_zone_of
 from ecotf.audio.discover import shown_name
+from ecotf.audio.provenance import read_provenance
 from ecotf.errors import ConfigError, DiskFullError, RecordingStatus
 from ecotf.files import PARTIAL_PREFIX, explain_write_errors
 from ecotf.inference import ledger, question, records
@@ -31,7 +33,7 @@ _TABLES[SUBMISSION] = SUBMISSION_FILE
 
 
 class Outcome(NamedTuple):
-    """The result of one recording, before it is written down."""
+    """The result of one recording, before it is written down; ``began`` and ``recorder`` are of its ledger row."""
 
     status: RecordingStatus
     reason: str = ""
@@ -40,6 +42,8 @@ class Outcome(NamedTuple):
     sample_rate: int = 0
     calls: Sequence[Call] = ()
     segments: list[list[float]] | None = None
+    began: str = ""
+    recorder: str = ""
 
 
 class Waiting(NamedTuple):
@@ -240,7 +244,11 @@ class OutputFolder(HeldFolder):
         outcome = self._write_files(
             record, Outcome(record.status, record.reason, record.duration_s, record.seconds_used, calls=record.calls)
         )
-        self._note(record.recording, record.path, record.files, outcome)
+        stated = self.question.options.get("time_zone")
+        origin = read_provenance(record.path, None if stated is None else time_zone_of(stated))
+        self._note(
+            record.recording, record.path, record.files, outcome._replace(began=origin.time, recorder=origin.recorder)
+        )
         self.settled[outcome.status] += outcome.status in SETTLED
         return outcome.status
 
@@ -264,7 +272,18 @@ class OutputFolder(HeldFolder):
         files = files if outcome.status in SETTLED else ""
         found = len(outcome.calls)
         self._ledger.add(
-            Entry(name, outcome.status, outcome.reason, outcome.duration_s, found, outcome.seconds_used, path, files)
+            Entry(
+                name,
+                outcome.status,
+                outcome.reason,
+                outcome.duration_s,
+                found,
+                outcome.seconds_used,
+                path,
+                files,
+                outcome.began,
+                outcome.recorder,
+            )
         )
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ecotf.append_only import AppendOnly
+from ecotf.append_only import AppendOnly, whole_rows
 from ecotf.errors import ConfigError, RecordingStatus
 from ecotf.inference.formats import Call
 
@@ -81,15 +81,34 @@ class Records:
         return self._read(self._file.last(), "the last line")
 
     def _read(self, row: bytes, where: str) -> Record:
-        try:
-            values: dict[str, Any] = json.loads(row)
-            calls = [_call(cells) for cells in values.pop("calls")]
-            values["duration_s"] = _nan(values["duration_s"])
-            return Record(**values, calls=calls)
-        except (ValueError, KeyError, TypeError):
-            raise ConfigError(
-                f"{self.path}: {where} is damaged or another program changed it; give another --output, or --overwrite"
-            ) from None
+        return _record(row, f"{self.path}: {where}")
+
+
+def read_records(path: str | Path) -> Iterator[Record]:
+    """Read the records of a job, and change nothing: the job may be writing to it; a row that is cut off is left out.
+
+    Raises
+    ------
+    ConfigError
+        The file is of another version, or another program changed it.
+    """
+    rows = whole_rows(path)
+    if next(rows, b"") != _HEADER:
+        raise ConfigError(f"{path}: is not the record of a job")
+    for line, row in enumerate(rows, start=2):
+        yield _record(row, f"{path}: line {line}")
+
+
+def _record(row: bytes, where: str) -> Record:
+    try:
+        values: dict[str, Any] = json.loads(row)
+        calls = [_call(cells) for cells in values.pop("calls")]
+        values["duration_s"] = _nan(values["duration_s"])
+        return Record(**values, calls=calls)
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{where} is damaged or another program changed it; give another --output, or --overwrite"
+        ) from None
 
 
 def _line(record: Record) -> bytes:

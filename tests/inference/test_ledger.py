@@ -50,9 +50,9 @@ def test_rows_are_on_disk_as_the_job_goes(tmp_path):
     ledger.add(Entry("c.wav", "corrupt", "the header\nsays 'x', found\t\"y\""))
     assert rows(path) == [
         {"recording": "a, b.wav", "status": "done", "reason": "", "duration_s": "12.5", "n_detections": "3",
-         "seconds_used": "0.25", "path": "/data/a, b.wav", "files": "a, b"},
+         "seconds_used": "0.25", "path": "/data/a, b.wav", "files": "a, b", "began": "", "recorder": ""},
         {"recording": "c.wav", "status": "corrupt", "reason": "the header says 'x', found \"y\"", "duration_s": "",
-         "n_detections": "0", "seconds_used": "0.0", "path": "", "files": ""},
+         "n_detections": "0", "seconds_used": "0.0", "path": "", "files": "", "began": "", "recorder": ""},
     ]  # fmt: skip
     assert os.listdir(path.parent) == ["ledger.csv"]
     assert [entry.n_detections for entry in read_ledger(path)] == [3, 0]
@@ -127,6 +127,19 @@ def test_what_another_program_made_of_it_is_refused(tmp_path, content):
         Ledger(tmp_path / "ledger.csv").look_up((), (), ())
 
 
+def test_an_older_ledger_is_gone_on_with(tmp_path):
+    path = tmp_path / "ledger.csv"
+    older = "recording,status,reason,duration_s,n_detections,seconds_used,path,files\n"
+    path.write_text(older + '"a, b.wav",done,,12.5,3,0.25,/d/a,a\nc.wav,corrupt,"cut')
+    before = path.read_bytes()
+    assert [entry.began for entry in read_ledger(path)] == [""]
+    assert path.read_bytes() == before
+    Ledger(path).add(Entry("d.wav", "done", began="2026-06-21T22:15:00.000+02:00", recorder="24F3"))
+    assert [(entry.recording, entry.began, entry.recorder) for entry in read_ledger(path)] == [
+        ("a, b.wav", "", ""), ("d.wav", "2026-06-21T22:15:00.000+02:00", "24F3"),
+    ]  # fmt: skip
+
+
 def test_a_million_rows_open_in_a_second(tmp_path):
     """Processor time, since the machine has other things to do; twice the time that it takes."""
     with (tmp_path / "ledger.csv").open("wb") as file:
@@ -134,7 +147,7 @@ def test_a_million_rows_open_in_a_second(tmp_path):
         for site in range(1000):
             place = f"site{site}/20260621_{{:06d}}"
             names = [place.format(number) for number in range(1000)]
-            file.write(csv_rows((f"/d/{n}.wav", "done", "", 10.0, 3, 0.1, f"/d/{n}.wav", n) for n in names))
+            file.write(csv_rows((f"/d/{n}.wav", "done", "", 10.0, 3, 0.1, f"/d/{n}.wav", n, "", "") for n in names))
     began = time.process_time()
     found = Ledger(tmp_path / "ledger.csv").look_up({"/d/site7/20260621_000777.wav"}, (), ())
     assert time.process_time() - began < 2
