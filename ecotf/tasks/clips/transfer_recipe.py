@@ -146,4 +146,6 @@ def has_episodic_head(values: Mapping[str, Any]) -> bool:
     """Whether the head of a recipe's plain values is one that answers episodes."""
     head = values.get("head")
     name = head.get("name") if isinstance(head, Mapping) else None
-    return isinstance(name, str) and name in HEADS and bool(getattr(HEADS[name].config_class, "answers_episodes", False))
+    if not isinstance(name, str) or name not in HEADS:
+        return False  # it is refused when the recipe is checked
+    return bool(getattr(HEADS[name].config_class, "answers_episodes", False))
