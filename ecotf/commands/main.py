@@ -13,6 +13,7 @@ COMMANDS = {
     "teach": ("ecotf.commands.teach", "write a model's predictions for a smaller model to learn from"),
     "classify": ("ecotf.commands.run_classifier", "find and name calls or species in recordings"),
     "embed": ("ecotf.commands.embed", "turn recordings into rows of numbers with any model"),
+    "cluster": ("ecotf.commands.cluster", "name the clusters of an unlabelled archive"),
     "enrol": ("ecotf.commands.enrol", "add a species to a model from a few examples"),
     "report": ("ecotf.commands.make_report", "compare trained models, and hear what they got wrong"),
     "tune": ("ecotf.commands.run_tuning", "search for better settings of a recipe"),
