@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         train,
     )
     from ecotf.errors import ConfigError, DataError, EcotfError, RecordingError
+    from ecotf.searching.find import search
 
 __version__ = "0.2.0"
 
@@ -37,7 +38,7 @@ _API = (
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
     "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "enrol", "load",
-    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "spectrogram", "train",
+    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "search", "spectrogram", "train",
 ]  # fmt: skip
 
 
@@ -45,6 +46,8 @@ def __getattr__(name: str) -> Any:
     """Load a part of the API when it is first used: ``import ecotf`` alone loads nothing."""
     from importlib import import_module
 
+    if name == "search":
+        return import_module("ecotf.searching.find").search
     if name in _API:
         return getattr(import_module("ecotf.api"), name)
     if name in _ERRORS:

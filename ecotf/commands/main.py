@@ -15,6 +15,7 @@ COMMANDS = {
     "embed": ("ecotf.commands.embed", "turn recordings into rows of numbers with any model"),
     "cluster": ("ecotf.commands.cluster", "name the clusters of an unlabelled archive"),
     "enrol": ("ecotf.commands.enrol", "add a species to a model from a few examples"),
+    "search": ("ecotf.commands.search", "find clips that sound like an example, and teach what is meant"),
     "report": ("ecotf.commands.make_report", "compare trained models, and hear what they got wrong"),
     "tune": ("ecotf.commands.run_tuning", "search for better settings of a recipe"),
     "export": ("ecotf.commands.export_model", "make a trained model into one file for a recorder"),

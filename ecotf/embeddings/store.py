@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ class About:
     ----------
     labelled
         Whether the rows are of the annotations of a manifest.
+    model
+        The description of the embedder, with the full path of the model's file as it was then.
     """
 
     embedder: str
@@ -42,6 +44,7 @@ class About:
     samples: int
     hop_samples: int
     labelled: bool
+    model: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, embedder: Embedder, labelled: bool) -> About:
@@ -49,6 +52,7 @@ class About:
         return cls(
             embedder.title, embedder.licence, embedder.digest, embedder.numbers, embedder.sample_rate,
             embedder.samples, embedder.hop_samples, labelled,
+            embedder.config.model_dump(mode="json", exclude_none=True),
         )  # fmt: skip
 
     def write(self, folder: Path) -> None:
@@ -105,6 +109,11 @@ class Embeddings:
             return pd.read_parquet(self.folder / TABLE)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.folder / TABLE}: cannot be read ({error})") from None
+
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """The file of each recording of the table, as a full path; it may have moved since."""
+        return {record.recording: Path(record.path) for record in EmbeddedRecords(self.folder)}
 
     def __len__(self) -> int:
         """Return the number of rows of the table."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from ecotf.inference import embedding_folder
 from ecotf.inference.embed_job import EmbedOptions, embed_recordings
 from ecotf.inference.embed_places import places_of
 from ecotf.inference.ledger import read_ledger
+from ecotf.models.embedders import EmbedderConfig
 
 RATE = 8000
 
@@ -34,7 +34,7 @@ class Sums:
 
     def __init__(self, digest: str = "d" * 32, stop_after: int = 10**9, value: float = 1.0) -> None:
         self.digest, self.stop_after, self.value, self.asked = digest, stop_after, value, 0
-        self.config = SimpleNamespace(model=Path("sums"))
+        self.config = EmbedderConfig(name="sums", model=Path("sums"))
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
         self.asked += len(windows)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -179,6 +180,23 @@ def find_config(what: str | Path, model: str | Path | None = None) -> EmbedderCo
     near = difflib.get_close_matches(str(what), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(f"{what}: no such file or folder, and no description of ecotf ({', '.join(known)}){hint}")
+
+
+def open_again(values: Mapping[str, Any], what: str) -> Embedder:
+    """Open an embedder by its description with the full path of the model, as kept beside embeddings.
+
+    Raises
+    ------
+    ConfigError
+        The model is not there any more, or the description is of another version of ecotf. The line begins with
+        ``what``.
+    """
+    kind, model = _kinds().get(str(values.get("name"))), values.get("model")
+    if kind is None or model is None:
+        raise ConfigError(f"{what}: it is not kept which embedder made it; say which, and where its model is")
+    if not Path(model).exists():
+        raise ConfigError(f"{what}: its embedder was {model}, which is not there any more; say where it is")
+    return open_embedder(model) if not kind.has_model else build_embedder(validate(kind, dict(values), what))
 
 
 def described_window(what: str | Path | None, model: str | Path | None) -> float | None:

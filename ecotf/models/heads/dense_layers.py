@@ -76,6 +76,12 @@ class DenseHead:
         """Numbers that were fitted."""
         return sum(array.size for part in self.parts for array in (*part.kernels, *part.biases))
 
+    @property
+    def linear(self) -> DenseLayers | None:
+        """The layer whose logits are the answers, where one layer is all there is."""
+        alone = self.strategy == "one_vs_rest" and len(self.parts[0].kernels) == 1
+        return self.parts[0] if alone else None
+
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Compute probabilities ``[n, k]``."""
         if self.strategy == "one_vs_rest":

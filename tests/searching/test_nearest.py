@@ -7,7 +7,7 @@ import pytest
 from ecotf.embeddings import shards
 from ecotf.embeddings.store import ABOUT, TABLE, Embeddings, open_embeddings
 from ecotf.errors import ConfigError, DataError
-from ecotf.search.nearest import best_by, joined, nearest
+from ecotf.searching.nearest import best_by, joined, nearest
 
 ABOUT_TEXT = (
     '{"embedder": "none", "licence": "", "digest": "0", "numbers": %d, "sample_rate": 16000, "samples": 16000, '

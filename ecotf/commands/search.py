@@ -1,0 +1,100 @@
+"""``ecotf search``: an example and a folder of embeddings in, the clips that sound like it out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecotf.commands.console import console, log, make_parser
+from ecotf.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXAMPLES = """\
+examples:
+  ecotf search embeddings/ --like owl.wav
+  ecotf search embeddings/ --like night.wav --start-s 61.5 --end-s 63 --top 50 --csv hits.csv
+  ecotf search embeddings/ --like owl_1.wav --like owl_2.wav --merge --without night.wav
+  ecotf search embeddings/ --model runs/owls --class "Ninox boobook"
+
+EMBEDDINGS is a folder that ecotf embed has written. An example goes through the same embedder, which must still be
+where it was, or is given with --embedder and --model-file. Every row is compared: nothing that is nearer is missed.
+With several examples, a row's score is that of the nearest. Scores are the higher the better; with --distance
+euclidean minus the distance.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Search embeddings."""
+    parser = make_parser("search", "Find the clips that sound like an example.", EXAMPLES)
+    parser.add_argument("embeddings", metavar="EMBEDDINGS", type=Path, help="a folder that ecotf embed has written")
+    parser.add_argument("--like", metavar="CLIP", type=Path, action="append", default=[], help="an example; repeatable")
+    parser.add_argument("--start-s", metavar="SECONDS", type=float, default=0.0, help="where the example begins (0)")
+    parser.add_argument(
+        "--end-s", metavar="SECONDS", type=float, default=float("nan"), help="where it ends (the end of the recording)"
+    )
+    parser.add_argument("--model", metavar="RUN", type=Path, help="a run with a head on the same embedder")
+    parser.add_argument(
+        "--class", dest="class_name", metavar="NAME", help="of that run's classes, what is searched for"
+    )
+    parser.add_argument("--top", metavar="N", type=int, default=20, help="how many hits (20)")
+    parser.add_argument("--distance", choices=("cosine", "euclidean", "dot"), default="cosine", help="(cosine)")
+    parser.add_argument("--merge", action="store_true", help="windows that overlap or touch are one hit")
+    parser.add_argument(
+        "--without", metavar="RECORDING", action="append", default=[], help="pass over a recording; repeatable"
+    )
+    parser.add_argument("--embedder", metavar="MODEL", help="where the embedder is now, as for ecotf embed")
+    parser.add_argument("--model-file", metavar="PATH", type=Path, help="its own file, where it is described")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the hits there, too")
+    parser.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
+    options = parser.parse_args(arguments)
+    _check(options)
+    show(_find(options), options.csv)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise `ConfigError` for options that cannot go together."""
+    if bool(options.like) == (options.model is not None):
+        raise ConfigError("say what is searched for: --like CLIP, or --model RUN with --class NAME")
+    if (options.model is None) != (options.class_name is None):
+        raise ConfigError("--model RUN and --class NAME go together")
+    if options.model is not None and (options.embedder or options.model_file):
+        raise ConfigError("--embedder and --model-file are for examples; a run brings its own")
+
+
+def _find(options: argparse.Namespace) -> pd.DataFrame:
+    # Here and not above: help and a typing mistake need none of these.
+    from ecotf.searching.find import search
+
+    return search(
+        options.embeddings, options.like or None, start_s=options.start_s, end_s=options.end_s, model=options.model,
+        class_name=options.class_name, top=options.top, distance=options.distance, merge=options.merge,
+        without=options.without, embedder=options.embedder, model_file=options.model_file, threads=options.threads,
+    )  # fmt: skip
+
+
+def show(hits: pd.DataFrame, csv: Path | None) -> None:
+    """Print hits as a table, and write them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ecotf.append_only import csv_rows
+    from ecotf.files import atomic_file
+
+    names = [name for name in hits.columns if name != "row"]
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="left" if name in ("recording", "label", "time") else "right", overflow="fold")
+    shown = {"start_s": "{:.2f}", "end_s": "{:.2f}", "score": "{:.4f}"}
+    for row in hits[names].itertuples(index=False):
+        cells = (shown.get(name, "{}").format(value) for name, value in zip(names, row, strict=True))
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    if csv is not None:
+        with atomic_file(csv) as partial:
+            partial.write_bytes(csv_rows([list(hits.columns), *hits.itertuples(index=False)]))
+        log(f"hits: {csv}")
