@@ -12,10 +12,10 @@ import numpy as np
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.embeddings.store import Embeddings, open_embeddings
 from ecotf.errors import ConfigError
+from ecotf.inference.run_source import RunSource
 from ecotf.model import Model
 from ecotf.quiet import quieten_libraries
 from ecotf.reports import MOST_CLIPS
-from ecotf.tasks.loading import load_runs
 from ecotf.tasks.recipe_files import recipe_descriptions
 from ecotf.tasks.recipes import load_trainable
 from ecotf.tasks.run_embedder import open_embedder
@@ -61,7 +61,8 @@ def load(source: PathLike | Sequence[PathLike], *, ensemble: str | None = None) 
         from ecotf.inference.device_run import DeviceRun
 
         return Model(DeviceRun(Path(paths[0])))
-    return Model(load_runs([Path(path) for path in paths], ensemble))
+    origin = RunSource(tuple(str(path) for path in paths), ensemble)
+    return Model(origin.load(), origin)
 
 
 def classify(
@@ -72,6 +73,9 @@ def classify(
     formats: Sequence[str] = ("csv",),
     resume: bool = False,
     overwrite: bool = False,
+    workers: int = 0,
+    engine: str = "processes",
+    timeout_s: float | None = None,
     **options: Any,
 ) -> JobResult:
     """Classify recordings, and write detections and the ledger into a folder; as the command ``ecotf classify``.
@@ -88,6 +92,8 @@ def classify(
         ``csv``, ``parquet``, ``raven``, ``audacity``, ``audiotagger``, ``aoef``, ``published_csv``.
     resume, overwrite
         Continue or replace the job in ``output``.
+    workers, engine, timeout_s
+        How many processes listen (0: this one), or the address of a Spark; and how long a recording may take.
     options
         Further fields of `ecotf.inference.question.ClassifierOptions`: ``threshold``, ``channel``, ``gate``,
         ``time_expansion``, ``time_zone``, ``salvage``, ``unnamed``.
@@ -107,6 +113,7 @@ def classify(
     1
     """
     from ecotf.audio.discover import find_recordings
+    from ecotf.inference.engine import EngineOptions
     from ecotf.inference.job import classify as run_job
     from ecotf.inference.question import ClassifierOptions
 
@@ -120,7 +127,9 @@ def classify(
     except TypeError:
         known = ", ".join(ClassifierOptions.__dataclass_fields__)
         raise ConfigError(f"classify: unknown option among {', '.join(options)}; known: {known}") from None
-    return run_job(chosen.run, found.recordings, Path(output), asked, resume, overwrite)
+    how = EngineOptions(workers, engine, timeout_s)
+    source = None if how.here else chosen.source
+    return run_job(chosen.run, found.recordings, Path(output), asked, resume, overwrite, None, how, source)
 
 
 def train(

@@ -12,6 +12,7 @@ import pandas as pd
 from ecotf.audio.resample import resample
 from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError, RecordingError
+from ecotf.inference.run_source import RunSource, source_of
 from ecotf.tasks.base import Run, StreamOptions
 
 if TYPE_CHECKING:
@@ -37,12 +38,17 @@ class Model:
     ('Myotis daubentonii', 'Nyctalus noctula')
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, source: RunSource | None = None) -> None:
+        self.run, self._source = run, source
 
     def __repr__(self) -> str:
         """Say what listens, and for how many classes."""
         return f"<ecotf.Model {self.run.title}: {len(self.classes)} classes>"
+
+    @property
+    def source(self) -> RunSource:
+        """Where workers load the run from; raises `ConfigError` where nothing says it."""
+        return self._source or source_of(self.run)
 
     @property
     def classes(self) -> tuple[str, ...]:

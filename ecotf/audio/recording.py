@@ -21,7 +21,7 @@ from ecotf.audio.hdf5_rows import row_facts, row_pieces, split_row
 from ecotf.audio.integrity import check_file, mp3_length, read_contents
 from ecotf.audio.metadata import read_notes
 from ecotf.audio.resample import resample, resample_blocks
-from ecotf.audio.sound_file import UNKNOWN_LENGTH, Opening
+from ecotf.audio.sound_file import UNKNOWN_LENGTH, WIDTHS, Opening
 from ecotf.audio.time_expansion import settle_time_expansion
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 
@@ -29,6 +29,7 @@ ChannelChoice = Literal["mix"] | int
 
 _READ_FRAMES = 1 << 16  # frames read at a time: 256 KiB a channel, past which reading gets no faster
 _MP3_RUN_UP_S = 1.0  # an MP3 frame leans on earlier ones; decoding must begin before the first frame that is wanted
+_RESTART_S = 60  # resampling begins anew so often, so that its numbers do not depend on where reading began
 _EDGE_FRAMES = 2048  # frames at the lower rate, read on both sides of a passage so that resampling has no edges
 
 
@@ -80,9 +81,9 @@ class Recording:
         return self.n_frames / self.sample_rate
 
     def blocks(
-        self, block_frames: int, *, channel: ChannelChoice = "mix", sample_rate: int | None = None
+        self, block_frames: int, *, channel: ChannelChoice = "mix", sample_rate: int | None = None, first: int = 0
     ) -> Iterator[np.ndarray]:
-        """Stream the recording from its beginning to its end in bounded memory.
+        """Stream the recording to its end in bounded memory.
 
         Parameters
         ----------
@@ -92,6 +93,9 @@ class Recording:
             ``"mix"`` for the mean of all channels, or a channel's number, counted from 1.
         sample_rate
             Resample to this real rate in Hz; None keeps the recording's own.
+        first
+            Where to begin, in frames at ``sample_rate``. Where `can_begin_anywhere`, the numbers are, to the bit, those
+            of the whole recording from there.
 
         Yields
         ------
@@ -107,8 +111,44 @@ class Recording:
         """
         if block_frames < 1:
             raise ValueError(f"block_frames = {block_frames}: must be at least 1")
-        sound = self._passages(0, self.n_frames, channel)
-        return _in_blocks(resample_blocks(sound, self.sample_rate, sample_rate or self.sample_rate), block_frames)
+        rate = sample_rate or self.sample_rate
+        if rate == self.sample_rate:
+            read_from = first // _READ_FRAMES * _READ_FRAMES  # a mix of channels depends on the pieces in its last bit
+            sound = _without(self._passages(read_from, self.n_frames, channel), first - read_from)
+        elif self.duration_s > _RESTART_S and self.can_begin_anywhere:
+            minutes = range(first // (_RESTART_S * rate), math.ceil(self.duration_s / _RESTART_S))
+            sound = (piece for minute in minutes for piece in self._resampled(minute, rate, channel))
+            sound = _without(sound, first - minutes.start * _RESTART_S * rate)
+        else:
+            whole = self._passages(0, self.n_frames, channel)
+            sound = _without(resample_blocks(whole, self.sample_rate, rate), first)
+        return _in_blocks(sound, block_frames)
+
+    @property
+    def can_begin_anywhere(self) -> bool:
+        """Whether its sound is the same to the bit wherever reading begins: WAV and the like, and FLAC."""
+        try:
+            with self.opening.open(self.path) as sound:
+                known = sound.frames < UNKNOWN_LENGTH
+                return known and ((sound.subtype in WIDTHS and sound.format != "OGG") or sound.format == "FLAC")
+        except (soundfile.LibsndfileError, OSError):
+            return False
+
+    def _resampled(self, minute: int, rate: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
+        """One minute at another rate; it begins and ends where the two rates share an instant."""
+        common = math.gcd(rate, self.sample_rate)
+        edge = math.ceil(_EDGE_FRAMES / min(rate, self.sample_rate) * common)
+        begin = max(0, minute * _RESTART_S * common - edge)
+        end = (minute + 1) * _RESTART_S * common + edge
+        each, made = self.sample_rate // common, rate // common
+        sound = self._passages(begin * each, min(end * each, self.n_frames), channel)
+        skipped = minute * _RESTART_S * rate - begin * made
+        wanted = _RESTART_S * rate
+        for piece in _without(resample_blocks(sound, self.sample_rate, rate), skipped):
+            yield piece[:wanted]
+            wanted -= len(piece)
+            if wanted <= 0:
+                return
 
     def read(
         self,
@@ -217,6 +257,11 @@ class Recording:
 class RowRecording(Recording):
     """A row of an HDF5 file of clips, read as any other recording."""
 
+    @property
+    def can_begin_anywhere(self) -> bool:
+        """No: a row is read as a whole."""
+        return False
+
     def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
         yield from row_pieces(self.path, start, end)
 
@@ -303,6 +348,14 @@ def channels_to_read(recording: Recording, choice: ChannelChoice | Literal["each
         count = "1 channel" if recording.n_channels == 1 else f"{recording.n_channels} channels"
         raise RecordingError(f"channel {choice} was asked for, it has {count}", "unsupported")
     return [choice]
+
+
+def _without(pieces: Iterator[np.ndarray], skipped: int) -> Iterator[np.ndarray]:
+    """Leave the first frames out."""
+    for piece in pieces:
+        if skipped < len(piece):
+            yield piece[max(0, skipped) :]
+        skipped -= len(piece)
 
 
 def _in_blocks(pieces: Iterator[np.ndarray], block_frames: int) -> Iterator[np.ndarray]:

@@ -29,6 +29,7 @@ examples:
   ecotf classify --model RUN slowed/ --output detections/ --time-expansion 10
   ecotf classify --model RUN season/ --output detections/ --gate
   ecotf classify --model SED_RUN --model CNN_RUN soundscapes/ --output out/ --formats csv,submission
+  ecotf classify --model RUN season/ --output detections/ --workers 8 --timeout 600
   ecotf classify --model RUN second_season/ --output detections/ --formats csv,raven --resume
 
 Every file that is given ends up in OUTPUT/ledger.csv as done, salvaged, short, silent, corrupt, unsupported or failed,
@@ -62,6 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-recursive", action="store_true", help="do not look into folders inside folders")
     parser.add_argument("--time-zone", metavar="ZONE", help="of times without one: Europe/Brussels or +02:00")
     parser.add_argument("--salvage", action="store_true", help="use the beginning of recordings that are cut off")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that listen (0: this one)")
+    parser.add_argument("--engine", default="processes", help="processes, or a Spark: spark://HOST:PORT (processes)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="a file that takes longer is failed")
     parser.add_argument("--resume", action="store_true", help="continue the job in the output folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the job in the output folder")
     options = parser.parse_intermixed_args(arguments)
@@ -113,10 +117,13 @@ def _options(options: argparse.Namespace) -> ClassifierOptions:
 
 
 def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Found) -> JobResult:
+    from ecotf.inference.engine import EngineOptions
     from ecotf.inference.job import classify
-    from ecotf.tasks.loading import load_runs
+    from ecotf.inference.run_source import RunSource
 
-    run = load_runs(options.model, options.ensemble, options.fit_weights)
+    engine = EngineOptions(options.workers, options.engine, options.timeout)
+    source = RunSource(tuple(map(str, options.model)), options.ensemble, options.fit_weights)
+    run = source.load()
     if len(options.model) > 1:
         log(f"ensemble: {run.title}")
     with progress_bar() as bar:
@@ -127,7 +134,9 @@ def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Fou
             if outcome.status != "done":
                 bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
 
-        return classify(run, found.recordings, options.output, chosen, options.resume, options.overwrite, report)
+        return classify(
+            run, found.recordings, options.output, chosen, options.resume, options.overwrite, report, engine, source
+        )
 
 
 def command_to_go_on(arguments: Sequence[str], command: str = "classify") -> str:

@@ -178,6 +178,16 @@ class CandidateStream:
         self._buffer = SliceBuffer(len(finder.times.frequencies_hz))
         self.settled = 0
 
+    @property
+    def chunk(self) -> int:
+        """Slices that are searched at a time, counted from the recording's start."""
+        return self._chunk
+
+    def begin_at(self, first: int, settled: int) -> None:
+        """Let slice ``first`` come first, and begin to search at ``settled``, where a chunk begins."""
+        self._buffer.restart(first)
+        self.settled = settled
+
     def push(self, piece: np.ndarray | Stretch) -> list[pd.DataFrame]:
         """Take more of the spectrogram; return the candidates that are settled, a table for each chunk.
 
@@ -207,7 +217,9 @@ class CandidateStream:
 
     def _settle(self, until: int) -> pd.DataFrame:
         """Search slices ``settled`` to ``until``. What lies beyond the margin has no say, so it is not even shown."""
-        buffer, first = self._buffer, self._buffer.first
+        buffer = self._buffer
+        buffer.forget(max(0, self.settled - self._margin))  # so that a view is the same wherever the stream began
+        first = buffer.first
         shown = min(buffer.end, until + self._margin) - first
         reaches = None if buffer.reaches is None else buffer.reaches[:shown]
         view = View(

@@ -11,14 +11,21 @@ from ecotf.detection.view import in_order
 class HeldDetections:
     """Counts the samples of a channel, and keeps its detections back as long as all samples are the same.
 
+    Parameters
+    ----------
+    first
+        The number of the first sample that comes.
+    hold
+        False where others know whether the whole channel is silent: nothing is kept back.
+
     Attributes
     ----------
     samples
-        How many have come.
+        How many have come, with those before the first.
     """
 
-    def __init__(self) -> None:
-        self.samples = 0
+    def __init__(self, first: int = 0, hold: bool = True) -> None:
+        self.samples, self._hold = first, hold
         self._lowest, self._highest = np.inf, -np.inf
         self._waiting: list[pd.DataFrame] = []
 
@@ -42,7 +49,7 @@ class HeldDetections:
     def release(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
         """Take detections; return all that may go out, in order of time."""
         self._waiting += [table for table in tables if len(table)]
-        if self.silent:
+        if self.silent and self._hold:
             return in_order([])
         going, self._waiting = self._waiting, []
         return in_order(going)

@@ -101,6 +101,15 @@ class WindowCutter:
         self._seen = self._given = 0
         self._begun = False
 
+    def begin_at(self, row: int) -> None:
+        """Let the window of this row come first; the first sample to come is the first of that window."""
+        self._begun, self._given, self._seen = True, row, row * self._row - self._margin
+
+    @property
+    def margin(self) -> int:
+        """Samples on either side of a row."""
+        return self._margin
+
     def push(self, sound: np.ndarray) -> list[np.ndarray]:
         """Take more sound; return the windows that are full, float32 ``[margin + row + margin]`` each."""
         self._seen += len(sound)

@@ -77,6 +77,9 @@ class DeviceRun:
         unnamed = None if options.unnamed else False
         return DeviceStream(_recorder_module("scoring.opening").open_stream(self._model, thresholds, unnamed))
 
+    def cuts(self, sample_rate: int, options: StreamOptions) -> None:
+        """Return nothing: the recorder's stream begins at the beginning."""
+
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
         """Return the detections of sound ``[n]`` with a threshold of 0."""
         stream = self.open_stream(sample_rate, StreamOptions(threshold=0.0))

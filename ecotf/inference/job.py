@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 from ecotf.audio.discover import shown_name
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, RecordingStatus
 from ecotf.inference import FORMATS
+from ecotf.inference.engine import Engine, EngineOptions
 from ecotf.inference.listen import Listener
 from ecotf.inference.output import Outcome, OutputFolder
 from ecotf.inference.places import common_folder
 from ecotf.inference.question import ClassifierOptions, Question
+from ecotf.inference.run_source import Source
 from ecotf.inference.submission import NAME as SUBMISSION
 from ecotf.tasks.base import Run
 
@@ -64,6 +65,8 @@ def classify(
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
+    engine: EngineOptions | None = None,
+    source: Source | None = None,
 ) -> JobResult:
     """Classify recordings and write detections and the ledger into a folder.
 
@@ -87,6 +90,10 @@ def classify(
         Replace the job in ``output``.
     report
         Takes each recording and its result.
+    engine
+        Where they are heard: here, in worker processes, or on a Spark. The rows are the same.
+    source
+        Where workers load ``run`` from.
 
     Raises
     ------
@@ -100,22 +107,20 @@ def classify(
     check_options(options, resume, overwrite)
     if SUBMISSION in options.formats and run.segment_s is None:
         raise ConfigError(f"format {SUBMISSION}: it holds the scores of segments; {run.title} gives none")
-    listener = Listener(run, options)
+    Listener(run, options)  # refuses what the run cannot do
     question = Question.of(run, options, shown_name(common_folder(names)))
     with OutputFolder(Path(output), question, names, resume, overwrite) as folder:
-        listener.keep_segments = SUBMISSION in folder.question.formats
+        hearing = Engine(run, source, options, SUBMISSION in folder.question.formats, engine)
         counts = dict(folder.settled)
-        for one in folder.waiting:
-            began = perf_counter()
-            outcome = listener.listen(one.file)
-            outcome = folder.settle(one, outcome._replace(seconds_used=perf_counter() - began))
+        for one, outcome in hearing.outcomes(folder.waiting):
+            outcome = folder.settle(one, outcome)
             counts[outcome.status] += 1
             if report is not None:
                 report(one.name, outcome)
         found = folder.finish(run.classes, run.segment_s)
         species = [Species(label, *numbers) for label, numbers in found.items()]
         species.sort(key=lambda one: (-one.detections, one.label))
-        return JobResult(counts, species, folder.question.formats, listener.spent)
+        return JobResult(counts, species, folder.question.formats, hearing.spent)
 
 
 def check_options(options: ClassifierOptions, resume: bool, overwrite: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +18,11 @@ from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, op
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, DiskFullError, RecordingError, RecordingStatus
 from ecotf.inference.formats import calls_of
-from ecotf.inference.output import Outcome, said
+from ecotf.inference.output import Outcome, Waiting, said
+from ecotf.inference.pieces import Answer, Part, Piece, Span
 from ecotf.inference.question import ClassifierOptions
 from ecotf.tasks.base import Run, StreamOptions
+from ecotf.tasks.parts import detections_of_part
 
 _BLOCK_S = 1.0
 # Finer than a sample and a band; further digits would only seem to be known.
@@ -36,6 +39,10 @@ class Listener:
         Whether the score of every segment is wanted too.
     spent
         What listening has cost so far, and what the gate has spared.
+    longest_s
+        A recording that takes longer is ``failed``; None for no limit.
+    part_s
+        Recordings of twice that length are heard in parts of about it, where they may be; seconds.
 
     Raises
     ------
@@ -43,35 +50,47 @@ class Listener:
         The run cannot do what is asked.
     """
 
-    def __init__(self, run: Run, options: ClassifierOptions) -> None:
+    def __init__(self, run: Run, options: ClassifierOptions, keep_segments: bool = False) -> None:
         self._run, self._options = run, options
-        self.keep_segments = False
+        self.keep_segments = keep_segments
         self.spent = Stopwatch()
+        self.longest_s: float | None = None
+        self.part_s = math.inf
         self._asked = StreamOptions(options.threshold, options.unnamed, options.gate)
         self._zone = None if options.time_zone is None else time_zone_of(options.time_zone)
         run.check(self._asked)
 
     def listen(self, name: str) -> Outcome:
         """Find what is in the recording called ``name``; never raises for a fault of the recording."""
-        outcome = attempt(lambda salvage: self._listen(name, salvage), name, self._options.salvage)
-        origin = read_provenance(name, self._zone)
-        return outcome._replace(began=origin.time, recorder=origin.recorder)
+        return self.answer(Piece(Waiting.of(name))).outcome
 
-    def _listen(self, name: str, salvage: bool) -> Outcome:
+    def answer(self, piece: Piece) -> Answer:
+        """Find what is in a recording or in a part of one, or say where to cut it; never raises for its faults."""
+        began = perf_counter()
+        self._end = math.inf if self.longest_s is None else began + self.longest_s
+        self._more: Answer = Answer(Outcome("failed"))
+        salvage = self._options.salvage and piece.part is None
+        outcome = attempt(lambda salvage: self._listen(piece, salvage), piece.one.file, salvage)
+        if not self._more.starts:
+            origin = read_provenance(piece.one.file, self._zone)
+            outcome = outcome._replace(began=origin.time, recorder=origin.recorder)
+        return self._more._replace(outcome=outcome._replace(seconds_used=perf_counter() - began))
+
+    def _listen(self, piece: Piece, salvage: bool) -> Outcome:
         duration_s = math.nan
         try:
             recording = open_recording(
-                name,
+                piece.one.file,
                 time_expansion=self._options.time_expansion,
                 time_zone=self._options.time_zone,
                 salvage=salvage,
             )
             duration_s = recording.duration_s
-            return self._hear(recording)
+            return self._hear(recording, piece)
         except RecordingError as error:
             return Outcome(error.status, str(error), duration_s)
 
-    def _hear(self, recording: Recording) -> Outcome:
+    def _hear(self, recording: Recording, piece: Piece) -> Outcome:
         try:
             rate = self._run.stream_rate(recording.sample_rate)
         except ConfigError as error:
@@ -81,17 +100,20 @@ class Listener:
             raise RecordingError(
                 f"{recording.duration_s * 1000:.1f} ms long; at least {least_ms:.1f} ms are needed", "short"
             )
-        heard = [
-            self._hear_channel(recording, rate, channel)
-            for channel in channels_to_read(recording, self._options.channel)
-        ]
+        channels = channels_to_read(recording, self._options.channel)
+        starts = self._starts(recording, rate) if piece.may_be_cut else ()
+        self._more = self._more._replace(starts=starts)
+        if starts:
+            return Outcome("done")  # heard in parts
+        heard = [self._hear_channel(recording, rate, channel, piece.part) for channel in channels]
+        self._more = self._more._replace(spans=tuple(one.span for one in heard))
         table = pd.concat([one.table for one in heard]).sort_values(["start_s", "label"], ignore_index=True)
         table = table.astype(dict.fromkeys(_DECIMALS, float)).round(_DECIMALS)
         table["time"] = [iso_time(recording.began, start) for start in table["start_s"]]
         segments = np.max([one.segments for one in heard], axis=0).tolist() if self.keep_segments else None
         notes = [recording.note, recording.date_note]
         status: RecordingStatus = "done"
-        if all(one.silent for one in heard):
+        if piece.part is None and all(one.silent for one in heard):
             status = "silent"
             notes.insert(0, why_silent(recording, self._options.channel))
         if recording.salvaged:
@@ -101,10 +123,46 @@ class Listener:
             segments,
         )  # fmt: skip
 
-    def _hear_channel(self, recording: Recording, rate: int, channel: ChannelChoice) -> _Heard:
+    def _starts(self, recording: Recording, rate: int) -> tuple[int, ...]:
+        """Where a long recording may be cut into parts; nothing where it is heard as one."""
+        if self.keep_segments or recording.duration_s < 2 * self.part_s or not recording.can_begin_anywhere:
+            return ()
+        cuts = self._run.cuts(rate, self._asked)
+        starts = [] if cuts is None else cuts.starts(round(recording.duration_s * rate), round(self.part_s * rate))
+        return tuple(starts) if len(starts) > 1 else ()
+
+    def _in_time(self, blocks: Iterator[np.ndarray], span: list[float]) -> Iterator[np.ndarray]:
+        """Pass blocks on, with the least and the greatest sample so far; refuse to go on when the time is over."""
+        for block in blocks:
+            if perf_counter() > self._end:
+                raise RecordingError(f"took longer than --timeout {self.longest_s:g} s", "failed")
+            if len(block):
+                span[:] = min(span[0], float(block.min())), max(span[1], float(block.max()))
+            yield block
+
+    def _hear_part(self, recording: Recording, rate: int, channel: ChannelChoice, part: Part) -> _Heard:
+        cuts, span = self._run.cuts(rate, self._asked), [math.inf, -math.inf]
+        if cuts is None:
+            raise ConfigError(f"{self._run.title} cannot hear a recording in parts")
+        first, block = cuts.first_sample(part.start), round(_BLOCK_S * rate)
+        blocks = recording.blocks(block, channel=channel, sample_rate=rate, first=first)
+        stream = cuts.open(part.start)
+        stop_s = None if part.stop is None else part.stop / rate
+        table = detections_of_part(stream, self._in_time(blocks, span), part.start / rate, stop_s)
+        self.spent.add(stream.spent)
+        table["channel"] = None if channel == "mix" else channel
+        return _Heard(table, False, np.empty((0, 0)), Span(None if channel == "mix" else channel, *span))
+
+    def _hear_channel(
+        self, recording: Recording, rate: int, channel: ChannelChoice, part: Part | None = None
+    ) -> _Heard:
+        if part is not None:
+            return self._hear_part(recording, rate, channel, part)
+        span = [math.inf, -math.inf]
         stream = self._run.open_stream(rate, replace(self._asked, segments=self.keep_segments))
         tables, segments = [], []
-        for block in recording.blocks(round(_BLOCK_S * rate), channel=channel, sample_rate=rate):
+        blocks = recording.blocks(round(_BLOCK_S * rate), channel=channel, sample_rate=rate)
+        for block in self._in_time(blocks, span):
             tables.append(stream.push(block))
             if self.keep_segments:
                 segments.append(stream.take_segments())
@@ -152,6 +210,7 @@ class _Heard(NamedTuple):
     table: pd.DataFrame
     silent: bool
     segments: np.ndarray
+    span: Span = Span(None, math.inf, -math.inf)
 
 
 def why_silent(recording: Recording, channel: ChannelChoice | str) -> str:

@@ -8,12 +8,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 from ecotf.parallel.threads import wait_patiently
 
 # TensorFlow does not survive a fork.
 _CONTEXT = multiprocessing.get_context("spawn")
+
+
+_LOOK_EVERY_S = 0.2
+_LOADING_S = 300.0  # that a new process may take besides, before its first word
+
+IN_TIME = "because it took too long"
+"""What `Died` says of a worker that was ended."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,16 @@ class Died:
     Attributes
     ----------
     how
-        ``by signal 9`` or ``with status 1``.
+        ``by signal 9``, ``with status 1``, or `IN_TIME`.
     """
 
     how: str
+
+
+class Said(NamedTuple):
+    """Something that a worker has said about its job, before the job's result."""
+
+    what: Any
 
 
 class Worker:
@@ -35,8 +49,8 @@ class Worker:
     Parameters
     ----------
     work
-        Called in the process with a job and with a function that takes lines about it. Both the function and the jobs
-        are pickled; what it raises ends the process.
+        Called in the process with a job and with a function that says something about it. Both the function and the
+        jobs are pickled; what it raises ends the process.
     begin
         Called first in the process, to set it up.
 
@@ -46,6 +60,8 @@ class Worker:
         Ready to be read (`multiprocessing.connection.wait`) when `receive` has something to give.
     busy
         Whether a job was given whose result has not come.
+    is_new
+        Whether its process has not said anything yet: it may still be loading what it works with.
     """
 
     def __init__(self, work: Callable[..., Any], begin: Callable[[], object] | None = None) -> None:
@@ -53,6 +69,7 @@ class Worker:
         self._process: Any = None
         self.connection: Connection[Any, Any]
         self.busy = False
+        self.is_new = True
 
     def start(self, job: Any) -> None:
         """Give it a job; its process is started where there is none."""
@@ -64,11 +81,12 @@ class Worker:
             self._process = _CONTEXT.Process(target=_live, args=(theirs, self._work, self._begin), daemon=True)
             self._process.start()
             theirs.close()  # so that its end closes when the process does
+            self.is_new = True
         self.connection.send(job)
         self.busy = True
 
     def receive(self) -> Any:
-        """Receive a line about the job (str), its result, or `Died`; waits for it."""
+        """Receive what was `Said` about the job, its result, or `Died`; waits for it."""
         try:
             message = self.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -76,7 +94,8 @@ class Worker:
             code = self._process.exitcode
             self._process = None
             message = Died(f"by signal {-code}" if code < 0 else f"with status {code}")
-        if not isinstance(message, str):
+        self.is_new = False
+        if not isinstance(message, Said):
             self.busy = False
         return message
 
@@ -86,6 +105,7 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._process = None
+        self.busy = False
 
 
 def results_of(
@@ -103,21 +123,61 @@ def results_of(
         Makes the result of a job at which a process ended.
     """
     waiting = list(reversed(jobs))
-    pool = [Worker(work) for _ in range(min(workers, len(jobs)))]
+    pool = min(workers, len(jobs))
+    for job, message in messages_of(work, lambda: waiting.pop() if waiting else None, pool):
+        if not isinstance(message, Said):
+            yield died(job, message) if isinstance(message, Died) else message
+
+
+def messages_of(
+    work: Callable[..., Any],
+    next_job: Callable[[], Any],
+    workers: int,
+    begin: Callable[[], object] | None = None,
+    longest_s: float | None = None,
+) -> Iterator[tuple[Any, Any]]:
+    """Yield each message with the job that it is about, from worker processes, until there are no more jobs.
+
+    Parameters
+    ----------
+    work, begin
+        As in `Worker`. What ``work`` says comes as `Said`, and then its result; or `Died`.
+    next_job
+        Gives the next job, or None where there is none now: it is asked again after every message.
+    workers
+        How many processes.
+    longest_s
+        A worker that has been silent about its job for longer is ended; that is `Died` `IN_TIME`.
+    """
+    pool = [Worker(work, begin) for _ in range(workers)]
     current: dict[int, Any] = {}
+    heard: dict[int, float] = {}
     try:
-        while waiting or current:
+        while True:
             for number, worker in enumerate(pool):
-                if not worker.busy and waiting:
-                    current[number] = waiting.pop()
-                    worker.start(current[number])
-            ready = wait([pool[number].connection for number in current])
-            for number in [number for number in current if pool[number].connection in ready]:
-                result, job = pool[number].receive(), current.pop(number)
-                yield died(job, result) if isinstance(result, Died) else result
+                job = None if worker.busy else next_job()
+                if job is not None:
+                    current[number], heard[number] = job, monotonic()
+                    worker.start(job)
+            if not current:
+                return
+            ready = wait([pool[number].connection for number in current], _LOOK_EVERY_S if longest_s else None)
+            for number in list(current):
+                if pool[number].connection in ready:
+                    message, heard[number] = pool[number].receive(), monotonic()
+                elif longest_s is not None and monotonic() - heard[number] > longest_s + _loading_s(pool[number]):
+                    pool[number].stop()
+                    message = Died(IN_TIME)
+                else:
+                    continue
+                yield current[number] if isinstance(message, Said) else current.pop(number), message
     finally:
         for worker in pool:
             worker.stop()
+
+
+def _loading_s(worker: Worker) -> float:
+    return _LOADING_S if worker.is_new else 0.0
 
 
 def _live(connection: Connection[Any, Any], work: Callable[..., Any], begin: Callable[[], object] | None) -> None:
@@ -131,7 +191,7 @@ def _live(connection: Connection[Any, Any], work: Callable[..., Any], begin: Cal
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            connection.send(work(job, connection.send))
+            connection.send(work(job, lambda what: connection.send(Said(what))))
         except (BrokenPipeError, KeyboardInterrupt):
             return
 

@@ -93,6 +93,45 @@ class ScoreStream(Protocol):
         """Return the scores of segments since the last call, ``[n, classes]``; needs `StreamOptions.segments`."""
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """Places at which a channel may be cut, so that its parts together have the detections of the whole, to the bit.
+
+    A part has the detections that begin in it. Its stream hears some sound before it, and as much after it as it takes
+    until ``settled_s`` is past its end; detections that begin outside are left out. Such a stream keeps nothing back
+    while the sound is silent: whoever joins the parts knows whether the whole is.
+
+    Attributes
+    ----------
+    step
+        A part begins at a multiple of so many samples.
+    before, align
+        How many samples its stream must hear first, and what the number of the first one is a multiple of.
+    open
+        Begin a stream for the part that begins at this sample.
+    """
+
+    step: int
+    before: int
+    align: int
+    open: Callable[[int], ScoreStream]
+
+    def first_sample(self, start: int) -> int:
+        """Return the sample with which the stream of the part that begins at ``start`` begins."""
+        return max(0, (start - self.before) // self.align * self.align)
+
+    def starts(self, samples: int, longest: int) -> list[int]:
+        """Return where the parts begin: each about ``longest`` samples, none shorter than half of that.
+
+        Examples
+        --------
+        >>> Cuts(10, 3, 1, print).starts(100, 34)
+        [0, 30, 60]
+        """
+        length = max(1, longest // self.step, -(-self.before // self.step)) * self.step
+        return [at for at in range(0, samples, length) if at == 0 or samples - at >= length // 2]
+
+
 class Run(Protocol):
     """A trained model, ready to listen."""
 
@@ -136,6 +175,9 @@ class Run(Protocol):
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> ScoreStream:
         """Begin to listen to one channel; raises `ConfigError` for a rate or an option that the run cannot serve."""
+
+    def cuts(self, sample_rate: int, options: StreamOptions) -> Cuts | None:
+        """Return where a channel may be cut; None where what is heard depends on all that came before."""
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
         """Compute all scores of sound at `stream_rate`, before thresholds, with the columns of detections."""

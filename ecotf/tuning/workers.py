@@ -8,7 +8,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from ecotf.errors import EcotfError
-from ecotf.parallel.processes import Died, Worker
+from ecotf.parallel.processes import Died, Said, Worker
 from ecotf.training.run_store import Log, labelled
 from ecotf.tuning.search import Search
 from ecotf.tuning.stopping import StoppedEarly
@@ -114,8 +114,8 @@ def _prepare(worker: Worker, search: Search, log: Log) -> None:
 def _received(worker: Worker, log: Log) -> Outcome | None:
     """Receive the outcome of the worker's trial; None if the worker sent a line for the log."""
     message: Any = worker.receive()
-    if isinstance(message, str):
-        log(message)
+    if isinstance(message, Said):
+        log(message.what)
         return None
     if isinstance(message, Died):
         return Outcome("failed", reason=f"its process was ended {message.how} (out of memory?)")

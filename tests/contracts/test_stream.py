@@ -21,6 +21,7 @@ from ecotf.detection.gate import FittedGate
 from ecotf.detection.view import COLUMNS, in_order
 from ecotf.errors import ConfigError
 from ecotf.tasks.base import TASKS, Run, StreamOptions, get_task
+from ecotf.tasks.parts import detections_of_part
 
 TINY = "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}"
 CLIPS = (TINY, "clips.seconds=2.0", "inference.segment_s=1.0", "inference.batch=3")
@@ -169,6 +170,31 @@ def test_how_the_sound_is_cut_makes_no_difference_to_a_bit(case, seed):
     found, stream = heard(case, lambda n: sorted(rng.integers(0, n, many).tolist()))
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
     assert stream.windows == whole.windows > 0 and stream.samples == whole.samples == len(case.sound)
+
+
+@pytest.mark.parametrize("name", [name for name in DESKTOP if name != "calls, named only"])
+def test_a_channel_may_be_cut_into_parts_that_several_hear(cases, name):
+    """Together they have the detections of the whole, to the bit; where they could not, a run says so."""
+    case = cases[name]
+    cuts = case.run.cuts(case.rate, case.options)
+    if case.is_of_events or case.options.gate:
+        assert cuts is None
+        return
+    length = max(1, -(-cuts.before // cuts.step)) * cuts.step
+    n = int(2.6 * length)
+    sound = np.tile(case.sound, 1 + n // len(case.sound))[:n]
+    sound[: length + length // 4] = 0  # a part may be silent where the whole is not
+    expected, _ = heard(case, sound=sound)
+    starts = cuts.starts(len(sound), length)
+    assert len(starts) > 2 and all(start % cuts.step == 0 for start in starts)
+    parts = []
+    for start, stop in zip(starts, [*starts[1:], None], strict=True):
+        blocks = np.split(sound[cuts.first_sample(start) :], [length // 3, length, length + 7, 2 * length])
+        stop_s = None if stop is None else stop / case.rate
+        parts.append(detections_of_part(cuts.open(start), blocks, start / case.rate, stop_s))
+    assert min(map(len, parts[1:])) > 1
+    found = pd.concat(parts, ignore_index=True).sort_values(list(COLUMNS), ignore_index=True)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
 def test_detections_are_where_the_sound_is(case):

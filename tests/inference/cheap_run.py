@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError
-from ecotf.tasks.base import StreamOptions
+from ecotf.tasks.base import Cuts, StreamOptions
 
 COLUMNS = ("start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score")
 CLASSES = ("=1+$x^{$", "NA", "[bold]")
@@ -63,6 +64,39 @@ class CheapStream:
         return pd.DataFrame(cells, columns=list(COLUMNS))
 
 
+class CheapPart(CheapStream):
+    """The same of a part; it says what it finds at once, as parts do."""
+
+    def __init__(self, rate: int, options: StreamOptions, start: int) -> None:
+        super().__init__(rate, options)
+        self._first, self._out = round(start / rate / _STEP_S), 0
+
+    @property
+    def silent(self) -> bool:
+        return False
+
+    def push(self, sound: np.ndarray) -> pd.DataFrame:
+        super().push(sound)
+        rows = [(self._first + k, row) for k, row in enumerate(self._segments())][self._out :]
+        self._out += len(rows)
+        self.settled_s = (self._first + self._out) * _STEP_S - 1e-6
+        return self._table(rows)
+
+    def finish(self) -> pd.DataFrame:
+        return self._table([])
+
+
+@dataclass(frozen=True)
+class CheapSource:
+    """Loads a cheap run in each worker."""
+
+    path: Path
+    slow_s: float = 0.0
+
+    def load(self) -> CheapRun:
+        return CheapRun(self.path, self.slow_s)
+
+
 class CheapRun:
     """A run whose streams are :class:`CheapStream`; ``slow_s`` is how long each takes."""
 
@@ -85,6 +119,11 @@ class CheapRun:
     def open_stream(self, sample_rate: int, options: StreamOptions) -> CheapStream:
         time.sleep(self.slow_s)
         return CheapStream(sample_rate, options)
+
+    def cuts(self, sample_rate: int, options: StreamOptions) -> Cuts | None:
+        """Cut anywhere: what is found in a tenth of a second depends on it alone."""
+        step = round(_STEP_S * sample_rate)
+        return Cuts(step, 0, step, lambda start: CheapPart(sample_rate, options, start))
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
         raise ConfigError("a cheap run gives no scores")

@@ -19,7 +19,7 @@ from ecotf.models.detector import Detector
 from ecotf.models.saved import build_detector, load_weights
 from ecotf.pipelines.patches import cut_patches
 from ecotf.runs import RunFolder
-from ecotf.tasks.base import StreamOptions
+from ecotf.tasks.base import Cuts, StreamOptions
 from ecotf.tasks.calls.recipe import CallRecipe
 from ecotf.tasks.calls.stream import CallsStream
 from ecotf.tasks.recipes import parse_recipe
@@ -92,6 +92,12 @@ class CallsRun:
     def open_stream(self, sample_rate: int, options: StreamOptions) -> CallsStream:
         """Begin to listen to one channel; raises `ConfigError` for a rate that cannot carry the band."""
         return CallsStream(self, sample_rate, options)
+
+    def cuts(self, sample_rate: int, options: StreamOptions) -> Cuts | None:
+        """Cut where chunks begin; not with a gate nor with ``pcen``, which follow the background from the start."""
+        if options.gate or self.recipe.front_end.scale == "pcen":
+            return None
+        return CallsStream(self, sample_rate, options).cuts
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
         """Score every candidate of sound ``[n]``, ``call`` and each species, in order of time, before thresholds."""

@@ -12,7 +12,7 @@ from ecotf.detection.naming import NamingStream
 from ecotf.detection.scoring import Stopwatch
 from ecotf.features.gated import GatedStream
 from ecotf.features.spectrogram import BandSpectrogram
-from ecotf.tasks.base import StreamOptions
+from ecotf.tasks.base import Cuts, StreamOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,18 @@ _BLOCK_S = 1.0  # so that a whole night given at once takes no more memory than 
 class CallsStream:
     """The calls of one channel, in order of time; `ecotf.tasks.base.ScoreStream` says how it is used.
 
+    Parameters
+    ----------
+    start
+        For the part of a channel that begins at this sample (`ecotf.tasks.base.Cuts`); None for a whole channel.
+
     Raises
     ------
     ConfigError
         The rate cannot carry the band of the run, or a gate is asked for that the run does not have.
     """
 
-    def __init__(self, run: CallsRun, sample_rate: int, options: StreamOptions) -> None:
+    def __init__(self, run: CallsRun, sample_rate: int, options: StreamOptions, start: int | None = None) -> None:
         run.check(options)
         recipe = run.recipe
         spectrogram = BandSpectrogram(recipe.front_end, sample_rate)
@@ -50,6 +55,17 @@ class CallsStream:
         self._names = NamingStream(thresholds, options.unnamed)
         self._held = HeldDetections()
         self._classes = len(run.classes)
+        hop, block = spectrogram.hop, spectrogram.block_frames
+        chunk = self._candidates.chunk
+        # Calls are named by their neighbours, so a chunk more is searched before; and the first block may have an edge.
+        self.cuts = Cuts(
+            chunk * hop, (chunk + finder.margin + block) * hop, block * hop,
+            lambda at: CallsStream(run, sample_rate, options, at),
+        )  # fmt: skip
+        if start is not None:
+            first = self.cuts.first_sample(start)
+            self._held = HeldDetections(first, hold=False)
+            self._candidates.begin_at(first // hop, max(0, start // hop - chunk))
 
     def push(self, sound: np.ndarray) -> pd.DataFrame:
         """Take sound, float32 ``[n]``; return the detections that are settled now."""

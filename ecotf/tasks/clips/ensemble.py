@@ -12,10 +12,18 @@ import numpy as np
 from ecotf.errors import ConfigError
 from ecotf.evaluation.segment_metrics import fit_clip_thresholds, padded_cmap
 from ecotf.files import reading_arrays
-from ecotf.tasks.base import Run, StreamOptions
+from ecotf.tasks.base import Cuts, Run, StreamOptions
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.run import ClipsRun
-from ecotf.tasks.clips.stream import SHORTEST_S, Answering, SegmentStream, check_options, joined_logits, segment_table
+from ecotf.tasks.clips.stream import (
+    SHORTEST_S,
+    Answering,
+    SegmentStream,
+    check_options,
+    cuts_of,
+    joined_logits,
+    segment_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +93,10 @@ class ClipsEnsemble:
     def open_stream(self, sample_rate: int, options: StreamOptions) -> SegmentStream:
         """Begin to listen to one channel; raises `ConfigError` for another rate than `stream_rate`, or a gate."""
         return SegmentStream(self._answering, sample_rate, options)
+
+    def cuts(self, sample_rate: int, options: StreamOptions) -> Cuts | None:
+        """Return where a channel may be cut: between batches of segments, not within events."""
+        return cuts_of(self._answering, sample_rate, options)
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
         """Score every class in every segment of sound ``[n]``, before thresholds."""

@@ -14,9 +14,17 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import margin_of, segment_windows
 from ecotf.errors import ConfigError
 from ecotf.runs import RunFolder
-from ecotf.tasks.base import StreamOptions
+from ecotf.tasks.base import Cuts, StreamOptions
 from ecotf.tasks.clips.plan import ClipPlan
-from ecotf.tasks.clips.stream import SHORTEST_S, Answering, SegmentStream, check_options, check_rate, segment_table
+from ecotf.tasks.clips.stream import (
+    SHORTEST_S,
+    Answering,
+    SegmentStream,
+    check_options,
+    check_rate,
+    cuts_of,
+    segment_table,
+)
 from ecotf.tasks.recipes import parse_recipe
 
 if TYPE_CHECKING:
@@ -81,6 +89,10 @@ class ClipsRun(Generic[Plan, Model]):
     def open_stream(self, sample_rate: int, options: StreamOptions) -> SegmentStream:
         """Begin to listen to one channel; raises `ConfigError` for another rate than `stream_rate`, or a gate."""
         return SegmentStream(self.answering, sample_rate, options)
+
+    def cuts(self, sample_rate: int, options: StreamOptions) -> Cuts | None:
+        """Return where a channel may be cut: between batches of segments, not within events."""
+        return cuts_of(self.answering, sample_rate, options)
 
     def scores(self, sound: np.ndarray, sample_rate: int) -> pd.DataFrame:
         """Score every class in every segment of sound ``[n]``, before thresholds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import ScoredRows, SegmentScorer, WindowCutter, margin_of
 from ecotf.detection.view import COLUMNS, in_order
 from ecotf.errors import ConfigError
-from ecotf.tasks.base import StreamOptions
+from ecotf.tasks.base import Cuts, StreamOptions
 from ecotf.tasks.clips.plan import InferenceConfig
 
 if TYPE_CHECKING:
@@ -80,13 +81,20 @@ class Answering:
 class SegmentStream:
     """The segments or events of one channel; `ecotf.tasks.base.ScoreStream` says how it is used.
 
+    Parameters
+    ----------
+    start
+        For the part of a channel that begins at this sample (`ecotf.tasks.base.Cuts`); None for a whole channel.
+
     Raises
     ------
     ConfigError
         Sound of another rate than the models', or a gate is asked for.
     """
 
-    def __init__(self, answering: Answering, sample_rate: int, options: StreamOptions) -> None:
+    def __init__(
+        self, answering: Answering, sample_rate: int, options: StreamOptions, start: int | None = None
+    ) -> None:
         check_rate(sample_rate, answering.rate)
         check_options(options)
         self._answering, self._cutter = answering, answering.cutter()
@@ -95,6 +103,12 @@ class SegmentStream:
         self._reports = Reports(answering, options.threshold)
         self._held, self.spent = HeldDetections(), Stopwatch()
         self._kept: list[np.ndarray] | None = [] if options.segments else None
+        if start:
+            row = start // round(answering.segment_s * answering.rate)
+            self._cutter.begin_at(row)
+            self._reports.begin_at(row)
+        if start is not None:
+            self._held = HeldDetections(max(0, start - self._cutter.margin), hold=False)
 
     def push(self, sound: np.ndarray) -> pd.DataFrame:
         """Take sound, float32 ``[n]``; return the detections that are settled now."""
@@ -184,6 +198,10 @@ class Reports:
         self._rows = self._framed = 0
         self._end_s: float | None = None
 
+    def begin_at(self, row: int) -> None:
+        """Let this segment come first."""
+        self._rows = self._framed = row
+
     def rows(self, probabilities: np.ndarray, end_s: float | None = None) -> pd.DataFrame:
         """Return the classes of each segment that reach their thresholds.
 
@@ -246,6 +264,18 @@ def segment_table(answering: Answering, sound: np.ndarray, sample_rate: int) -> 
     scores = stream.take_segments()
     row, code = np.nonzero(np.ones_like(scores))
     return _rows_table(answering, scores, row, code, 0, len(sound) / sample_rate)
+
+
+def cuts_of(answering: Answering, sample_rate: int, options: StreamOptions) -> Cuts | None:
+    """Return where a channel may be cut: between batches of segments. Events may be of any length: None."""
+    check_rate(sample_rate, answering.rate)
+    if answering.event_thresholds is not None:
+        return None
+    together = lcm(*(config.batch for config in answering.configs))
+    return Cuts(
+        together * round(answering.segment_s * answering.rate), answering.cutter().margin, 1,
+        lambda at: SegmentStream(answering, sample_rate, options, at),
+    )  # fmt: skip
 
 
 def check_options(options: StreamOptions) -> None:
