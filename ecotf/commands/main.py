@@ -16,6 +16,7 @@ COMMANDS = {
     "cluster": ("ecotf.commands.cluster", "name the clusters of an unlabelled archive"),
     "enrol": ("ecotf.commands.enrol", "add a species to a model from a few examples"),
     "search": ("ecotf.commands.search", "find clips that sound like an example, and teach what is meant"),
+    "survey": ("ecotf.commands.survey", "make effort, histories and pictures of a season of detections"),
     "report": ("ecotf.commands.make_report", "compare trained models, and hear what they got wrong"),
     "tune": ("ecotf.commands.run_tuning", "search for better settings of a recipe"),
     "export": ("ecotf.commands.export_model", "make a trained model into one file for a recorder"),
