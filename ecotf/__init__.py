@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         read_manifest,
         recipes,
         report,
+        rois,
         spectrogram,
         train,
     )
@@ -33,12 +34,12 @@ __version__ = "0.2.0"
 
 _API = (
     "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
-    "report", "spectrogram", "train",
+    "report", "rois", "spectrogram", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
     "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "enrol", "load",
-    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "search", "spectrogram", "train",
+    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search", "spectrogram", "train",
 ]  # fmt: skip
 
 

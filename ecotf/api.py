@@ -11,7 +11,7 @@ import numpy as np
 
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.embeddings.store import Embeddings, open_embeddings
-from ecotf.errors import ConfigError
+from ecotf.errors import ConfigError, DataError
 from ecotf.inference.run_source import RunSource
 from ecotf.model import Model
 from ecotf.quiet import quieten_libraries
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
-    "report", "spectrogram", "train",
+    "report", "rois", "spectrogram", "train",
 ]  # fmt: skip
 
 PathLike = str | Path
@@ -306,6 +306,85 @@ def enrol(
     new = None if output is None else NewRun(Path(model), description, window_s, whole_window)
     run = Path(model) if output is None else Path(output)
     return load(add(run, name, chosen, files(background, "background"), new, background_s).path)
+
+
+def rois(
+    recordings: PathLike | Sequence[PathLike] | Manifest,
+    output: PathLike,
+    *,
+    settings: PathLike | None = None,
+    overrides: Sequence[str] = (),
+    label: str | None = None,
+    time_expansion: float | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> Manifest:
+    """Cut regions of interest out of recordings, and sort out noise by species; as the command ``ecotf dataset rois``.
+
+    Parameters
+    ----------
+    recordings
+        Files, folders or patterns, whose folders name the species; or a manifest, whose annotations do.
+    output
+        A folder for this job alone: clips, ``manifest.csv``, ``features.csv``, ``contact_sheet.html``, ``ledger.csv``.
+    settings
+        ``darksound_v1``, ``darksound_v2`` or a YAML file; by default ecotf's own.
+    overrides
+        Settings to change: ``["regions.high_hz=8000", "keep=all"]``.
+    label
+        The species of all recordings, in place of their folders' names; not with a manifest.
+    time_expansion
+        If the recordings' metadata do not say.
+    resume, overwrite
+        Continue or replace the job in ``output``.
+    options
+        Further fields of `ecotf.regions.job.CutOptions`: ``channel``, ``salvage``, ``workers``, ``sheet``.
+
+    Returns
+    -------
+    The clips with their species, as `train` takes them; ``noise`` is what fits no species' biggest cluster.
+
+    Raises
+    ------
+    ConfigError
+        No recording is found, a wrong setting, or ``output`` holds another job.
+    DataError
+        No recording has a region.
+
+    Examples
+    --------
+    >>> clips = ecotf.rois("birds/", "rois/", overrides=["regions.high_hz=8000"])  # doctest: +SKIP
+    >>> ecotf.train("fewshot/prototypical", clips, "runs/")  # doctest: +SKIP
+    """
+    from ecotf.audio.discover import find_recordings
+    from ecotf.regions.config import read_roi_config
+    from ecotf.regions.job import CutOptions, cut_regions
+    from ecotf.regions.labels import folder_labels
+    from ecotf.regions.wanted import wanted_files, wanted_of_manifest
+
+    try:
+        chosen = CutOptions(**options)
+    except TypeError:
+        known = ", ".join(CutOptions.__dataclass_fields__)
+        raise ConfigError(f"rois: unknown option among {', '.join(options)}; known: {known}") from None
+    config = read_roi_config(None if settings is None else os.fspath(settings), list(overrides))
+    if isinstance(recordings, Manifest):
+        if label is not None:
+            raise ConfigError(f"label = {label!r}: a manifest has labels of its own; leave it out")
+        wanted = wanted_of_manifest(recordings, time_expansion)
+    else:
+        given = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+        found = find_recordings(given)
+        for argument, reason in found.problems:
+            raise ConfigError(f"recordings: {argument}: {reason}")
+        labels = folder_labels(given, found.recordings)
+        wanted = wanted_files(labels if label is None else dict.fromkeys(labels, label), time_expansion)
+    if not wanted:
+        raise ConfigError("no recording to cut")
+    if not cut_regions(wanted, output, config, chosen, resume, overwrite).regions:
+        raise DataError(f"{output}: no recording has a region of interest; ledger.csv says what became of each")
+    return read_manifest(Path(output) / "manifest.csv")
 
 
 def report(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+import ecotf
 from ecotf.commands.make_dataset import main
 from ecotf.datasets import read_manifest
 from ecotf.errors import ConfigError, DataError, EcotfError
@@ -95,6 +96,25 @@ def test_what_is_cut(recordings, tmp_path):
     assert page.count("<article") == 14 and page.count("audio/mpeg") == 14 and page.count('class="box"') == 14
     assert "14 regions of 6 recordings: 12 kept, 2 left out as noise." in page
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_python_cuts_what_the_command_cuts(recordings, tmp_path):
+    rois(recordings, "--output", tmp_path / "command", *FAST)
+    clips = ecotf.rois(recordings, tmp_path / "python", overrides=FAST, sheet=0)
+    pd.testing.assert_frame_equal(table(tmp_path / "python"), table(tmp_path / "command"))
+    assert clips.missing_files() == [] and clips.labels == ["noise", "owl", "rail"]
+    again = ecotf.rois(clips, tmp_path / "again", overrides=[*FAST, "keep=all"], sheet=0)
+    assert set(again.labels) >= {"owl", "rail"}
+    silent = write(tmp_path / "silent" / "a.wav", np.zeros(RATE))
+    for asked, kind, said in (
+        ({"recordings": silent}, DataError, "no recording has a region of interest; ledger.csv says"),
+        ({"recordings": tmp_path / "gone"}, ConfigError, "gone: no such file"),
+        ({"recordings": clips, "label": "owl"}, ConfigError, "label = 'owl': a manifest has labels of its own"),
+        ({"recordings": silent, "sheets": 3}, ConfigError, "rois: unknown option among sheets; known: channel"),
+    ):
+        with pytest.raises(kind, match=said) as error:
+            ecotf.rois(output=tmp_path / "none", overrides=FAST, overwrite=True, **asked)
+        assert "\n" not in str(error.value)
 
 
 def test_more_regions_than_the_sheet_shows(recordings, tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def convolve(x: Any, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Any:
+def convolve(x: Any, filters: int, kernel: int, stride: int = 1, groups: int = 1, name: str | None = None) -> Any:
     """Convolution without bias; zeros around it on both sides, so that odd and even sizes are treated alike."""
     import keras
 
@@ -25,14 +25,14 @@ def convolve(x: Any, filters: int, kernel: int, stride: int = 1, groups: int = 1
         # with AMX) multiplies memory that nobody wrote, and the answers are wrong or not numbers, now and then.
         x = keras.layers.Cropping2D(((0, 0), (0, unread)))(x) if unread else x
         strides = (stride, 1)
-    return keras.layers.Conv2D(filters, kernel, strides, **options)(x)
+    return keras.layers.Conv2D(filters, kernel, strides, name=name, **options)(x)
 
 
-def normalise(x: Any, relu: bool = True, gamma: str = "ones") -> Any:
+def normalise(x: Any, relu: bool = True, gamma: str = "ones", name: str | None = None) -> Any:
     """Batch normalisation with the customs of PyTorch, and a ReLU."""
     import keras
 
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
     return keras.layers.ReLU()(x) if relu else x
 
 

@@ -26,7 +26,7 @@ _ON_EMBEDDINGS = {
     "nearest_mean": NearestMeanConfig(centred=False, normalised=False),
     "cl2n": NearestMeanConfig(centred=True, normalised=True),
 }
-_TITLES = {"network": "the network's own rule", "nearest_mean": "nearest mean", "cl2n": "CL2N"}
+TITLES = {"network": "the network's own rule", "nearest_mean": "nearest mean", "cl2n": "CL2N"}
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def episode_lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"{title}, {row['episodes']} episodes (95 %, over episodes):")
         for name, rule in row["rules"].items():
             if "refused" in rule:
-                lines.append(f"  {_TITLES[name]}: not judged: {rule['refused']}")
+                lines.append(f"  {TITLES[name]}: not judged: {rule['refused']}")
                 continue
             low, high = rule["interval"]
-            lines.append(f"  {_TITLES[name]}: {rule['accuracy']:.3f} [{low:.3f}, {high:.3f}]")
+            lines.append(f"  {TITLES[name]}: {rule['accuracy']:.3f} [{low:.3f}, {high:.3f}]")
     return lines
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecotf.evaluation.segment_metrics import counted_labels
 from ecotf.runs import RunFolder
+from ecotf.tasks.clips.judge_episodes import TITLES
 from ecotf.tasks.recipes import read_run_recipe
 from ecotf.tasks.reported import (
     ClassFigures,
@@ -46,12 +47,16 @@ def report_clips(folder: Path, most: int) -> Material:
         figures.append(Figure("recordings named right", right["accuracy"], tuple(right["interval"])))
     if "events" in metrics:
         figures += [figure_of(metrics["events"]["detection"], key, name) for key, name in _OF_EVENTS]
+    figures += _of_episodes(metrics.get("episodes"))
+    history = run.read_table("history.csv")
+    # Stages of few-shot learning measure the accuracy in episodes, others the average precision.
+    by_episodes = "accuracy" in history and history["accuracy"].notna().any()
     return Material(
         unit=f"segments of {recipe.inference.segment_s:g} s",
         figures=tuple(figures),
         classes=classes,
-        curves=curves_of(run.read_table("history.csv"), "stage", "padded_cmap"),
-        score_name="padded cmAP",
+        curves=curves_of(history, "stage", "accuracy" if by_episodes else "padded_cmap"),
+        score_name="accuracy in episodes" if by_episodes else "padded cmAP",
         confusion=None if scores is None or right is None else scores.confusion(),
         mistakes=() if scores is None else some_of_each(list(scores.mistakes(most)), most),
         band_hz=recipe.shown_band_hz,
@@ -65,6 +70,19 @@ def _class_figures(label: str, found: Mapping[str, Any], fitted: Mapping[str, An
         label, found["n"], found.get("n_units", 0), figures, fitted["thresholds"].get(label),
         label not in fitted["unfitted"],
     )  # fmt: skip
+
+
+def _of_episodes(found: Mapping[str, Any] | None) -> list[Figure]:
+    """Name the figures of each size of episodes and each rule; none where a rule could not answer."""
+    if found is None:
+        return []
+    seen = "" if found["unseen"] else ", species that were trained on"
+    return [
+        Figure(f"{row['way']}-way {row['shots']}-shot, {TITLES[name]}{seen}", rule["accuracy"], tuple(rule["interval"]))
+        for row in found["settings"]
+        for name, rule in row.get("rules", {}).items()
+        if "accuracy" in rule
+    ]
 
 
 class _Scores:

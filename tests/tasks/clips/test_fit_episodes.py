@@ -16,6 +16,7 @@ from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.tasks.clips.objective import ClipsSearch
 from ecotf.tasks.clips.recipe import ClipRecipe
+from ecotf.tasks.clips.reported import report_clips
 from ecotf.tasks.clips.run import load_clip_run
 from ecotf.tasks.recipes import load_any_recipe, recipe_text
 from ecotf.tasks.training_run import train_run
@@ -95,6 +96,12 @@ def test_a_training_is_judged_on_species_that_it_never_saw(name, changes, beeps,
     assert "3-way episodes need 3 classes" in refused["refused"]
     report = (path / "report.txt").read_text()
     assert "on 2 species of test, none of which was trained on: ani, rail (8 clips)" in report
+    shown = report_clips(path, 2)
+    assert [one.name for one in shown.figures] == [
+        f"2-way 1-shot, {rule}" for rule in ("the network's own rule", "nearest mean", "CL2N")
+    ]
+    assert shown.figures[0].value == judged["rules"]["network"]["accuracy"] and None not in shown.figures[0].bounds
+    assert shown.score_name == "accuracy in episodes" and np.isfinite(shown.curves[0].score).all()
     assert "a guess): crow, owl, robin" in report and "2-way 1-shot, 2 queries a class, 20 episodes" in report
     assert pd.read_csv(path / "history.csv")["accuracy"].between(0, 1).all()
     with np.load(path / "heldout.npz") as kept:
