@@ -20,8 +20,8 @@ examples:
   ecotf train --recipe fewshot/darksound_v1 --data manifest.csv network.backbone.weights=resnet18.weights.h5
 
 A checkpoint of PANNs, EfficientAT or torchvision (ResNet-18) is a file for PyTorch; you download it yourself, under its
-own licence. Reading it needs PyTorch (pip install 'ecotf[torch]'); nothing after that does. Classes that your recordings
-share with it by name keep what it has learned of them.
+own licence. Reading it needs PyTorch (pip install 'ecotf[torch]'); nothing after that does. Classes that your
+recordings share with it by name keep what it has learned of them.
 """
 
 
