@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         report,
         rois,
         spectrogram,
+        survey,
         train,
     )
     from ecotf.errors import ConfigError, DataError, EcotfError, RecordingError
@@ -34,12 +35,13 @@ __version__ = "0.2.0"
 
 _API = (
     "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
-    "report", "rois", "spectrogram", "train",
+    "report", "rois", "spectrogram", "survey", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
     "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "enrol", "load",
-    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search", "spectrogram", "train",
+    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search", "spectrogram", "survey",
+    "train",
 ]  # fmt: skip
 
 

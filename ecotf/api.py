@@ -23,10 +23,11 @@ from ecotf.tasks.run_embedder import open_embedder
 if TYPE_CHECKING:
     from ecotf.inference.job import JobResult
     from ecotf.models.embedders import Embedder
+    from ecotf.surveying.survey import Survey
 
 __all__ = [
     "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
-    "report", "rois", "spectrogram", "train",
+    "report", "rois", "spectrogram", "survey", "train",
 ]  # fmt: skip
 
 PathLike = str | Path
@@ -425,6 +426,66 @@ def report(
 
     folders = [runs] if isinstance(runs, str | Path) else list(runs)
     return write_report([Path(folder) for folder in folders], Path(output), clips, overwrite)
+
+
+def survey(
+    folders: PathLike | Sequence[PathLike],
+    sites: PathLike,
+    output: PathLike | None = None,
+    *,
+    overwrite: bool = False,
+    **options: Any,
+) -> Survey:
+    """Make effort, detection histories and covariates of a season; as the command ``ecotf survey``.
+
+    Parameters
+    ----------
+    folders
+        What `classify` wrote, of one model.
+    sites
+        A CSV file with the columns ``site, latitude, longitude`` and, if wanted, ``recorder``, ``folder``,
+        ``time_zone`` and covariates.
+    output
+        A folder for the tables, pictures and the page; None writes nothing.
+    overwrite
+        Replace the survey in ``output``.
+    options
+        Fields of `ecotf.surveying.survey.SurveyOptions`: ``day``, ``occasion``, ``pass_gap_s``, ``score``,
+        ``time_zone``, ``site_by``, ``longest_gap_days``, ``clips``.
+
+    Returns
+    -------
+    The tables: ``effort``, ``states``, ``histories``, ``observations``, ``covariates`` and others; ``notes`` and
+    ``left_out`` say what could not be used.
+
+    Raises
+    ------
+    ConfigError
+        A folder or an option that cannot be.
+    DataError
+        Folders of different models, a wrong table of sites, or no recording that has a site and a date.
+
+    Examples
+    --------
+    >>> found = ecotf.survey(SEASON, SITES)
+    >>> found.effort.loc["dyke", "2026-06-01"], found.states.loc["mill", "2026-06-15"]
+    (2.0, 'broken')
+    """
+    from ecotf.surveying.folder import check_output, write_survey
+    from ecotf.surveying.survey import SurveyOptions, make_survey
+
+    try:
+        chosen = SurveyOptions(**options)
+    except TypeError:
+        known = ", ".join(SurveyOptions.__dataclass_fields__)
+        raise ConfigError(f"survey: unknown option among {', '.join(options)}; known: {known}") from None
+    given = [folders] if isinstance(folders, str | Path) else list(folders)
+    if output is not None:
+        check_output(Path(output), overwrite)
+    made = make_survey([Path(folder) for folder in given], Path(sites), chosen)
+    if output is not None:
+        write_survey(made, Path(output), overwrite=overwrite)
+    return made
 
 
 def recipes() -> dict[str, str]:

@@ -5,12 +5,14 @@ The job folder is written as the classifier writes it; the recordings themselves
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import soundfile
 
 from ecotf.append_only import csv_rows
 from ecotf.inference.formats import Call
@@ -87,6 +89,7 @@ def write_sites(path: Path, recorder: bool = True) -> Path:
 
 
 def make_season(folder: Path, seed: int = 7) -> Season:
+    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     season = Season(folder / "detections", write_sites(folder / "sites.csv"), recordings=folder / "season")
     entries: list[tuple[Entry, list[Call]]] = []
@@ -154,3 +157,25 @@ def _calls(rng: np.random.Generator, site: int, night: int, local: datetime) -> 
                     )
                 )
     return sorted(calls)
+
+
+def make_recording(path: Path, calls: list[Call], rate: int = 256_000) -> None:
+    """Write a recording of half an hour with sweeps in noise where the calls are; the rest is a hole in the file."""
+    rng = np.random.default_rng(1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.zeros(1, np.int16), rate, subtype="PCM_16")
+    whole = round(FILE_S * rate) * 2
+    with path.open("r+b") as file:
+        header = file.seek(0, 2) - 2
+        for at, size in ((4, header - 8 + whole), (header - 4, whole)):
+            file.seek(at)
+            file.write(struct.pack("<I", size))
+        file.truncate(header + whole)
+        time = np.arange(round(0.005 * rate)) / rate
+        sweep = np.sin(2 * np.pi * (80e3 * time - 5e6 * time**2)) * np.hanning(time.size)
+        for call in calls:
+            first = round((call.start_s - 0.2) * rate)
+            noise = 60 * rng.standard_normal(round(0.4 * rate))
+            noise[round(0.2 * rate) :][: time.size] += 8000 * sweep
+            file.seek(header + 2 * first)
+            file.write(noise.astype("<i2").tobytes())

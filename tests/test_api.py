@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from simulated_season import make_season
 
 import ecotf
 from ecotf import api
@@ -45,7 +46,16 @@ def night(tmp_path_factory) -> Path:
 
 
 def test_the_examples_are_true(run, night, tmp_path):
-    given = {"ecotf": ecotf, "np": np, "RUN": run, "NIGHT": night, "OUTPUT": tmp_path / "detections"}
+    season = make_season(tmp_path / "season")
+    given = {
+        "SEASON": season.folder,
+        "SITES": season.sites,
+        "ecotf": ecotf,
+        "np": np,
+        "RUN": run,
+        "NIGHT": night,
+        "OUTPUT": tmp_path / "detections",
+    }
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     # What `find` gives of the front door is its own example alone.
     tests = [

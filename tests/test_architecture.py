@@ -15,7 +15,7 @@ ARROWS = (
     "errors", "files", "append_only", "dotted", "plain", "quiet", "config", "registry",
     "multilabel", "audio", "features", "datasets", "pipelines", "models", "embeddings", "clustering",
     "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "reports", "inference",
-    "regions", "discovery", "review", "searching", "survey", "model", "api", "commands", "__main__",
+    "regions", "discovery", "review", "searching", "surveying", "model", "api", "commands", "__main__",
 )  # fmt: skip
 ANYONE = {"_kernels"}
 # Reading recordings, checking a manifest or writing detections must not cost the six seconds TensorFlow takes.

@@ -11,7 +11,7 @@ from ecotf.commands.console import complaints, log, make_parser
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ecotf.survey.survey import Survey, SurveyOptions
+    from ecotf.surveying.survey import Survey, SurveyOptions
 
 EXAMPLES = """\
 examples:
@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _survey(options: argparse.Namespace) -> int:
-    from ecotf.survey.folder import check_output, write_survey
-    from ecotf.survey.survey import make_survey
+    from ecotf.surveying.folder import check_output, write_survey
+    from ecotf.surveying.survey import make_survey
 
     for name in ("sites", "output"):
         if getattr(options, name) is None:
@@ -69,7 +69,7 @@ def _survey(options: argparse.Namespace) -> int:
 
 def chosen(options: argparse.Namespace) -> SurveyOptions:
     """Read the options of the command line."""
-    from ecotf.survey.survey import SurveyOptions
+    from ecotf.surveying.survey import SurveyOptions
 
     return SurveyOptions(
         day=options.day,

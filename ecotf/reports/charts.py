@@ -143,22 +143,22 @@ def _line(run: ShownRun, stage: str, points: Sequence[tuple[float, float]]) -> s
 def _axes(low: float, high: float, last: float, at: object) -> Iterator[str]:
     place = at
     assert callable(place)
-    for value in _ticks(low, high):
+    for value in ticks(low, high):
         y = place(1, value)[1]
         yield f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
         yield f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
-    for epoch in sorted({1, *(round(tick) for tick in _ticks(1, last) if tick >= 1)}):
+    for epoch in sorted({1, *(round(tick) for tick in ticks(1, last) if tick >= 1)}):
         x = place(epoch, low)[0]
         yield f'<text x="{x:.1f}" y="{_HEIGHT - _FOOT + 15}" text-anchor="middle">{epoch}</text>'
     yield f'<text x="{(_LEFT + _WIDTH) / 2}" y="{_HEIGHT - 2}" text-anchor="middle">epoch, all stages</text>'
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Return some four round numbers from ``low`` to ``high``.
 
     Examples
     --------
-    >>> _ticks(0.0, 1.0)
+    >>> ticks(0.0, 1.0)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
     if high <= low:

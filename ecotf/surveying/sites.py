@@ -129,7 +129,7 @@ def place(recordings: pd.DataFrame, sites: Sites, by: str | None = None) -> Plac
     Parameters
     ----------
     recordings
-        As of `ecotf.survey.inputs.Found`.
+        As of `ecotf.surveying.inputs.Found`.
     by
         The one rule to go by; None asks all, which must agree: what the data set says; the recorder's serial number
         in the column ``recorder``; a folder that has the site's name or fits the column ``folder``; a file name that

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from ecotf.survey.sites import Sites
+from ecotf.surveying.sites import Sites
 
 FIRST_YEAR = 2000
 _ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from ecotf.errors import ConfigError, DataError
-from ecotf.survey.clocks import check_clocks
-from ecotf.survey.covariates import covariates_of, sunsets_of
-from ecotf.survey.effort import STATE_OF, days_of, hours_of
-from ecotf.survey.history import Occasions, days_of_occasion, effort_of, history_of, observations_of, passes_of
-from ecotf.survey.inputs import Found, read_inputs
-from ecotf.survey.sites import Sites, place, positions, read_sites
-from ecotf.survey.times import add_times, day_of
+from ecotf.surveying.clocks import check_clocks
+from ecotf.surveying.covariates import covariates_of, sunsets_of
+from ecotf.surveying.effort import STATE_OF, days_of, hours_of
+from ecotf.surveying.history import Occasions, days_of_occasion, effort_of, history_of, observations_of, passes_of
+from ecotf.surveying.inputs import Found, read_inputs
+from ecotf.surveying.sites import Sites, place, positions, read_sites
+from ecotf.surveying.times import add_times, day_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SurveyOptions:
     time_zone
         Of sites whose row has none.
     site_by
-        The one rule for sites, of `ecotf.survey.sites.WAYS`; None: all that agree.
+        The one rule for sites, of `ecotf.surveying.sites.WAYS`; None: all that agree.
     longest_gap_days
         A part of a recorder's files further than this from its others, when no other site recorded, is of a clock
         that jumped.
@@ -84,7 +84,7 @@ class Survey:
     detections
         Those that count, with ``site``, ``local``, ``day`` and ``begins`` (a pass begins here).
     hours, days
-        Effort (`ecotf.survey.effort`).
+        Effort (`ecotf.surveying.effort`).
     effort, states
         Hours recorded, and the state, by site and occasion.
     observations
@@ -154,7 +154,7 @@ def make_survey(
 
 
 def survey_of(found: Found, sites: Sites, options: SurveyOptions, now: datetime) -> Survey:
-    """Make the tables of a survey from what was found (`ecotf.survey.inputs.Found`)."""
+    """Make the tables of a survey from what was found (`ecotf.surveying.inputs.Found`)."""
     recordings = found.recordings.copy()
     notes = list(found.notes)
     if not len(recordings):

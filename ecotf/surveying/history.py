@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecotf.errors import ConfigError
-from ecotf.survey.effort import states_of
+from ecotf.surveying.effort import states_of
 
 BEST_COLUMNS = ("recording", "path", "start_s", "end_s", "low_hz", "high_hz")
 

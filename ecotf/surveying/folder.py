@@ -12,11 +12,12 @@ import pandas as pd
 
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_folder
-from ecotf.survey.survey import Survey
+from ecotf.surveying.page import write_page
+from ecotf.surveying.survey import Survey
 
 ABOUT = "survey.json"
 PARQUET = ("recordings", "detections", "observations", "hours", "days", "sites", "occasions")
-"""The tables that `ecotf.survey.query` asks, in ``tables/``."""
+"""The tables that `ecotf.surveying.query` asks, in ``tables/``."""
 _NOT_SHOWN = ["moment", "end_moment"]
 
 
@@ -49,6 +50,7 @@ def write_survey(survey: Survey, folder: Path, exchange: Iterable[str] = (), ove
     check_output(folder, overwrite)
     with atomic_folder(folder) as partial:
         write_tables(survey, partial)
+        write_page(survey, partial, file_names(survey.labels))
         (partial / ABOUT).write_text(json.dumps(about(survey), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
 

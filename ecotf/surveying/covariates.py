@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ecotf.survey.history import Occasions
-from ecotf.survey.sun import sun_time
+from ecotf.surveying.history import Occasions
+from ecotf.surveying.sun import sun_time
 
 
 def sunsets_of(positions: dict[str, tuple[float, float]], first: pd.Timestamp, last: pd.Timestamp) -> pd.Series:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecotf.survey.times import day_of
+from ecotf.surveying.times import day_of
 
 RECORDED, SILENT, BROKEN, NOTHING = "recorded", "silent", "broken", "nothing"
 STATES = (RECORDED, SILENT, BROKEN, NOTHING)
@@ -28,7 +28,7 @@ def hours_of(recordings: pd.DataFrame, day: str, sunsets: pd.Series | None = Non
         With ``site``, ``local``, ``moment``, ``duration_s`` and ``state``; a second that two of them recorded counts
         once.
     day
-        ``noon`` or ``midnight`` (`ecotf.survey.times.day_of`).
+        ``noon`` or ``midnight`` (`ecotf.surveying.times.day_of`).
     sunsets
         Moment of sunset in UTC by (site, date of the evening); None where it is not wanted.
 

@@ -10,8 +10,8 @@ import pytest
 from simulated_season import FIRST, JUMPED, NIGHTS, SITES, SPECIES, Season, make_season
 
 from ecotf.commands.main import main
-from ecotf.survey.history import Occasions
-from ecotf.survey.survey import Survey, SurveyOptions, make_survey
+from ecotf.surveying.history import Occasions
+from ecotf.surveying.survey import Survey, SurveyOptions, make_survey
 
 DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range(FIRST, periods=NIGHTS)]
 

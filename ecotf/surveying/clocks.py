@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ecotf.audio.provenance import read_provenance
-from ecotf.survey.sites import Sites
+from ecotf.surveying.sites import Sites
 
 OVERLAP_S = 5.0
 """Names give whole seconds and headers round: so much of two recordings may lie over each other."""
@@ -38,8 +38,8 @@ def check_clocks(recordings: pd.DataFrame, sites: Sites, longest_gap_days: float
     Parameters
     ----------
     recordings
-        With ``site``, ``moment`` and ``fault`` (`ecotf.survey.times.add_times`); only those without a fault are looked
-        at.
+        With ``site``, ``moment`` and ``fault`` (`ecotf.surveying.times.add_times`); those
+        with a fault are passed over.
     """
     faults = pd.Series("", index=recordings.index, dtype=object)
     notes: list[str] = []
