@@ -88,7 +88,11 @@ setup(
     version=re.search(r'__version__ = "(.+)"', Path("ecotf/__init__.py").read_text()).group(1),
     python_requires=">=3.11,<3.12",
     install_requires=requirements("requirements.txt"),
-    extras_require={"spark": requirements("requirements-spark.txt"), "torch": ["torch>=2.6"]},
+    extras_require={
+        "spark": requirements("requirements-spark.txt"),
+        "torch": ["torch>=2.6"],
+        "umap": ["umap-learn>=0.5.7"],
+    },
     # `ecotf flash` runs deploy/flash, which uploads deploy/recorder as it is.
     packages=find_packages(include=["ecotf", "ecotf.*"])
     + find_namespace_packages(include=["deploy.flash*", "deploy.recorder*"]),

@@ -83,18 +83,4 @@ def directions(data: Path) -> dict[str, Direction]:
     }
 
 
-def loud_windows(sound: np.ndarray, samples: int, within_db: float = 15.0) -> np.ndarray:
-    """Cut windows, half a window apart, and keep those with sound in them, float32 ``[n, samples]``.
-
-    Many clips are half silence. Kept is what is within ``within_db`` of the loudest window; short sound is filled up
-    with silence.
-    """
-    if len(sound) <= samples:
-        return np.pad(sound, (0, samples - len(sound)))[None]
-    starts = np.rint(np.linspace(0, len(sound) - samples, 1 + -(-2 * (len(sound) - samples) // samples))).astype(int)
-    windows = np.stack([sound[start : start + samples] for start in starts])
-    power = (windows.astype(np.float64) ** 2).mean(axis=1)
-    return np.asarray(windows[power >= power.max() * 10 ** (-within_db / 10)])
-
-
 _FOLDERS = ("esc50_animals", "esc10_other", "phoebe_xc")

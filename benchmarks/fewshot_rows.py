@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from fewshot_data import Direction, loud_windows, voices_alone
+from fewshot_data import Direction, voices_alone
 from tagging_models import RATE, SPECTROGRAM, Clock, told
 
 from ecotf.audio.voice_dataset import VoicesConfig, simulate_voices
 from ecotf.datasets.manifest import Manifest
+from ecotf.embeddings.windows import loud_windows
 from ecotf.errors import ConfigError
 from ecotf.evaluation.episodes import Answer
 from ecotf.features import MelSpectrogram, MelSpectrogramConfig

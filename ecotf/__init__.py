@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ecotf.api import (
         Model,
         classify,
+        cluster,
         embed,
         enrol,
         load,
@@ -34,14 +35,14 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _API = (
-    "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
-    "report", "rois", "spectrogram", "survey", "train",
+    "Model", "classify", "cluster", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest",
+    "recipes", "report", "rois", "spectrogram", "survey", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
-    "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "embed", "enrol", "load",
-    "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search", "spectrogram", "survey",
-    "train",
+    "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "cluster", "embed", "enrol",
+    "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search",
+    "spectrogram", "survey", "train",
 ]  # fmt: skip
 
 

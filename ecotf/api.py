@@ -21,13 +21,14 @@ from ecotf.tasks.recipes import load_trainable
 from ecotf.tasks.run_embedder import open_embedder
 
 if TYPE_CHECKING:
+    from ecotf.discovery.folder import Clusters
     from ecotf.inference.job import JobResult
     from ecotf.models.embedders import Embedder
     from ecotf.surveying.survey import Survey
 
 __all__ = [
-    "Model", "classify", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest", "recipes",
-    "report", "rois", "spectrogram", "survey", "train",
+    "Model", "classify", "cluster", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest",
+    "recipes", "report", "rois", "spectrogram", "survey", "train",
 ]  # fmt: skip
 
 PathLike = str | Path
@@ -238,6 +239,72 @@ def embed(
         raise ConfigError(f"no recording to embed{first}")
     embed_recordings(embedder, found.recordings, output, asked, resume, overwrite)
     return open_embeddings(output)
+
+
+def cluster(
+    archive: PathLike | Sequence[PathLike] | Manifest | Embeddings,
+    output: PathLike,
+    *,
+    model: Embedder | PathLike | None = None,
+    recipe: PathLike = "clustering/archive",
+    overrides: Sequence[str] = (),
+    regions: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    log: Callable[[str], None] = print,
+    **options: Any,
+) -> Clusters:
+    """Cluster the clips of an unlabelled archive into a folder; as the command ``ecotf cluster``.
+
+    Parameters
+    ----------
+    archive
+        Files, folders or patterns; a manifest, whose annotations are clustered; or embeddings (a folder, or from
+        `open_embeddings`).
+    output
+        A folder for this job alone.
+    model
+        What embeds, as for `open_embedder`; not for embeddings.
+    recipe, overrides
+        How; and ``key=value`` for its settings.
+    regions
+        Cluster regions of interest, with these settings (``""`` for ecotf's own); None: segments.
+    resume, overwrite
+        Continue or replace the job in ``output``.
+    options
+        Further fields of `ecotf.discovery.options.ClusterOptions`: ``channel``, ``time_expansion``, ``salvage``,
+        ``threads``.
+
+    Raises
+    ------
+    ConfigError
+        No recording is found, a wrong option, or ``output`` holds another job.
+    DataError
+        There are fewer clips than the smallest cluster has.
+
+    Examples
+    --------
+    >>> found = ecotf.cluster("archive/", "clusters/", model="runs/owls")  # doctest: +SKIP
+    >>> found.clips.groupby("cluster")["recording"].nunique()  # doctest: +SKIP
+    """
+    from ecotf.discovery.inputs import open_input
+    from ecotf.discovery.job import cluster_archive
+    from ecotf.discovery.options import ClusterOptions
+    from ecotf.regions.config import read_roi_config
+    from ecotf.tasks.recipes import load_cluster_recipe
+
+    chosen = load_cluster_recipe(os.fspath(recipe), overrides)
+    roi = None if regions is None else read_roi_config(regions or None)
+    try:
+        asked = ClusterOptions(regions=roi, **options)
+    except TypeError:
+        known = ", ".join(ClusterOptions.__dataclass_fields__)
+        raise ConfigError(f"cluster: unknown option among {', '.join(options)}; known: {known}") from None
+    what: Any = archive
+    if not isinstance(archive, Manifest | Embeddings):
+        what = open_input([archive] if isinstance(archive, str | Path) else list(archive)).what
+    embedder = open_embedder(model) if isinstance(model, str | Path) else model
+    return cluster_archive(what, output, chosen, embedder, asked, resume, overwrite, log).clusters
 
 
 def enrol(

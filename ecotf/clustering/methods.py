@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -17,8 +17,27 @@ NOISE = -1
 
 _LEAST = 3  # fewer points have no neighbourhood to speak of, as published
 
-Clusterer = Callable[[np.ndarray], np.ndarray]
-"""Takes float64 ``[n, columns]``, at least 3 rows without NaN, gives int ``[n]``: clusters from 0, or `NOISE`."""
+
+class Found(NamedTuple):
+    """Clusters of points.
+
+    Attributes
+    ----------
+    labels
+        int ``[n]``: clusters from 0, or `NOISE`.
+    probability
+        float32 ``[n]``: how central a point is in its cluster, from 0 to 1; noise has 0.
+    relative_validity
+        HDBSCAN's own quick figure of how well its clusters are apart; NaN where it has none.
+    """
+
+    labels: np.ndarray
+    probability: np.ndarray
+    relative_validity: float = float("nan")
+
+
+Clusterer = Callable[[np.ndarray, np.ndarray | None], Found]
+"""Takes float64 ``[n, columns]``, at least 3 rows without NaN, and how many points each row stands for (None: one)."""
 
 CLUSTERERS: Registry[Clusterer] = Registry("clustering method")
 """All methods; an entry makes a `Clusterer` from its config."""
@@ -30,14 +49,22 @@ class DbscanConfig(Config):
     Attributes
     ----------
     min_points
-        A point is the core of a cluster if so many, itself among them, are near; published 2.
+        A point is the core of a cluster if so many, itself among them, are near; published 2 for regions of interest.
+        ``dimensions``: twice the number of columns, less 1, as published for Darksound's embeddings.
     eps
         How near: a distance, or ``knee``, as published: the knee of all distances to the nearest neighbour, sorted.
     """
 
     name: Literal["dbscan"] = "dbscan"
-    min_points: int = Field(2, ge=1)
+    min_points: int | Literal["dimensions"] = 2
     eps: float | Literal["knee"] = "knee"
+
+    @field_validator("min_points")
+    @classmethod
+    def _at_least_1(cls, points: int | str) -> int | str:
+        if not isinstance(points, str) and points < 1:
+            raise ValueError(f"min_points = {points}: allowed are dimensions, or a number from 1")
+        return points
 
     @field_validator("eps")
     @classmethod
@@ -79,11 +106,13 @@ class HdbscanConfig(Config):
 def build_dbscan(config: DbscanConfig) -> Clusterer:
     """Make the function that clusters with DBSCAN."""
 
-    def find(points: np.ndarray) -> np.ndarray:
+    def find(points: np.ndarray, weights: np.ndarray | None = None) -> Found:
         from sklearn.cluster import DBSCAN
 
         eps = max(_distance(config.eps, points), float(np.finfo(np.float64).tiny))  # all points in one place
-        return np.asarray(DBSCAN(eps=eps, min_samples=config.min_points).fit_predict(points), np.int64)
+        least = 2 * points.shape[1] - 1 if config.min_points == "dimensions" else config.min_points
+        labels = np.asarray(DBSCAN(eps=eps, min_samples=least).fit_predict(points, sample_weight=weights), np.int64)
+        return Found(labels, closeness(points, labels))
 
     return find
 
@@ -92,23 +121,52 @@ def build_dbscan(config: DbscanConfig) -> Clusterer:
 def build_hdbscan(config: HdbscanConfig) -> Clusterer:
     """Make the function that clusters with HDBSCAN."""
 
-    def find(points: np.ndarray) -> np.ndarray:
+    def find(points: np.ndarray, weights: np.ndarray | None = None) -> Found:
         import hdbscan
 
         if len(points) <= config.min_size or not np.ptp(points, axis=0).any():
             all_alike = len(points) >= config.min_size and not np.ptp(points, axis=0).any()
-            return np.full(len(points), 0 if all_alike else NOISE)
+            return Found(np.full(len(points), 0 if all_alike else NOISE), np.full(len(points), all_alike, np.float32))
+        if weights is not None:
+            return Found(*_of_weighted(config, points, weights))
         found = hdbscan.HDBSCAN(
             min_cluster_size=config.min_size,
             min_samples=min(config.min_samples or config.min_size, len(points) - 1),
             cluster_selection_epsilon=_distance(config.epsilon, points),
             cluster_selection_method=config.select,
             allow_single_cluster=config.allow_single,
+            gen_min_span_tree=True,
             core_dist_n_jobs=1,
         )
-        return np.asarray(found.fit_predict(points), np.int64)
+        labels = np.asarray(found.fit_predict(points), np.int64)
+        validity = float(found.relative_validity_) if labels.max() > 0 else float("nan")
+        return Found(labels, np.asarray(found.probabilities_, np.float32), validity)
 
     return find
+
+
+def _of_weighted(config: HdbscanConfig, points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from hdbscan.hdbscan_ import _tree_to_labels
+
+    from ecotf.clustering.weighted import weighted_linkage
+
+    least = config.min_samples or config.min_size
+    linkage, first, share = weighted_linkage(points, weights, least)
+    labels, probability, *_ = _tree_to_labels(
+        points, linkage, max(2, round(share * config.min_size)), config.select, config.allow_single,
+        cluster_selection_epsilon=_distance(config.epsilon, points),
+    )  # fmt: skip
+    return np.asarray(labels[first], np.int64), np.asarray(probability[first], np.float32)
+
+
+def closeness(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Say how near each point is to the mean of its cluster: 1 there, 0 for the farthest and for noise; ``[n]``."""
+    near = np.zeros(len(points), np.float32)
+    for label in np.unique(labels[labels != NOISE]):
+        inside = labels == label
+        away = np.linalg.norm(points[inside] - points[inside].mean(axis=0), axis=1)
+        near[inside] = 1 - away / away.max() if away.max() > 0 else 1.0
+    return near
 
 
 if TYPE_CHECKING:
@@ -117,17 +175,32 @@ else:
     ClusterConfig = CLUSTERERS.config_type()
 
 
-def cluster(features: np.ndarray, config: ClusterConfig) -> np.ndarray:
-    """Find clusters among rows of numbers.
+def find_clusters(features: np.ndarray, config: ClusterConfig, weights: np.ndarray | None = None) -> Found:
+    """Find clusters among rows of numbers, and how central each row is in its cluster.
 
     Parameters
     ----------
     features
         ``[n, columns]``, on one scale (`ecotf.clustering.scaling`). Rows with NaN or infinity are noise.
+    weights
+        How many points each row stands for, ``[n]``; None: one each.
 
     Returns
     -------
-    int ``[n]``: the cluster of each row, counted from 0, or `NOISE`. Of fewer than 3 rows all are noise.
+    See `Found`. Of fewer than 3 rows all are noise.
+    """
+    features = np.asarray(features, np.float64)
+    labels, probability = np.full(len(features), NOISE), np.zeros(len(features), np.float32)
+    usable = np.isfinite(features).all(axis=1)
+    validity = float("nan")
+    if usable.sum() >= _LEAST:
+        found = CLUSTERERS.build(config)(features[usable], None if weights is None else weights[usable])
+        labels[usable], probability[usable], validity = found
+    return Found(labels, probability, validity)
+
+
+def cluster(features: np.ndarray, config: ClusterConfig) -> np.ndarray:
+    """Find clusters among rows of numbers; as `find_clusters`, and gives the labels alone.
 
     Examples
     --------
@@ -135,12 +208,7 @@ def cluster(features: np.ndarray, config: ClusterConfig) -> np.ndarray:
     >>> cluster(points, DbscanConfig(eps=0.5)).tolist()
     [0, 0, 0, 1, 1, -1]
     """
-    features = np.asarray(features, np.float64)
-    labels = np.full(len(features), NOISE)
-    usable = np.isfinite(features).all(axis=1)
-    if usable.sum() >= _LEAST:
-        labels[usable] = CLUSTERERS.build(config)(features[usable])
-    return labels
+    return find_clusters(features, config).labels
 
 
 def biggest(labels: np.ndarray) -> int:

@@ -13,7 +13,7 @@ COMMANDS = {
     "teach": ("ecotf.commands.teach", "write a model's predictions for a smaller model to learn from"),
     "classify": ("ecotf.commands.run_classifier", "find and name calls or species in recordings"),
     "embed": ("ecotf.commands.embed", "turn recordings into rows of numbers with any model"),
-    "cluster": ("ecotf.commands.cluster", "name the clusters of an unlabelled archive"),
+    "cluster": ("ecotf.commands.cluster", "find out which sounds an unlabelled archive holds"),
     "enrol": ("ecotf.commands.enrol", "add a species to a model from a few examples"),
     "search": ("ecotf.commands.search", "find clips that sound like an example, and teach what is meant"),
     "survey": ("ecotf.commands.survey", "make effort, histories and pictures of a season of detections"),

@@ -18,7 +18,7 @@ import numpy as np
 from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
 from ecotf.datasets.manifest import Manifest
 from ecotf.embeddings.records import Embedded
-from ecotf.embeddings.windows import LEAST_SHARE, windows_of
+from ecotf.embeddings.windows import LEAST_SHARE, loud_windows, windows_of
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 from ecotf.inference.embed_places import Wanted, places_of, wanted_recordings
 from ecotf.inference.embedding_folder import EmbeddingFolder
@@ -47,11 +47,15 @@ class EmbedOptions:
         ``mix``, or a channel's number, counted from 1.
     salvage
         Use the beginning of recordings that are cut off.
+    each
+        An annotation has one row, however long it is: the mean of its windows that have sound in them, without the
+        sound around it. By default it has the windows that it holds, and a short one hears what is around it.
     """
 
     time_expansion: float | None = None
     channel: ChannelChoice = "mix"
     salvage: bool = False
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class _Job:
             self.repeated += 1
             return known._replace(recording=name, path=path, size=found.st_size, changed_ns=found.st_mtime_ns)
         recording = open_recording(one.waiting.file, time_expansion=one.time_expansion, salvage=salvage)
-        least_s = LEAST_SHARE * self._window_s
+        least_s = 0.0 if self._options.each else LEAST_SHARE * self._window_s
         if recording.duration_s < least_s:
             raise RecordingError(f"{recording.duration_s:.3f} s long; at least {least_s:.3f} s are needed", "short")
         channels_to_read(recording, self._options.channel)
@@ -190,6 +194,8 @@ class _Job:
         places = None
         if one.annotations is None:
             self._write(windows_of(heard.blocks(), self._embedder.samples, self._embedder.hop_samples))
+        elif self._options.each:
+            places = self._write_each(heard, one.annotations, recording.duration_s)
         else:
             starts, places = places_of(one.annotations, recording.duration_s, self._window_s, self._hop_s)
             self._write(heard.window(start_s, self._embedder.samples) for start_s in starts)
@@ -206,11 +212,33 @@ class _Job:
 
     def _write(self, windows: Iterator[np.ndarray]) -> None:
         for batch in _ahead(_batches(windows)):
-            rows = self._embedder.embed(batch)
-            largest = float(np.abs(rows).max())
-            if not largest <= _LARGEST:
-                raise RecordingError(f"an embedding with the number {largest:g}; allowed: up to {_LARGEST:g}")
-            self._folder.shards.append(rows)
+            self._append(self._embedder.embed(batch))
+
+    def _write_each(
+        self, heard: _Heard, annotations: tuple[tuple[float, float, str], ...], duration_s: float
+    ) -> list[tuple[float, float, str, int]]:
+        """Write a row for each annotation; return their places."""
+        rate, places = self._embedder.sample_rate, []
+        sounds = []
+        for number, (start_s, stated_s, label) in enumerate(annotations):
+            end_s = duration_s if math.isnan(stated_s) else min(stated_s, duration_s)
+            start_s = max(0.0, min(start_s, end_s))
+            sounds.append((start_s, max(1, round((end_s - start_s) * rate))))
+            places.append((round(start_s, 6), round(end_s, 6), label, number))
+
+        def clips() -> Iterator[np.ndarray]:
+            for start_s, samples in sounds:
+                yield loud_windows(heard.window(start_s, samples), self._embedder.samples)
+
+        for windows in _ahead(clips()):
+            self._append(self._embedder.embed(windows).mean(axis=0, keepdims=True))
+        return places
+
+    def _append(self, rows: np.ndarray) -> None:
+        largest = float(np.abs(rows).max())
+        if not largest <= _LARGEST:
+            raise RecordingError(f"an embedding with the number {largest:g}; allowed: up to {_LARGEST:g}")
+        self._folder.shards.append(rows)
 
     def _digest(self, one: Wanted) -> str:
         """Compute the digest of a file's bytes, and of what is embedded of it."""
@@ -262,6 +290,7 @@ def _asked(embedder: Embedder, options: EmbedOptions, labelled: bool) -> dict[st
         "time expansion": options.time_expansion,
         "channel": options.channel,
         "salvage": options.salvage,
+        **({"a row for each annotation": True} if options.each else {}),
     }
 
 

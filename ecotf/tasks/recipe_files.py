@@ -17,6 +17,9 @@ FOLDER = Path(__file__).parents[1] / "recipes"
 ENSEMBLE = "ensemble"
 """The value of ``task`` in an ensemble's recipe. Its runs are trained one by one, each with its own recipe."""
 
+CLUSTERING = "clustering"
+"""The value of ``task`` in a recipe of ``ecotf cluster``: nothing is trained of it by itself."""
+
 _WITH_BASE = ("base", "name", "description", "changes")
 
 
@@ -102,7 +105,7 @@ def task_of(values: Any, source: str) -> str:
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: a recipe is a mapping of keys to values, this is not")
     task = values.get("task", "calls")
-    allowed = (*TASKS, ENSEMBLE)
+    allowed = (*TASKS, ENSEMBLE, CLUSTERING)
     if task not in allowed:
         raise ConfigError(f"{source}: task = {task!r}; allowed: {', '.join(allowed)}")
     return str(task)
