@@ -28,11 +28,14 @@ class Clip:
     band_hz
         The lowest and the highest frequency that a picture shows, before the listener zooms in. Above 24 kHz it is
         ultrasound, which is played ten times slower.
+    about
+        A line for the listener, as the time and the site.
     """
 
     place: Place
     band_hz: tuple[float, float]
     channel: ChannelChoice = "mix"
+    about: str = ""
 
 
 class Reviewed(Protocol):

@@ -13,9 +13,9 @@ from ecotf.clustering.methods import NOISE
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 9
+SHOWN = 6
 """How many of the most central clips a card shows, and how many of the most doubtful."""
-_TOLD = 6
+_TOLD = 4
 _CENTRAL_SHARE = 0.5
 
 

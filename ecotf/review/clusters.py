@@ -91,7 +91,8 @@ class ReviewedClusters:
             about.time_expansion,
         )  # fmt: skip
         channel: ChannelChoice = about.channel if isinstance(about.channel, int) else "mix"
-        return Clip(place, (0.0, self._highest_hz), channel)
+        about_it = [row["time"].replace("T", " ").partition(".")[0], f"site {row['site']}" if row["site"] else ""]
+        return Clip(place, (0.0, self._highest_hz), channel, ", ".join(filter(None, about_it)))
 
     def decide(self, decision: Mapping[str, Any]) -> Any:
         """Keep a decision; returns the new state, and whether clips changed their cluster."""

@@ -54,13 +54,12 @@ class Media:
 
     def facts(self, number: int, zoom: int) -> dict[str, Any]:
         """Say what is heard and seen of a clip, or in ``gone`` why it is not, as of a recording that has vanished."""
-        place = self._reviewed.clip(number).place
-        facts = {"recording": place.recording, "start_s": place.start_s, "end_s": place.end_s}
+        clip = self._reviewed.clip(number)
+        place = clip.place
+        facts = {"recording": place.recording, "about": clip.about, "start_s": place.start_s, "end_s": place.end_s}
         try:
             found = self.excerpt(number, zoom)
         except EcotfError as error:
             return {**facts, "gone": str(error)}
-        return {
-            "recording": place.recording, "start_s": found.start_s, "end_s": found.end_s, "low_hz": found.low_hz,
-            "high_hz": found.high_hz, "box": found.box_of(place), "notes": found.notes(place),
-        }  # fmt: skip
+        seen = {name: getattr(found, name) for name in ("start_s", "end_s", "low_hz", "high_hz")}
+        return {**facts, **seen, "box": found.box_of(place), "notes": found.notes(place)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from ecotf.errors import ConfigError, EcotfError
@@ -219,12 +220,24 @@ def serve(reviewed: Reviewed, port: int = 0, open_browser: bool = True, log: Cal
     ConfigError
         Another page is open for this folder, or a job writes it; or the port is taken.
     """
-    with PageServer(reviewed, port) as server:
+    with PageServer(reviewed, port) as server, _stopped_by_signals(server):
         log(f"page:     {server.url}")
         log("Ctrl-C ends it; every decision is kept at once")
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
         server.run()
+
+
+@contextmanager
+def _stopped_by_signals(server: PageServer) -> Iterator[None]:
+    """Let Ctrl-C and a polite kill end the server, from before its address is said until after it has ended."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.signal(kind, lambda *_: server.stop()) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def _refusal(request: Request, token: str, hosts: frozenset[str]) -> str:

@@ -15,23 +15,28 @@ function hoursChart(hours, undated) {
     undated ? el("figcaption", { class: "note" }, `${undated} without a time`) : null);
 }
 
+// Names of recordings differ at their ends.
+function ending(name, most = 19) {
+  return name.length > most ? `…${name.slice(1 - most)}` : name;
+}
+
 function counted(title, one, facts) {
   if (!facts.different) return null;
-  const lines = facts.most.map(([name, count]) => el("li", { title: name }, el("span", {}, lastPart(name)), el("b", {}, String(count))));
+  const lines = facts.most.map(([name, count]) => el("li", { title: name }, el("span", {}, ending(lastPart(name))), el("b", {}, String(count))));
   const rest = facts.different - facts.most.length;
   if (rest > 0) lines.push(el("li", { class: "note" }, `and ${many(rest, `more ${one}`)}`));
   return el("div", { class: "counted" }, el("h3", {}, `${title} (${facts.different})`), el("ul", {}, lines));
 }
 
 function below(item) {
-  const time = item.time ? ` · ${item.time.slice(0, 16).replace("T", " ")}` : "";
-  return `${lastPart(item.recording)} · ${seconds(item.start_s)}${time}`;
+  const at = Math.floor(item.start_s);
+  return `${ending(lastPart(item.recording), 15)} · ${Math.floor(at / 60)}:${String(at % 60).padStart(2, "0")}`;
 }
 
 function thumbs(items, chosen) {
   return el("div", { class: "thumbs" }, items.map((item) => {
     const made = thumb(item.clip, below(item), chosen);
-    made.title = `${item.recording}, ${seconds(item.start_s)}${item.probability ? `, ${Math.round(100 * item.probability)} % sure` : ""}`;
+    made.title = `${item.recording}, ${seconds(item.start_s)}${item.time ? `, ${item.time}` : ""}${item.probability ? `, ${Math.round(100 * item.probability)} % sure` : ""}`;
     return made;
   }));
 }

@@ -207,8 +207,9 @@ async function merge() {
 async function split() {
   if (!inCluster()) return;
   const id = page.current;
-  say("Splitting …");
-  await done({ what: "split", cluster: id }, (answer) => `Cluster ${id} is now ${answer.parts} clusters.`);
+  busy = "the cluster is split";
+  say(`One moment: ${busy} …`);
+  await done({ what: "split", cluster: id }, (answer) => `Cluster ${id} is now ${answer.parts} clusters.`).finally(() => { busy = ""; });
   await chooseCluster(id, null, false);
 }
 

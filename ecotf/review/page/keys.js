@@ -1,5 +1,6 @@
 // The keys of the page, and the help that lists them.
 
+let busy = ""; // what is waited for; keys do nothing meanwhile
 const actions = []; // {keys, shown, what, title, act}
 
 // `keys` are values of KeyboardEvent.key; `what` is said in the help, below `title`.
@@ -28,5 +29,6 @@ document.addEventListener("keydown", (event) => {
   if (!found) return;
   if ((event.key === " " || event.key === "Enter") && event.target.closest("button:not(.thumb), a, summary")) return; // its own
   event.preventDefault();
+  if (busy) { say(`One moment: ${busy} …`); return; }
   Promise.resolve(found.act(event)).catch((error) => say(error.message, true));
 });

@@ -55,17 +55,18 @@ async function showClip(number) {
   if (facts.gone) { place.replaceChildren(gone(facts.gone), where); return; }
   const length = facts.end_s - facts.start_s;
   const image = el("img", { alt: "spectrogram of the chosen clip", src: `clip/${number}/picture?zoom=${zoom}` });
-  place.replaceChildren(
+  place.replaceChildren(...[
     el("div", { class: "picture large", "data-clip": number, title: "click: play from here", onclick: playFrom }, image, boxOf(facts),
       el("i", { class: "head" }), el("span", { class: "high" }, khz(facts.high_hz)),
       el("span", { class: "low" }, khz(facts.low_hz)),
       el("span", { class: "length" }, length < 1 ? `${Math.round(1000 * length)} ms` : `${length.toFixed(1)} s`)),
-    where, el("p", { class: "note" }, [...facts.notes, "the box is the clip"].join("; ")));
+    where, facts.about ? el("p", { class: "where" }, facts.about) : null, el("p", { class: "note" }, [...facts.notes, "the box is the clip"].join("; "))].filter(Boolean));
 }
 
 // Play a clip and show it; resolves when it has ended or was stopped.
 async function play(number, share = 0) {
   sound.pause();
+  hideHeads();
   const shown = showClip(number);
   if (heard !== number) { sound.src = `clip/${number}/sound`; heard = number; }
   const facts = await factsOf(number);
@@ -107,6 +108,10 @@ function drawHead() {
   if (!sound.paused) requestAnimationFrame(drawHead);
 }
 sound.addEventListener("pause", drawHead);
+
+function hideHeads() {
+  for (const head of document.querySelectorAll(".head")) head.style.display = "none";
+}
 
 // Show lower frequencies larger, in all pictures.
 function zoomPictures() {
