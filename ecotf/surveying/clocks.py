@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import NamedTuple
@@ -119,35 +120,31 @@ def _went_back(own: pd.DataFrame) -> list[int]:
             continue
         ordered = undated.iloc[_natural(list(undated["name"]))]
         seconds = ordered["moment"].astype("datetime64[ns]").to_numpy().astype(np.int64) / 1e9
-        cuts = np.flatnonzero(np.diff(seconds) < -BACK_S) + 1
-        if not len(cuts):
+        if (np.diff(seconds) >= -BACK_S).all():
             continue
-        parts = np.split(np.arange(len(seconds)), cuts)
-        kept = _longest_forward([(seconds[part[0]], seconds[part[-1]], len(part)) for part in parts])
-        broken += [
-            int(ordered.index[row]) for number in range(len(parts)) if number not in kept for row in parts[number]
-        ]
+        kept = _longest_forward(seconds.tolist())
+        broken += [int(ordered.index[row]) for row in range(len(seconds)) if row not in kept]
     return broken
 
 
-def _longest_forward(parts: Sequence[tuple[float, float, int]]) -> set[int]:
-    """Choose parts (first time, last time, size), in their order, so that times go forward and most files stay.
+def _longest_forward(times: Sequence[float]) -> set[int]:
+    """Choose as many times as possible that, in their order, do not go back.
 
     Examples
     --------
-    >>> sorted(_longest_forward([(0, 9, 10), (-50, -40, 8), (12, 20, 9)]))
-    [0, 2]
+    >>> sorted(_longest_forward([0, 1, 2, -50, -49, 3, 4]))
+    [0, 1, 2, 5, 6]
     """
-    best: list[tuple[int, int]] = []  # how many files a series ending here has, and the part before
-    for number, (first, _, size) in enumerate(parts):
-        before = [(best[i][0], i) for i in range(number) if parts[i][1] <= first]
-        count, previous = max(before, default=(0, -1))
-        best.append((count + size, previous))
-    at = max(range(len(best)), key=lambda number: best[number][0])
-    chosen = set()
+    ends: list[int] = []  # of the series of each length, the one whose last time is the earliest
+    before: list[int] = []
+    for number, time in enumerate(times):
+        length = bisect_right(ends, time, key=lambda row: times[row])
+        before.append(ends[length - 1] if length else -1)
+        ends[length : length + 1] = [number]
+    chosen, at = set(), ends[-1] if ends else -1
     while at >= 0:
         chosen.add(at)
-        at = best[at][1]
+        at = before[at]
     return chosen
 
 

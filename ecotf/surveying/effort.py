@@ -74,7 +74,7 @@ def _once(recordings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_hour(pieces: pd.DataFrame) -> pd.DataFrame:
-    """Cut pieces at full hours."""
+    """Cut pieces at full hours; within a recording the clock runs on, also where clocks change for the summer."""
     first = pieces["local"].dt.floor("h")
     into = (pieces["local"] - first).dt.total_seconds().to_numpy()
     seconds = pieces["seconds"].to_numpy()
