@@ -91,6 +91,7 @@ setup(
     extras_require={
         "spark": requirements("requirements-spark.txt"),
         "torch": ["torch>=2.6"],
+        "duckdb": ["duckdb>=1.1"],
         "umap": ["umap-learn>=0.5.7"],
     },
     # `ecotf flash` runs deploy/flash, which uploads deploy/recorder as it is.

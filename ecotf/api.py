@@ -500,6 +500,7 @@ def survey(
     sites: PathLike,
     output: PathLike | None = None,
     *,
+    exchange: Sequence[str] = (),
     overwrite: bool = False,
     **options: Any,
 ) -> Survey:
@@ -514,6 +515,8 @@ def survey(
         ``time_zone`` and covariates.
     output
         A folder for the tables, pictures and the page; None writes nothing.
+    exchange
+        Formats for others in it: ``camtrap-dp``, ``pamdp``, ``aoef``.
     overwrite
         Replace the survey in ``output``.
     options
@@ -551,7 +554,7 @@ def survey(
         check_output(Path(output), overwrite)
     made = make_survey([Path(folder) for folder in given], Path(sites), chosen)
     if output is not None:
-        write_survey(made, Path(output), overwrite=overwrite)
+        write_survey(made, Path(output), exchange, overwrite)
     return made
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import complaints, log, make_parser
+from ecotf.commands.console import complaints, console, log, make_parser
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ EXAMPLES = """\
 examples:
   ecotf survey detections/ --sites sites.csv --output survey/
   ecotf survey spring/ summer/ --sites sites.csv --output survey/ --occasion week --time-zone Europe/Brussels
-  ecotf survey detections/ --sites sites.csv --output survey/ --day midnight --score 0.8
+  ecotf survey detections/ --sites sites.csv --output survey/ --day midnight --score 0.8 --exchange camtrap-dp,aoef
+  ecotf survey survey/ --sql "SELECT label, count(*) FROM detections GROUP BY label"
 
 sites.csv has the columns site, latitude and longitude; if wanted recorder (serial numbers, several apart by ;), folder
 (patterns) and time_zone; any others are covariates. A recording is of the site that its recorder's number, a folder
@@ -48,22 +49,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--longest-gap", type=float, default=30.0, metavar="DAYS", help="within one recorder, if it is alone (30)"
     )
+    parser.add_argument("--clips", type=int, default=100, metavar="N", help="most clips to hear on the page (100)")
+    parser.add_argument("--exchange", default="", metavar="NAMES", help="comma-separated: camtrap-dp, pamdp, aoef")
+    parser.add_argument("--sql", metavar="QUERY", help="ask the tables of a survey, or of detections; prints CSV")
     parser.add_argument("--overwrite", action="store_true", help="replace the survey in the output folder")
     options = parser.parse_args(arguments)
+    if options.sql is not None and options.sites is None:
+        return _asked(options)
     return _survey(options)
 
 
 def _survey(options: argparse.Namespace) -> int:
+    from ecotf.surveying.exchange import check_exchange
     from ecotf.surveying.folder import check_output, write_survey
     from ecotf.surveying.survey import make_survey
 
     for name in ("sites", "output"):
         if getattr(options, name) is None:
             raise ConfigError(f"--{name} is missing; a survey needs a table of sites and a folder to write to")
+    exchange = [name.strip() for name in options.exchange.split(",") if name.strip()]
+    check_exchange(exchange)
     check_output(options.output, options.overwrite)
     survey = make_survey(options.folders, options.sites, chosen(options))
-    write_survey(survey, options.output, overwrite=options.overwrite)
-    _summarise(survey, options.output)
+    notes = write_survey(survey, options.output, exchange, options.overwrite)
+    _summarise(survey, notes, options.output)
+    if options.sql is not None:
+        options.folders = [options.output]
+        _asked(options)
     return 1 if survey.left_out else 0
 
 
@@ -79,11 +91,23 @@ def chosen(options: argparse.Namespace) -> SurveyOptions:
         time_zone=options.time_zone,
         site_by=options.site_by,
         longest_gap_days=options.longest_gap,
+        clips=options.clips,
     )
 
 
-def _summarise(survey: Survey, output: Path) -> None:
-    for line in (*survey.unknown_sites, *survey.notes):
+def _asked(options: argparse.Namespace) -> int:
+    """Print what a question in SQL gives, as CSV."""
+    from ecotf.inference.formats import csv_text
+    from ecotf.surveying.query import ask
+
+    columns, rows = ask(options.folders, options.sql)
+    if columns:
+        console.print(csv_text([columns, *rows]), end="", markup=False)
+    return 0
+
+
+def _summarise(survey: Survey, notes: Sequence[str], output: Path) -> None:
+    for line in (*survey.unknown_sites, *survey.notes, *notes):
         complaints.print(line, markup=False)
     days = survey.days
     counts = ", ".join(f"{int((days['state'] == state).sum())} {state}" for state in sorted(set(days["state"])))

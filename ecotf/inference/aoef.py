@@ -6,8 +6,9 @@ import json
 import math
 import os
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from ecotf.audio.recording import open_recording
 from ecotf.errors import RecordingError
@@ -18,6 +19,31 @@ _KEY = "species"
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ecotf")
 
 
+class Heard(NamedTuple):
+    """A recording and what was found in it.
+
+    Attributes
+    ----------
+    recording
+        Its path.
+    sample_rate
+        Real rate in Hz.
+    began
+        ISO 8601; where it is empty, the times of the calls tell.
+    duration_s
+        Used where the recording can no longer be opened; None is the end of its last call.
+    site
+        Its name, latitude and longitude.
+    """
+
+    recording: str
+    sample_rate: float
+    calls: list[Call]
+    began: str = ""
+    duration_s: float | None = None
+    site: tuple[str, float, float] | None = None
+
+
 def aoef(calls: list[Call], recording: str, sample_rate: float) -> str:
     """Write the detections of one recording as an AOEF prediction set.
 
@@ -25,38 +51,60 @@ def aoef(calls: list[Call], recording: str, sample_rate: float) -> str:
     its tag that of the label. A call of unknown band becomes a time interval, and a channel a feature of its sound
     event. Of a recording that can no longer be opened the length is that of its last call.
     """
-    path = os.path.abspath(recording)
-    own = _name(path)
-    length, channels, expansion = _facts(path, calls)
-    tags = {label: number for number, label in enumerate(dict.fromkeys(call.label for call in calls))}
-    events = [str(_name(path, number)) for number in range(len(calls))]
-    predictions = [str(_name(path, number, "prediction")) for number in range(len(calls))]
-    data = {
-        "uuid": str(_name(path, "set")),
+    return prediction_set([Heard(recording, sample_rate, calls)])
+
+
+def prediction_set(heard: Sequence[Heard]) -> str:
+    """Write the detections of several recordings as one AOEF prediction set, as :func:`aoef` does."""
+    named = dict.fromkeys((_KEY, call.label) for one in heard for call in one.calls)
+    named |= dict.fromkeys(("site", one.site[0]) for one in heard if one.site is not None)
+    tags = {tag: number for number, tag in enumerate(named)}
+    paths = [os.path.abspath(one.recording) for one in heard]
+    data: dict[str, Any] = {
+        "uuid": str(_name(*paths, "set")),
         "collection_type": "prediction_set",
-        "tags": [{"id": number, "key": _KEY, "value": label} for label, number in tags.items()],
-        "recordings": [
-            {"uuid": str(own), "path": path, "duration": length, "channels": channels, "samplerate": round(sample_rate)}
-            | ({"time_expansion": expansion} if expansion != 1 else {})
-            | _begun(calls)
-        ],
-        "clips": [{"uuid": str(_name(path, "clip")), "recording": str(own), "start_time": 0.0, "end_time": length}],
-        "sound_events": [
-            {"uuid": event, "recording": str(own), "geometry": _geometry(call, sample_rate)}
-            | ({} if call.channel is None else {"features": {"channel": call.channel}})
-            for event, call in zip(events, calls, strict=True)
-        ],
-        "sound_event_predictions": [
-            {"uuid": prediction, "sound_event": event, "score": _sure(call), "tags": [[tags[call.label], call.score]]}
-            for prediction, event, call in zip(predictions, events, calls, strict=True)
-        ],
-        "clip_predictions": [
-            {"uuid": str(_name(path, "found")), "clip": str(_name(path, "clip")), "sound_events": predictions}
-        ],
+        "tags": [{"id": number, "key": key, "value": value} for (key, value), number in tags.items()],
     }
+    kinds = ("recordings", "clips", "sound_events", "sound_event_predictions", "clip_predictions")
+    data |= {kind: [] for kind in kinds}
+    for one, path in zip(heard, paths, strict=True):
+        for kind, objects in zip(kinds, _objects(one, path, tags), strict=True):
+            data[kind] += objects
     content = {"version": VERSION, "created_on": datetime.now(UTC).isoformat(timespec="seconds"), "data": data}
     # Names that are not UTF-8 are escaped, and come back as they were.
     return json.dumps(content, indent=1) + "\n"
+
+
+def _objects(one: Heard, path: str, tags: dict[tuple[str, str], int]) -> tuple[list[dict[str, Any]], ...]:
+    calls, sample_rate = one.calls, one.sample_rate
+    own = str(_name(path))
+    length, channels, expansion = _facts(path, calls, one.duration_s)
+    recording = {"uuid": own, "path": path, "duration": length, "channels": channels, "samplerate": round(sample_rate)}
+    if expansion != 1:
+        recording["time_expansion"] = expansion
+    recording |= _moment(datetime.fromisoformat(one.began)) if one.began else _begun(calls)
+    if one.site is not None:
+        name, latitude, longitude = one.site
+        recording |= {"latitude": latitude, "longitude": longitude, "tags": [tags["site", name]]}
+    events = [str(_name(path, number)) for number in range(len(calls))]
+    predictions = [str(_name(path, number, "prediction")) for number in range(len(calls))]
+    return (
+        [recording],
+        [{"uuid": str(_name(path, "clip")), "recording": own, "start_time": 0.0, "end_time": length}],
+        [
+            {"uuid": event, "recording": own, "geometry": _geometry(call, sample_rate)}
+            | ({} if call.channel is None else {"features": {"channel": call.channel}})
+            for event, call in zip(events, calls, strict=True)
+        ],
+        [
+            {
+                "uuid": prediction, "sound_event": event, "score": _sure(call),
+                "tags": [[tags[_KEY, call.label], call.score]],
+            }
+            for prediction, event, call in zip(predictions, events, calls, strict=True)
+        ],
+        [{"uuid": str(_name(path, "found")), "clip": str(_name(path, "clip")), "sound_events": predictions}],
+    )  # fmt: skip
 
 
 def _name(*parts: object) -> uuid.UUID:
@@ -64,14 +112,14 @@ def _name(*parts: object) -> uuid.UUID:
     return uuid.uuid5(_SPACE, text.decode("latin-1"))
 
 
-def _facts(path: str, calls: list[Call]) -> tuple[float, int, float]:
+def _facts(path: str, calls: list[Call], known_s: float | None) -> tuple[float, int, float]:
     """Find the real length, channels and time expansion of a recording, as far as it or its calls show them."""
     try:
         opened = open_recording(path)
         return opened.duration_s, opened.n_channels, opened.time_expansion
     except (RecordingError, OSError):
         last = max((call.end_s for call in calls), default=0.0)
-        return last, max((call.channel or 1 for call in calls), default=1), 1.0
+        return known_s or last, max((call.channel or 1 for call in calls), default=1), 1.0
 
 
 def _sure(call: Call) -> float:
@@ -83,8 +131,12 @@ def _begun(calls: list[Call]) -> dict[str, str]:
     for call in calls:
         if call.time:
             began = datetime.fromisoformat(call.time) - timedelta(seconds=call.start_s)
-            return {"date": began.date().isoformat(), "time": began.timetz().isoformat()}
+            return _moment(began)
     return {}
+
+
+def _moment(began: datetime) -> dict[str, str]:
+    return {"date": began.date().isoformat(), "time": began.timetz().isoformat()}
 
 
 def _geometry(call: Call, sample_rate: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_folder
+from ecotf.surveying.exchange import EXCHANGES, check_exchange
 from ecotf.surveying.page import write_page
 from ecotf.surveying.survey import Survey
 
@@ -37,22 +38,39 @@ def check_output(folder: Path, overwrite: bool) -> None:
         raise ConfigError(f"{folder} holds a survey already; give another --output, or --overwrite")
 
 
-def write_survey(survey: Survey, folder: Path, exchange: Iterable[str] = (), overwrite: bool = False) -> Path:
+def write_survey(survey: Survey, folder: Path, exchange: Sequence[str] = (), overwrite: bool = False) -> list[str]:
     """Write a survey; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    exchange
+        Formats for others, from `ecotf.surveying.exchange.EXCHANGES`.
+
+    Returns
+    -------
+    What must be said of these formats, a line each.
 
     Raises
     ------
     ConfigError
-        The folder is used already.
+        The folder is used already, or a format is not known.
     EcotfError
         The disk is full, or the folder cannot be written to.
     """
     check_output(folder, overwrite)
+    check_exchange(exchange)
     with atomic_folder(folder) as partial:
         write_tables(survey, partial)
         write_page(survey, partial, file_names(survey.labels))
+        notes = _exchanged(survey, partial / "exchange", exchange)
         (partial / ABOUT).write_text(json.dumps(about(survey), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return folder
+    return notes
+
+
+def _exchanged(survey: Survey, folder: Path, names: Sequence[str]) -> list[str]:
+    if names:
+        folder.mkdir()
+    return [line for name in names for line in EXCHANGES[name](survey, folder)]
 
 
 def about(survey: Survey) -> dict[str, object]:
@@ -80,7 +98,7 @@ def write_tables(survey: Survey, folder: Path) -> None:
     for name in ("history", "covariates", "tables"):
         (folder / name).mkdir()
     for name in PARQUET:
-        _utf8(tables[name]).to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+        for_parquet(tables[name]).to_parquet(folder / "tables" / f"{name}.parquet", index=False)
     for name, table in tables.items():
         if name != "detections":  # large, and there already as the classifier wrote it
             _csv(table, folder / f"{name if name not in ('days', 'hours') else f'effort_{name}'}.csv")
@@ -145,8 +163,8 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     shown.to_csv(path, index=False, na_rep="NA", encoding="utf-8", errors="surrogateescape")
 
 
-def _utf8(table: pd.DataFrame) -> pd.DataFrame:
-    """Parquet holds only UTF-8; object columns become text."""
+def for_parquet(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as Parquet holds it: only UTF-8, and text in columns of objects."""
     shown = table.copy()
     for name in shown:
         if shown[name].dtype == object and name not in ("channel", "begins"):

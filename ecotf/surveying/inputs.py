@@ -22,6 +22,7 @@ from ecotf.inference.records import read_records
 
 RECORDING_COLUMNS = (
     "recording", "path", "status", "reason", "duration_s", "n_detections", "began", "recorder", "site", "source",
+    "sample_rate",
 )  # fmt: skip
 DETECTION_COLUMNS = ("path", "recording", *Call._fields)
 _OPTIONS = ("threshold", "unnamed", "gate", "channel", "time_expansion")
@@ -37,7 +38,8 @@ class Found:
         One row for each file that was looked at: ``recording`` (its name as given), ``path`` (the real path, by which
         it is known; the name where there is none), ``status`` and ``reason`` as in the ledger, ``duration_s`` (NaN
         where not known), ``n_detections``, ``began`` (ISO 8601, with a zone where that is known; empty), ``recorder``
-        (serial number; empty), ``site`` (where the folder says it; empty), ``source`` (the folder).
+        (serial number; empty), ``site`` (where the folder says it; empty), ``source`` (the folder), ``sample_rate``
+        (real Hz; 0 where not known).
     detections
         ``path`` and ``recording`` as above, and the fields of `ecotf.inference.formats.Call`.
     models
@@ -108,26 +110,29 @@ def read_job(folder: Path) -> Found:
          one.began, one.recorder, "", str(folder))
         for one in read_ledger(folder / ledger.NAME)
     ]  # fmt: skip
-    recordings = pd.DataFrame(rows, columns=list(RECORDING_COLUMNS))
+    recordings = pd.DataFrame(rows, columns=list(RECORDING_COLUMNS[:-1]))
     notes = []
     settled = set(recordings.loc[recordings["status"].isin(SETTLED), "path"])
-    listed, unlisted, found = set(), 0, []
+    rates: dict[str, int] = {}
+    unlisted, found = 0, []
     for record in read_records(folder / records.NAME) if (folder / records.NAME).exists() else ():
         path = record.path or record.recording
         if path not in settled:
             unlisted += 1
             continue
-        listed.add(path)
+        rates[path] = record.sample_rate
         found += [(path, record.recording, *call) for call in record.calls]
     if unlisted:
         notes.append(
             f"{folder}: {_count(unlisted, 'recording')} of {records.NAME} not in the ledger, left out; `ecotf classify "
             "--resume` settles what a kill interrupted"
         )
-    if listed != settled:
+    recordings["sample_rate"] = [rates.get(path, 0) for path in recordings["path"]]
+    if rates.keys() != settled:
+        lacking = _count(len(settled - rates.keys()), "recording")
         raise ConfigError(
-            f"{folder}: {records.NAME} lacks {_count(len(settled - listed), 'recording')} of {ledger.NAME}, so it is "
-            "half written or damaged; run `ecotf classify` again"
+            f"{folder}: {records.NAME} lacks {lacking} of {ledger.NAME}, so it is half written or damaged; run `ecotf "
+            "classify` again"
         )
     for name in (ledger.NAME, records.NAME):
         if (folder / name).exists() and not _ends_whole(folder / name):
