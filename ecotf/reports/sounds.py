@@ -78,7 +78,7 @@ class Excerpt:
             notes.append(f"time-expanded: played {self.slower} times slower, so that one hears ultrasound")
         if self.louder > 1.5:
             notes.append(f"made {self.louder:.0f} times louder" if self.louder < 1e4 else "made much louder")
-        if self.end_s < place.end_s - 0.05:
+        if self.end_s < (place.end_s if place.box is None else place.box[1]) - 0.05:
             notes.append(f"the first {self.end_s - self.start_s:.1f} s")
         return notes
 

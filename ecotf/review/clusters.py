@@ -61,8 +61,8 @@ class ReviewedClusters:
 
     @property
     def title(self) -> str:
-        """The name of the folder."""
-        return f"Clusters of {self.folder.resolve().name}"
+        """The last two parts of the folder's path: many a folder is called clusters."""
+        return "/".join(self.folder.resolve().parts[-2:])
 
     @property
     def note(self) -> str:

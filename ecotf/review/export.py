@@ -116,7 +116,10 @@ def _said(
     how = f"have the label {UNKNOWN_LABEL}" if unnamed == "unknown" else "are left out"
     without = [one for one in np.unique(cluster) if one != NOISE and one not in names and one not in noise]
     if without:
-        lines.append(f"{int(np.isin(cluster, without).sum())} clips of {len(without)} clusters without a name {how}")
+        several = "s" * (len(without) > 1)
+        lines.append(
+            f"{int(np.isin(cluster, without).sum())} clips of {len(without)} cluster{several} without a name {how}"
+        )
     alone = int((cluster == NOISE).sum())
     if alone:
         lines.append(f"{alone} clips that are in no cluster {how}")

@@ -81,7 +81,7 @@ def test_names_become_a_manifest(tmp_path, capsys):
     assert counts == {"low, long": 12, "unknown": 12}
     assert (manifest.table["group"] == manifest.table["recording"]).all() and not manifest.missing_files()
     text = capsys.readouterr().out
-    assert "8 clips of 1 clusters without a name have the label unknown" in text
+    assert "8 clips of 1 cluster without a name have the label unknown" in text
     assert "4 clips that are in no cluster have the label unknown" in text
     with pytest.raises(ConfigError, match="is there already"):
         cluster.main(command)

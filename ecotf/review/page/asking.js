@@ -1,10 +1,15 @@
 // Fields that complete what is written: names that were given before, and clusters to choose from.
 
-// Lines that begin with what is written come first, then those that hold it.
+// The line that is what is written comes first (a cluster by its number, too), then lines that begin with it, then
+// those that hold it.
 function matching(lines, written) {
   const plain = written.trim().toLowerCase();
-  const at = (line) => line.text.toLowerCase().indexOf(plain);
-  return [...lines.filter((line) => at(line) === 0), ...lines.filter((line) => at(line) > 0)].slice(0, 8);
+  const rank = (line) => {
+    const text = line.text.toLowerCase();
+    if (text === plain || String(line.value) === plain) return 0;
+    return text.startsWith(plain) ? 1 : text.includes(plain) ? 2 : 3;
+  };
+  return [0, 1, 2].flatMap((wanted) => lines.filter((line) => rank(line) === wanted)).slice(0, 8);
 }
 
 // `lines()` gives {text, value}; `taken(line or null, written, event)` is called at Enter.

@@ -78,17 +78,18 @@ function drawCard() {
   const input = el("input", { id: "name", autocomplete: "off", spellcheck: "false", maxlength: 200, "aria-label": `name of cluster ${current}`,
     placeholder: one && one.noise ? "noise; n: give it a name" : "n: write a name", value: one ? one.name : "" });
   completing(input, found, () => page.state.names.map((text) => ({ text })), (line, written, event) => nameIt(line ? line.text : written, event.shiftKey));
-  input.addEventListener("keydown", (event) => { if (event.key === "Escape") { input.value = one ? one.name : ""; input.blur(); } });
+  input.addEventListener("keydown", (event) => { if (event.key === "Escape") { input.value = one ? one.name : ""; input.kept = true; input.blur(); input.kept = false; } });
+  input.addEventListener("change", () => { if (!input.kept) say("This name is not kept yet: press n, then Enter.", true); });
   const near = card.near.map((id) => el("button", { type: "button", class: "near", onclick: () => chooseCluster(id) },
     el("i", { class: "dot", style: { background: cssColour(id) } }), titleOf(id)));
-  byId("card").replaceChildren(
+  byId("card").replaceChildren(...[
     el("div", { class: "top" }, el("h2", {}, left ? "Not in a cluster" : `Cluster ${current}`),
       el("span", { class: "note" }, `${many(card.clips, "clip")} of ${many(card.recordings.different, "recording")}`)),
     left ? el("p", { class: "note" }, "No cluster was found for these clips. Move those that you know (v).") : el("div", { class: "naming" }, input, found),
     near.length ? el("p", { class: "nears" }, el("span", { class: "note" }, "Nearest on the map: "), near) : null,
     el("div", { class: "facts" }, el("div", {}, el("h3", {}, "Hours of the day"), hoursChart(card.hours, card.undated)),
       counted("Sites", "site", card.sites), counted("Recordings", "recording", card.recordings), counted("Known labels", "label", card.labels)),
-    el("div", { id: "shown" }));
+    el("div", { id: "shown" })].filter(Boolean));
   drawClips();
 }
 
@@ -162,17 +163,26 @@ async function done(decision, told) {
 
 async function nameIt(name, stay) {
   const id = page.current, before = clusterOf(id).name;
+  byId("name").kept = true;
   byId("name").blur();
   if (name.trim() !== before) await done({ what: "name", cluster: id, name }, name.trim() ? `Cluster ${id} is ${name.trim()}.` : `Cluster ${id} has no name.`);
   if (stay || !name.trim()) await chooseCluster(id, null, false); else await nextUnnamed(1);
 }
 
-async function nextUnnamed(by) {
+// The next cluster without a name, other than this one; null for none.
+function unnamedFrom(by) {
   const order = inOrder(), at = order.findIndex((one) => one.cluster === page.current);
-  for (let i = 1; i <= order.length; i++) {
+  for (let i = 1; i < order.length; i++) {
     const one = order[(at + by * i + order.length * 2) % order.length];
-    if (!isDone(one)) return chooseCluster(one.cluster);
+    if (!isDone(one)) return one.cluster;
   }
+  return null;
+}
+
+async function nextUnnamed(by) {
+  const id = unnamedFrom(by);
+  if (id !== null) return chooseCluster(id);
+  if (page.current !== page.facts.noise && !isDone(clusterOf(page.current))) { say("This is the last cluster without a name."); return null; }
   say("Every cluster has a name or is noise. Now run: ecotf cluster export");
   drawState(); drawCard();
   return chooseClip(0, false);
@@ -200,8 +210,9 @@ async function merge() {
   if (!inCluster()) return;
   const id = page.current, into = await choose(`Merge ${titleOf(id)} into which cluster?`, otherClusters());
   if (into === null) return;
-  await done({ what: "merge", clusters: [id], into }, `Cluster ${id} is now part of cluster ${into}.`);
-  await chooseCluster(into, null, false);
+  const following = unnamedFrom(1); // of the list as it is before the merge
+  await done({ what: "merge", clusters: [id], into }, `Cluster ${id} is now part of ${titleOf(into)}.`);
+  await (isDone(clusterOf(into)) && following !== null ? chooseCluster(following) : chooseCluster(into, null, false));
 }
 
 async function split() {

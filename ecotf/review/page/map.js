@@ -165,7 +165,7 @@ class PointMap {
     for (const id of order) {
       const sum = this.sums.get(id);
       if (!sum) continue;
-      const x = sum.x / sum.n * this.view.scale + this.view.x, y = this.view.y - sum.y / sum.n * this.view.scale + (id === this.current ? -1.6 * size : size / 3);
+      const x = sum.x / sum.n * this.view.scale + this.view.x, y = this.view.y - sum.lowY * this.view.scale + r + 1.3 * size; // below its points
       const text = this.names.get(id), half = context.measureText(text).width / 2;
       if (taken.some((box) => Math.abs(box.x - x) < box.half + half && Math.abs(box.y - y) < 1.2 * size)) continue;
       taken.push({ x, y, half });
