@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ecotf.audio.provenance import read_provenance
+from ecotf.audio.beginning import find_beginning
 from ecotf.surveying.sites import Sites
 
 OVERLAP_S = 5.0
@@ -115,7 +115,7 @@ def _went_back(own: pd.DataFrame) -> list[int]:
     """Return the rows whose times break the order of their files; only names that hold no date have an order."""
     broken: list[int] = []
     for _, files in own.groupby("folder", sort=True):
-        undated = files[[read_provenance(f"/nowhere/{name}").began is None for name in files["name"]]]
+        undated = files[[find_beginning(str(name), ())[0] is None for name in files["name"]]]
         if len(undated) < 2:
             continue
         ordered = undated.iloc[_natural(list(undated["name"]))]

@@ -137,7 +137,7 @@ def _species(survey: Survey, label: str, activity: str, history: str, clips: pd.
     chosen = clips[clips["label"] == label]
     sites = own["site"].nunique()
     hidden = f", {len(chosen)} of {sites} sites" if len(chosen) < sites else ""
-    cards = "".join(_card(row) for row in chosen.to_dict("records"))
+    cards = "".join(_card(row, survey.time_expansion) for row in chosen.to_dict("records"))
     return (
         f"<h3>{shown(label)}</h3><p>{len(own)} detections, {int(own['begins'].sum())} passes; heard in {heard} of "
         f"{judged} recorded occasions ({survey.options.occasion}).</p>{_wide(activity)}{_wide(history)}"
@@ -146,13 +146,15 @@ def _species(survey: Survey, label: str, activity: str, history: str, clips: pd.
     )
 
 
-def _card(row: dict[Any, Any]) -> str:
+def _card(row: dict[Any, Any], time_expansion: float | None) -> str:
     low, high = float(row["low_hz"]), float(row["high_hz"])
     band = (max(0.0, low - 0.4 * (high - low)), high + 0.4 * (high - low)) if low < high else _BIRDS_HZ
     around = 0.15 if band[1] > _ULTRASOUND_HZ else 0.5
     start, end = float(row["start_s"]), float(row["end_s"])
     path = row["path"] if os.path.exists(row["path"]) else row["recording"]
-    place = Place(row["recording"], Path(path), None, max(0.0, start - around), end + around, (start, end, low, high))
+    place = Place(
+        row["recording"], Path(path), time_expansion, max(0.0, start - around), end + around, (start, end, low, high)
+    )
     try:
         channel = row["channel"]
         media = played(

@@ -121,6 +121,11 @@ class Survey:
         return list(self.histories)
 
     @property
+    def time_expansion(self) -> float | None:
+        """What the user stated of all recordings; None: what their metadata say."""
+        return next((model.get("time_expansion") for model in self.models.values()), None)
+
+    @property
     def left_out(self) -> dict[str, int]:
         """How many recordings are not in the history, by the reason."""
         counts = self.recordings["left_out"].value_counts()

@@ -12,31 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from published_tables import CAMTRAP, PAMDP, PROJECT, faults
-from simulated_season import SPECIES, Season, make_recording, make_season
+from simulated_season import SPECIES
 
 from ecotf.commands.main import main
 from ecotf.errors import ConfigError
-from ecotf.inference.formats import Call
-from ecotf.surveying.page import best_clips
-from ecotf.surveying.survey import make_survey
-
-
-@pytest.fixture(scope="module")
-def season(tmp_path_factory) -> Season:
-    """A season of which the best clips of one site are there."""
-    season = make_season(tmp_path_factory.mktemp("season"))
-    for row in best_clips(make_survey([season.folder], season.sites)).to_dict("records"):
-        if row["site"] == "forest":
-            make_recording(Path(row["path"]), [Call(row["start_s"], row["end_s"], 3e4, 8e4, row["label"], 1.0)])
-    return season
-
-
-@pytest.fixture(scope="module")
-def written(season, tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("out") / "survey"
-    options = ["--sites", str(season.sites), "--output", str(output), "--exchange", "camtrap-dp,pamdp,aoef"]
-    assert main(["survey", str(season.folder), *options]) == 1
-    return output
 
 
 def described(folder: Path) -> dict:

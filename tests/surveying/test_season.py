@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from simulated_season import FIRST, JUMPED, NIGHTS, SITES, SPECIES, Season, make_season
+from simulated_season import FIRST, JUMPED, NIGHTS, SITES, SPECIES, Season
 
-from ecotf.commands.main import main
 from ecotf.surveying.history import Occasions
-from ecotf.surveying.survey import Survey, SurveyOptions, make_survey
+from ecotf.surveying.survey import SurveyOptions, make_survey
 
 DAYS = [f"{day:%Y-%m-%d}" for day in pd.date_range(FIRST, periods=NIGHTS)]
-
-
-@pytest.fixture(scope="module")
-def season(tmp_path_factory) -> Season:
-    return make_season(tmp_path_factory.mktemp("season"))
-
-
-@pytest.fixture(scope="module")
-def survey(season) -> Survey:
-    return make_survey([season.folder], season.sites)
-
-
-@pytest.fixture(scope="module")
-def written(season, tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("out") / "survey"
-    status = main(["survey", str(season.folder), "--sites", str(season.sites), "--output", str(output)])
-    assert status == 1  # a clock jumped
-    return output
 
 
 def truth(season: Season, what: str) -> pd.DataFrame:
@@ -107,15 +88,14 @@ def test_passes(season, survey):
     assert int(survey.detections["begins"].sum()) == int((gaps.isna() | (gaps > 1.0)).sum())
 
 
-def test_the_clock_that_jumped_is_said(written, season, capsys):
+def test_the_clock_that_jumped_is_said(written, survey):
     left_out = pd.read_csv(written / "recordings.csv")
     jumped = left_out[left_out["left_out"] == "clock jumped"]
     assert len(jumped) == 4 * len(JUMPED) and set(jumped["site"]) == {"orchard"}
-    status = main(["survey", str(season.folder), "--sites", str(season.sites), "--output", str(written), "--overwrite"])
-    said = capsys.readouterr().err
-    assert status == 1
-    assert said.count("\n") == 1 and "orchard (recorder 24F30004): 40 recordings of 2026-01-" in said
-    assert "its clock jumped; left out of the history" in said
+    (line,) = survey.notes
+    assert line.startswith("orchard (recorder 24F30004): 40 recordings of 2026-01-")
+    assert "its clock jumped; left out of the history (--longest-gap" in line
+    assert line in json.loads((written / "survey.json").read_text())["notes"]
 
 
 def test_covariates(season, survey):
