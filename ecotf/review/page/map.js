@@ -42,6 +42,7 @@ class PointMap {
   }
 
   show(current, clip, names) {
+    if (current !== this.current) this.inside = null;
     this.current = current; this.clip = clip; this.names = names;
     this.draw();
   }
@@ -64,6 +65,16 @@ class PointMap {
       const rgb = id === this.left ? (dark ? [110, 110, 110] : [165, 165, 165]) : colourOf(id, dark);
       this.full.set(id, packed(rgb, 1)); this.pale.set(id, packed(rgb, id === this.left ? 0.6 : 0.55));
     }
+    // The colour of each point, and the order of painting: what is in no cluster lies below.
+    this.fullInk = new Uint32Array(this.n); this.paleInk = new Uint32Array(this.n);
+    const below = [], above = [];
+    for (let i = 0; i < this.n; i++) {
+      const id = this.cluster[i];
+      this.fullInk[i] = this.full.get(id); this.paleInk[i] = this.pale.get(id);
+      (id === this.left ? below : above).push(i);
+    }
+    this.order = Int32Array.from(below.concat(above));
+    this.inside = null;
   }
 
   resize() {
@@ -123,16 +134,15 @@ class PointMap {
   }
 
   paint() {
-    if (!this.pixels || !this.full || !this.n) return;
+    if (!this.pixels || !this.order || !this.n) return;
     const began = performance.now();
     const r = this.radius(), pixels = this.pixels;
     pixels.fill(this.back);
-    const table = this.current === null ? this.full : this.pale;
-    this.stamp(r, (id) => id === this.left, table.get(this.left));
-    this.stamp(r, (id) => id !== this.left && id !== this.current, null, table);
+    this.stamp(r, this.order, this.current === null ? this.fullInk : this.paleInk);
     if (this.current !== null) {
-      this.stamp(r + 2 * this.ratio, (id) => id === this.current, this.halo);
-      this.stamp(r + 0.5 * this.ratio, (id) => id === this.current, this.full.get(this.current));
+      if (!this.inside) this.inside = this.order.filter((i) => this.cluster[i] === this.current);
+      this.stamp(r + 2 * this.ratio, this.inside, null, this.halo);
+      this.stamp(r + 0.5 * this.ratio, this.inside, this.fullInk);
     }
     const context = this.canvas.getContext("2d");
     context.putImageData(this.image, 0, 0);
@@ -140,18 +150,14 @@ class PointMap {
     performance.measure("map", { start: began, end: performance.now() });
   }
 
-  // Write a disc for each point whose cluster is wanted.
-  stamp(r, wanted, colour, table) {
+  // Write a disc for each of some points, in its own ink or in one for all.
+  stamp(r, points, inks, one = 0) {
     const { scale, x: ox, y: oy } = this.view, wide = this.canvas.width, tall = this.canvas.height;
-    const offsets = disc(r, wide), reach = Math.ceil(r), pixels = this.pixels;
-    let last = NaN, take = false, ink = colour;
-    for (let i = 0; i < this.n; i++) {
-      const id = this.cluster[i];
-      if (id !== last) { last = id; take = wanted(id); if (take && table) ink = table.get(id); }
-      if (!take) continue;
-      const px = (this.x[i] * scale + ox) | 0, py = (oy - this.y[i] * scale) | 0;
+    const offsets = disc(r, wide), reach = Math.ceil(r), pixels = this.pixels, xs = this.x, ys = this.y;
+    for (let j = 0; j < points.length; j++) {
+      const i = points[j], px = (xs[i] * scale + ox) | 0, py = (oy - ys[i] * scale) | 0;
       if (px < reach || py < reach || px >= wide - reach || py >= tall - reach) continue;
-      const at = py * wide + px;
+      const at = py * wide + px, ink = inks ? inks[i] : one;
       for (let k = 0; k < offsets.length; k++) pixels[at + offsets[k]] = ink;
     }
   }
