@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         embed,
         enrol,
         load,
+        open_clusters,
         open_embedder,
         open_embeddings,
         read_manifest,
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _API = (
-    "Model", "classify", "cluster", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest",
-    "recipes", "report", "rois", "spectrogram", "survey", "train",
+    "Model", "classify", "cluster", "embed", "enrol", "load", "open_clusters", "open_embedder", "open_embeddings",
+    "read_manifest", "recipes", "report", "rois", "spectrogram", "survey", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
     "ConfigError", "DataError", "EcotfError", "Model", "RecordingError", "classify", "cluster", "embed", "enrol",
-    "load", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search",
+    "load", "open_clusters", "open_embedder", "open_embeddings", "read_manifest", "recipes", "report", "rois", "search",
     "spectrogram", "survey", "train",
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecotf.datasets.manifest import Manifest, read_manifest
+from ecotf.discovery.folder import open_clusters
 from ecotf.embeddings.store import Embeddings, open_embeddings
 from ecotf.errors import ConfigError, DataError
 from ecotf.inference.run_source import RunSource
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from ecotf.surveying.survey import Survey
 
 __all__ = [
-    "Model", "classify", "cluster", "embed", "enrol", "load", "open_embedder", "open_embeddings", "read_manifest",
-    "recipes", "report", "rois", "spectrogram", "survey", "train",
+    "Model", "classify", "cluster", "embed", "enrol", "load", "open_clusters", "open_embedder", "open_embeddings",
+    "read_manifest", "recipes", "report", "rois", "spectrogram", "survey", "train",
 ]  # fmt: skip
 
 PathLike = str | Path
