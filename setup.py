@@ -106,6 +106,7 @@ setup(
             "export/c99/*/*.c",
             "regions/settings/*.yaml",
             "reports/page.*",
+            "searching/page/*",
             "review/page/*",
         ],
         "deploy.flash": ["units/*"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,23 +14,42 @@ from ecotf.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ecotf.searching.find import Asked, Wanted
+
+WORDS = {
+    "show": ("ecotf.commands.search_show", "the page on which hits are accepted and rejected by key"),
+    "next": (
+        "ecotf.commands.search_next",
+        "learn from the decisions, say whether they are enough, and pick what is next",
+    ),
+    "export": ("ecotf.commands.search_export", "the decided hits as a manifest for ecotf train"),
+}
 EXAMPLES = """\
 examples:
   ecotf search embeddings/ --like owl.wav
   ecotf search embeddings/ --like night.wav --start-s 61.5 --end-s 63 --top 50 --csv hits.csv
   ecotf search embeddings/ --like owl_1.wav --like owl_2.wav --merge --without night.wav
   ecotf search embeddings/ --model runs/owls --class "Ninox boobook"
+  ecotf search embeddings/ --like owl.wav --output owls/ --label "Ninox boobook"
 
 EMBEDDINGS is a folder that ecotf embed has written. An example goes through the same embedder, which must still be
 where it was, or is given with --embedder and --model-file. Every row is compared: nothing that is nearer is missed.
 With several examples, a row's score is that of the nearest. Scores are the higher the better; with --distance
 euclidean minus the distance.
+
+With --output, the search is kept as a session, whose hits are accepted or rejected, and teach what is meant:
+{words}
+(A folder of one of these names is given as ./show.)
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Search embeddings."""
-    parser = make_parser("search", "Find the clips that sound like an example.", EXAMPLES)
+    """Search embeddings, or do something with a session."""
+    if arguments and arguments[0] in WORDS:
+        status: int = import_module(WORDS[arguments[0]][0]).main(arguments[1:])
+        return status
+    words = "\n".join(f"  ecotf search {word:15} {what}" for word, (_, what) in WORDS.items())
+    parser = make_parser("search", "Find the clips that sound like an example.", EXAMPLES.format(words=words))
     parser.add_argument("embeddings", metavar="EMBEDDINGS", type=Path, help="a folder that ecotf embed has written")
     parser.add_argument("--like", metavar="CLIP", type=Path, action="append", default=[], help="an example; repeatable")
     parser.add_argument("--start-s", metavar="SECONDS", type=float, default=0.0, help="where the example begins (0)")
@@ -50,9 +70,28 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--model-file", metavar="PATH", type=Path, help="its own file, where it is described")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the hits there, too")
     parser.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
+    parser.add_argument("--output", metavar="SESSION", type=Path, help="keep the search as a session in this folder")
+    parser.add_argument("--label", metavar="NAME", help="of accepted hits (the class, or the example's name)")
+    parser.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="of the session: head={name: logistic}, picks=20, shares.margin=0.5, seed=1",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     _check(options)
-    show(_find(options), options.csv)
+
+    # Here and not above: help and a typing mistake need none of these.
+    from ecotf.embeddings.store import open_embeddings
+    from ecotf.searching.find import Asked, Wanted, find
+
+    asked = Asked(
+        tuple(options.like), options.start_s, options.end_s, options.model, options.class_name, options.embedder,
+        options.model_file,
+    )  # fmt: skip
+    wanted = Wanted(options.top, options.distance, options.merge, tuple(options.without), options.threads)
+    if options.output is not None:
+        _keep(options, asked, wanted)
+    else:
+        show(find(open_embeddings(options.embeddings), asked, wanted).hits, options.csv)
     return 0
 
 
@@ -64,17 +103,21 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--model RUN and --class NAME go together")
     if options.model is not None and (options.embedder or options.model_file):
         raise ConfigError("--embedder and --model-file are for examples; a run brings its own")
+    if options.output is None and (options.label or options.settings):
+        raise ConfigError("--label and --set are of a session; say where with --output SESSION")
 
 
-def _find(options: argparse.Namespace) -> pd.DataFrame:
-    # Here and not above: help and a typing mistake need none of these.
-    from ecotf.searching.find import search
+def _keep(options: argparse.Namespace, asked: Asked, wanted: Wanted) -> None:
+    """Search, show the hits and keep them as a session."""
+    from ecotf.config import apply_overrides
+    from ecotf.searching.begin import begin_session
+    from ecotf.searching.session import Teaching
 
-    return search(
-        options.embeddings, options.like or None, start_s=options.start_s, end_s=options.end_s, model=options.model,
-        class_name=options.class_name, top=options.top, distance=options.distance, merge=options.merge,
-        without=options.without, embedder=options.embedder, model_file=options.model_file, threads=options.threads,
-    )  # fmt: skip
+    teaching = apply_overrides(Teaching().model_dump(mode="json"), options.settings)
+    session, hits = begin_session(options.embeddings, options.output, asked, wanted, options.label, teaching)
+    show(hits, options.csv)
+    log(f"session: {session.folder} ({session.facts.label})")
+    log(f"next:    ecotf search show {session.folder}")
 
 
 def show(hits: pd.DataFrame, csv: Path | None) -> None:
@@ -88,7 +131,7 @@ def show(hits: pd.DataFrame, csv: Path | None) -> None:
     names = [name for name in hits.columns if name != "row"]
     table = Table(box=None, pad_edge=False)
     for name in names:
-        table.add_column(name, justify="left" if name in ("recording", "label", "time") else "right", overflow="fold")
+        table.add_column(name, justify="left" if hits[name].dtype == object else "right", overflow="fold")
     shown = {"start_s": "{:.2f}", "end_s": "{:.2f}", "score": "{:.4f}"}
     for row in hits[names].itertuples(index=False):
         cells = (shown.get(name, "{}").format(value) for name, value in zip(names, row, strict=True))

@@ -179,7 +179,15 @@ class PageServer:
         from uvicorn import Config, Server
 
         return Server(
-            Config(app, log_level="error", access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=2)
+            Config(
+                app,
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=2,
+            )
         )
 
     def run(self) -> None:

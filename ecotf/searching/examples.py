@@ -75,12 +75,12 @@ def embed_examples(embeddings: Embeddings, embedder: Embedder, examples: Sequenc
     DataError
         An example cannot be read, is silent, or ends before it begins.
     """
-    asked = _asked(embeddings)
+    asked = asked_of(embeddings)
     return np.stack([_embed(embedder, one, asked) for one in examples])
 
 
-def _asked(embeddings: Embeddings) -> dict[str, Any]:
-    """Return how the recordings of the folder were read."""
+def asked_of(embeddings: Embeddings) -> dict[str, Any]:
+    """Return how the recordings of a folder were read: ``time expansion``, ``channel``, ``salvage``."""
     if not (embeddings.folder / question.NAME).exists():
         return {}
     return question.Question.read(embeddings.folder).options

@@ -48,21 +48,51 @@ class Wanted:
     threads: int | None = None
 
 
-def like_examples(
-    embeddings: Embeddings,
-    examples: Sequence[Example],
-    wanted: Wanted,
-    embedder: Embedder | None = None,
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Find what sounds like examples; a row's score is that of the nearest example.
+@dataclass(frozen=True)
+class Asked:
+    """What is searched for: examples, or a class of a run; see `search`."""
 
-    Returns
-    -------
-    The hits, as `ecotf.searching.hits.hit_table`; and the embeddings of the examples, float32 ``[examples, numbers]``.
+    like: tuple[str | Path, ...] = ()
+    start_s: float = 0.0
+    end_s: float = float("nan")
+    model: str | Path | None = None
+    class_name: str | None = None
+    embedder: Embedder | str | Path | None = None
+    model_file: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a search.
+
+    Attributes
+    ----------
+    hits
+        See `ecotf.searching.hits.hit_table`.
+    examples, queries
+        The examples, and their embeddings, float32 ``[examples, numbers]``; none where a class was searched for.
     """
+
+    hits: pd.DataFrame
+    examples: tuple[Example, ...]
+    queries: np.ndarray
+
+
+def find(embeddings: Embeddings, asked: Asked, wanted: Wanted) -> Found:
+    """Search; raises as `search` does."""
+    if bool(asked.like) == (asked.model is not None) or (asked.model is None) != (asked.class_name is None):
+        raise ConfigError("say what is searched for: examples (like), or a run and its class (model and class_name)")
     allowed = rows_of(embeddings, wanted)
-    queries = embed_examples(embeddings, embedder or embedder_of(embeddings), examples)
-    return like_rows(embeddings, queries, wanted, allowed), queries
+    if asked.model is not None and asked.class_name is not None:
+        hits = of_class(embeddings, open_row_scorer(asked.model), asked.class_name, wanted)
+        return Found(hits, (), np.empty((0, embeddings.numbers), np.float32))
+    examples = examples_of(asked.like, asked.start_s, asked.end_s)
+    opened = asked.embedder
+    if opened is None or isinstance(opened, str | Path):
+        opened = embedder_of(embeddings, opened, asked.model_file)
+    embeddings.require(opened)
+    queries = embed_examples(embeddings, opened, examples)
+    return Found(like_rows(embeddings, queries, wanted, allowed), tuple(examples), queries)
 
 
 def like_rows(
@@ -197,18 +227,12 @@ def search(
     --------
     >>> ecotf.search("embeddings/", "owl.wav", merge=True)[["recording", "start_s", "score"]]  # doctest: +SKIP
     """
+    asked = Asked(
+        () if like is None else (like,) if isinstance(like, str | Path) else tuple(like), start_s, end_s, model,
+        class_name, embedder, model_file,
+    )  # fmt: skip
     folder = embeddings if isinstance(embeddings, Embeddings) else open_embeddings(embeddings)
-    wanted = Wanted(top, distance, merge, tuple(without), threads)
-    if (like is None) == (model is None) or (model is None) != (class_name is None):
-        raise ConfigError("say what is searched for: examples (like), or a run and its class (model and class_name)")
-    if model is not None and class_name is not None:
-        return of_class(folder, open_row_scorer(model), class_name, wanted)
-    assert like is not None  # one of the two is there
-    paths = [like] if isinstance(like, str | Path) else list(like)
-    given = embedder if embedder is not None and not isinstance(embedder, str | Path) else None
-    opened = given or embedder_of(folder, embedder, model_file)  # type: ignore[arg-type]
-    folder.require(opened)
-    return like_examples(folder, examples_of(paths, start_s, end_s), wanted, opened)[0]
+    return find(folder, asked, Wanted(top, distance, merge, tuple(without), threads)).hits
 
 
 def examples_of(paths: Sequence[str | Path], start_s: float = 0.0, end_s: float = float("nan")) -> list[Example]:

@@ -88,10 +88,10 @@ def hit_table(embeddings: Embeddings, hits: list[Hit]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    began: dict[str, Began | None] = {}
+    known: dict[str, Began | None] = {}
     for hit in hits:
-        if hit.recording not in began:
-            began[hit.recording] = _began(embeddings, hit.recording)
+        if hit.recording not in known:
+            known[hit.recording] = began(embeddings, hit.recording)
     table = pd.DataFrame(
         {
             "rank": np.arange(1, len(hits) + 1),
@@ -99,7 +99,7 @@ def hit_table(embeddings: Embeddings, hits: list[Hit]) -> pd.DataFrame:
             "start_s": [hit.start_s for hit in hits],
             "end_s": [hit.end_s for hit in hits],
             "score": np.array([hit.score for hit in hits], np.float64).round(6),
-            "time": [iso_time(began[hit.recording], hit.start_s) for hit in hits],
+            "time": [iso_time(known[hit.recording], hit.start_s) for hit in hits],
             "row": np.array([hit.row for hit in hits], np.int64),
         }
     )
@@ -108,7 +108,8 @@ def hit_table(embeddings: Embeddings, hits: list[Hit]) -> pd.DataFrame:
     return table
 
 
-def _began(embeddings: Embeddings, recording: str) -> Began | None:
+def began(embeddings: Embeddings, recording: str) -> Began | None:
+    """Find when a recording began; None where nothing says it, or it is not there any more."""
     path = embeddings.paths.get(recording)
     try:
         return None if path is None else open_recording(path).began

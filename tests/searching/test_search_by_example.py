@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
-from tiny_embedder import RATE, tiny_embedder, tiny_transfer_run
+from tiny_archive import tiny_archive
+from tiny_embedder import tiny_embedder, tiny_transfer_run
 
 import ecotf
 from ecotf.commands import search as command
@@ -23,30 +23,11 @@ from ecotf.models.heads.nearest_mean import NearestMeanConfig
 from ecotf.searching.find import Wanted, of_class
 from ecotf.tasks.row_scores import open_row_scorer
 
-PITCHES = {"owl": 1000.0, "wren": 3000.0}
-
-
-def tone(pitch: float, seconds: float, at: float = 0.0, length: float | None = None) -> np.ndarray:
-    """A tone in noise, as long as asked."""
-    times = np.arange(round(length or seconds) * RATE if length else round(seconds * RATE)) / RATE
-    here = (times >= at) & (times < at + seconds)
-    return 0.4 * here * np.sin(2 * np.pi * pitch * times) + 0.002 * np.random.default_rng(1).normal(size=len(times))
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the embedder, an archive of three nights, examples, and the embeddings of the archive."""
     folder = tmp_path_factory.mktemp("search")
-    tiny_embedder(folder)
-    nights = folder / "nights"
-    nights.mkdir()
-    for number, (owl, wren) in enumerate([(2.0, 6.0), (3.0, 8.0), (4.25, 1.0)]):
-        sound = tone(PITCHES["owl"], 0.75, owl, 10) + tone(PITCHES["wren"], 0.5, wren, 10)
-        soundfile.write(nights / f"2026062{number}_221500.wav", sound, RATE)
-    for name, pitch in PITCHES.items():
-        soundfile.write(folder / f"{name}.wav", tone(pitch, 0.25), RATE)
-    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
-    ecotf.embed(folder / "tiny.tflite", nights, folder / "embeddings")
+    tiny_archive(folder)
     return folder
 
 
