@@ -32,7 +32,7 @@ def sun_time(
     Examples
     --------
     >>> str(sun_time(np.array(["2024-06-20"], "datetime64[D]"), 51.4779, 0.0)[0])[:16]
-    '2024-06-20T20:21'
+    '2024-06-20T20:20'
     """
     days = np.asarray(dates, "datetime64[D]")
     latitude, longitude = np.broadcast_arrays(np.asarray(latitude, float), np.asarray(longitude, float))
