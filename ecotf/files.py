@@ -53,8 +53,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Write one folder so that it appears whole or not at all; as :func:`atomic_file`.
 
-    A folder cannot replace another in one step. An older ``path`` is moved aside first, so for an instant there is
-    none; there is never a mixture of both.
+    An older ``path`` changes places with it in one step, so there is always one of the two. A file system that cannot
+    do that has none for an instant, while the older one is moved aside; there is never a mixture of both.
     """
     path = Path(path)
     partial = _partial_of(path)
@@ -63,7 +63,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         yield partial
         for inside in [*partial.rglob("*"), partial]:
             _sync(inside)
-        if path.exists():
+        if path.exists() and _exchange(partial, path):
+            shutil.rmtree(partial)
+        elif path.exists():
             aside = partial.with_name(f"{partial.name}.old")
             os.rename(path, aside)
             os.rename(partial, path)
@@ -180,6 +182,15 @@ def unlock(held: IO[str]) -> None:
     if not held.closed:
         Path(held.name).unlink(missing_ok=True)
         held.close()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step (renameat2 of Linux); whether this system and file system can do it."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return call is not None and call(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def _sync(path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecotf import files
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.files import PARTIAL_PREFIX, atomic_file, atomic_folder, lock, unlock
 from ecotf.runs import RunFolder, environment_facts
@@ -59,14 +60,23 @@ def test_interrupt_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_atomic_folder_replaces_the_whole_folder(tmp_path):
-    path = tmp_path / "model"
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_atomic_folder_replaces_the_whole_folder(tmp_path, monkeypatch, exchanges):
+    """In one step, or, on a file system that has no such step, in two."""
+    path, rename = tmp_path / "model", os.rename
+    if not exchanges:
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    elif not files._exchange(tmp_path, tmp_path):
+        pytest.skip("this file system cannot exchange folders")
+    moved: list[Path] = []
+    monkeypatch.setattr(os, "rename", lambda one, other: (moved.append(Path(one)), rename(one, other)))
     for name in ("first", "second"):
         with atomic_folder(path) as partial:
             (partial / "sub").mkdir()
             (partial / "sub" / name).write_text(name)
     assert [entry.name for entry in path.rglob("*") if entry.is_file()] == ["second"]
     assert os.listdir(tmp_path) == ["model"]
+    assert (path in moved) != exchanges, "with an exchange there is never none"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
