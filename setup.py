@@ -93,6 +93,7 @@ setup(
         "torch": ["torch>=2.6"],
         "duckdb": ["duckdb>=1.1"],
         "umap": ["umap-learn>=0.5.7"],
+        "hoplite": ["usearch>=2.16"],
     },
     # `ecotf flash` runs deploy/flash, which uploads deploy/recorder as it is.
     packages=find_packages(include=["ecotf", "ecotf.*"])

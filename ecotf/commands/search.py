@@ -23,6 +23,7 @@ WORDS = {
         "learn from the decisions, say whether they are enough, and pick what is next",
     ),
     "export": ("ecotf.commands.search_export", "the decided hits as a manifest for ecotf train"),
+    "export-hoplite": ("ecotf.commands.search_hoplite", "embeddings as a database of perch-hoplite"),
 }
 EXAMPLES = """\
 examples:
