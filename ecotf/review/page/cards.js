@@ -30,7 +30,7 @@ function counted(title, one, facts) {
 
 function below(item) {
   const at = Math.floor(item.start_s);
-  return `${ending(lastPart(item.recording), 15)} · ${Math.floor(at / 60)}:${String(at % 60).padStart(2, "0")}`;
+  return `${ending(lastPart(item.recording), 12)} · ${Math.floor(at / 60)}:${String(at % 60).padStart(2, "0")}`;
 }
 
 function thumbs(items, chosen) {
