@@ -30,7 +30,7 @@ WORK = ROOT / "build" / "board"
 _CONFIG = """\
 [source]
 kind = "folder"
-folder = "/var/lib/ecotf/card"
+folder = "/media/ecotf-card"
 settle_s = 2.0
 [site]
 name = "emulated board"
@@ -51,7 +51,7 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     proof.flash_device(first, "--accept-new-host-key", status=1, says=["set the recorder up with"])
     proof.flash_device(*init, says=["packages", "service", "done"])
     proof.flash_device(*init)
-    proof.on_board("sudo mkdir -p /var/lib/ecotf/card && sudo chown pi /var/lib/ecotf/card; du -sh /opt/ecotf/; "
+    proof.on_board("sudo mkdir -p /media/ecotf-card && sudo chown pi /media/ecotf-card; du -sh /opt/ecotf/; "
                    "ls -d /opt/ecotf/lib/python3*/site-packages/*.dist-info | sed s:.*/::")  # fmt: skip
 
     proof.title("two bundles, one after the other")
@@ -142,14 +142,16 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
 
 
 def _listen(proof: Proof, sound: Path) -> None:
-    proof.copy([sound], "/var/lib/ecotf/card/night.wav")
+    proof.copy([sound], "/media/ecotf-card/night.wav")
     found = 0
     deadline = time.monotonic() + 300
     while not found and time.monotonic() < deadline:
         time.sleep(5)
-        found = int(json.loads(proof.board.run("cat /var/lib/ecotf/health.json") or "{}").get("detections", 0))
+        found = int(
+            json.loads(proof.board.run("sudo cat /var/lib/ecotf/data/health.json") or "{}").get("detections", 0)
+        )
     time.sleep(15)  # it writes detections down every ten seconds
-    proof.on_board("wc -l /var/lib/ecotf/detections.csv; tail -2 /var/lib/ecotf/detections.csv")
+    proof.on_board("sudo wc -l /var/lib/ecotf/data/detections.csv; sudo tail -2 /var/lib/ecotf/data/detections.csv")
     proof.expect(f"{found} detections in {sound.name}", found > 0)
 
 

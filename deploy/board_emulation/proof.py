@@ -63,7 +63,7 @@ class Proof:
         deadline = time.monotonic() + wait_s
         while True:
             current = Path(self.board.run("readlink /var/lib/ecotf/current")).name
-            health = self.board.run("cat /var/lib/ecotf/health.json")
+            health = self.board.run("sudo cat /var/lib/ecotf/data/health.json")
             active = self.board.run("systemctl is-active ecotf-recorder")
             said = json.loads(health) if health.startswith("{") else {}
             well = said.get("release") == wanted and said.get("state") in ("listening", "idle")

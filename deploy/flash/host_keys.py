@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import threading
 from pathlib import Path
 
@@ -33,8 +34,12 @@ class HostKeyPolicy(paramiko.MissingHostKeyPolicy):
             )
         with _writing:
             self.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self.known_hosts.open("a", encoding="utf-8") as known:
-                known.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            with self.known_hosts.open("ab+") as known:
+                before = b""
+                if known.seek(0, os.SEEK_END):
+                    known.seek(-1, os.SEEK_END)
+                    before = b"" if known.read(1) == b"\n" else b"\n"  # else the last key and ours are both lost
+                known.write(before + f"{hostname} {key.get_name()} {key.get_base64()}\n".encode())
 
 
 def load_host_keys(client: paramiko.SSHClient, known_hosts: Path) -> None:

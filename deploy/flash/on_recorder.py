@@ -121,11 +121,10 @@ class Setup:
     def folders(self) -> str:
         """The folders for releases, detections and clips."""
         root = [] if self.real else ["--root", str(self.root)]
+        if self.real:  # what it writes may move; service() starts it again
+            subprocess.run(["systemctl", "stop", SERVICES[0]], capture_output=True, check=False)
         command(str(self.environment / "bin/python"), "-I", "-m", "ecotf_recorder.releases", *root, "init")
-        state = self.root / "var/lib/ecotf"
-        if self.real:
-            shutil.chown(state, USER, USER)
-        return str(state)
+        return str(self.root / "var/lib/ecotf")
 
     def service(self) -> str:
         """The units, enabled; the recorder is started where it has a release."""

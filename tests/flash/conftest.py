@@ -67,7 +67,7 @@ class FakeRecorder:
         self.releases = self.state / "releases"
         said = {
             "restart": self._service("restart"),
-            "active": ["sh", "-c", IS_ACTIVE, str(self.state / "fake.pid")],
+            "active": ["sh", "-c", IS_ACTIVE, str(self.state.parent / "fake.pid")],
             "selftest": ["sh", "-c", SELFTEST],
             "user": "", "poll_s": 0.05, "hold_s": 0.2, "start_s": 10.0, "stale_s": 5.0, "reserve_mb": 1.0,
             **self.settings,
@@ -125,7 +125,7 @@ class FakeRecorder:
 
     def running(self) -> str | None:
         """The model that the service has, by what it says of itself."""
-        return json.loads((self.state / "health.json").read_text())["release"]
+        return json.loads((self.state / "data" / "health.json").read_text())["release"]
 
     def is_whole(self, release_id: str | None) -> bool:
         if release_id is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 def pid_of(state: Path) -> int | None:
     try:
-        pid = int((state / "fake.pid").read_text())
+        pid = int((state.parent / "fake.pid").read_text())
         os.kill(pid, 0)
         ended = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except (OSError, ValueError):
@@ -40,7 +40,7 @@ def restart(root: Path, state: Path) -> int:
             [sys.executable, "-S", "-E", __file__, str(root), "run"],
             start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing,
         )  # fmt: skip
-    (state / "fake.pid").write_text(str(service.pid))
+    (state.parent / "fake.pid").write_text(str(service.pid))
     return 0
 
 
@@ -54,9 +54,10 @@ def run(state: Path) -> None:
         if word == "crashing" and turn == 4:
             os.abort()
         if word != "mute":
-            partial = state / "health.part"
+            (state / "data").mkdir(exist_ok=True)
+            partial = state / "data" / "health.part"
             partial.write_text(json.dumps(said))
-            os.replace(partial, state / "health.json")
+            os.replace(partial, state / "data" / "health.json")
         time.sleep(0.05)
 
 

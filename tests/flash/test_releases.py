@@ -95,7 +95,7 @@ def test_a_service_that_does_not_start_goes_back(make_recorder, make_bundle, say
     works = " ".join(recorder._service("restart"))
     script = (
         f"case $(readlink {recorder.state}/current) in *{second.name}) "
-        f"test -z '{health}' || echo '{health}' > {recorder.state}/health.json; "
+        f"test -z '{health}' || echo '{health}' > {recorder.state}/data/health.json; "
         f"echo 'Job failed.' >&2; echo 'See the journal.' >&2; exit 1;; esac; {works}"
     )
     lines = [line for line in place.read_text().splitlines() if not line.startswith("restart")]
@@ -118,10 +118,10 @@ def test_the_first_release_has_nothing_to_go_back_to(make_recorder, make_bundle)
 def test_the_current_release_again_changes_nothing(recorder, make_bundle):
     bundle = make_bundle()
     recorder.flash(bundle)
-    pid = (recorder.state / "fake.pid").read_text()
+    pid = (recorder.state.parent / "fake.pid").read_text()
     status, end = recorder.flash(bundle)
     assert (status, end["status"]) == (0, "unchanged")
-    assert (recorder.state / "fake.pid").read_text() == pid, "no restart"
+    assert (recorder.state.parent / "fake.pid").read_text() == pid, "no restart"
 
 
 def test_a_damaged_current_release_is_mended_in_place(recorder, make_bundle):

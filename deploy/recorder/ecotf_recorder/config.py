@@ -12,6 +12,9 @@ from ecotf_recorder.settings import number, one_of, read_table, text, texts
 from ecotf_recorder.times.beginning import time_zone_of
 from ecotf_recorder.times.schedule import check_moment
 
+_HOME = Path("/var/lib/ecotf")  # of the releases; root's
+_DATA = _HOME / "data"  # of the recorder
+
 
 @dataclass(frozen=True)
 class Source:
@@ -94,9 +97,9 @@ class Log:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a recorder; relative paths are below ``state_dir``."""
+    """All settings of a recorder; ``model`` is below ``state_dir``, or below the folder of releases by default."""
 
-    state_dir: str = text("/var/lib/ecotf")
+    state_dir: str = text(str(_DATA))
     model: str = text("current/model.tflite")
     threads: int = number(1, 1, 8)
     health_s: float = number(5.0, 0.1, 10)
@@ -111,12 +114,13 @@ class Config:
     @property
     def state(self) -> Path:
         """The folder of everything that the recorder writes."""
-        return Path(self.state_dir)
+        state = Path(self.state_dir)
+        return _DATA if state == _HOME else state  # as older config files have it
 
     @property
     def model_path(self) -> Path:
         """The model."""
-        return self.state / self.model
+        return (_HOME if self.state == _DATA else self.state) / self.model
 
 
 def read_config(path: Path) -> Config:

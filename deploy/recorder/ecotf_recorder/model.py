@@ -106,10 +106,14 @@ def member(path: Path, name: str) -> bytes:
     """A member of the zip at the end of a device model."""
     try:
         with zipfile.ZipFile(path) as archive:
-            size = archive.getinfo(name).file_size
-            if size > _MOST_BYTES:
-                raise ModelError(f"its {name} would be {size:,} bytes; allowed: {_MOST_BYTES:,}")
-            return archive.read(name)
+            found = archive.getinfo(name)
+            if found.file_size > _MOST_BYTES:
+                raise ModelError(f"its {name} would be {found.file_size:,} bytes; allowed: {_MOST_BYTES:,}")
+            if found.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ModelError(f"its {name} is packed in a way that ecotf never uses")
+            # A stated size may be a lie: read() without one would unpack everything before it looks.
+            with archive.open(found) as opened:
+                return opened.read(found.file_size)
     except OSError as error:
         raise ModelError(f"cannot be read ({error.strerror or error})") from None
     except zipfile.BadZipFile:

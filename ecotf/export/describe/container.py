@@ -79,7 +79,7 @@ def read_model_file(path: str | Path) -> ModelFile:
                     f"{path}: its description would be {stated:,} bytes in {len(archive.infolist())} files; allowed: "
                     f"{_MOST_BYTES:,} bytes in {_MOST_MEMBERS} files. It is none of ecotf's, and nothing was unpacked"
                 )
-            members = {name: archive.read(name) for name in archive.namelist()}
+            members = {info.filename: _unpacked(archive, info) for info in archive.infolist()}
             start = min((info.header_offset for info in archive.infolist()), default=len(content))
         values = json.loads(members[MODEL_JSON]) if MODEL_JSON in members else {}
         if not isinstance(values, dict):
@@ -87,3 +87,11 @@ def read_model_file(path: str | Path) -> ModelFile:
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError, OSError) as error:
         raise ConfigError(f"{path}: its description is damaged ({error}); copy it again") from None
     return ModelFile(path, content[:start], values, members)
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member, of at most the size that it states; that may be a lie, and a few bytes can stand for gigabytes."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{info.filename} is packed in a way that ecotf never uses")
+    with archive.open(info) as opened:
+        return opened.read(info.file_size)

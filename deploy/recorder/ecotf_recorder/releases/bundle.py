@@ -28,7 +28,9 @@ _ID = re.compile(r"[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # A plain name: no slash, no leading dot, nothing a file system or a shell reads otherwise.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_MANIFEST_BYTES = 1 << 20
+MANIFEST_BYTES, SIGNATURE_BYTES = 1 << 20, 1024
+MOST_BYTES = 1 << 30  # of a bundle; the memory of the largest board would not hold such a model
+_MOST_FILES = 100
 
 
 class ReleaseError(RecorderError):
@@ -63,7 +65,7 @@ class Bundle:
     @property
     def names(self) -> list[str]:
         """Every file that belongs to the bundle, the manifest last, so that a copy with a manifest is a whole one."""
-        signature = [SIGNATURE] if (self.folder / SIGNATURE).exists() else []
+        signature = [SIGNATURE] if os.path.lexists(self.folder / SIGNATURE) else []
         return [*(file.name for file in self.files), *signature, MANIFEST]
 
 
@@ -82,7 +84,7 @@ def read_bundle(folder: Path) -> Bundle:
     """
     path = folder / MANIFEST
     try:
-        content = _read_regular(path, _MANIFEST_BYTES)
+        content = read_regular(path, MANIFEST_BYTES)
         said = json.loads(content)
     except OSError as error:
         raise ReleaseError(f"{path}: cannot be read ({error.strerror})") from None
@@ -93,6 +95,8 @@ def read_bundle(folder: Path) -> Bundle:
         raise ReleaseError(f"{path}: format {found!r}; this version reads format {FORMAT}")
     files = tuple(_file(path, name, entry) for name, entry in _mapping(path, said.get("files")).items())
     by_name = {file.name: file for file in files}
+    if len(files) > _MOST_FILES or sum(file.size for file in files) > MOST_BYTES:
+        raise ReleaseError(f"{path}: more than {_MOST_FILES} files or {MOST_BYTES >> 20} MB; refused")
     if MODEL not in by_name:
         raise ReleaseError(f"{path}: no {MODEL} among its files")
     release_id = said.get("id")
@@ -117,7 +121,7 @@ def check_files(bundle: Bundle, only_these: bool = False) -> None:
     for file in bundle.files:
         path = bundle.folder / file.name
         check_regular(path)
-        size = path.stat().st_size
+        size = path.lstat().st_size
         if size != file.size:
             raise ReleaseError(f"{file.name}: {size} bytes instead of {file.size}; refused")
         if sha256_of(path) != file.sha256:
@@ -128,13 +132,15 @@ def check_files(bundle: Bundle, only_these: bool = False) -> None:
             raise ReleaseError(f"{strangers[0]}: not named in {MANIFEST}; refused")
 
 
-def check_signature(bundle: Bundle, trusted: Path) -> str | None:
+def check_signature(bundle: Bundle, trusted: Path, required: bool = False) -> str | None:
     """Check the bundle's signature against the keys of a folder.
 
     Parameters
     ----------
     trusted
-        Folder with ``*.pub`` files. Without any, every bundle passes.
+        Folder with ``*.pub`` files. Without any, every bundle passes unless a signature is required.
+    required
+        Refuse every bundle when there is no key, as when the folder was lost or emptied.
 
     Returns
     -------
@@ -147,13 +153,15 @@ def check_signature(bundle: Bundle, trusted: Path) -> str | None:
         There are keys, and the bundle is not signed or by none of them; or a key file cannot be read.
     """
     keys = sorted(trusted.glob("*.pub")) if trusted.is_dir() else []
+    if not keys and required:
+        raise ReleaseError(f"only signed bundles are accepted, and {trusted} has no key; add one with init --trust")
     if not keys:
         return None
     path = bundle.folder / SIGNATURE
-    if not path.exists():
+    if not os.path.lexists(path):
         raise ReleaseError(f"{bundle.id}: not signed, and only signed bundles are accepted (keys in {trusted})")
     try:
-        signature = base64.b64decode(_read_regular(path, 1024).strip(), validate=True)
+        signature = base64.b64decode(read_regular(path, SIGNATURE_BYTES).strip(), validate=True)
     except binascii.Error:
         raise ReleaseError(f"{SIGNATURE}: not a signature; refused") from None
     for key in keys:
@@ -203,9 +211,10 @@ def check_regular(path: Path) -> None:
         raise ReleaseError(f"{path.name}: a link or a folder where a file should be; refused")
 
 
-def _read_regular(path: Path, limit: int) -> bytes:
+def read_regular(path: Path, limit: int) -> bytes:
+    """Read a plain file of at most ``limit`` bytes; a link is not followed and a pipe not waited for."""
     check_regular(path)
-    with path.open("rb") as opened:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
         content = opened.read(limit + 1)
     if len(content) > limit:
         raise ReleaseError(f"{path.name}: larger than {limit} bytes; refused")

@@ -34,7 +34,7 @@ def check_manifest(settings: ReleaseSettings, folder: Path, release_id: str) -> 
     bundle = read_bundle(folder)
     if bundle.id != release_id:
         raise ReleaseError(f"the bundle is {bundle.id}, not {release_id}; refused")
-    check_signature(bundle, settings.trusted)
+    check_signature(bundle, settings.trusted, settings.require_signature)
     return bundle
 
 

@@ -8,6 +8,7 @@
     recover                     finish or undo what a power cut left; before every start of the recorder
     inbox                       apply the bundles on the memory card; at boot
     status, list                what runs, what is there
+    keys [--remove NAME]        whose bundles are accepted
 
 exit status: 0 done, 1 refused or rolled back, 2 cannot be done, 3 another flash is going on
 """
@@ -30,8 +31,10 @@ from ecotf_recorder.files import free_bytes
 from ecotf_recorder.releases.bundle import MODEL, ReleaseError, is_release_id, read_bundle
 from ecotf_recorder.releases.delta import VERSION, closest_release
 from ecotf_recorder.releases.health import read_health
+from ecotf_recorder.releases.home import make_home
 from ecotf_recorder.releases.inbox import Inbox
-from ecotf_recorder.releases.settings import ReleaseSettings, read_settings
+from ecotf_recorder.releases.keys import list_keys, remove_key, require_signature
+from ecotf_recorder.releases.settings import DATA, ReleaseSettings, read_settings
 from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
 from ecotf_recorder.releases.store import Busy, ReleaseStore, now
 from ecotf_recorder.releases.uploads import manifest_digest, new_part
@@ -62,9 +65,11 @@ class Releases:
 
     def init(self) -> int:
         """Make the folders; those that are there stay as they are."""
-        for folder in (self.store.releases, self.settings.trusted):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.report("init", "ok", str(self.store.state))
+        moved = make_home(self.settings)
+        self.settings.trusted.mkdir(parents=True, exist_ok=True)
+        required = require_signature(self.settings)
+        said = [f"moved to {DATA}: {', '.join(moved)}"] if moved else []
+        self.report("init", "ok", "; ".join([str(self.store.state), *said, *required]))
         return 0
 
     def prepare(self) -> int:
@@ -92,7 +97,7 @@ class Releases:
 
     def apply(self) -> int:
         """Make an uploaded release current."""
-        part = self.store.releases / Path(self.options.part).name if self.options.part else None
+        part = self.store.part(self.options.part) if self.options.part else None
 
         def change() -> str:
             return self.steps.apply(self.options.id, part, self.options.token)
@@ -114,6 +119,9 @@ class Releases:
 
     def recover(self) -> int:
         """Finish or undo; runs before the recorder starts, so it restarts nothing and stops nobody."""
+        moved = make_home(self.settings)
+        if moved:
+            self.report("home", "ok", f"moved to {DATA}: {', '.join(moved)}")
         try:
             with self.store.lock(wait_s=0):
                 done = self.steps.recover(restart=False)
@@ -130,6 +138,15 @@ class Releases:
             bad = inbox.apply_all(lambda name, status, reason: self.report("inbox", status, reason, folder=name))
         return REFUSED if bad else 0
 
+    def keys(self) -> int:
+        """Say which keys are trusted, or trust one no longer."""
+        if self.options.remove:
+            remove_key(self.settings, self.options.remove)
+        for name, fingerprint in list_keys(self.settings):
+            self.report("keys", "shown", key=name, fingerprint=fingerprint)
+        self.report("keys", "ok", required=self.settings.require_signature)
+        return 0
+
     def status(self) -> int:
         """Say what runs."""
         self.store.check_set_up()
@@ -138,7 +155,7 @@ class Releases:
             busy = False
         except Busy:
             busy = True
-        health = read_health(self.settings.state / "health.json")
+        health = read_health(self.settings.health)
         steady_s = (health or {}).get("steady_s")
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - steady_s if isinstance(steady_s, (int, float)) else None
         self.report(
@@ -218,6 +235,7 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("init", "recover", "inbox", "status", "list"):
         commands.add_parser(name)
+    commands.add_parser("keys").add_argument("--remove", metavar="NAME", help="trust this key no longer")
     prepare = commands.add_parser("prepare")
     prepare.add_argument("--size", type=int, required=True, help="bytes to come")
     blocks = commands.add_parser("blocks")

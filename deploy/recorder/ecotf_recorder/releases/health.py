@@ -6,6 +6,8 @@ Only the monotonic clock is used. A recorder's own clock may say 1970 before the
 from __future__ import annotations
 
 import json
+import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from ecotf_recorder.releases.settings import ReleaseSettings
 WELL = ("listening", "idle")
 _MOST_STOPS = 2  # a service that ended twice within the window will go on ending
 _SAY_EVERY_S = 5.0
+_MOST_BYTES = 1 << 16
 
 _Stamp = tuple[int, int, int]
 
@@ -27,7 +30,7 @@ class HealthWatch:
 
     def __init__(self, settings: ReleaseSettings) -> None:
         self.settings = settings
-        self._path = settings.state / "health.json"
+        self._path = settings.health
         self._seen = _stamp(self._path)
         self._began = self._changed = time.monotonic()
         self._well_since: float | None = None
@@ -115,10 +118,17 @@ def is_well(health: dict[str, Any], release_id: str) -> bool:
 
 
 def read_health(path: Path) -> dict[str, Any] | None:
-    """Read the last report of the recorder, or return None."""
+    """Read the last report of the recorder, or return None.
+
+    Its folder is not root's: a link there is not followed, a pipe not waited for, and an endless file not read.
+    """
     try:
-        health = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                return None
+            health = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
     return health if isinstance(health, dict) else None
 
@@ -132,7 +142,7 @@ def _describe(health: dict[str, Any], release_id: str) -> str:
 
 def _stamp(path: Path) -> _Stamp | None:
     try:
-        found = path.stat()
+        found = path.lstat()
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size

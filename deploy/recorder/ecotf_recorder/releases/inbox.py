@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ecotf_recorder.files import atomic_file
-from ecotf_recorder.releases.bundle import Bundle, ReleaseError, read_bundle
+from ecotf_recorder.releases.bundle import Bundle, ReleaseError, check_files, check_signature, read_bundle
 from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
 from ecotf_recorder.releases.store import PART, ReleaseStore
@@ -39,9 +40,9 @@ class Inbox:
         found = [
             path
             for inbox in map(self.settings.below_root, self.settings.inboxes)
-            if inbox.is_dir()
+            if _is_folder(inbox)
             for path in inbox.iterdir()
-            if path.is_dir() and path.suffix not in _ENDINGS and not path.name.startswith(".")
+            if _is_folder(path) and path.suffix not in _ENDINGS and not path.name.startswith(".")
         ]
         return sorted(found, key=lambda path: (_created(path), path.name))
 
@@ -78,12 +79,12 @@ class Inbox:
 
     def _apply_bundle(self, bundle: Bundle) -> tuple[str, str]:
         try:
+            # What the card says is believed last: older releases make way for nothing that is not proved.
+            check_signature(bundle, self.settings.trusted, self.settings.require_signature)
+            check_files(bundle)
             part = new_part(self.settings, self.store, bundle.id, bundle.size)
             for name in bundle.names:
-                if not (bundle.folder / name).is_file():
-                    self.store.discard(part)
-                    raise ReleaseError(f"{name}: missing on the card")
-                shutil.copyfile(bundle.folder / name, part / name)
+                _copy(bundle.folder / name, part / name)
             return self.steps.apply(bundle.id, part), ""
         except RolledBack as error:
             return "rolled-back", str(error)
@@ -110,11 +111,26 @@ def _note(folder: Path, status: str, reason: str) -> None:
     ending = ".done" if status in ("done", "unchanged") else ".refused"
     dealt_with = folder.with_name(folder.name + ending)
     try:
-        (folder / NOTE).write_text(f"{status}{': ' if reason else ''}{reason}\n", encoding="utf-8")
+        (folder / NOTE).unlink(missing_ok=True)  # it may be a link to anywhere
+        with (folder / NOTE).open("x", encoding="utf-8") as note:
+            note.write(f"{status}{': ' if reason else ''}{reason}\n")
         shutil.rmtree(dealt_with, ignore_errors=True)
         os.rename(folder, dealt_with)
     except OSError:
         pass
+
+
+def _is_folder(path: Path) -> bool:
+    """Check for a folder itself; a link on a card is never followed."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _copy(source: Path, target: Path) -> None:
+    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as read, target.open("xb") as written:
+        shutil.copyfileobj(read, written)
 
 
 def _created(folder: Path) -> str:

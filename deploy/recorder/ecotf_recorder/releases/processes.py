@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import resource
+import shutil
+import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ from ecotf_recorder.releases.bundle import MODEL, ReleaseError
 from ecotf_recorder.releases.settings import ReleaseSettings
 
 _COMMAND_S = 180.0
+_OUTPUT_BYTES, _TAIL_BYTES = 1 << 20, 1 << 14
 
 
 def run_quietly(command: tuple[str, ...]) -> str | None:
@@ -42,25 +48,51 @@ def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
     ReleaseError
         It failed, crashed or did not end; with the line it said.
     """
-    try:
-        done = subprocess.run(
-            [*settings.selftest, str(folder / MODEL)],
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [*_without_rights(settings), *settings.selftest, str(folder / MODEL)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
+            stdout=said,
+            stderr=subprocess.STDOUT,
             cwd="/",
-            timeout=settings.selftest_s,
-            check=False,
+            start_new_session=True,
+            preexec_fn=lambda: _limit(settings),
             **_as_user(settings.user),
         )
-    except subprocess.TimeoutExpired:
-        raise ReleaseError(f"the self-test did not end within {settings.selftest_s:g} s") from None
-    if done.returncode < 0:
-        raise ReleaseError(f"the self-test was ended by signal {-done.returncode}")
-    if done.returncode > 0:
-        lines = _lines(done.stdout) or _lines(done.stderr)
-        raise ReleaseError(f"the self-test failed: {lines[-1] if lines else f'status {done.returncode}'}")
+        try:
+            status = process.wait(settings.selftest_s)
+        except subprocess.TimeoutExpired:
+            raise ReleaseError(f"the self-test did not end within {settings.selftest_s:g} s") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        lines = _lines(said.read().decode(errors="replace"))
+    if status < 0:
+        raise ReleaseError(f"the self-test was ended by signal {-status}")
+    if status > 0:
+        raise ReleaseError(f"the self-test failed: {lines[-1][:300] if lines else f'status {status}'}")
+
+
+def _limit(settings: ReleaseSettings) -> None:
+    """A model may be hostile: it gets some memory and time, and room for a few lines of output."""
+    seconds, memory = int(settings.selftest_s) + 1, settings.selftest_mb << 20
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_FSIZE: _OUTPUT_BYTES,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: 64,
+    }
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
+
+
+def _without_rights(settings: ReleaseSettings) -> list[str]:
+    """Words that take away the way back to more rights, where the board has them."""
+    tool = shutil.which("setpriv") if os.geteuid() == 0 and settings.user else None
+    return [tool, "--no-new-privs", "--"] if tool else []
 
 
 def _as_user(name: str) -> dict[str, Any]:
@@ -71,7 +103,7 @@ def _as_user(name: str) -> dict[str, Any]:
         user = pwd.getpwnam(name)
     except KeyError:
         raise ReleaseError(f"there is no user {name}; set the recorder up with flash_device.py init") from None
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/"}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "env": environment}
 
 

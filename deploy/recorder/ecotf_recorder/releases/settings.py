@@ -12,6 +12,7 @@ from typing import Any
 from ecotf_recorder.releases.bundle import ReleaseError
 
 SERVICE = "ecotf-recorder.service"
+DATA = "data"  # below the folder of releases: what the recorder writes
 SETTINGS_FILE = Path("etc/ecotf/releases.toml")
 CONFIG_FILE = Path("etc/ecotf/config.toml")
 
@@ -25,11 +26,14 @@ class ReleaseSettings:
 
     root: Path = Path("/")
     state_dir: str = "/var/lib/ecotf"
+    data_dir: str = ""  # what config.toml calls state_dir; empty: "data" below state_dir
     trusted_dir: str = "/etc/ecotf/trusted"
+    require_signature: bool = False  # written by init where a key is trusted; stays when the keys vanish
     # The first partition of a Raspberry Pi's card (newer and older place), and the root of the system.
     inboxes: tuple[str, ...] = ("/boot/firmware/ecotf/inbox", "/boot/ecotf/inbox", "/ecotf/inbox")
     keep: int = 3  # releases that stay besides the current and the previous one
     selftest_s: float = 300.0
+    selftest_mb: int = 1024  # of address space
     start_s: float = 120.0  # from the restart until the recorder listens
     hold_s: float = 30.0  # how long it must then go on without a fault
     stale_s: float = 30.0  # a recorder that is well writes health.json every 10 s
@@ -42,8 +46,20 @@ class ReleaseSettings:
 
     @property
     def state(self) -> Path:
-        """The folder with releases, health and detections."""
+        """The folder with releases, which is root's."""
         return self.below_root(self.state_dir)
+
+    @property
+    def releases(self) -> Path:
+        """The folder with a folder for each release, the journal and the lock."""
+        return self.state / "releases"
+
+    @property
+    def health(self) -> Path:
+        """What the recorder says of itself, in a folder that its user may change."""
+        data = Path(self.data_dir)
+        own = not self.data_dir or data == Path(self.state_dir)
+        return (self.state / DATA if own else self.below_root(self.data_dir)) / "health.json"
 
     @property
     def trusted(self) -> Path:
@@ -56,7 +72,7 @@ class ReleaseSettings:
 
 
 def read_settings(root: Path) -> ReleaseSettings:
-    """Read ``etc/ecotf/releases.toml`` below ``root``, if it is there; ``state_dir`` is what ``config.toml`` says.
+    """Read ``etc/ecotf/releases.toml`` below ``root``, if it is there; ``data_dir`` is what ``config.toml`` says.
 
     Raises
     ------
@@ -65,7 +81,7 @@ def read_settings(root: Path) -> ReleaseSettings:
     """
     path = root / SETTINGS_FILE
     state_dir = _read(root / CONFIG_FILE).get("state_dir")
-    said = {**({"state_dir": state_dir} if state_dir else {}), **_read(path)}
+    said = {**({"data_dir": state_dir} if state_dir else {}), **_read(path)}
     known = {field.name: field for field in dataclasses.fields(ReleaseSettings) if field.name != "root"}
     checked: dict[str, Any] = {}
     for key, value in said.items():
@@ -93,6 +109,10 @@ def _checked(path: Path, key: str, value: Any, default: Any) -> Any:
         if isinstance(value, str):
             return value
         raise ReleaseError(f"{path}: {key} is text in quotes")
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        raise ReleaseError(f"{path}: {key} is true or false")
     whole = isinstance(default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or value < 0:
         raise ReleaseError(f"{path}: {key} is a {'whole number' if whole else 'number'} from 0")

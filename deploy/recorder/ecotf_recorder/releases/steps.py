@@ -135,7 +135,7 @@ class ReleaseSteps:
         before, part = journal.get("before"), journal.get("part")
         self.report("recover", "started", f"{journal.get('operation')} of {release_id} was cut off at {step}")
         if part:
-            self.store.discard(self.store.releases / Path(str(part)).name)
+            self.store.discard(self.store.part(str(part)))
         runs_it = step in _UNPROVEN and self.store.pointed("current") == release_id
         if step == "commit" or (runs_it and before is None):
             # It was well, or there is nothing to go back to: keep it.
@@ -177,7 +177,7 @@ class ReleaseSteps:
         trouble = run_quietly(self.settings.restart)
         if trouble:
             # The recorder itself knows better than its service manager why it did not start.
-            said = read_health(self.settings.state / "health.json") or {}
+            said = read_health(self.settings.health) or {}
             own = said.get("error") if said.get("release") == release_id else None
             raise ReleaseError(f"the recorder's service did not start: {own or trouble}")
 

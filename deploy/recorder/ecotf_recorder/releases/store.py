@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -15,11 +16,15 @@ from typing import IO, Any
 
 from ecotf_recorder.files import atomic_file, sync
 from ecotf_recorder.releases.bundle import ReleaseError, check_files, is_release_id, read_bundle
+from ecotf_recorder.releases.home import check_owned
 from ecotf_recorder.releases.settings import ReleaseSettings
 
 PART = ".part"
 _STALE_PART_S = 6 * 3600
 _LOG_BYTES = 256 * 1024
+_PART_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{8}\.part")
+_TOKEN = re.compile(r"[A-Za-z0-9-]{0,64}")
+_OPERATIONS = ("apply", "rollback")
 
 Journal = dict[str, Any]
 
@@ -33,7 +38,7 @@ class ReleaseStore:
 
     def __init__(self, settings: ReleaseSettings) -> None:
         self.state = settings.state
-        self.releases = self.state / "releases"
+        self.releases = settings.releases
         self.journal_path = self.releases / "journal.json"
         self.last_path = self.releases / "last.json"
         self.log_path = self.releases / "log.jsonl"
@@ -55,7 +60,7 @@ class ReleaseStore:
         """
         self.check_set_up()
         try:
-            held = open(self.releases / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - the caller keeps it open
+            held = os.fdopen(_open_own(self.releases / ".lock", os.O_RDWR), "a+", encoding="utf-8")
         except OSError as error:
             raise ReleaseError(f"{self.releases} cannot be changed ({error.strerror}); root may") from None
         began = time.monotonic()
@@ -73,12 +78,21 @@ class ReleaseStore:
 
     def check_set_up(self) -> None:
         """Refuse to work on a recorder that was never set up."""
-        if not self.releases.is_dir():
-            raise ReleaseError(f"{self.releases} is not there; set the recorder up with flash_device.py init")
+        for folder in (self.releases, self.state):
+            check_owned(folder)
 
     def folder(self, release_id: str) -> Path:
         """Return the folder of a release, also if it does not exist."""
+        if not is_release_id(release_id):
+            raise ReleaseError(f"{release_id!r} is no release id")
         return self.releases / release_id
+
+    def part(self, name: str) -> Path:
+        """Return the folder of an upload by its name, whatever the path before it."""
+        name = Path(name).name
+        if not _PART_NAME.fullmatch(name):
+            raise ReleaseError(f"{name!r} is no upload's name")
+        return self.releases / name
 
     def ids(self) -> list[str]:
         """All releases, the one put there last first."""
@@ -163,8 +177,9 @@ class ReleaseStore:
                 self.discard(part)
 
     def read_journal(self) -> Journal | None:
-        """The change that is under way or was cut off, or None."""
-        return _read_json(self.journal_path)
+        """The change that is under way or was cut off, or None; what no release manager wrote is none."""
+        journal = _read_json(self.journal_path)
+        return journal if journal is not None and is_journal(journal) else None
 
     def write_journal(self, journal: Journal) -> None:
         """Put the journal on the disk, in one step."""
@@ -185,8 +200,28 @@ class ReleaseStore:
         """Add a line to the log, which is begun anew at a quarter of a megabyte."""
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
             os.replace(self.log_path, self.log_path.with_suffix(".jsonl.old"))
-        with self.log_path.open("a", encoding="utf-8") as log:
+        with os.fdopen(_open_own(self.log_path, os.O_WRONLY), "a", encoding="utf-8") as log:
             log.write(line + "\n")
+
+
+def is_journal(said: Journal) -> bool:
+    """Check every field of a journal: each names a release, an upload, or one of a few words."""
+    ids = [said.get(key) for key in ("before", "replaced") if said.get(key) is not None]
+    part, token = said.get("part"), said.get("token", "")
+    return (
+        said.get("operation") in _OPERATIONS
+        and isinstance(said.get("step"), str)
+        and all(isinstance(one, str) and is_release_id(one) for one in [said.get("id"), *ids])
+        and (part is None or (isinstance(part, str) and _PART_NAME.fullmatch(part) is not None))
+        and isinstance(token, str)
+        and _TOKEN.fullmatch(token) is not None
+        and isinstance(said.get("new", False), bool)
+    )
+
+
+def _open_own(path: Path, flags: int) -> int:
+    """Open a file to add to it, never through a link."""
+    return os.open(path, flags | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
 
 
 def _taken(held: IO[str]) -> bool:

@@ -8,13 +8,23 @@ import uuid
 from pathlib import Path
 
 from ecotf_recorder.files import free_bytes
-from ecotf_recorder.releases.bundle import MANIFEST, SIGNATURE, ReleaseError
+from ecotf_recorder.releases.bundle import (
+    MANIFEST,
+    MANIFEST_BYTES,
+    MOST_BYTES,
+    SIGNATURE,
+    SIGNATURE_BYTES,
+    ReleaseError,
+    read_regular,
+)
 from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.store import PART, ReleaseStore
 
 
 def new_part(settings: ReleaseSettings, store: ReleaseStore, release_id: str, size: int) -> Path:
     """Make the folder that an upload of ``size`` bytes goes to; older releases make way for it where they must.
+
+    So whoever asks must be root by a login, or have a bundle that is whole and signed as it should be.
 
     It belongs to the user who called ``sudo``, so that the same user may write there through sftp.
 
@@ -23,6 +33,8 @@ def new_part(settings: ReleaseSettings, store: ReleaseStore, release_id: str, si
     ReleaseError
         The disk is too full.
     """
+    if not 0 < size <= MOST_BYTES:
+        raise ReleaseError(f"{size} bytes are to come; a bundle has at most {MOST_BYTES}")
     store.discard_parts()
     needed = size + int(settings.reserve_mb * 1e6)
     if free_bytes(store.releases) < needed:
@@ -44,8 +56,8 @@ def new_part(settings: ReleaseSettings, store: ReleaseStore, release_id: str, si
 def manifest_digest(folder: Path) -> str:
     """SHA-256 over a bundle's manifest and signature: equal for bundles that say the same and are signed alike."""
     digest = hashlib.sha256()
-    for name in (MANIFEST, SIGNATURE):
+    for name, limit in ((MANIFEST, MANIFEST_BYTES), (SIGNATURE, SIGNATURE_BYTES)):
         path = folder / name
-        digest.update(path.read_bytes() if path.exists() else b"")
+        digest.update(read_regular(path, limit) if os.path.lexists(path) else b"")
         digest.update(b"\n--\n")
     return digest.hexdigest()
