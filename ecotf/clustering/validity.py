@@ -11,13 +11,15 @@ import numpy as np
 from ecotf.clustering.methods import NOISE
 
 _MOST = 3000
+_POWER = 64
 
 
 def density_validity(points: np.ndarray, labels: np.ndarray, seed: int = 0, most: int = _MOST) -> float:
     """Compute DBCV: how much denser clusters are inside than between them (Moulavi et al., SDM 2014); -1 to 1.
 
     Noise counts as clustered with validity 0, so leaving points out costs. Of more than ``most`` points, a random
-    sample is judged.
+    sample is judged. More than 64 columns count as 64: the figure takes distances to that power, and by then the
+    nearest point alone decides.
 
     Returns
     -------
@@ -38,8 +40,12 @@ def density_validity(points: np.ndarray, labels: np.ndarray, seed: int = 0, most
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            found = float(validity_index(np.asarray(points, np.float64), compact))
-        except (ValueError, FloatingPointError):
+            # The figure has no scale. Its powers stay within what numbers hold where distances are about 1.
+            scaled = np.asarray(points, np.float64)
+            spread = float(scaled.std(axis=0).max()) * math.sqrt(2 * min(scaled.shape[1], _POWER))
+            columns = min(scaled.shape[1], _POWER)
+            found = float(validity_index(scaled / (spread or 1.0), compact, d=columns))
+        except (ValueError, FloatingPointError, AssertionError):
             return math.nan
     return found if math.isfinite(found) else math.nan
 
