@@ -176,3 +176,19 @@ def test_wait_is_short(sshd):
     with socket.create_connection(("127.0.0.1", sshd.port), timeout=2) as opened:
         assert opened.recv(4) == b"SSH-"
     assert time.monotonic() - began < 2
+
+
+def test_a_known_hosts_without_a_last_line_break_keeps_its_last_key(tmp_path):
+    """Both keys were lost: the old one and the new one stood on one line."""
+    import paramiko
+
+    from deploy.flash.host_keys import HostKeyPolicy
+
+    known, keys = tmp_path / "known_hosts", [paramiko.ECDSAKey.generate() for _ in range(3)]
+    known.write_text(f"old.local {keys[0].get_name()} {keys[0].get_base64()}")
+    policy = HostKeyPolicy(known, accept_new=True)
+    for name, key in (("new.local", keys[1]), ("newer.local", keys[2])):
+        policy.missing_host_key(paramiko.SSHClient(), name, key)
+    read = paramiko.HostKeys(str(known))
+    assert all(read.check(name, key) for name, key in zip(("old.local", "new.local", "newer.local"), keys, strict=True))
+    assert len(known.read_text().splitlines()) == 3

@@ -21,7 +21,7 @@ def header(source: Source, values: Mapping[str, Any], config: BandSpectrogramCon
     measures = f"#define MODEL_MEASURES {len(MEASURES)}\n" if source.measured else ""
     places, start = [], 0
     for name, size, _ in source.answers:
-        places.append(f"{name} from {start}")
+        places.append(comment_of(f"{name} from {start}"))
         start += size
     return f"""\
 {_comment(values, config, source)}
