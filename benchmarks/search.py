@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -153,16 +152,16 @@ def _memory() -> dict[str, float]:
     """Return the greatest memory of this process, and what of it is not of mapped files now, MiB."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     own = int(status["RssAnon"].split()[0]) / 1024
-    return {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "own_mib": own}
+    return {"peak_mib": int(status["VmHWM"].split()[0]) / 1024, "own_mib": own}
 
 
-def measure_speed(rows: int, numbers: int, scratch: Path) -> dict[str, Any]:
+def measure_speed(rows: int, numbers: int, scratch: Path, with_index: bool = True) -> dict[str, Any]:
     """Measure all ways over one size."""
     folder = scratch / "embeddings"
     np.save(scratch / "queries.npy", write_folder(folder, rows, numbers))
     result: dict[str, Any] = {"rows": rows, "numbers": numbers, "ways": {}}
     threads = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
-    for way in ("usearch index", *WAYS):
+    for way in ("usearch index", *WAYS) if with_index else WAYS[:-1]:
         command = [sys.executable, __file__, "child", "--way", way, "--folder", str(folder), "--scratch", str(scratch)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads}, check=False)
         if done.returncode:
@@ -191,6 +190,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("cache"))
     parser.add_argument("--small", type=Path, help="a run of fewshot/small")
     parser.add_argument("--scratch", type=Path, help="a folder for the rows")
+    parser.add_argument("--most-indexed", type=int, default=1 << 62, help="build no index of more numbers than that")
     parser.add_argument("--way")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -200,11 +200,12 @@ def main() -> None:
         return
     kept = json.loads(options.output.read_text()) if options.output.exists() else {}
     if options.what == "speed":
-        kept["speed"] = []
-        for rows, numbers in SIZES:
+        kept.setdefault("speed", [])
+        known = {(one["rows"], one["numbers"]) for one in kept["speed"]}  # a run that was stopped goes on
+        for rows, numbers in (size for size in SIZES if size not in known):
             scratch = Path(tempfile.mkdtemp(dir=options.scratch))
             try:
-                kept["speed"].append(measure_speed(rows, numbers, scratch))
+                kept["speed"].append(measure_speed(rows, numbers, scratch, rows * numbers <= options.most_indexed))
             finally:
                 shutil.rmtree(scratch)
             _keep(kept, options.output)

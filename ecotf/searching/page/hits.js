@@ -74,8 +74,9 @@ async function answer(what) {
   take(await decide({ what, row: page.hits[at].clip }));
   const order = [...page.hits.keys()].map((step) => (at + 1 + step) % page.hits.length);
   const next = order.find((one) => page.hits[one].answer === null);
-  if (next !== undefined) await choose(next);
-  else say("All hits of this round are decided. n: the next picks.");
+  if (next !== undefined) return choose(next);
+  say("All hits of this round are decided. n: the next picks.");
+  drawCurve(await view("curve"));
 }
 
 function take(told) {
