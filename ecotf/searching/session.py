@@ -20,7 +20,7 @@ from ecotf.append_only import AppendOnly
 from ecotf.config import Config, validate
 from ecotf.embeddings.store import Embeddings, open_embeddings
 from ecotf.errors import ConfigError, DataError
-from ecotf.files import atomic_file, lock, reading_arrays, unlock
+from ecotf.files import PARTIAL_PREFIX, atomic_file, lock, reading_arrays, unlock
 from ecotf.models.heads import EmbeddingsHead
 from ecotf.models.heads.ridge import RidgeConfig
 from ecotf.review.journal import NAME as JOURNAL
@@ -133,7 +133,8 @@ def refuse_used(folder: Path) -> None:
     if (folder / FACTS).exists():
         raise ConfigError(f"{folder}: holds a session already; go on with ecotf search show, or give another --output")
     known = {QUERIES, ROUNDS}  # of a session that a kill has cut short
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= known):
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"} if folder.exists() else set()
+    if not {name for name in names if not name.startswith(PARTIAL_PREFIX)} <= known:
         raise ConfigError(f"{folder}: is not empty, and no session; give another --output")
 
 

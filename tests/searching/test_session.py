@@ -100,6 +100,14 @@ def test_no_recording_is_judged_by_a_head_that_saw_it(session, monkeypatch):
         assert not set(taught.groups) & set(taught_by(session).groups[1:][fold])
 
 
+def test_a_session_that_a_kill_cut_short_is_begun_anew(session, place):
+    (session.folder / "session.json").unlink()
+    (session.folder / "decisions.jsonl").unlink()
+    asked = Asked((place / "owl.wav",))
+    again, _ = begin_session(place / "embeddings", session.folder, asked, Wanted(12), "Ninox boobook")
+    assert again.rounds[0].picks == session.rounds[0].picks and len(again.rounds) == 1
+
+
 def test_shares_and_farthest_first():
     assert Shares(best=1, margin=1, diverse=1, random=0).counts(8) == {
         "best": 3,
