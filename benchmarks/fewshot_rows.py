@@ -160,7 +160,7 @@ ROWS: dict[str, Row] = {
     "statistics_80": Statistics("the same, all below -80 dB raised to there", -80.0),
     "prototypical": Trained("`fewshot/prototypical`", "fewshot/prototypical", NETWORK, SEEDS),
     "matching": Trained("`fewshot/matching`", "fewshot/matching", NETWORK, SEEDS),
-    "relation": Trained("`fewshot/relation`", "fewshot/relation", NETWORK, SEEDS),
+    "relation": Trained("`fewshot/relation`", "fewshot/relation", NETWORK, SEEDS, window_s=5.0),
     "voices": Trained("`fewshot/small`, simulated voices alone", "fewshot/small", HALF, SEEDS, "alone", 1.0),
     "small": Trained("`fewshot/small`, voices, then the classes", "fewshot/small", HALF, SEEDS, "too", 1.0),
     "yamnet": Published("YAMNet", "yamnet", "ECOTF_YAMNET"),
