@@ -115,14 +115,14 @@ def classify(
     >>> ecotf.classify(RUN, NIGHT, output=OUTPUT).counts["done"]
     1
     """
-    from ecotf.audio.discover import find_recordings
+    from ecotf.audio.discover import Recordings
     from ecotf.inference.engine import EngineOptions
     from ecotf.inference.job import classify as run_job
     from ecotf.inference.question import ClassifierOptions
 
     chosen = model if isinstance(model, Model) else load(model)
-    found = find_recordings([recordings] if isinstance(recordings, str | Path) else list(recordings))
-    if not found.recordings:
+    found = Recordings([recordings] if isinstance(recordings, str | Path) else list(recordings))
+    if not len(found):
         first = f": {found.problems[0][0]}: {found.problems[0][1]}" if found.problems else ""
         raise ConfigError(f"no recording to classify{first}")
     try:
@@ -132,7 +132,7 @@ def classify(
         raise ConfigError(f"classify: unknown option among {', '.join(options)}; known: {known}") from None
     how = EngineOptions(workers, engine, timeout_s)
     source = None if how.here else chosen.source
-    return run_job(chosen.run, found.recordings, Path(output), asked, resume, overwrite, None, how, source)
+    return run_job(chosen.run, found, Path(output), asked, resume, overwrite, None, how, source)
 
 
 def train(

@@ -108,15 +108,28 @@ class AppendOnly:
         with self.path.open("rb") as stream:
             return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_CHUNK), b"")) - 1
 
-    def last(self) -> bytes:
-        """Return the last row, of a file whose rows hold no line ends; only the end of the file is read."""
+    def last(self, n: int = 1) -> list[bytes]:
+        """Return the last rows, of a file whose rows hold no line ends; only the end of the file is read."""
         with self.path.open("rb") as stream:
             at, tail = stream.seek(0, os.SEEK_END), b""
-            while at > 0 and b"\n" not in tail[:-1]:
+            while at > 0 and tail[:-1].count(b"\n") < n:
                 at = max(0, at - _CHUNK)
                 stream.seek(at)
                 tail = stream.read()
-        return tail[tail.rfind(b"\n", 0, -1) + 1 :]
+        return tail.splitlines(keepends=True)[-n:]
+
+    def rows_from(self, start: int) -> Iterator[tuple[bytes, int]]:
+        """Yield each row from byte ``start`` on with the byte behind it, of a file whose rows hold no line ends.
+
+        0 stands for the first row.
+        """
+        with self.path.open("rb") as stream:
+            stream.seek(start)
+            end = start
+            for row in stream:
+                end += len(row)
+                if start or end > len(row):
+                    yield row, end
 
     def rewrite(self, header: bytes, changed: Callable[[bytes], bytes]) -> None:
         """Write the file anew with another header and every row ``changed``; a kill leaves the old file or the new."""

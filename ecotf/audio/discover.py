@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,94 @@ def find_recordings(arguments: Sequence[str | Path], recursive: bool = True) -> 
     return Found(sorted(search.found.values()), search.problems, passed_over)
 
 
+class Recordings:
+    """The recordings that `find_recordings` finds, gone through again each time and never held; in order of folders.
+
+    Each going through looks at the disk anew, so that a folder may grow meanwhile.
+
+    Parameters
+    ----------
+    still_s
+        Leave out files that were written to within so many seconds: they may not be whole yet.
+
+    Attributes
+    ----------
+    problems, passed_over
+        As of `Found`, of the last time.
+    too_new
+        How many were left out as too new the last time.
+    """
+
+    def __init__(self, arguments: Sequence[str | Path], recursive: bool = True, still_s: float = 0.0) -> None:
+        self.arguments = [os.fspath(argument) for argument in arguments]
+        self._recursive, self.still_s = recursive, still_s
+        self.problems: list[tuple[str, str]] = []
+        self.passed_over: dict[str, int] = {}
+        self.too_new = 0
+        self._count: int | None = None
+
+    def __iter__(self) -> Iterator[Path]:
+        """Go through them; one that is reached in several ways comes once."""
+        search, seen, count, too_new = _Search(self._recursive), set(), 0, 0
+        search.passed_over = _Counts()
+        for argument in self.arguments:
+            for path in search.matches(argument):
+                key = hash(os.path.realpath(path))
+                if key in seen:
+                    continue
+                seen.add(key)
+                if self.still_s and _age_s(path) < self.still_s:
+                    too_new += 1
+                    continue
+                count += 1
+                yield Path(path)
+        self.problems, self.passed_over = search.problems, search.passed_over.kinds
+        self._count, self.too_new = count, too_new
+
+    def __len__(self) -> int:
+        """Return how many there were the last time; goes through them where nobody has."""
+        if self._count is None:
+            for _ in self:
+                pass
+        return self._count or 0
+
+    def fingerprint(self) -> int:
+        """Go through them; return a number that changes with their names and with when they were written; 0 of none."""
+        return sum(hash((path, _age_s(path, 0.0))) for path in self)
+
+    def __contains__(self, path: object) -> bool:
+        """Say whether a path is among them."""
+        return any(path == one for one in self)
+
+    @property
+    def passed_over_text(self) -> str:
+        """One line about what was passed over; empty where nothing was."""
+        kinds = sorted(self.passed_over.items(), key=lambda kind: (not kind[0].startswith("."), kind[0]))
+        return Found([], [], dict(kinds)).passed_over_text
+
+
+class _Counts(dict[str, str]):
+    """Counts what is passed over by kind, and holds no names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds: dict[str, int] = {}
+        self._seen: set[int] = set()
+
+    def setdefault(self, path: str, kind: str = "") -> str:
+        if hash(path) not in self._seen:
+            self._seen.add(hash(path))
+            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        return kind
+
+
+def _age_s(path: str | Path, now_s: float | None = None) -> float:
+    try:
+        return (time.time() if now_s is None else now_s) - os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
 def shown_name(path: str | Path) -> str:
     r"""Return a path that any terminal and any table can show: bytes that are not UTF-8 as ``\xe9``.
 
@@ -83,6 +172,15 @@ def shown_name(path: str | Path) -> str:
     'for\\xeat.wav'
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _counted(paths: Iterator[str]) -> Generator[str, None, int]:
+    """Pass paths on; return how many there were."""
+    count = 0
+    for path in paths:
+        yield path
+        count += 1
+    return count
 
 
 class _Search:
@@ -95,24 +193,23 @@ class _Search:
         self._recursive = recursive
 
     def take(self, argument: str) -> None:
+        for path in self.matches(argument):
+            self.found.setdefault(os.path.realpath(path), Path(path))
+
+    def matches(self, argument: str) -> Iterator[str]:
         looked_for = f"looked for {', '.join(SOUND_EXTENSIONS)}"
         if os.path.isfile(argument):
-            matches = [argument]
+            yield argument
         elif os.path.isdir(argument):
-            matches = list(self._in_folder(argument))
-            if not matches:
+            if not (yield from _counted(self._in_folder(argument))):
                 where = "" if self._recursive else " itself (folders inside it were not searched)"
                 self.problems.append((argument, f"no recordings in this folder{where}; {looked_for}"))
         elif glob.has_magic(argument) and not os.path.lexists(argument):
-            matches = list(self._matching(argument))
-            if not matches:
+            if not (yield from _counted(self._matching(argument))):
                 self.problems.append((argument, f"this pattern matches no recording; {looked_for}"))
         else:
-            matches = []
             what = "a link to nothing" if os.path.islink(argument) else "no such file or folder"
             self.problems.append((argument, "is not an ordinary file" if os.path.exists(argument) else what))
-        for path in matches:
-            self.found.setdefault(os.path.realpath(path), Path(path))
 
     def _in_folder(self, folder: str) -> Iterator[str]:
         """The sound files of a folder. Links to folders wait until the folders are done, so that real paths win."""

@@ -14,7 +14,7 @@ from ecotf.errors import ConfigError
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
     from ecotf.inference.embed_job import EmbedResult
-    from ecotf.inference.output import Outcome
+    from ecotf.inference.outcome import Outcome
 
 EXAMPLES = """\
 examples:

@@ -12,7 +12,7 @@ from ecotf.commands.run_classifier import channel_of, expansion_of
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ecotf.inference.output import Outcome
+    from ecotf.inference.outcome import Outcome
     from ecotf.regions.job import CutSummary
     from ecotf.regions.wanted import WantedCut
 

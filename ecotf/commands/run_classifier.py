@@ -7,7 +7,8 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,11 +17,14 @@ from ecotf.errors import ConfigError
 from ecotf.inference import FORMATS
 
 if TYPE_CHECKING:
-    from ecotf.audio.discover import Found
+    from ecotf.audio.discover import Recordings
     from ecotf.audio.recording import ChannelChoice
-    from ecotf.inference.job import JobResult
-    from ecotf.inference.output import Outcome
+    from ecotf.inference.job import JobResult, Report
+    from ecotf.inference.outcome import Outcome
     from ecotf.inference.question import ClassifierOptions
+
+_STILL_S = 60.0  # a recording that was written to more lately may not be whole yet
+_SAY_EVERY_S = 60.0
 
 EXAMPLES = """\
 examples:
@@ -30,6 +34,7 @@ examples:
   ecotf classify --model RUN season/ --output detections/ --gate
   ecotf classify --model SED_RUN --model CNN_RUN soundscapes/ --output out/ --formats csv,submission
   ecotf classify --model RUN season/ --output detections/ --workers 8 --timeout 600
+  ecotf classify --model RUN /mnt/recorders --output detections/ --formats dataset --watch 3600
   ecotf classify --model RUN second_season/ --output detections/ --formats csv,raven --resume
 
 Every file that is given ends up in OUTPUT/ledger.csv as done, salvaged, short, silent, corrupt, unsupported or failed,
@@ -66,20 +71,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that listen (0: this one)")
     parser.add_argument("--engine", default="processes", help="processes, or a Spark: spark://HOST:PORT (processes)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="a file that takes longer is failed")
+    parser.add_argument("--watch", type=float, metavar="SECONDS", help="look for new recordings so often, until Ctrl-C")
     parser.add_argument("--resume", action="store_true", help="continue the job in the output folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the job in the output folder")
     options = parser.parse_intermixed_args(arguments)
 
     # Here and not above: help and a typing mistake need none of these, and pandas alone takes half a second.
-    from ecotf.audio.discover import find_recordings, shown_name
+    from ecotf.audio.discover import Recordings, shown_name
 
     chosen = _options(options)
-    found = find_recordings(options.recordings, recursive=not options.no_recursive)
+    still_s = 0.0 if options.watch is None else min(_STILL_S, options.watch)
+    found = Recordings(options.recordings, not options.no_recursive, still_s)
+    none = not len(found)
     for argument, reason in found.problems:
         complaints.print(f"{shown_name(argument)}: {reason}", markup=False)
     if found.passed_over:
         complaints.print(found.passed_over_text, markup=False)
-    if not found.recordings:
+    if none and options.watch is None:
         raise ConfigError("no recording to classify")
     try:
         result = _classify(options, chosen, found)
@@ -111,12 +119,15 @@ def _options(options: argparse.Namespace) -> ClassifierOptions:
         options.salvage,
     )
     check_options(chosen, options.resume, options.overwrite)
+    if options.watch is not None and not options.watch > 0:
+        raise ConfigError(f"--watch {options.watch:g}: it is in seconds, above 0")
     if options.time_zone is not None:
         time_zone_of(options.time_zone)
     return chosen
 
 
-def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Found) -> JobResult:
+def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Recordings) -> JobResult:
+    from ecotf.inference.disks import Disks
     from ecotf.inference.engine import EngineOptions
     from ecotf.inference.job import classify
     from ecotf.inference.run_source import RunSource
@@ -126,17 +137,59 @@ def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Fou
     run = source.load()
     if len(options.model) > 1:
         log(f"ensemble: {run.title}")
+    disks = Disks(options.recordings, log)
+
+    def once(resume: bool, overwrite: bool) -> JobResult:
+        def run_job(report: Report) -> JobResult:
+            return classify(run, found, options.output, chosen, resume, overwrite, report, engine, source, disks)
+
+        return _one_round(run_job, len(found) - (_settled(options.output) if resume else 0))
+
+    if options.watch is None:
+        return once(options.resume, options.overwrite)
+    resume, overwrite, seen = options.resume, options.overwrite, 0
+    while True:  # until Ctrl-C
+        now = found.fingerprint()
+        if now != seen:
+            _summarise(once(resume, overwrite), options.output)
+            resume, overwrite, seen = True, False, now
+        if found.too_new:
+            log(f"{found.too_new} recordings are left for the next round: they may not be written to their ends")
+        time.sleep(options.watch)
+        disks.waited()
+
+
+def _settled(output: Path) -> int:
+    """How many recordings a job that is gone on with has finished."""
+    from ecotf.inference.ledger import NAME, SETTLED, read_ledger
+
+    ledger = output / NAME
+    return sum(entry.status in SETTLED for entry in read_ledger(ledger)) if ledger.exists() else 0
+
+
+def _one_round(classify: Callable[[Report], JobResult], files: int) -> JobResult:
+    """Classify once, with a bar on a terminal and a line a minute without one."""
+    from ecotf.inference.progress import Progress
+
+    progress = Progress(files)
     with progress_bar() as bar:
-        task = bar.add_task("classifying", total=len(found.recordings))
+        task = bar.add_task("classifying", total=files)
+        said_s = time.monotonic()
 
         def report(recording: str, outcome: Outcome) -> None:
+            nonlocal said_s
+            progress.take(outcome)
             bar.advance(task)
             if outcome.status != "done":
                 bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
+            if time.monotonic() - said_s > (1 if console.is_terminal else _SAY_EVERY_S):
+                said_s = time.monotonic()
+                if console.is_terminal:
+                    bar.update(task, description=progress.line())
+                else:
+                    log(progress.line())
 
-        return classify(
-            run, found.recordings, options.output, chosen, options.resume, options.overwrite, report, engine, source
-        )
+        return classify(report)
 
 
 def command_to_go_on(arguments: Sequence[str], command: str = "classify") -> str:

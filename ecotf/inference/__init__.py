@@ -1,4 +1,4 @@
 """From a trained run and recordings to detections, and the files people open them with."""
 
-FORMATS = ("csv", "parquet", "published_csv", "raven", "audacity", "audiotagger", "aoef", "submission")
+FORMATS = ("csv", "parquet", "published_csv", "raven", "audacity", "audiotagger", "aoef", "submission", "dataset")
 """The names of all formats, here so that a help text needs no library; `writers.WRITERS` writes them."""

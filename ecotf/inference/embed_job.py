@@ -23,7 +23,7 @@ from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 from ecotf.inference.embed_places import Wanted, places_of, wanted_recordings
 from ecotf.inference.embedding_folder import EmbeddingFolder
 from ecotf.inference.listen import attempt, why_silent
-from ecotf.inference.output import Outcome
+from ecotf.inference.outcome import Outcome
 from ecotf.models.embedders import Embedder
 
 _AT_ONCE = 64  # windows that are read ahead, embedded and written together

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ecotf.audio.discover import shown_name
 from ecotf.datasets.manifest import Manifest
 from ecotf.embeddings.windows import LEAST_SHARE
-from ecotf.inference.output import Waiting
+from ecotf.inference.outcome import Waiting
 
 
 class Wanted(NamedTuple):

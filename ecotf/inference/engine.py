@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.inference.listen import Listener
-from ecotf.inference.output import Outcome, Waiting
+from ecotf.inference.outcome import Outcome, Waiting
 from ecotf.inference.pieces import Answer, Joined, Piece
 from ecotf.inference.question import ClassifierOptions
 from ecotf.inference.run_source import RunSource, Source
@@ -121,9 +121,9 @@ class Engine:
         The run, loaded here.
     source
         Where workers load it from; not needed where ``engine.here``.
-    lost
-        Asked with each recording that cannot be used: whether its disk was gone, and is back, so that it is to be
-        heard again.
+    waited
+        Called where a recording cannot be used: waits for disks that are gone, and says whether there was one. Then
+        all that was out meanwhile and cannot be used is heard again.
 
     Attributes
     ----------
@@ -138,10 +138,10 @@ class Engine:
         options: ClassifierOptions,
         keep_segments: bool = False,
         engine: EngineOptions | None = None,
-        lost: Callable[[Waiting], bool] = lambda one: False,
+        waited: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine or EngineOptions()
-        self._lost, self._options = lost, options
+        self._waited, self._doubtful = waited, 0
         self.spent = Stopwatch()
         if self._engine.here:
             self._work = ListenWork(_Loaded(), options, keep_segments, self._engine).use(run)
@@ -161,9 +161,9 @@ class Engine:
             elif isinstance(message, Refused):
                 raise EcotfError(f"a worker cannot load the model: {message.reason}")
             elif isinstance(message, Died):
-                yield from self._finished(feed, feed.died(job, message, self._engine.timeout_s))
+                yield from self._finished(feed, job, feed.died(job, message, self._engine.timeout_s))
             elif isinstance(message, Said) and message.what is not None:
-                yield from self._finished(feed, feed.answered(job, message.what))
+                yield from self._finished(feed, job, feed.answered(job, message.what))
 
     def _messages(self, feed: _Feed) -> Iterator[tuple[Any, Any]]:
         engine = self._engine
@@ -178,9 +178,14 @@ class Engine:
                 work = ListenWork(work._source.packed(), work._options, work._keep, engine)
             yield from messages_from_spark(work, feed.next_job, max(1, engine.workers), engine.engine)
 
-    def _finished(self, feed: _Feed, found: Sequence[tuple[Piece, Outcome]]) -> Iterator[tuple[Waiting, Outcome]]:
+    def _finished(
+        self, feed: _Feed, job: Job, found: Sequence[tuple[Piece, Outcome]]
+    ) -> Iterator[tuple[Waiting, Outcome]]:
         for piece, outcome in found:
-            if outcome.status in ("failed", "corrupt") and self._lost(piece.one):
+            unusable = outcome.status in ("failed", "corrupt") and not _is_late(outcome)
+            if unusable and self._waited():
+                self._doubtful = feed.number  # jobs up to it were out while the disk was gone
+            if unusable and job.number <= self._doubtful:
                 feed.again(piece._replace(part=None, tries=0))
             else:
                 yield piece.one, outcome
@@ -201,15 +206,15 @@ class _Feed:
         self._first: deque[tuple[Piece, ...]] = deque()  # before all others
         self._joined: dict[str, Joined] = {}
         self._answered: dict[int, int] = {}  # of each job that is out, how many pieces
-        self._number = 0
+        self.number = 0
 
     def next_job(self) -> Job | None:
         pieces = self._first.popleft() if self._first else self._batch()
         if not pieces:
             return None
-        self._number += 1
-        self._answered[self._number] = 0
-        return Job(self._number, pieces)
+        self.number += 1
+        self._answered[self.number] = 0
+        return Job(self.number, pieces)
 
     def again(self, piece: Piece) -> None:
         self._first.append((piece,))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +12,12 @@ from ecotf.audio.discover import shown_name
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, RecordingStatus
 from ecotf.inference import FORMATS
+from ecotf.inference.disks import Disks
 from ecotf.inference.engine import Engine, EngineOptions
+from ecotf.inference.ledger import STATUSES
 from ecotf.inference.listen import Listener
-from ecotf.inference.output import Outcome, OutputFolder
+from ecotf.inference.outcome import Outcome, Waiting
+from ecotf.inference.output import OutputFolder
 from ecotf.inference.places import common_folder
 from ecotf.inference.question import ClassifierOptions, Question
 from ecotf.inference.run_source import Source
@@ -21,6 +25,8 @@ from ecotf.inference.submission import NAME as SUBMISSION
 from ecotf.tasks.base import Run
 
 __all__ = ["ClassifierOptions", "JobResult", "classify"]
+
+_LONG_S = 0.5
 
 Report = Callable[[str, Outcome], None]
 """A function that takes each recording and its result, when it is finished."""
@@ -59,7 +65,7 @@ class JobResult:
 
 def classify(
     run: Run,
-    recordings: Sequence[str | Path],
+    recordings: Collection[str | Path],
     output: str | Path,
     options: ClassifierOptions | None = None,
     resume: bool = False,
@@ -67,6 +73,7 @@ def classify(
     report: Report | None = None,
     engine: EngineOptions | None = None,
     source: Source | None = None,
+    disks: Disks | None = None,
 ) -> JobResult:
     """Classify recordings and write detections and the ledger into a folder.
 
@@ -78,7 +85,7 @@ def classify(
     run
         A trained model.
     recordings
-        Sound files.
+        Sound files; they are gone through several times, and never held.
     output
         A folder for this job alone.
     options
@@ -94,6 +101,8 @@ def classify(
         Where they are heard: here, in worker processes, or on a Spark. The rows are the same.
     source
         Where workers load ``run`` from.
+    disks
+        Waits for disks that are gone, so that their recordings are not ``failed``.
 
     Raises
     ------
@@ -103,24 +112,61 @@ def classify(
         The disk is full.
     """
     options = options or ClassifierOptions()
-    names = [str(recording) for recording in recordings]
     check_options(options, resume, overwrite)
     if SUBMISSION in options.formats and run.segment_s is None:
         raise ConfigError(f"format {SUBMISSION}: it holds the scores of segments; {run.title} gives none")
     Listener(run, options)  # refuses what the run cannot do
-    question = Question.of(run, options, shown_name(common_folder(names)))
-    with OutputFolder(Path(output), question, names, resume, overwrite) as folder:
-        hearing = Engine(run, source, options, SUBMISSION in folder.question.formats, engine)
-        counts = dict(folder.settled)
-        for one, outcome in hearing.outcomes(folder.waiting):
-            outcome = folder.settle(one, outcome)
-            counts[outcome.status] += 1
-            if report is not None:
-                report(one.name, outcome)
+    question = Question.of(run, options, shown_name(common_folder(map(str, recordings))))
+    waited = (lambda: False) if disks is None else disks.waited
+    with OutputFolder(Path(output), question, Names(recordings), resume, overwrite) as folder:
+        hearing = Engine(run, source, options, SUBMISSION in folder.question.formats, engine, waited)
+        counts: dict[RecordingStatus, int] = dict.fromkeys(STATUSES, 0)
+        for group in _together(hearing.outcomes(_waiting(folder, waited)), folder.at_once):
+            for (one, _), outcome in zip(group, folder.settle(group), strict=True):
+                counts[outcome.status] += 1
+                if report is not None:
+                    report(one.name, outcome)
+        for status in STATUSES:
+            counts[status] += folder.settled[status]
         found = folder.finish(run.classes, run.segment_s)
         species = [Species(label, *numbers) for label, numbers in found.items()]
         species.sort(key=lambda one: (-one.detections, one.label))
         return JobResult(counts, species, folder.question.formats, hearing.spent)
+
+
+class Names:
+    """The recordings, as text, as often as they are gone through."""
+
+    def __init__(self, recordings: Collection[str | Path]) -> None:
+        self._recordings = recordings
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through them."""
+        return map(str, self._recordings)
+
+
+def _waiting(folder: OutputFolder, waited: Callable[[], bool]) -> Iterator[Waiting]:
+    """Go through the recordings, and once more where a disk was gone when the list of its files ended."""
+    yield from folder.waiting()
+    while waited():
+        yield from folder.waiting()
+
+
+def _together(outcomes: Iterator[tuple[Waiting, Outcome]], most: int) -> Iterator[list[tuple[Waiting, Outcome]]]:
+    """Put quick results together, so that the disk is waited for once; what took long is passed on at once."""
+    group: list[tuple[Waiting, Outcome]] = []
+    try:
+        for one, outcome in outcomes:
+            group.append((one, outcome))
+            if len(group) == most or math.fsum(each.seconds_used for _, each in group) > _LONG_S:
+                yield group
+                group = []
+    except (Exception, KeyboardInterrupt):
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
 
 
 def check_options(options: ClassifierOptions, resume: bool, overwrite: bool) -> None:

@@ -11,12 +11,14 @@ from functools import reduce
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from ecotf.append_only import AppendOnly, csv_rows, whole_rows
 from ecotf.errors import ConfigError, RecordingStatus
+from ecotf.inference.compact import CompactMap
 
 NAME = "ledger.csv"
 STATUSES: tuple[RecordingStatus, ...] = get_args(RecordingStatus)
@@ -24,6 +26,7 @@ FINE: frozenset[RecordingStatus] = frozenset({"done", "silent"})
 SETTLED: frozenset[RecordingStatus] = FINE | {"salvaged"}
 """The statuses that a resumed job skips. It reads all others again: a corrupt file may have been copied again."""
 
+_CODES = {status.encode(): code for code, status in enumerate(STATUSES)}
 _OLDER = b"recording,status,reason,duration_s,n_detections,seconds_used,path,files\n"
 """The header before ecotf 0.3; such a ledger is gone on with, and says nothing of when its recordings began."""
 _CHANGED = "another program changed it; give another --output, or --overwrite"
@@ -80,6 +83,27 @@ class Found(NamedTuple):
     rows: list[Brief]
 
 
+class Known(NamedTuple):
+    """What a job must know of all rows, in sixteen bytes each; keys are those of `ecotf.inference.compact.key_of`.
+
+    Attributes
+    ----------
+    counts
+        The number of rows of each status.
+    statuses
+        The place in :data:`STATUSES` of each path's status.
+    named
+        The path of each name that stands in the tables.
+    owners
+        The settled path of each place of files.
+    """
+
+    counts: dict[RecordingStatus, int]
+    statuses: CompactMap
+    named: CompactMap
+    owners: CompactMap
+
+
 class Ledger:
     """``ledger.csv``, one row per input file, on the disk as soon as a recording is settled, so a kill loses nothing.
 
@@ -116,11 +140,12 @@ class Ledger:
                 f"older version, or {_CHANGED}"
             )
 
-    def add(self, entry: Entry) -> None:
-        """Append one row and wait until it is on the disk."""
-        if entry.status not in STATUSES:
-            raise ValueError(f"status {entry.status!r} is unknown; known: {', '.join(STATUSES)}")
-        self._file.append(csv_rows([_cells(entry)]))
+    def add(self, *entries: Entry) -> None:
+        """Append rows and wait until they are on the disk."""
+        for entry in entries:
+            if entry.status not in STATUSES:
+                raise ValueError(f"status {entry.status!r} is unknown; known: {', '.join(STATUSES)}")
+        self._file.append(csv_rows(map(_cells, entries)))
 
     def look_up(self, paths: Collection[str], names: Collection[str], files: Collection[str]) -> Found:
         """Find the rows that have to do with the recordings of a job; a million rows take half a second.
@@ -136,24 +161,46 @@ class Ledger:
         }
         counts: Counter[str] = Counter()
         rows: list[Brief] = []
+        for batch in self._read():
+            for pair in pc.value_counts(batch["status"]).to_pylist():
+                counts[os.fsdecode(pair["values"])] += pair["counts"]
+            hit = reduce(pc.or_, (pc.is_in(batch[column], values) for column, values in wanted.items()))
+            chosen = batch.select(list(Brief._fields)).filter(hit)
+            rows += [
+                Brief._make(map(os.fsdecode, row)) for row in zip(*(c.to_pylist() for c in chosen.columns), strict=True)
+            ]
+        return Found({status: counts[status] for status in STATUSES}, rows)
+
+    def known(self) -> Known:
+        """Read what a job must know of all rows; a million rows take a second."""
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in Brief._fields}
+        for batch in self._read():
+            for name in Brief._fields:
+                cells = batch[name].to_pylist()
+                keys = map(_CODES.__getitem__, cells) if name == "status" else map(hash, cells)
+                columns[name].append(np.fromiter(keys, np.int64, len(cells)))
+        recording, status, path, files = (
+            np.concatenate([np.empty(0, np.int64), *columns[name]]) for name in Brief._fields
+        )
+        counts = np.bincount(status, minlength=len(STATUSES)).tolist()
+        settled = np.isin(status, [STATUSES.index(name) for name in SETTLED])
+        return Known(
+            dict(zip(STATUSES, counts, strict=True)), CompactMap(path, status), CompactMap(recording, path),
+            CompactMap(files[settled], path[settled]),
+        )  # fmt: skip
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in batches; raises `ConfigError` where a line or a status is none of a ledger."""
         try:
             for batch in _batches(self.path):
-                for pair in pc.value_counts(batch["status"]).to_pylist():
-                    counts[os.fsdecode(pair["values"])] += pair["counts"]
-                hit = reduce(pc.or_, (pc.is_in(batch[column], values) for column, values in wanted.items()))
-                chosen = batch.select(list(Brief._fields)).filter(hit)
-                rows += [
-                    Brief._make(map(os.fsdecode, row))
-                    for row in zip(*(c.to_pylist() for c in chosen.columns), strict=True)
-                ]
+                for status in pc.unique(batch["status"]).to_pylist():
+                    if status not in _CODES:
+                        raise ConfigError(f"{self.path}: status {os.fsdecode(status)!r} is unknown; {_CHANGED}")
+                yield batch
         except pa.ArrowInvalid as error:
             raise ConfigError(
                 f"{self.path}: not all lines are of a ledger ({str(error).splitlines()[0]}); {_CHANGED}"
             ) from None
-        strange = [status for status in counts if status not in STATUSES]
-        if strange:
-            raise ConfigError(f"{self.path}: status {strange[0]!r} is unknown; {_CHANGED}")
-        return Found({status: counts[status] for status in STATUSES}, rows)
 
     def rows(self) -> Iterator[bytes]:
         """Yield the text of each row."""

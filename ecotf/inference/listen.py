@@ -18,7 +18,7 @@ from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, op
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, DiskFullError, RecordingError, RecordingStatus
 from ecotf.inference.formats import calls_of
-from ecotf.inference.output import Outcome, Waiting, said
+from ecotf.inference.outcome import Outcome, Waiting, said
 from ecotf.inference.pieces import Answer, Part, Piece, Span
 from ecotf.inference.question import ClassifierOptions
 from ecotf.tasks.base import Run, StreamOptions

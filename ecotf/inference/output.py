@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from ecotf.audio.beginning import time_zone_of
-from ecotf.audio.discover import shown_name
 from ecotf.audio.provenance import read_provenance
 from ecotf.errors import ConfigError, DiskFullError, RecordingStatus
 from ecotf.files import PARTIAL_PREFIX, explain_write_errors
 from ecotf.inference import ledger, question, records
-from ecotf.inference.formats import Call
+from ecotf.inference.compact import CompactMap, key_of
+from ecotf.inference.dataset import FOLDER as DATASET_FOLDER
+from ecotf.inference.dataset import JOURNAL, DatasetWriter
+from ecotf.inference.dataset import NAME as DATASET
 from ecotf.inference.held_folder import HeldFolder
-from ecotf.inference.ledger import SETTLED, Entry, Ledger
+from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger
+from ecotf.inference.outcome import Outcome, Waiting, readable, said
 from ecotf.inference.places import Places
 from ecotf.inference.question import Question
 from ecotf.inference.records import Record, Records
@@ -27,44 +30,12 @@ from ecotf.inference.submission import check_stems, write_submission
 from ecotf.inference.tables import Row
 from ecotf.inference.writers import WRITERS, WholeJob, paths_of_one, write_one, write_whole_job
 
+_MOST_TOGETHER = 64  # results that are settled at once
 _OF_A_JOB = (question.NAME, ledger.NAME, records.NAME)
 _TABLES = {name: writer.file_name for name, writer in WRITERS.items() if isinstance(writer, WholeJob)}
 _TABLES[SUBMISSION] = SUBMISSION_FILE
-
-
-class Outcome(NamedTuple):
-    """The result of one recording, before it is written down; ``began`` and ``recorder`` are of its ledger row."""
-
-    status: RecordingStatus
-    reason: str = ""
-    duration_s: float = float("nan")
-    seconds_used: float = 0.0
-    sample_rate: int = 0
-    calls: Sequence[Call] = ()
-    segments: list[list[float]] | None = None
-    began: str = ""
-    recorder: str = ""
-
-
-class Waiting(NamedTuple):
-    """A recording that is to be listened to.
-
-    Attributes
-    ----------
-    file
-        Its path, as given by the user.
-    name, path
-        What stands for it in every table, and its real path, both in letters that every program reads.
-    """
-
-    file: str
-    name: str
-    path: str
-
-    @classmethod
-    def of(cls, file: str) -> Waiting:
-        """Look up the real path."""
-        return cls(file, shown_name(file), shown_name(os.path.realpath(file)))
+_TABLES[DATASET] = JOURNAL
+_CATCH_UP = 500_000  # detections, after which the data set is brought up to date in the middle of a job
 
 
 class OutputFolder(HeldFolder):
@@ -81,7 +52,8 @@ class OutputFolder(HeldFolder):
     asked
         The question of this job.
     recordings
-        Paths as given by the user; a file that is given twice is taken once.
+        Paths as given by the user, to be gone through several times and never held; a file that is given twice is
+        taken once.
     resume
         Go on with the job in the folder, if there is one.
     overwrite
@@ -89,10 +61,8 @@ class OutputFolder(HeldFolder):
 
     Attributes
     ----------
-    waiting
-        The recordings that are not settled.
     settled
-        How many of the recordings an earlier job has settled, by their status.
+        How many of the recordings an earlier job has settled, by their status, as far as `waiting` has come.
 
     Raises
     ------
@@ -103,9 +73,9 @@ class OutputFolder(HeldFolder):
     """
 
     def __init__(
-        self, folder: Path, asked: Question, recordings: Sequence[str], resume: bool = False, overwrite: bool = False
+        self, folder: Path, asked: Question, recordings: Iterable[str], resume: bool = False, overwrite: bool = False
     ) -> None:
-        self.question = asked
+        self.question, self._recordings, self._fresh, self._seen = asked, recordings, 0, CompactMap()
         super().__init__(folder, question.NAME)
         old: Question | None = None
         is_new = False
@@ -118,12 +88,13 @@ class OutputFolder(HeldFolder):
                 self.question = old.joined(asked)
             else:
                 asked.write(folder)
+            is_whole = (folder / ledger.NAME).exists() or not (folder / records.NAME).exists()
             self._ledger, self._records = Ledger(folder / ledger.NAME), Records(folder / records.NAME)
-            self._look_up([Waiting.of(file) for file in recordings])
+            self._look_up(is_whole)
             if not overwrite:
                 self._refuse_strange_files(old)
             if SUBMISSION in self.question.formats:
-                check_stems([*(one.name for one in self.waiting), *(record.recording for record in self._records)])
+                check_stems([*(one.name for one in self._open()), *(record.recording for record in self._records)])
             if resume:
                 self._remove_partials()
             self._write_missing_formats()
@@ -133,26 +104,62 @@ class OutputFolder(HeldFolder):
             self.close()
             raise
 
-    def settle(self, one: Waiting, outcome: Outcome) -> Outcome:
-        """Write the result of a recording; returns it, ``failed`` where its own files cannot be written."""
-        files, outcome = "", outcome._replace(reason=_readable(outcome.reason))
-        if outcome.status in SETTLED:
-            files = self._places.take(one.name, one.path)
-            record = Record(
-                one.name, one.path, files, outcome.status, outcome.reason, outcome.duration_s, outcome.seconds_used,
-                outcome.sample_rate, list(outcome.calls), outcome.segments,
-            )  # fmt: skip
-            self._records.add(record)
-            outcome = self._write_files(record, outcome)
-        self._note(one.name, one.path, files, outcome)
-        return outcome
+    def waiting(self) -> Iterator[Waiting]:
+        """Go through the recordings; yield those that are not settled, and count the others.
+
+        Each comes once, also where this is done again.
+        """
+        for one, status in self._asked():
+            key = key_of(one.path)
+            if self._seen.get(key) is not None:
+                continue
+            self._seen.set(key, 0)
+            if status in SETTLED:
+                self.settled[status] += 1
+                continue
+            if status is not None:
+                self._forget({one.path})
+            yield one
+
+    @property
+    def at_once(self) -> int:
+        """How many results may be settled together; one where each has files of its own."""
+        return 1 if self._own_formats else _MOST_TOGETHER
+
+    def settle(self, results: Sequence[tuple[Waiting, Outcome]]) -> list[Outcome]:
+        """Write results down; returns them, ``failed`` where a recording's own files cannot be written.
+
+        Several together, `at_once` at most, cost as much waiting for the disk as one.
+        """
+        found: list[tuple[Waiting, Outcome, Record | None]] = []
+        for one, outcome in results:
+            outcome, record = outcome._replace(reason=readable(outcome.reason)), None
+            if outcome.status in SETTLED:
+                record = Record(
+                    one.name, one.path, self._places.take(one.name, one.path), outcome.status, outcome.reason,
+                    outcome.duration_s, outcome.seconds_used, outcome.sample_rate, list(outcome.calls),
+                    outcome.segments,
+                )  # fmt: skip
+            found.append((one, outcome, record))
+        self._records.add(*(record for _, _, record in found if record is not None))
+        entries, outcomes = [], []
+        for one, outcome, record in found:
+            if record is not None:
+                outcome = self._write_files(record, outcome, self._own_formats)
+            outcomes.append(outcome)
+            entries.append(_entry(one, outcome, "" if record is None else record.files))
+        self._ledger.add(*entries)
+        self._fresh += sum(len(outcome.calls) for outcome in outcomes)
+        if self._fresh > _CATCH_UP:
+            self._write_dataset()
+        return outcomes
 
     def finish(self, classes: Sequence[str], segment_s: float | None) -> dict[str, tuple[int, int, float]]:
         """Write the tables of all recordings; returns detections, recordings and highest score by label."""
         formats = self.question.formats
-        write_whole_job(
-            self.folder, [name for name in formats if name != SUBMISSION], self._rows, Path(self.question.root)
-        )
+        tables = [name for name in formats if name not in (SUBMISSION, DATASET)]
+        write_whole_job(self.folder, tables, self._rows, Path(self.question.root))
+        self._write_dataset()
         if SUBMISSION in formats and segment_s is not None:
             write_submission(self.folder, classes, segment_s, self._records)
         found: dict[str, tuple[int, int, float]] = {}
@@ -162,6 +169,11 @@ class OutputFolder(HeldFolder):
                 detections, recordings, highest = found.get(label, (0, 0, 0.0))
                 found[label] = (detections + len(scores), recordings + 1, max(highest, *scores))
         return found
+
+    def _write_dataset(self) -> None:
+        if DATASET in self.question.formats:
+            DatasetWriter(self.folder, self.question).catch_up(self._records)
+        self._fresh = 0
 
     def _rows(self) -> Iterator[Row]:
         return ((record.recording, call) for record in self._records for call in record.calls)
@@ -201,62 +213,79 @@ class OutputFolder(HeldFolder):
                         path.unlink(missing_ok=True)
         except ConfigError:
             pass  # damaged, or none; what is known by name goes
+        if (self.folder / JOURNAL).exists():
+            with explain_write_errors(self.folder / DATASET_FOLDER):
+                shutil.rmtree(self.folder / DATASET_FOLDER)
         for name in (*_TABLES.values(), ledger.NAME, records.NAME, question.NAME):
             with explain_write_errors(self.folder / name):
                 (self.folder / name).unlink(missing_ok=True)
 
-    def _look_up(self, asked: Sequence[Waiting]) -> None:
+    def _look_up(self, is_whole: bool) -> None:
         """Find out what an earlier job has settled, and do what a kill left undone."""
-        wanted = {one.path: one for one in reversed(asked)}  # the first of several names of a file stays
-        names = {one.name: one.path for one in wanted.values()}
-        places = Places(self.question.root)
-        choices = [place for name in (*names, *wanted) for place in places.choices(name)]
-        unfinished = self._records.last() if len(self._records) else None
-        paths = wanted.keys() | ({unfinished.path} if unfinished else set())
-        found = self._ledger.look_up(paths, names, choices)
-        done = [row for row in found.rows if row.status in SETTLED]
-        settled = {row.path for row in done}
-        self._places = Places(self.question.root, {row.files: row.path for row in done})
-        again = {row.path for row in found.rows if row.status not in SETTLED and row.path in wanted}
-        if again:
-            self._ledger.forget(again)
-        more = len(self._records) - sum(found.counts[status] for status in SETTLED)
-        if more == 1 and unfinished is not None and unfinished.path not in settled:
-            if self._finish_last(unfinished) in SETTLED:
-                settled.add(unfinished.path)
-        elif more != 0:
+        known = self._ledger.known()
+        self._statuses, self._named = known.statuses, known.named
+        self._places = Places(self.question.root, known.owners)
+        more = len(self._records) - sum(known.counts[status] for status in SETTLED)
+        unfinished = self._records.last(more) if more > 0 else []
+        if (
+            more < 0
+            or more > (_MOST_TOGETHER if is_whole else 0)
+            or any(self._status(record.path) in SETTLED for record in unfinished)
+        ):
             raise ConfigError(
                 f"{self.folder}: {ledger.NAME} and {records.NAME} do not hold the same recordings, another program "
                 "changed one of them; give another --output, or --overwrite"
             )
-        for row in done:
-            self.settled[row.status] += row.path in wanted
-        others = {row.recording for row in found.rows if names.get(row.recording, row.path) != row.path}
-        self.waiting = [
-            one._replace(name=one.path) if one.name in others else one
-            for one in dict.fromkeys(wanted[one.path] for one in asked)
-            if one.path not in settled
-        ]
+        again = {record.path for record in unfinished if self._status(record.path) is not None}
+        if any(known.counts[status] for status in STATUSES if status not in SETTLED):
+            again |= {one.path for one, status in self._asked() if status is not None and status not in SETTLED}
+        self._forget(again)
+        for record in unfinished:
+            self._finish_last(record)
 
-    def _finish_last(self, record: Record) -> RecordingStatus:
-        """Do for the last record what a kill prevented; returns its status."""
+    def _asked(self) -> Iterator[tuple[Waiting, RecordingStatus | None]]:
+        """Go through all recordings, with the status of those that the ledger knows, under the names for tables."""
+        for file in self._recordings:
+            one = Waiting.of(file)
+            if self._named.get(key_of(one.name)) not in (None, key_of(one.path)):
+                one = one._replace(name=one.path)  # another file has that name
+            yield one, self._status(one.path)
+
+    def _open(self) -> Iterator[Waiting]:
+        return (one for one, status in self._asked() if status not in SETTLED)
+
+    def _status(self, path: str) -> RecordingStatus | None:
+        code = self._statuses.get(key_of(path))
+        return None if code is None else STATUSES[code]
+
+    def _forget(self, paths: set[str]) -> None:
+        """Take recordings out of the ledger that are looked at again."""
+        if paths:
+            self._ledger.forget(paths)
+        for path in paths:
+            self._statuses.drop(key_of(path))
+
+    def _finish_last(self, record: Record) -> None:
+        """Do for one of the last records what a kill prevented."""
         self._places.take(record.recording, record.path)
-        outcome = self._write_files(
-            record, Outcome(record.status, record.reason, record.duration_s, record.seconds_used, calls=record.calls)
-        )
+        missing = self.question.missing_formats
         stated = self.question.options.get("time_zone")
         origin = read_provenance(record.path, None if stated is None else time_zone_of(stated))
-        self._note(
-            record.recording, record.path, record.files, outcome._replace(began=origin.time, recorder=origin.recorder)
-        )
-        self.settled[outcome.status] += outcome.status in SETTLED
-        return outcome.status
+        outcome = Outcome(
+            record.status, record.reason, record.duration_s, record.seconds_used, calls=record.calls,
+            began=origin.time, recorder=origin.recorder,
+        )  # fmt: skip
+        # Several were settled at once where they had no files of their own; what is asked only now comes later.
+        outcome = self._write_files(record, outcome, [f for f in self._own_formats if f not in missing])
+        self._ledger.add(_entry(Waiting("", record.recording, record.path), outcome, record.files))
+        self._statuses.set(key_of(record.path), STATUSES.index(outcome.status))
+        self._named.set(key_of(record.recording), key_of(record.path))
 
-    def _write_files(self, record: Record, outcome: Outcome) -> Outcome:
+    def _write_files(self, record: Record, outcome: Outcome, formats: Sequence[str]) -> Outcome:
         """Write the files of one recording; where that fails, its record is taken back and it is ``failed``."""
-        paths = [p for p in paths_of_one(self.folder, record.files, self._own_formats) if not os.path.lexists(p)]
+        paths = [p for p in paths_of_one(self.folder, record.files, formats) if not os.path.lexists(p)]
         try:
-            write_one(self.folder, record.files, self._own_formats, record.calls, record.recording, record.sample_rate)
+            write_one(self.folder, record.files, formats, record.calls, record.recording, record.sample_rate)
         except DiskFullError:
             raise
         except Exception as error:
@@ -268,24 +297,6 @@ class OutputFolder(HeldFolder):
             return Outcome("failed", f"its detections cannot be written: {said(error)}", outcome.duration_s)
         return outcome
 
-    def _note(self, name: str, path: str, files: str, outcome: Outcome) -> None:
-        files = files if outcome.status in SETTLED else ""
-        found = len(outcome.calls)
-        self._ledger.add(
-            Entry(
-                name,
-                outcome.status,
-                outcome.reason,
-                outcome.duration_s,
-                found,
-                outcome.seconds_used,
-                path,
-                files,
-                outcome.began,
-                outcome.recorder,
-            )
-        )
-
     @property
     def _own_formats(self) -> list[str]:
         """Formats with a file for each recording."""
@@ -293,25 +304,24 @@ class OutputFolder(HeldFolder):
 
     def _refuse_strange_files(self, old: Question | None) -> None:
         """Refuse to write over files that no job here has written; raises `ConfigError`."""
-        planned = Places(self.question.root, self._places.owners)
-        paths = [
-            path
-            for one in self.waiting
-            for path in paths_of_one(self.folder, planned.take(one.name, one.path), self._own_formats)
-        ]
-        added = [name for name in self.question.formats if old is not None and name not in old.formats]
-        paths += [self.folder / _TABLES[name] for name in added if name in _TABLES]
-        own = [name for name in added if name not in _TABLES]
-        for record in self._records if own else ():
-            paths += [path for path in paths_of_one(self.folder, record.files, own) if os.path.lexists(path)]
-        strange = next((path for path in paths if os.path.lexists(path)), None)
+        strange = next((path for path in self._paths_to_write(old) if os.path.lexists(path)), None)
         if strange is not None:
             raise ConfigError(f"{strange} is there already and not of this job; give another --output, or --overwrite")
+
+    def _paths_to_write(self, old: Question | None) -> Iterator[Path]:
+        planned = Places(self.question.root, self._places.owners.copy())
+        for one in self._open() if self._own_formats else ():
+            yield from paths_of_one(self.folder, planned.take(one.name, one.path), self._own_formats)
+        added = [name for name in self.question.formats if old is not None and name not in old.formats]
+        yield from (self.folder / _TABLES[name] for name in added if name in _TABLES)
+        own = [name for name in added if name not in _TABLES]
+        for record in self._records if own else ():
+            yield from paths_of_one(self.folder, record.files, own)
 
     def _remove_partials(self) -> None:
         """Remove what a killed job left half-written, only where this job writes."""
         parents = {self.folder}
-        for one in self.waiting:
+        for one in self._open() if self._own_formats else ():
             parents.update((self.folder / place).parent for place in self._places.choices(one.name))
         for record in self._records if self.question.missing_formats else ():
             parents.add((self.folder / record.files).parent)
@@ -330,17 +340,8 @@ class OutputFolder(HeldFolder):
             self.question.write(self.folder)
 
 
-def said(error: BaseException) -> str:
-    """Write one line about an error of any kind, for the ledger."""
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = " ".join(str(error).split())
-    name = type(error).__name__
-    return f"{name}: {text[:300]}" if text else name
-
-
-def _readable(text: str) -> str:
-    """Text in which no byte stands that is not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def _entry(one: Waiting, outcome: Outcome, files: str) -> Entry:
+    return Entry(
+        one.name, outcome.status, outcome.reason, outcome.duration_s, len(outcome.calls), outcome.seconds_used,
+        one.path, files if outcome.status in SETTLED else "", outcome.began, outcome.recorder,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ecotf.inference.output import Outcome, Waiting
+from ecotf.inference.outcome import Outcome, Waiting
 
 
 class Part(NamedTuple):

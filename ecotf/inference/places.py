@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from ecotf.files import LONGEST_NAME
+from ecotf.inference.compact import CompactMap, key_of
 
 _LONGEST_ENDING = 24  # bytes that a format may add to the name, as .selections.txt does
 
@@ -23,7 +24,7 @@ class Places:
     root
         The folder that the recordings lie in, absolute.
     owners
-        Places that are taken, and the real paths of the recordings that took them.
+        The places that are taken and the real paths of the recordings that took them, as `key_of` gives them.
 
     Examples
     --------
@@ -32,9 +33,9 @@ class Places:
     ('site1/a', 'site1/a.flac')
     """
 
-    def __init__(self, root: str, owners: Mapping[str, str] | None = None) -> None:
+    def __init__(self, root: str, owners: CompactMap | None = None) -> None:
         self._root = root
-        self.owners = dict(owners or {})
+        self.owners = owners or CompactMap()
 
     def choices(self, recording: str) -> tuple[str, str]:
         """Return the two places that a recording may get, the better one first."""
@@ -45,15 +46,19 @@ class Places:
 
     def take(self, recording: str, path: str) -> str:
         """Give a recording its place; ``path`` is its real path."""
-        choices = self.choices(recording)
+        choices, owner = self.choices(recording), key_of(path)
         for place in (*choices, f"{choices[1]}~{_digest(path)}"):
-            if self.owners.setdefault(place, path) == path:
+            key = key_of(place)
+            found = self.owners.get(key)
+            if found is None:
+                self.owners.set(key, owner)
+            if found in (None, owner):
                 return place
         raise AssertionError("two real paths with one digest")
 
     def give_back(self, place: str) -> None:
         """Let others have the place of a recording that failed after all."""
-        self.owners.pop(place, None)
+        self.owners.drop(key_of(place))
 
 
 def common_folder(recordings: Iterable[str]) -> Path:

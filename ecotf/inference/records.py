@@ -68,17 +68,22 @@ class Records:
         for line, row in enumerate(self._file.rows(), start=2):
             yield self._read(row, f"line {line}")
 
-    def add(self, record: Record) -> None:
-        """Append a record and wait until it is on the disk."""
-        self._file.append(_line(record))
+    def add(self, *records: Record) -> None:
+        """Append records and wait until they are on the disk."""
+        self._file.append(b"".join(map(_line, records)))
 
     def take_back(self, record: Record) -> None:
         """Remove the record that was added last."""
         self._file.take_back(_line(record))
 
-    def last(self) -> Record:
-        """Return the record that was added last."""
-        return self._read(self._file.last(), "the last line")
+    def last(self, n: int) -> list[Record]:
+        """Return the records that were added last."""
+        return [self._read(row, "one of the last lines") for row in self._file.last(n)]
+
+    def after(self, start: int) -> Iterator[tuple[Record, int]]:
+        """Yield each record from a byte on (0: the first record) with the byte behind it."""
+        for row, end in self._file.rows_from(start):
+            yield self._read(row, f"byte {end}"), end
 
     def _read(self, row: bytes, where: str) -> Record:
         return _record(row, f"{self.path}: {where}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -76,9 +76,15 @@ def write_parquet(rows: Iterable[Row], path: Path, root: Path) -> None:
     """Write our own columns as Parquet, one row group at a time."""
     rows = iter(rows)
     with atomic_file(path) as partial, pq.ParquetWriter(partial, _SCHEMA) as writer:
-        while group := [(_utf8(recording), *call) for recording, call in islice(rows, _ROW_GROUP)]:
-            columns = zip(zip(*group, strict=True), _SCHEMA.types, strict=True)
-            writer.write_table(pa.table([pa.array(column, kind) for column, kind in columns], schema=_SCHEMA))
+        while group := list(islice(rows, _ROW_GROUP)):
+            writer.write_table(parquet_table(group))
+
+
+def parquet_table(rows: Sequence[Row], about: Mapping[str, str] | None = None) -> pa.Table:
+    """Make a table with our own columns; ``about`` goes into its metadata."""
+    columns = zip(zip(*((_utf8(recording), *call) for recording, call in rows), strict=True), _SCHEMA, strict=True)
+    table = pa.table([pa.array(column, field.type) for column, field in columns], schema=_SCHEMA)
+    return table.replace_schema_metadata(about) if about else table
 
 
 def _cells(recording: str, call: Call) -> list[str | float]:

@@ -69,7 +69,7 @@ def write_one(
 
 def paths_of_one(folder: Path, files: str, formats: Sequence[str]) -> list[Path]:
     """Return the paths that :func:`write_one` writes."""
-    endings = [writer.ending for name in formats if isinstance(writer := WRITERS[name], PerRecording)]
+    endings = [writer.ending for name in formats if isinstance(writer := WRITERS.get(name), PerRecording)]
     return [folder / f"{files}{ending}" for ending in endings]
 
 

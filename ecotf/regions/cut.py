@@ -21,7 +21,7 @@ from ecotf.errors import RecordingError, RecordingStatus
 from ecotf.features.shapes import count_shapes, frequency_features, shape_features, without_background
 from ecotf.files import atomic_folder
 from ecotf.inference.listen import attempt, why_silent
-from ecotf.inference.output import Outcome
+from ecotf.inference.outcome import Outcome
 from ecotf.regions.chunks import Chunk, filtered_chunks, plan_chunks
 from ecotf.regions.config import SHAPES, RoiConfig
 from ecotf.regions.labels import Annotation, label_of

@@ -17,7 +17,7 @@ from ecotf.files import explain_write_errors, remove_partials
 from ecotf.inference import ledger, question
 from ecotf.inference.held_folder import HeldFolder
 from ecotf.inference.ledger import SETTLED, Entry, Ledger
-from ecotf.inference.output import Outcome, Waiting
+from ecotf.inference.outcome import Outcome, Waiting
 from ecotf.inference.question import Question
 from ecotf.regions.config import RoiConfig
 from ecotf.regions.cut import Region

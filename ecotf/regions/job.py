@@ -10,7 +10,7 @@ from pathlib import Path
 from ecotf.audio.recording import ChannelChoice
 from ecotf.errors import ConfigError, DataError, RecordingStatus
 from ecotf.inference.ledger import SETTLED
-from ecotf.inference.output import Outcome
+from ecotf.inference.outcome import Outcome
 from ecotf.parallel.processes import Died, results_of
 from ecotf.regions.config import RoiConfig
 from ecotf.regions.cut import CutJob, CutResult, cut_recording

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ecotf.audio.hdf5_rows import split_row
 from ecotf.datasets.manifest import Manifest
-from ecotf.inference.output import Waiting
+from ecotf.inference.outcome import Waiting
 from ecotf.regions.labels import Annotation
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from ecotf.append_only import csv_rows
 from ecotf.errors import ConfigError, DiskFullError
+from ecotf.inference.compact import key_of
 from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger, exit_status, read_ledger
 
 
@@ -149,6 +150,13 @@ def test_a_million_rows_open_in_a_second(tmp_path):
             names = [place.format(number) for number in range(1000)]
             file.write(csv_rows((f"/d/{n}.wav", "done", "", 10.0, 3, 0.1, f"/d/{n}.wav", n, "", "") for n in names))
     began = time.process_time()
-    found = Ledger(tmp_path / "ledger.csv").look_up({"/d/site7/20260621_000777.wav"}, (), ())
+    ledger = Ledger(tmp_path / "ledger.csv")
+    found = ledger.look_up({"/d/site7/20260621_000777.wav"}, (), ())
     assert time.process_time() - began < 2
+    began = time.process_time()
+    known = ledger.known()
+    assert time.process_time() - began < 4
+    key = key_of("/d/site7/20260621_000777.wav")
+    assert known.statuses.get(key) == 0 and known.owners.get(key_of("site7/20260621_000777")) == key
+    assert known.statuses.get(key_of("/d/other.wav")) is None and known.counts["done"] == 1_000_000
     assert found.counts["done"] == 1_000_000 and [row.files for row in found.rows] == ["site7/20260621_000777"]
