@@ -36,7 +36,7 @@ class Place:
         self.settings = ReleaseSettings(root=folder, reserve_mb=0)
         self.store = ReleaseStore(self.settings)
         self.base = self.store.folder(BASE) / "model.tflite"
-        self.part, self.model, self.new = self.store.folder("new.part"), folder / "new", new
+        self.part, self.model, self.new = self.store.releases / "new.part", folder / "new", new
         for parent in (self.base.parent, self.part):
             parent.mkdir(parents=True)
         self.base.write_bytes(base)
