@@ -46,6 +46,8 @@ def write_page(kept: dict[str, Any], page: Path) -> None:
         lines += [_WAYS, "|---" * 9 + "|\n"]
         first = one["ways"]["ecotf, 1 thread"]["seconds"]
         lines += [_way(name, way, first) for name, way in one["ways"].items()]
+        if "usearch index" not in one["ways"]:
+            lines.append("\nNo index was built here.\n")
         lines.append("\n")
     if kept.get("precision"):
         lines += [_PRECISION.lstrip(), "| " + " | ".join(_COLUMNS) + " |\n", "|---" * len(_COLUMNS) + "|\n"]
