@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,29 +11,24 @@ from pathlib import Path
 from ecotf.audio.beginning import time_zone_of
 from ecotf.audio.provenance import read_provenance
 from ecotf.errors import ConfigError, DiskFullError, RecordingStatus
-from ecotf.files import PARTIAL_PREFIX, explain_write_errors
+from ecotf.files import PARTIAL_PREFIX
 from ecotf.inference import ledger, question, records
 from ecotf.inference.compact import CompactMap, key_of
-from ecotf.inference.dataset import FOLDER as DATASET_FOLDER
-from ecotf.inference.dataset import JOURNAL, DatasetWriter
 from ecotf.inference.dataset import NAME as DATASET
+from ecotf.inference.dataset import DatasetWriter
 from ecotf.inference.held_folder import HeldFolder
 from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger
+from ecotf.inference.older_job import OF_A_JOB, TABLES, older_job, remove_older
 from ecotf.inference.outcome import Outcome, Waiting, readable, said
 from ecotf.inference.places import Places
 from ecotf.inference.question import Question
 from ecotf.inference.records import Record, Records
-from ecotf.inference.submission import FILE as SUBMISSION_FILE
 from ecotf.inference.submission import NAME as SUBMISSION
 from ecotf.inference.submission import check_stems, write_submission
 from ecotf.inference.tables import Row
-from ecotf.inference.writers import WRITERS, WholeJob, paths_of_one, write_one, write_whole_job
+from ecotf.inference.writers import paths_of_one, write_one, write_whole_job
 
 _MOST_TOGETHER = 64  # results that are settled at once
-_OF_A_JOB = (question.NAME, ledger.NAME, records.NAME)
-_TABLES = {name: writer.file_name for name, writer in WRITERS.items() if isinstance(writer, WholeJob)}
-_TABLES[SUBMISSION] = SUBMISSION_FILE
-_TABLES[DATASET] = JOURNAL
 _CATCH_UP = 500_000  # detections, after which the data set is brought up to date in the middle of a job
 
 
@@ -81,8 +75,8 @@ class OutputFolder(HeldFolder):
         is_new = False
         try:
             if overwrite:
-                self._remove_older()
-            old = self._older_job(resume)
+                remove_older(folder)
+            old = older_job(folder, asked, resume)
             is_new = old is None
             if old is not None:
                 self.question = old.joined(asked)
@@ -99,7 +93,7 @@ class OutputFolder(HeldFolder):
                 self._remove_partials()
             self._write_missing_formats()
         except BaseException:
-            for name in _OF_A_JOB if is_new else ():  # nothing was done yet
+            for name in OF_A_JOB if is_new else ():  # nothing was done yet
                 (folder / name).unlink(missing_ok=True)
             self.close()
             raise
@@ -177,48 +171,6 @@ class OutputFolder(HeldFolder):
 
     def _rows(self) -> Iterator[Row]:
         return ((record.recording, call) for record in self._records for call in record.calls)
-
-    def _older_job(self, resume: bool) -> Question | None:
-        """Read the question of the job to continue; None for a new job."""
-        present = [name for name in (*_OF_A_JOB, *_TABLES.values()) if (self.folder / name).exists()]
-        if not present:
-            return None
-        if question.NAME not in present:
-            raise ConfigError(
-                f"{self.folder} holds {present[0]} and no {question.NAME}: it is not of a job that can be continued; "
-                "give another --output, or --overwrite"
-            )
-        if not resume:
-            raise ConfigError(f"{self.folder} holds a job already: --resume continues it, --overwrite replaces it")
-        old = Question.read(self.folder)
-        if old.replacing:
-            self._remove_older()
-            return None
-        old.require_same(self.question, self.folder)
-        if SUBMISSION in self.question.formats and SUBMISSION not in old.formats:
-            raise ConfigError(
-                f"format {SUBMISSION} cannot be added to the job in {self.folder}, which did not keep the scores of "
-                "segments; give another --output, or --overwrite"
-            )
-        return old
-
-    def _remove_older(self) -> None:
-        """Remove an older job; a kill in the middle leaves a note that it is to be removed."""
-        try:
-            older = Question.read(self.folder)
-            replace(older, replacing=True).write(self.folder)
-            if (self.folder / records.NAME).exists():
-                for record in Records(self.folder / records.NAME):
-                    for path in paths_of_one(self.folder, record.files, older.formats):
-                        path.unlink(missing_ok=True)
-        except ConfigError:
-            pass  # damaged, or none; what is known by name goes
-        if (self.folder / JOURNAL).exists():
-            with explain_write_errors(self.folder / DATASET_FOLDER):
-                shutil.rmtree(self.folder / DATASET_FOLDER)
-        for name in (*_TABLES.values(), ledger.NAME, records.NAME, question.NAME):
-            with explain_write_errors(self.folder / name):
-                (self.folder / name).unlink(missing_ok=True)
 
     def _look_up(self, is_whole: bool) -> None:
         """Find out what an earlier job has settled, and do what a kill left undone."""
@@ -300,7 +252,7 @@ class OutputFolder(HeldFolder):
     @property
     def _own_formats(self) -> list[str]:
         """Formats with a file for each recording."""
-        return [name for name in self.question.formats if name not in _TABLES]
+        return [name for name in self.question.formats if name not in TABLES]
 
     def _refuse_strange_files(self, old: Question | None) -> None:
         """Refuse to write over files that no job here has written; raises `ConfigError`."""
@@ -313,8 +265,8 @@ class OutputFolder(HeldFolder):
         for one in self._open() if self._own_formats else ():
             yield from paths_of_one(self.folder, planned.take(one.name, one.path), self._own_formats)
         added = [name for name in self.question.formats if old is not None and name not in old.formats]
-        yield from (self.folder / _TABLES[name] for name in added if name in _TABLES)
-        own = [name for name in added if name not in _TABLES]
+        yield from (self.folder / TABLES[name] for name in added if name in TABLES)
+        own = [name for name in added if name not in TABLES]
         for record in self._records if own else ():
             yield from paths_of_one(self.folder, record.files, own)
 
@@ -332,7 +284,7 @@ class OutputFolder(HeldFolder):
     def _write_missing_formats(self) -> None:
         """Write the formats that are new for what is settled too; a kill in the middle is made good next time."""
         self.question.write(self.folder)
-        missing = [name for name in self.question.missing_formats if name not in _TABLES]
+        missing = [name for name in self.question.missing_formats if name not in TABLES]
         for record in self._records if missing else ():
             write_one(self.folder, record.files, missing, record.calls, record.recording, record.sample_rate)
         if self.question.missing_formats:

@@ -7,6 +7,8 @@ import importlib.util
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,3 +220,33 @@ def test_what_kills_or_holds_a_worker_is_failed_and_the_others_go_on(model, tmp_
 def test_an_engine_that_cannot_be_is_refused(values, said):
     with pytest.raises(ConfigError, match=said):
         EngineOptions(**values)
+
+
+def test_a_parent_that_is_killed_takes_its_workers_along_and_the_next_one_goes_on(model, archive, expected, tmp_path):
+    out = tmp_path / "out"
+    script = (
+        "import sys; from pathlib import Path; from tests.inference.test_engine import *; "
+        "model, archive, out = map(Path, sys.argv[1:]); "
+        "job(model, archive, out, EngineOptions(2, part_s=2.0), CheapSource(model, 0.2), resume=True)"
+    )
+    command = [sys.executable, "-c", script, model, archive, out]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as parent:
+        while not (out / "ledger.csv").exists() or (out / "ledger.csv").read_bytes().count(b"\n") < 4:
+            assert parent.poll() is None
+            time.sleep(0.02)
+        workers = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+        parent.kill()
+    assert workers and len(list(read_ledger(out / "ledger.csv"))) < 17
+    job(model, archive, out, EngineOptions(1, part_s=2.0), resume=True)
+    assert digests(out) == expected
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < deadline, "workers live on"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
