@@ -108,7 +108,7 @@ def test_a_spark_gives_the_same_rows_also_when_an_executor_is_killed(
         if len(killed) < 1:
             killed.extend(kill_one("CoarseGrainedExecutorBackend"))
 
-    job(model, archive, tmp_path / "out", EngineOptions(2, SPARK, part_s=2.0), report=report)
+    job(model, archive, tmp_path / "out", EngineOptions(2, SPARK, part_s=5.0), report=report)
     assert len(killed) == 1
     assert digests(tmp_path / "out") == expected
 
