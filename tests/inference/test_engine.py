@@ -159,8 +159,9 @@ def executors(monkeypatch):
         shutil.rmtree(left, ignore_errors=True)
 
 
-def test_workers_that_are_killed_lose_nothing(model, archive, expected, tmp_path):
-    """Their work is done again by others."""
+def test_workers_that_are_killed_lose_nothing(model, archive, expected, tmp_path, monkeypatch):
+    """Their work is done again by others, also where chance kills all of them at one recording."""
+    monkeypatch.setattr("ecotf.inference.engine._MOST_TRIES", 9)
     killed: list[int] = []
 
     def report(name: str, outcome: object) -> None:
