@@ -144,7 +144,7 @@ def test_the_service_runs_without_rights_and_is_watched():
     service = unit["Service"]
     expected = {
         "Type": "notify", "User": "ecotf", "ProtectSystem": "strict", "PrivateTmp": "yes", "NoNewPrivileges": "yes",
-        "StateDirectory": "ecotf", "Restart": "always", "CapabilityBoundingSet": "", "ProtectHome": "yes",
+        "StateDirectory": "ecotf/data", "Restart": "always", "CapabilityBoundingSet": "", "ProtectHome": "yes",
     }  # fmt: skip
     assert {key: service[key] for key in expected} == expected
     assert int(service["WatchdogSec"]) > 2 * 10
