@@ -83,13 +83,25 @@ def test_an_older_installation_moves_its_data_and_keeps_its_releases(make_record
 
 @pytest.mark.parametrize(
     "change",
-    [{"id": "/etc"}, {"id": None}, {"before": "../../x"}, {"part": "../x.part"}, {"token": "\x1b[2J"}, {"new": "yes"}],
+    [
+        {"id": "PRECIOUS"},
+        {"id": None},
+        {"before": "../../x"},
+        {"part": "../x.part"},
+        {"token": "\x1b[2J"},
+        {"new": "yes"},
+    ],
 )
 def test_a_forged_journal_is_none(recorder, tmp_path, change):
+    # Only a folder of this test may be named: where the check is missing, the manager deletes what it is told to.
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    change = {key: str(precious) if value == "PRECIOUS" else value for key, value in change.items()}
     journal = {"operation": "apply", "id": "0" * 12, "step": "selftest", "new": True, "before": None, "part": None}
     (recorder.releases / "journal.json").write_text(json.dumps(journal | change))
     status, lines = recorder.run("recover")
     assert (status, lines[-1]["detail"]) == (0, "nothing to do")
+    assert precious.is_dir()
     assert recorder.pointed("current") is None
 
 
