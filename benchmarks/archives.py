@@ -92,28 +92,29 @@ def one_row(title: str, name: str, run: Path, archive: Path, out: Path, more: Se
 
 
 def small_files(options: argparse.Namespace, room: Path) -> None:
-    """Classify many links to a few short recordings; print memory over time."""
-    short = sorted(path for path in options.bird_sounds.rglob("*.flac") if soundfile.info(path).duration < 6)[:5]
+    """Classify many links to a few tenths of a second; print memory over time."""
+    some = [path for path in sorted(options.bat_sounds.rglob("*.flac")) if soundfile.info(path).duration > 1][:5]
     for number in range(options.small_files):
         folder = room / "small" / f"site{number // 1000:03}"
         folder.mkdir(parents=True, exist_ok=True)
         # Hard links: of symbolic links to one file only the first would be taken.
-        os.link(_kept(short[number % len(short)], room, number), folder / f"{number:06}.flac")
-    command = classify(options.birds, room / "small", room / "out", ["--workers", "2", "--formats", "dataset"])
+        os.link(_tenth(some[number % len(some)], room, number), folder / f"{number:06}.wav")
+    command = classify(options.bats, room / "small", room / "out", ["--workers", "2", "--formats", "dataset"])
     cost = measured(command)
-    done = sum(row.status == "done" for row in read_ledger(room / "out" / "ledger.csv"))
+    done = sum(row.status in ("done", "silent") for row in read_ledger(room / "out" / "ledger.csv"))
     print(f"{done} of {options.small_files} files done in {cost.seconds:.0f} s, {done / cost.seconds:.0f} a second")
     for tenth in range(11):
         at = cost.memory[min(len(cost.memory) - 1, tenth * len(cost.memory) // 10)]
         print(f"  after {at[0]:6.0f} s: {at[1]:6.0f} MiB")
 
 
-def _kept(path: Path, room: Path, number: int) -> Path:
-    """A copy of a recording in the room, so that links to it may be hard ones; a new one every 30,000 links."""
-    copy = room / "few" / f"{number // 30_000}-{path.name}"
+def _tenth(path: Path, room: Path, number: int) -> Path:
+    """A tenth of a second of a recording, as WAV; anew every 30,000 links, which is the most of some file systems."""
+    copy = room / "few" / f"{number // 30_000}-{path.stem}.wav"
     if not copy.exists():
         copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, copy)
+        sound, rate = soundfile.read(path, dtype="int16")
+        soundfile.write(copy, sound[rate // 2 : rate // 2 + rate // 10], rate)
     return copy
 
 

@@ -174,6 +174,7 @@ class Engine:
             yield from messages_of(self._work, feed.next_job, max(1, engine.workers), longest_s=longest_s)
         else:
             work = self._work
+            feed.absolute = True  # executors work in folders of their own
             if isinstance(work._source, RunSource):
                 work = ListenWork(work._source.packed(), work._options, work._keep, engine)
             yield from messages_from_spark(work, feed.next_job, max(1, engine.workers), engine.engine)
@@ -203,6 +204,7 @@ class _Feed:
 
     def __init__(self, waiting: Iterable[Waiting], may_be_cut: bool, one_by_one: bool) -> None:
         self._waiting, self._may_be_cut, self._one_by_one = iter(waiting), may_be_cut, one_by_one
+        self.absolute = False  # whether workers need absolute paths
         self._first: deque[tuple[Piece, ...]] = deque()  # before all others
         self._joined: dict[str, Joined] = {}
         self._answered: dict[int, int] = {}  # of each job that is out, how many pieces
@@ -268,6 +270,8 @@ class _Feed:
         pieces: list[Piece] = []
         size = 0
         for one in self._waiting:
+            if self.absolute:
+                one = one._replace(file=os.path.abspath(one.file))
             pieces.append(Piece(one, may_be_cut=self._may_be_cut))
             size += 0 if self._one_by_one else _size(one.path)
             if self._one_by_one or len(pieces) == _MOST_FILES or size >= _MOST_BYTES:

@@ -153,6 +153,8 @@ def _made_once(content: bytes) -> Any:
 
 
 def _run_there(session: Any, there: _OnExecutor, job: Any) -> tuple[list[Any], Any]:
+    from pyspark.errors import PythonException
+
     try:
         table = session.createDataFrame([(pickle.dumps(job),)], "job binary").coalesce(1)
         (row,) = table.mapInPandas(there, "answer binary").collect()
@@ -164,6 +166,9 @@ def _run_there(session: Any, there: _OnExecutor, job: Any) -> tuple[list[Any], A
             raise EcotfError(
                 f"an executor lacks a package ({absent[1].strip()}); install ecotf with its requirements everywhere"
             ) from None
+        if isinstance(error, PythonException):  # what a recording does is caught there, so this would strike every job
+            last = [line.strip() for line in str(error).splitlines() if re.match(r"\s*[\w.]+(Error|Exception)\b", line)]
+            raise EcotfError(f"the work cannot be done on an executor: {(last or [_cause(error)])[-1][:300]}") from None
         return [], Died(f"on an executor ({_cause(error)[:200]})")
 
 

@@ -17,11 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from spark_work import tidied
 
 from ecotf.errors import ConfigError, EcotfError
-from ecotf.inference.engine import EngineOptions
+from ecotf.inference.engine import EngineOptions, _Feed
 from ecotf.inference.job import ClassifierOptions, JobResult, classify
 from ecotf.inference.ledger import read_ledger
+from ecotf.inference.outcome import Waiting
 
 from .cheap_run import CheapRun, CheapSource, contents
 
@@ -152,11 +154,8 @@ def descends(pid: int) -> bool:
 def executors(monkeypatch):
     """Executors find the run; what they write beside pyspark goes."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parent))))
-    work = Path(PYSPARK.origin).parent / "work"
-    before = set(work.glob("*"))
-    yield
-    for left in set(work.glob("*")) - before:
-        shutil.rmtree(left, ignore_errors=True)
+    with tidied():
+        yield
 
 
 def test_workers_that_are_killed_lose_nothing(model, archive, expected, tmp_path, monkeypatch):
@@ -251,3 +250,14 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_executors_are_given_whole_paths(tmp_path, monkeypatch):
+    """They work in folders of their own; tables keep the names that the user gave."""
+    monkeypatch.chdir(tmp_path)
+    feed = _Feed([Waiting.of("night.wav")], may_be_cut=True, one_by_one=False)
+    feed.absolute = True
+    job = feed.next_job()
+    assert job is not None
+    (piece,) = job.pieces
+    assert (piece.one.file, piece.one.name) == (str(tmp_path / "night.wav"), "night.wav")

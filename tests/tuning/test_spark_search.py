@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cheap_search import CONFIG, STARTS, Sum, facts, search_in
+from spark_work import tidied
 
 from ecotf.commands import run_tuning
 from ecotf.errors import ConfigError
@@ -38,13 +39,8 @@ class OnExecutor(Sum):
 def executors(monkeypatch):
     """Executors find the objective; what they write beside pyspark goes."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    work = Path(PYSPARK.origin).parent / "work"
-    before = set(work.glob("*"))
-    yield
-    for left in set(work.glob("*")) - before:
-        shutil.rmtree(left, ignore_errors=True)
-    if work.exists() and not any(work.iterdir()):
-        work.rmdir()
+    with tidied():
+        yield
 
 
 def two_at_a_time(search, until: int) -> None:

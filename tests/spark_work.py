@@ -1,0 +1,31 @@
+"""What a Spark in local-cluster mode writes beside pyspark."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def tidied() -> Iterator[None]:
+    """Remove what is new there at the end of the block, but never a folder in which somebody works: executors of other
+    sessions have theirs there, too, and Python cannot import anything in a folder that is gone."""
+    found = importlib.util.find_spec("pyspark")
+    work = Path(found.origin if found and found.origin else ".").parent / "work"
+    before = set(work.glob("*"))
+    yield
+    for left in set(work.glob("*")) - before:
+        if not any(place.is_relative_to(left) for place in _places_of_work()):
+            shutil.rmtree(left, ignore_errors=True)
+    if work.exists() and not any(work.iterdir()):
+        work.rmdir()
+
+
+def _places_of_work() -> Iterator[Path]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            yield Path(os.readlink(folder / "cwd"))
