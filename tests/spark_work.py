@@ -15,7 +15,10 @@ def tidied() -> Iterator[None]:
     """Remove what is new there at the end of the block, but never a folder in which somebody works: executors of other
     sessions have theirs there, too, and Python cannot import anything in a folder that is gone."""
     found = importlib.util.find_spec("pyspark")
-    work = Path(found.origin if found and found.origin else ".").parent / "work"
+    if found is None or found.origin is None:
+        yield
+        return
+    work = Path(found.origin).parent / "work"
     before = set(work.glob("*"))
     yield
     for left in set(work.glob("*")) - before:

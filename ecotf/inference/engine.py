@@ -153,7 +153,8 @@ class Engine:
 
     def outcomes(self, waiting: Iterable[Waiting]) -> Iterator[tuple[Waiting, Outcome]]:
         """Yield each recording with its outcome; ``waiting`` is asked for more as workers become free."""
-        feed = _Feed(waiting, may_be_cut=not self._engine.here, one_by_one=self._engine.here)
+        here = self._engine.here
+        feed = _Feed(waiting, may_be_cut=not here, one_by_one=here, whole_paths=self._engine.engine != "processes")
         for job, message in self._messages(feed):
             if isinstance(message, Stopwatch):
                 self.spent.add(message)
@@ -174,7 +175,6 @@ class Engine:
             yield from messages_of(self._work, feed.next_job, max(1, engine.workers), longest_s=longest_s)
         else:
             work = self._work
-            feed.absolute = True  # executors work in folders of their own
             if isinstance(work._source, RunSource):
                 work = ListenWork(work._source.packed(), work._options, work._keep, engine)
             yield from messages_from_spark(work, feed.next_job, max(1, engine.workers), engine.engine)
@@ -202,9 +202,11 @@ class _Loaded:
 class _Feed:
     """What is to be heard next, what is out, and the parts that wait for each other."""
 
-    def __init__(self, waiting: Iterable[Waiting], may_be_cut: bool, one_by_one: bool) -> None:
+    def __init__(
+        self, waiting: Iterable[Waiting], may_be_cut: bool, one_by_one: bool, whole_paths: bool = False
+    ) -> None:
         self._waiting, self._may_be_cut, self._one_by_one = iter(waiting), may_be_cut, one_by_one
-        self.absolute = False  # whether workers need absolute paths
+        self._whole_paths = whole_paths  # executors work in folders of their own
         self._first: deque[tuple[Piece, ...]] = deque()  # before all others
         self._joined: dict[str, Joined] = {}
         self._answered: dict[int, int] = {}  # of each job that is out, how many pieces
@@ -270,7 +272,7 @@ class _Feed:
         pieces: list[Piece] = []
         size = 0
         for one in self._waiting:
-            if self.absolute:
+            if self._whole_paths:
                 one = one._replace(file=os.path.abspath(one.file))
             pieces.append(Piece(one, may_be_cut=self._may_be_cut))
             size += 0 if self._one_by_one else _size(one.path)

@@ -138,6 +138,7 @@ class _OnExecutor:
         for table in tables:
             for job in table["job"]:
                 said: list[Any] = []
+                # Both ends are this ecotf: the driver made these bytes, and nothing from a file or a user is in them.
                 result = _made_once(self._work.value)(pickle.loads(job), said.append)
                 yield pd.DataFrame({"answer": [pickle.dumps((said, result))]})
 
@@ -148,6 +149,7 @@ _made: dict[bytes, Any] = {}
 def _made_once(content: bytes) -> Any:
     key = hashlib.blake2b(content).digest()
     if key not in _made:
+        # The broadcast of the driver, which is this ecotf.
         _made[key] = pickle.loads(content)
     return _made[key]
 
@@ -158,6 +160,7 @@ def _run_there(session: Any, there: _OnExecutor, job: Any) -> tuple[list[Any], A
     try:
         table = session.createDataFrame([(pickle.dumps(job),)], "job binary").coalesce(1)
         (row,) = table.mapInPandas(there, "answer binary").collect()
+        # An executor of our own session made it. Whoever runs the Spark can run code there and here without it.
         said, result = pickle.loads(row["answer"])
         return said, result
     except Exception as error:

@@ -255,8 +255,7 @@ def is_running(pid: int) -> bool:
 def test_executors_are_given_whole_paths(tmp_path, monkeypatch):
     """They work in folders of their own; tables keep the names that the user gave."""
     monkeypatch.chdir(tmp_path)
-    feed = _Feed([Waiting.of("night.wav")], may_be_cut=True, one_by_one=False)
-    feed.absolute = True
+    feed = _Feed([Waiting.of("night.wav")], may_be_cut=True, one_by_one=False, whole_paths=True)
     job = feed.next_job()
     assert job is not None
     (piece,) = job.pieces
