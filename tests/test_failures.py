@@ -319,17 +319,19 @@ def test_a_full_disk_while_classifying(model, tmp_path, capsys, monkeypatch):
 
 def test_a_disk_that_fills_up_in_the_middle(model, tmp_path, capsys, monkeypatch):
     """What was finished is kept, and the same command with --resume finishes the rest."""
+    from ecotf.inference import job
     from ecotf.inference.records import Records
 
+    monkeypatch.setattr(job, "_LONG_S", 0.0)  # results are written one by one
     for number in range(3):
         soundfile.write(tmp_path / f"{number}.wav", sound(0.2, seed=number), RATE)
     add, done = Records.add, []
 
-    def fill_up(self, record):
+    def fill_up(self, *records):
         if len(done) == 1:
             monkeypatch.setattr(os, "fsync", full_disk)
-        add(self, record)
-        done.append(record)
+        add(self, *records)
+        done.extend(records)
 
     arguments = (tmp_path, "--model", model, "--output", tmp_path / "out")
     with monkeypatch.context() as patch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +104,7 @@ class Recordings:
     def __iter__(self) -> Iterator[Path]:
         """Go through them; one that is reached in several ways comes once."""
         search, seen, count, too_new = _Search(self._recursive), set(), 0, 0
-        search.passed_over = _Counts()
+        search.passed_over = _Counts(argument for argument in self.arguments if os.path.isfile(argument))
         for argument in self.arguments:
             for path in search.matches(argument):
                 key = hash(os.path.realpath(path))
@@ -142,12 +142,12 @@ class Recordings:
 
 
 class _Counts(dict[str, str]):
-    """Counts what is passed over by kind, and holds no names."""
+    """Counts what is passed over by kind, and holds no names; files that are named outright are not passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: Iterable[str]) -> None:
         super().__init__()
         self.kinds: dict[str, int] = {}
-        self._seen: set[int] = set()
+        self._seen = {hash(os.path.abspath(path)) for path in named}
 
     def setdefault(self, path: str, kind: str = "") -> str:
         if hash(path) not in self._seen:

@@ -12,7 +12,9 @@ GUANO reference implementation (https://github.com/riggsd/guano-py, ``wamd2guano
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -88,8 +90,15 @@ def read_notes(path: str | Path, riff: Riff | None = None) -> Notes:
     ----------
     riff
         Where its chunks are, if that is known already.
+
+    Raises
+    ------
+    OSError
+        It cannot be read. A pipe or a device is not opened: that could wait for ever.
     """
     notes = Notes({}, {}, {})
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "is not an ordinary file", str(path))
     with open(path, "rb") as file:
         riff = riff or read_riff(file)
         for chunk in riff.chunks if riff is not None else ():

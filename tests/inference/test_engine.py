@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from spark_work import tidied
 
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.inference.engine import EngineOptions, _Feed
@@ -154,6 +153,8 @@ def descends(pid: int) -> bool:
 def executors(monkeypatch):
     """Executors find the run; what they write beside pyspark goes."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parent))))
+    from spark_work import tidied  # not above: executors import this file, and do not find that one
+
     with tidied():
         yield
 
@@ -161,6 +162,7 @@ def executors(monkeypatch):
 def test_workers_that_are_killed_lose_nothing(model, archive, expected, tmp_path, monkeypatch):
     """Their work is done again by others, also where chance kills all of them at one recording."""
     monkeypatch.setattr("ecotf.inference.engine._MOST_TRIES", 9)
+    monkeypatch.setattr("ecotf.inference.job._LONG_S", 0.0)  # each result is told at once
     killed: list[int] = []
 
     def report(name: str, outcome: object) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from cheap_search import CONFIG, STARTS, Sum, facts, search_in
-from spark_work import tidied
 
 from ecotf.commands import run_tuning
 from ecotf.errors import ConfigError
@@ -39,6 +38,8 @@ class OnExecutor(Sum):
 def executors(monkeypatch):
     """Executors find the objective; what they write beside pyspark goes."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    from spark_work import tidied  # not above: executors import this file, and do not find that one
+
     with tidied():
         yield
 
