@@ -175,9 +175,10 @@ def cluster_rows(rows: Rows, config: ClusteringConfig, seed: int, log: Callable[
     if not finite.all():
         log(f"{int((~finite).sum())} of {len(finite)} embeddings hold numbers that are none (NaN): they are noise")
     if finite.sum() < config.least:
+        key = "min_sizes" if config.min_sizes else "cluster.min_size"
         raise DataError(
             f"{int(finite.sum())} clips cannot be clustered: the smallest cluster has {config.least} "
-            "(cluster.min_size); give more recordings, or a smaller number"
+            f"(clustering.{key}); give more recordings, or a smaller number"
         )
     scaled = _Scaled(rows, fit_scale((block[np.isfinite(block).all(axis=1)] for _, block in rows.blocks(BLOCK)),
                                      config.scale))  # fmt: skip

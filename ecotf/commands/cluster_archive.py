@@ -79,6 +79,9 @@ def _check(options: argparse.Namespace) -> None:
     """Raise `ConfigError` for options that cannot go together; tell settings from input."""
     options.overrides = [text for text in options.input if "=" in text and not os.path.exists(text)]
     options.input = [text for text in options.input if text not in options.overrides]
+    if options.regions and "=" in options.regions and not os.path.exists(options.regions):
+        options.overrides.append(options.regions)  # --regions without settings, and a key of the recipe behind it
+        options.regions = ""
     if not options.input:
         raise ConfigError("no input: give recordings, a manifest, or a folder of embeddings")
     if options.threads < 1:
@@ -114,8 +117,10 @@ def _run(options: argparse.Namespace) -> tuple[ClusterResult, bool]:
         embedder = open_embedder(options.model, options.model_file, options.hop_s)
         embedder.threads = options.threads
         log(f"{embedder.title}: {embedder.numbers} numbers for each {embedder.samples / embedder.sample_rate:g} s")
-    elif options.model is not None or options.model_file is not None:
-        raise ConfigError(f"{options.input[0]}: embeddings have their model; --model is for recordings")
+    elif any(one is not None for one in (options.model, options.model_file, options.hop_s)):
+        raise ConfigError(
+            f"{options.input[0]}: embeddings have their model; --model, --model-file and --hop-s are for recordings"
+        )
     total = len(what.recordings) if hasattr(what, "recordings") else len(what)
     with progress_bar() as bar:
         task = bar.add_task("embedding", total=total)

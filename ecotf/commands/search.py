@@ -8,13 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import console, log, make_parser
+from ecotf.commands.console import complaints, console, log, make_parser
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ecotf.searching.find import Asked, Wanted
+    from ecotf.searching.find import Asked, Found, Wanted
 
 WORDS = {
     "show": ("ecotf.commands.search_show", "the page on which hits are accepted and rejected by key"),
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         "--class", dest="class_name", metavar="NAME", help="of that run's classes, what is searched for"
     )
     parser.add_argument("--top", metavar="N", type=int, default=20, help="how many hits (20)")
-    parser.add_argument("--distance", choices=("cosine", "euclidean", "dot"), default="cosine", help="(cosine)")
+    parser.add_argument("--distance", choices=("cosine", "euclidean", "dot"), help="(cosine)")
     parser.add_argument("--merge", action="store_true", help="windows that overlap or touch are one hit")
     parser.add_argument(
         "--without", metavar="RECORDING", action="append", default=[], help="pass over a recording; repeatable"
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.output is not None:
         _keep(options, asked, wanted)
     else:
-        show(find(open_embeddings(options.embeddings), asked, wanted).hits, options.csv)
+        _tell(find(open_embeddings(options.embeddings), asked, wanted), options.csv)
     return 0
 
 
@@ -104,6 +104,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--model RUN and --class NAME go together")
     if options.model is not None and (options.embedder or options.model_file):
         raise ConfigError("--embedder and --model-file are for examples; a run brings its own")
+    part = options.start_s != 0 or options.end_s == options.end_s
+    if options.model is not None and (part or options.distance is not None):
+        raise ConfigError("--start-s, --end-s and --distance are for examples; a run gives probabilities")
+    options.distance = options.distance or "cosine"
     if options.output is None and (options.label or options.settings):
         raise ConfigError("--label and --set are of a session; say where with --output SESSION")
 
@@ -115,10 +119,21 @@ def _keep(options: argparse.Namespace, asked: Asked, wanted: Wanted) -> None:
     from ecotf.searching.session import Teaching
 
     teaching = apply_overrides(Teaching().model_dump(mode="json"), options.settings)
-    session, hits = begin_session(options.embeddings, options.output, asked, wanted, options.label, teaching)
-    show(hits, options.csv)
+    session, found = begin_session(options.embeddings, options.output, asked, wanted, options.label, teaching)
+    _tell(found, options.csv)
     log(f"session: {session.folder} ({session.facts.label})")
     log(f"next:    ecotf search show {session.folder}")
+
+
+def _tell(found: Found, csv: Path | None) -> None:
+    """Show the hits, and say how many rows could be none."""
+    show(found.hits, csv)
+    if found.without:
+        complaints.print(
+            f"without a score, so they can be no hits: {found.without} of the rows "
+            "(they hold numbers that are none (NaN), or zeros alone)",
+            markup=False,
+        )
 
 
 def show(hits: pd.DataFrame, csv: Path | None) -> None:

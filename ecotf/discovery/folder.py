@@ -52,6 +52,8 @@ class AboutClusters:
         The channel that was heard: ``mix``, or its number, counted from 1.
     time_expansion
         As stated by the user; None takes what the recording's metadata say.
+    salvage
+        Whether recordings that are cut off were heard.
     """
 
     recipe: str
@@ -63,6 +65,7 @@ class AboutClusters:
     embeddings: str = EMBEDDINGS
     channel: str | int = "mix"
     time_expansion: float | None = None
+    salvage: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
 
 

@@ -23,6 +23,7 @@ from ecotf.errors import ConfigError, DataError, RecordingStatus
 from ecotf.inference.embed_job import EmbedOptions, embed_recordings
 from ecotf.inference.output import Outcome
 from ecotf.inference.question import NAME as QUESTION
+from ecotf.inference.question import asked_in
 from ecotf.models.embedders import Embedder
 from ecotf.regions.job import CutOptions, cut_regions
 from ecotf.regions.wanted import wanted_files
@@ -97,12 +98,17 @@ def cluster_archive(
         raise ConfigError("embeddings have their embedder; recordings and manifests need --model")
     if options.regions is not None and (isinstance(what, Embeddings | Manifest)):
         raise ConfigError("regions of interest are cut out of recordings; a manifest has annotations of its own")
+    if isinstance(what, Embeddings) and replace(options, threads=ClusterOptions.threads) != ClusterOptions():
+        raise ConfigError(
+            f"{what.folder}: channel, time expansion and salvage were chosen when these were embedded; they are for "
+            "recordings and manifests"
+        )
     output = Path(output)
     with ClusterFolder(output, question_of(what, recipe, embedder, options), resume, overwrite):
         heard = _heard(what, output, embedder, options, log, report)
         write_about(output, AboutClusters(
-            recipe.name, *heard.about, options.regions is not None, heard.where, options.channel,
-            options.time_expansion, recipe.model_dump(mode="json"),
+            recipe.name, *heard.about, options.regions is not None, heard.where, heard.options.channel,
+            heard.options.time_expansion, heard.options.salvage, recipe.model_dump(mode="json"),
         ))  # fmt: skip
         embeddings = heard.embeddings
         if not len(embeddings):
@@ -157,7 +163,9 @@ def _heard(
     if isinstance(what, Embeddings):
         known = what.about
         about = (known.embedder, known.licence, known.digest, known.samples / known.sample_rate)
-        return _Heard(what, None, plain, about, os.path.abspath(what.folder), None, {}, None)
+        asked = asked_in(what.folder)
+        then = EmbedOptions(asked.get("time expansion"), asked.get("channel", "mix"), bool(asked.get("salvage")))
+        return _Heard(what, None, then, about, os.path.abspath(what.folder), None, {}, None)
     assert embedder is not None
     wanted, regions, counts = what, None, None
     if options.regions is not None and not isinstance(what, Manifest):

@@ -176,8 +176,7 @@ class NetworkLearner:
         trained = fine_tuning_recipe(begin, self.recipe.network, count, seed)
         rate = trained.sample_rate
         manifest = write_sounds(
-            self.clips.iloc[chosen], labels[chosen], folder / SOUNDS, rate, self.options.channel,
-            self.options.time_expansion,
+            self.clips.iloc[chosen], labels[chosen], folder / SOUNDS, rate, self.options, self.log
         )  # fmt: skip
         cache = folder / SOUNDS / "cache"
         made = train_run(trained, manifest, folder / RUNS, cache=cache, threads=self.threads, log=self.log)

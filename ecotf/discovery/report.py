@@ -64,7 +64,7 @@ def report_lines(table: pd.DataFrame, clips: pd.DataFrame, learner: str | None) 
     count, noise = int(chosen["clusters"]), float(chosen["noise"])
     lines = [f"{len(clips):,} clips: {count} cluster{'s' * (count != 1)}, {100 * noise:.0f} % left as noise"]
     if count == 0:
-        lines.append("all clips are noise: give more clips, or a smaller clustering.cluster.min_size")
+        lines.append("all clips are noise: give more clips, or smaller numbers in clustering.min_sizes")
     elif count == 1:
         lines.append("all clips that are no noise are one cluster: perhaps there is one kind of sound")
     titles = ["clusters", "noise", "DBCV", "validity", "stability"]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, open_recording
+from ecotf.audio.recording import open_recording
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import DataError, RecordingError
+from ecotf.inference.embed_job import EmbedOptions
+from ecotf.training.run_store import Log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +22,7 @@ LABEL = "cluster_{:05d}"
 
 
 def write_sounds(
-    clips: pd.DataFrame, labels: np.ndarray, folder: Path, sample_rate: int, channel: ChannelChoice,
-    time_expansion: float | None,
+    clips: pd.DataFrame, labels: np.ndarray, folder: Path, sample_rate: int, options: EmbedOptions, log: Log
 ) -> Manifest:  # fmt: skip
     """Write the sound of clips into a folder, and return a manifest with their clusters as labels.
 
@@ -33,6 +34,10 @@ def write_sounds(
         The cluster of each, ``[n]``.
     sample_rate
         Hz; sound is resampled to it.
+    options
+        How the clips were heard.
+    log
+        Takes a line for each recording that cannot be read any more; nothing is learned from the rest of its clips.
 
     Raises
     ------
@@ -44,20 +49,19 @@ def write_sounds(
 
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    lost = ""
     for path, inside in clips.assign(cluster=labels).groupby("path", sort=False):
         try:
-            recording = open_recording(str(path), time_expansion=time_expansion)
+            recording = open_recording(str(path), time_expansion=options.time_expansion, salvage=options.salvage)
             for number, start_s, end_s, cluster in inside[["start_s", "end_s", "cluster"]].itertuples():
                 end_s = min(end_s, recording.duration_s) if not math.isnan(end_s) else recording.duration_s
-                sound = recording.read(start_s, end_s, channel=channel, sample_rate=sample_rate)
+                sound = recording.read(start_s, end_s, channel=options.channel, sample_rate=sample_rate)
                 name = f"{number:07d}.wav"
                 soundfile.write(folder / name, sound, sample_rate, subtype="FLOAT")
                 rows.append({"recording": name, "start_s": 0.0, "end_s": np.nan, "label": LABEL.format(cluster)})
         except RecordingError as error:
-            lost = f"{path}: {error}"
+            log(f"{path}: {error}; nothing more is learned from its clips")
     if not rows:
-        raise DataError(f"not one clip can be read again to learn from; {lost}")
+        raise DataError("not one clip can be read again to learn from")
     table = pd.DataFrame(rows).assign(split="train")
     table["group"] = table["recording"]
     return make_manifest(table, folder, str(folder))

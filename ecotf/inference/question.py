@@ -150,3 +150,14 @@ def _shown(value: object) -> str:
     return next(
         (name for known, name in names if value is known), f"{value:g}" if isinstance(value, float) else str(value)
     )
+
+
+def asked_in(folder: Path) -> dict[str, Any]:
+    """Return what the job of a folder was asked, such as ``channel``; empty where the folder has no `NAME`.
+
+    Raises
+    ------
+    ConfigError
+        The file is damaged.
+    """
+    return Question.read(folder).options if (folder / NAME).exists() else {}

@@ -104,7 +104,7 @@ def read_excerpt(
     """
     if place.path is None or not os.path.exists(file_of(place.path)):  # pathlib raises for too long a name
         raise RecordingError("the recording is no longer there", "failed")
-    recording = open_recording(place.path, time_expansion=place.time_expansion)
+    recording = open_recording(place.path, time_expansion=place.time_expansion, salvage=place.salvage)
     ultrasound = band_hz[1] > _ULTRASOUND_HZ and recording.sample_rate > 2 * _ULTRASOUND_HZ
     slower = _SLOWER if ultrasound else 1
     start = min(place.start_s, recording.duration_s)

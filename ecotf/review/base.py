@@ -101,6 +101,7 @@ def place_with_margin(
     low_hz: float = float("nan"),
     high_hz: float = float("nan"),
     time_expansion: float | None = None,
+    salvage: bool = False,
 ) -> Place:
     """Return a clip with as much of the recording around it as the clip is long, at most half a second.
 
@@ -108,6 +109,8 @@ def place_with_margin(
     ----------
     low_hz, high_hz
         NaN where the whole band was heard.
+    salvage
+        Whether the recording was heard although it is cut off.
 
     Examples
     --------
@@ -117,4 +120,4 @@ def place_with_margin(
     """
     margin = min(max(end_s - start_s, _LEAST_MARGIN_S), _MOST_MARGIN_S)
     box = (start_s, end_s, low_hz, high_hz)
-    return Place(recording, Path(path), time_expansion, max(0.0, start_s - margin), end_s + margin, box)
+    return Place(recording, Path(path), time_expansion, max(0.0, start_s - margin), end_s + margin, box, salvage)

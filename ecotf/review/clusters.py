@@ -88,7 +88,7 @@ class ReviewedClusters:
         row, about = self._clips.iloc[number], self.clusters.about
         place = place_with_margin(
             row["recording"], row["path"], row["start_s"], row["end_s"], row["low_hz"], row["high_hz"],
-            about.time_expansion,
+            about.time_expansion, about.salvage,
         )  # fmt: skip
         channel: ChannelChoice = about.channel if isinstance(about.channel, int) else "mix"
         about_it = [row["time"].replace("T", " ").partition(".")[0], f"site {row['site']}" if row["site"] else ""]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecotf.embeddings.store import Embeddings, open_embeddings
 from ecotf.errors import ConfigError
-from ecotf.searching.find import Asked, Wanted, find
+from ecotf.searching.find import Asked, Found, Wanted, find
 from ecotf.searching.session import Session, facts_of, make_session, refuse_used
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def begin_session(
@@ -21,7 +18,7 @@ def begin_session(
     wanted: Wanted,
     label: str | None = None,
     teaching: dict[str, Any] | None = None,
-) -> tuple[Session, pd.DataFrame]:
+) -> tuple[Session, Found]:
     """Search and begin a session with the hits; each is a window of its own.
 
     Parameters
@@ -35,7 +32,7 @@ def begin_session(
 
     Returns
     -------
-    The session; and the hits, as `ecotf.search` gives them.
+    The session; and what was found.
 
     Raises
     ------
@@ -44,7 +41,7 @@ def begin_session(
 
     Examples
     --------
-    >>> session, hits = begin_session("embeddings/", "owls/", Asked(("owl.wav",)), Wanted())  # doctest: +SKIP
+    >>> session, found = begin_session("embeddings/", "owls/", Asked(("owl.wav",)), Wanted())  # doctest: +SKIP
     """
     folder = embeddings if isinstance(embeddings, Embeddings) else open_embeddings(embeddings)
     if wanted.merge:
@@ -57,4 +54,4 @@ def begin_session(
         folder, named, teaching or {}, found.examples, run=str(asked.model or ""), class_name=asked.class_name or "",
         distance=wanted.distance,
     )  # fmt: skip
-    return make_session(output, folder, facts, found.queries, found.hits), found.hits
+    return make_session(output, folder, facts, found.queries, found.hits), found

@@ -13,8 +13,8 @@ import numpy as np
 from ecotf.audio.recording import Recording, open_recording
 from ecotf.embeddings.store import Embeddings
 from ecotf.errors import ConfigError, DataError, RecordingError
-from ecotf.inference import question
 from ecotf.inference.embed_places import places_of
+from ecotf.inference.question import asked_in
 from ecotf.models.embedders import Embedder
 from ecotf.models.embedders.base import open_again, open_embedder
 
@@ -75,15 +75,8 @@ def embed_examples(embeddings: Embeddings, embedder: Embedder, examples: Sequenc
     DataError
         An example cannot be read, is silent, or ends before it begins.
     """
-    asked = asked_of(embeddings)
+    asked = asked_in(embeddings.folder)
     return np.stack([_embed(embedder, one, asked) for one in examples])
-
-
-def asked_of(embeddings: Embeddings) -> dict[str, Any]:
-    """Return how the recordings of a folder were read: ``time expansion``, ``channel``, ``salvage``."""
-    if not (embeddings.folder / question.NAME).exists():
-        return {}
-    return question.Question.read(embeddings.folder).options
 
 
 def _embed(embedder: Embedder, example: Example, asked: dict[str, Any]) -> np.ndarray:

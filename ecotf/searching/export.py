@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ecotf.audio.recording import open_recording
 from ecotf.datasets.manifest import make_manifest, write_manifest
 from ecotf.errors import ConfigError, DataError, EcotfError
 from ecotf.files import atomic_file, atomic_folder
-from ecotf.searching.examples import asked_of
+from ecotf.inference.question import asked_in
 from ecotf.searching.session import Session
 
 
@@ -100,7 +101,7 @@ def training_command(session: Session, manifest: Path) -> str:
             partial.write_text(yaml.safe_dump(about.model, sort_keys=False, allow_unicode=True), encoding="utf-8")
         settings.append(f"embedder.description={description}")
     settings.append(f"inference.segment_s={about.samples / about.sample_rate:g}")
-    return " ".join(["ecotf train --recipe tagging/transfer --data", str(manifest), *settings])
+    return shlex.join(["ecotf", "train", "--recipe", "tagging/transfer", "--data", str(manifest), *settings])
 
 
 def _cut(session: Session, recording: str, start_s: float, end_s: float, path: Path) -> float:
@@ -109,7 +110,7 @@ def _cut(session: Session, recording: str, start_s: float, end_s: float, path: P
 
     from ecotf.audio.odd_samples import to_int16
 
-    asked = asked_of(session.embeddings)
+    asked = asked_in(session.embeddings.folder)
     source = session.embeddings.paths.get(recording)
     if source is None:
         raise DataError(f"{recording}: is not in the folder of embeddings")

@@ -71,11 +71,14 @@ class Found:
         See `ecotf.searching.hits.hit_table`.
     examples, queries
         The examples, and their embeddings, float32 ``[examples, numbers]``; none where a class was searched for.
+    without
+        How many rows have no score, and can be no hit: those with NaN, and of ``cosine`` those of zeros.
     """
 
     hits: pd.DataFrame
     examples: tuple[Example, ...]
     queries: np.ndarray
+    without: int = 0
 
 
 def find(embeddings: Embeddings, asked: Asked, wanted: Wanted) -> Found:
@@ -84,30 +87,35 @@ def find(embeddings: Embeddings, asked: Asked, wanted: Wanted) -> Found:
         raise ConfigError("say what is searched for: examples (like), or a run and its class (model and class_name)")
     allowed = rows_of(embeddings, wanted)
     if asked.model is not None and asked.class_name is not None:
-        hits = of_class(embeddings, open_row_scorer(asked.model), asked.class_name, wanted)
-        return Found(hits, (), np.empty((0, embeddings.numbers), np.float32))
+        hits, without = of_class(embeddings, open_row_scorer(asked.model), asked.class_name, wanted)
+        return Found(hits, (), np.empty((0, embeddings.numbers), np.float32), without)
     examples = examples_of(asked.like, asked.start_s, asked.end_s)
     opened = asked.embedder
     if opened is None or isinstance(opened, str | Path):
         opened = embedder_of(embeddings, opened, asked.model_file)
     embeddings.require(opened)
     queries = embed_examples(embeddings, opened, examples)
-    return Found(like_rows(embeddings, queries, wanted, allowed), tuple(examples), queries)
+    hits, without = like_rows(embeddings, queries, wanted, allowed)
+    return Found(hits, tuple(examples), queries, without)
 
 
 def like_rows(
     embeddings: Embeddings, queries: np.ndarray, wanted: Wanted, allowed: np.ndarray | None = None
-) -> pd.DataFrame:
-    """Find what is near to embeddings ``[q, numbers]``; ``allowed`` is bool ``[rows]``."""
+) -> tuple[pd.DataFrame, int]:
+    """Find what is near to embeddings ``[q, numbers]``, and how many rows have no score.
+
+    ``allowed`` is bool ``[rows]``.
+    """
 
     def find(k: int) -> Ranked:
         return joined(nearest(embeddings, queries, k, wanted.distance, allowed, wanted.threads), k)
 
-    return hit_table(embeddings, first_hits(embeddings, find, wanted.top, wanted.merge))
+    hits, without = first_hits(embeddings, find, wanted.top, wanted.merge)
+    return hit_table(embeddings, hits), without
 
 
-def of_class(embeddings: Embeddings, scorer: RowScorer, name: str, wanted: Wanted) -> pd.DataFrame:
-    """Find what the head of a run takes for a class; the score is its probability.
+def of_class(embeddings: Embeddings, scorer: RowScorer, name: str, wanted: Wanted) -> tuple[pd.DataFrame, int]:
+    """Find what the head of a run takes for a class (the score is its probability), and how many rows have no score.
 
     Raises
     ------
@@ -126,7 +134,8 @@ def of_class(embeddings: Embeddings, scorer: RowScorer, name: str, wanted: Wante
     def find(k: int) -> Ranked:
         return by_head(embeddings, scorer.head, column, k, allowed, wanted.threads)
 
-    return hit_table(embeddings, first_hits(embeddings, find, wanted.top, wanted.merge))
+    hits, without = first_hits(embeddings, find, wanted.top, wanted.merge)
+    return hit_table(embeddings, hits), without
 
 
 def by_head(
@@ -143,7 +152,7 @@ def by_head(
 
     found = nearest(embeddings, layer.kernels[0][:, column], k, "dot", allowed, threads)[0]
     logits = found.scores.astype(np.float64) + layer.biases[0][column]
-    return Ranked(found.rows, np.asarray(expit(logits), np.float32))
+    return found._replace(scores=np.asarray(expit(logits), np.float32))
 
 
 def rows_of(embeddings: Embeddings, wanted: Wanted) -> np.ndarray | None:

@@ -36,9 +36,9 @@ class Hit:
 
 
 def first_hits(
-    embeddings: Embeddings, find: Callable[[int], Ranked], top: int, merge: bool = False, seen: float = 0.0
-) -> list[Hit]:
-    """Return the first ``top`` hits.
+    embeddings: Embeddings, find: Callable[[int], Ranked], top: int, merge: bool = False
+) -> tuple[list[Hit], int]:
+    """Return the first ``top`` hits, and how many rows have no score.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def first_hits(
         found = find(k)
         hits, whole = _gathered(embeddings, found, top, merge)
         if whole or len(found.rows) < k or k >= len(embeddings):
-            return hits
+            return hits, found.without
         k *= 4
 
 

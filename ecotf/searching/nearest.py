@@ -33,10 +33,13 @@ class Ranked(NamedTuple):
         int64 ``[n]``
     scores
         float32 ``[n]``, the higher the better. Of ``euclidean`` minus the distance.
+    without
+        How many rows of the table have no score; see `Best`.
     """
 
     rows: np.ndarray
     scores: np.ndarray
+    without: int = 0
 
 
 @dataclass
@@ -67,12 +70,12 @@ class Best:
 
 def merged(parts: Sequence[Best]) -> list[Ranked]:
     """Join what several threads found, in order; one answer for each query."""
-    found = []
+    found, without = [], sum(part.without for part in parts)
     for query in range(parts[0].queries):
         rows = np.concatenate([part.rows[query, : part.filled[query]] for part in parts])
         scores = np.concatenate([part.scores[query, : part.filled[query]] for part in parts])
         order = np.lexsort((rows, -scores))[: parts[0].k]
-        found.append(Ranked(rows[order], scores[order]))
+        found.append(Ranked(rows[order], scores[order], without))
     return found
 
 
@@ -139,7 +142,7 @@ def nearest(
         in_threads(work, threads, threads)
     found = merged(parts)
     if distance == "euclidean":
-        found = [Ranked(one.rows, -np.sqrt(-one.scores)) for one in found]
+        found = [one._replace(scores=-np.sqrt(-one.scores)) for one in found]
     return found
 
 
@@ -174,7 +177,7 @@ def joined(found: Sequence[Ranked], k: int) -> Ranked:
     scores = np.concatenate([one.scores for one in found])
     order = np.lexsort((rows, -scores))
     first = np.sort(np.unique(rows[order], return_index=True)[1])[:k]
-    return Ranked(rows[order][first], scores[order][first])
+    return Ranked(rows[order][first], scores[order][first], max(one.without for one in found))
 
 
 def threads_to_use(threads: int | None) -> int:

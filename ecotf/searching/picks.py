@@ -101,7 +101,9 @@ def pick_next(
         if n and allowed.any():
             rows = np.sort(kinds[why](n)) if why == "random" else kinds[why](n)
             scores = head.predict(embeddings.rows(rows))[:, 0]
-            picks += [Pick(int(row), why, round(float(score), 6)) for row, score in zip(rows, scores, strict=True)]
+            known = np.isfinite(scores)  # chance may take a row with NaN
+            listed = zip(rows[known], scores[known], strict=True)
+            picks += [Pick(int(row), why, round(float(score), 6)) for row, score in listed]
             allowed[rows] = False
     return picks
 

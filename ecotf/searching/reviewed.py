@@ -10,9 +10,9 @@ from typing import Any
 from ecotf.audio.beginning import iso_time
 from ecotf.audio.recording import ChannelChoice
 from ecotf.errors import DataError, EcotfError
+from ecotf.inference.question import asked_in
 from ecotf.review.base import SHARED_SCRIPTS, Clip, place_with_margin
 from ecotf.review.journal import UNDO, in_force
-from ecotf.searching.examples import asked_of
 from ecotf.searching.hits import began
 from ecotf.searching.learning import learning_curve, next_round
 from ecotf.searching.session import Session
@@ -29,7 +29,7 @@ class ReviewedHits:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._asked = asked_of(session.embeddings)
+        self._asked = asked_in(session.embeddings.folder)
         self._began: dict[str, Any] = {}
 
     @property
@@ -66,7 +66,7 @@ class ReviewedHits:
         path = embeddings.paths.get(row["recording"], Path(row["recording"]))
         place = place_with_margin(
             row["recording"], str(path), float(row["start_s"]), float(row["end_s"]),
-            time_expansion=self._asked.get("time expansion"),
+            time_expansion=self._asked.get("time expansion"), salvage=bool(self._asked.get("salvage")),
         )  # fmt: skip
         heard: ChannelChoice = channel if isinstance(channel, int) else "mix"
         return Clip(place, (0.0, embeddings.about.sample_rate / 2), heard)

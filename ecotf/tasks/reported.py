@@ -72,6 +72,8 @@ class Place:
         What is to be heard, seconds of real time.
     box
         ``start_s, end_s, low_hz, high_hz`` of the call inside; None where the whole part was judged.
+    salvage
+        Whether the recording is used although it is cut off.
     """
 
     recording: str
@@ -80,6 +82,7 @@ class Place:
     start_s: float
     end_s: float
     box: tuple[float, float, float, float] | None = None
+    salvage: bool = False
 
 
 @dataclass(frozen=True)

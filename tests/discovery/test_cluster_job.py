@@ -96,13 +96,15 @@ def test_annotations_of_one_sound_are_one_cluster(archive, tmp_path):
 
 def test_segments_regions_and_embeddings(archive, tmp_path):
     lines: list[str] = []
-    found = run(recordings(archive), tmp_path / "segments", log=lines.append)
+    found = run(recordings(archive), tmp_path / "segments", log=lines.append, options=ClusterOptions(salvage=True))
     assert len(found.clusters) == 60 and (found.clusters.clips["label"] == "").all()
     assert "ami" not in found.clusters.iterations and found.counts["done"] == 6
     given = open_embeddings(tmp_path / "segments" / "embeddings")
     same = run(given, tmp_path / "given", embedder=None)
     assert same.clusters.clips["cluster"].tolist() == found.clusters.clips["cluster"].tolist()
-    assert same.clusters.embeddings.folder == given.folder.resolve()
+    assert same.clusters.embeddings.folder == given.folder.resolve() and same.clusters.about.salvage
+    with pytest.raises(ConfigError, match="were chosen when these were embedded"):
+        run(given, tmp_path / "no", embedder=None, options=ClusterOptions(channel=2))
     settings = [
         "sample_rate=8000",
         "shapes=none",
@@ -212,6 +214,8 @@ def test_the_command(archive, tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "60 clips" in told and f"ecotf cluster show {output}" in told
     assert json.loads((output / "about.json").read_text())["embeddings"] == str(tmp_path / "first" / "embeddings")
+    with pytest.raises(ConfigError, match="unknown key"):
+        main([*command[:2], "--output", str(tmp_path / "no"), "--regions", "nonsense=1"])
     with pytest.raises(ConfigError, match="--model is needed"):
         main(["cluster", str(archive.root), "--output", str(tmp_path / "no")])
     with pytest.raises(ConfigError, match="no recording to cluster"):

@@ -49,6 +49,7 @@ def test_blocks_and_threads_change_nothing(embeddings, distance, monkeypatch):
         every[~rows.any(axis=1)] = -np.inf
         every /= np.linalg.norm(queries, axis=1)
     alone = nearest(embeddings, queries, 30, distance, threads=1)
+    without = (~rows.any(axis=1)).sum() if distance == "cosine" else 0
     for number, found in enumerate(alone):
         np.testing.assert_allclose(found.scores, np.sort(every[:, number])[::-1][:30], atol=1e-6)
         np.testing.assert_allclose(found.scores, every[found.rows, number], atol=1e-6)
@@ -58,9 +59,10 @@ def test_blocks_and_threads_change_nothing(embeddings, distance, monkeypatch):
         for found, again in zip(alone, nearest(embeddings, queries, 30, distance, threads=threads), strict=True):
             np.testing.assert_array_equal(found.rows, again.rows)
             np.testing.assert_array_equal(found.scores, again.scores)
+            assert found.without == again.without == without
     best = joined(alone, 12)
     np.testing.assert_allclose(best.scores, np.sort(every.max(axis=1))[::-1][:12], atol=1e-6)
-    assert len(set(best.rows)) == 12
+    assert len(set(best.rows)) == 12 and best.without == without
 
 
 def test_some_rows_are_not_wanted(embeddings):

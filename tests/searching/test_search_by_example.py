@@ -21,6 +21,7 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.models.heads import HEADS
 from ecotf.models.heads.nearest_mean import NearestMeanConfig
 from ecotf.searching.find import Wanted, of_class
+from ecotf.searching.picks import pick_next
 from ecotf.tasks.row_scores import open_row_scorer
 
 
@@ -87,7 +88,7 @@ def test_the_head_of_a_run_ranks_all_rows(place, embeddings, tmp_path):
     targets = np.isin(np.arange(len(embeddings)), hits["row"]).astype(float)[:, None]
     head = HEADS.build(NearestMeanConfig(), embeddings.rows(np.arange(len(embeddings))), targets, 0, 1)
     assert not hasattr(head, "linear")
-    by_mean = of_class(embeddings, replace(scorer, head=head, classes=("owl",)), "owl", Wanted(9))
+    by_mean = of_class(embeddings, replace(scorer, head=head, classes=("owl",)), "owl", Wanted(9))[0]
     assert set(by_mean["row"]) == set(hits["row"])
     with pytest.raises(ConfigError, match="class 'emu' is none of the run's; allowed: owl, wren"):
         ecotf.search(embeddings, model=run, class_name="emu")
@@ -122,3 +123,26 @@ def test_what_cannot_be_searched_is_one_line(place, embeddings, tmp_path):
     (copy / ABOUT).write_text(json.dumps(about))
     assert "gone.tflite, which is not there any more; say where it is with --embedder" in said(copy, owl)
     assert len(ecotf.search(copy, owl, embedder=place / "tiny.tflite")) == 20
+
+
+def test_rows_without_a_score_are_counted_and_never_picked(place, tmp_path, capsys):
+    copy = tmp_path / "embeddings"
+    shutil.copytree(place / "embeddings", copy)
+    numbers = ecotf.open_embeddings(copy).numbers
+    rows = np.memmap(copy / "shards" / "00000.f16", np.float16, "r+").reshape(-1, numbers)
+    rows[5], rows[7] = np.nan, 0
+    rows.flush()
+    output, found = [str(copy), "--like", str(place / "owl.wav")], "can be no hits: {} of the rows"
+    assert command.main([*output, "--top", "1"]) == 0 and found.format(2) in capsys.readouterr().err
+    assert (
+        command.main([*output, "--top", "1", "--distance", "dot"]) == 0 and found.format(1) in capsys.readouterr().err
+    )
+    embeddings = ecotf.open_embeddings(copy)
+    head = open_row_scorer(tiny_transfer_run(tmp_path, "inference.segment_s=0.25")).head
+    allowed = np.isin(np.arange(len(embeddings)), [5, 6, 7])
+    picks = pick_next(embeddings, head, allowed, embeddings.rows([0]), {"random": 3}, 0)
+    assert {pick.row for pick in picks} == {6, 7} and not allowed.any()
+    assert command.main([str(place / "embeddings"), "--like", str(place / "owl.wav")]) == 0
+    assert "no hits" not in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="--distance are for examples"):
+        command.main([str(copy), "--model", "run", "--class", "owl", "--distance", "dot"])
