@@ -187,7 +187,7 @@ def test_a_description_that_would_fill_the_memory_is_not_unpacked(bundles, tmp_p
     assert status == 2 and "in 101 files" in err.replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", ["a\nb", "", "*/ int x;", "\x1b[31mred", "/etc", "x" * 101])
+@pytest.mark.parametrize("name", ["a\nb", "", "*/ int x;", "\x1b[31mred", "/x", "x" * 101])
 def test_a_name_that_is_none(name):
     with pytest.raises(ConfigError, match="cannot be the name of a recipe"):
         require_name(name)

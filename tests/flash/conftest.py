@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -109,7 +111,14 @@ class FakeRecorder:
         return status, lines[-1] if lines else {}
 
     def cut_power(self) -> None:
-        fake_service.stop(self.state)
+        fake_service.stop(self.root, self.state)
+
+    def kill_manager(self) -> None:
+        """SIGKILL to the release manager that says it has the lock, if it is one of this recorder."""
+        pid = (self.releases / ".lock").read_text().strip()
+        if pid.isdecimal() and fake_service.is_of(int(pid), self.root):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
     def boot(self) -> int:
         """Start the service as systemd does, after its ExecStartPre, which recovers."""

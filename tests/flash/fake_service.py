@@ -15,24 +15,34 @@ import time
 from pathlib import Path
 
 
-def pid_of(state: Path) -> int | None:
+def is_of(pid: int, root: Path) -> bool:
+    """Check that a process was started for the recorder in ``root``; a number is soon another process's."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return pid > 1 and os.fsencode(root) in words
+
+
+def pid_of(root: Path, state: Path) -> int | None:
     try:
         pid = int((state.parent / "fake.pid").read_text())
-        os.kill(pid, 0)
+        if not is_of(pid, root):
+            return None
         ended = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except (OSError, ValueError):
         return None
     return None if ended else pid
 
 
-def stop(state: Path) -> None:
-    while (pid := pid_of(state)) is not None:
+def stop(root: Path, state: Path) -> None:
+    while (pid := pid_of(root, state)) is not None:
         os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
 
 
 def restart(root: Path, state: Path) -> int:
-    stop(state)
+    stop(root, state)
     if not (state / "current" / "model.tflite").exists():
         return 1
     with open(os.devnull, "r+b") as nothing:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 FETCHED = Path(__file__).parents[2] / "build" / "sshd"
+SYSTEM = ("/etc", "/opt", "/usr", "/var", "/boot", "/root", "/home", "/srv", "/media", "/mnt")
 PACKAGES = ("openssh-server", "libwrap0")
 
 
@@ -72,7 +73,7 @@ def start_sshd(folder: Path, path: str = "/usr/bin:/bin") -> LocalSshd:
     )
     words = [str(server), "-D", "-f", str(folder / "config"), "-E", str(folder / "sshd.log")]
     if os.geteuid() == 0:
-        words = with_privilege_separation(words, folder)
+        words = with_nothing_to_spoil(words, folder)
     process = subprocess.Popen(words, env={**os.environ, "LD_LIBRARY_PATH": libraries})
     deadline = time.monotonic() + 10
     while process.poll() is None and time.monotonic() < deadline:
@@ -115,16 +116,24 @@ def fetch_sshd() -> None:
     os.replace(FETCHED / "root.part", FETCHED / "root")
 
 
-def with_privilege_separation(words: list[str], folder: Path) -> list[str]:
-    """As root, sshd wants a user of its own and a folder; where the machine has none, in a mount namespace."""
+def with_nothing_to_spoil(words: list[str], folder: Path) -> list[str]:
+    """As root, run the server where the system's folders are read-only: code that forgets ``--root`` spoils nothing.
+
+    This takes a mount namespace of its own. There sshd also gets the user and the folder that it asks root for.
+    """
+    private = ["unshare", "--mount", "--propagation", "private"]
+    if not shutil.which("unshare") or subprocess.run([*private, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("sshd as root is tried in a mount namespace only, and there can be none here")
     users = Path("/etc/passwd").read_text()
-    if "\nsshd:" in users and Path("/run/sshd").is_dir():
-        return words
-    (folder / "passwd").write_text(users + "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n")
-    steps = f'mount --bind {folder}/passwd /etc/passwd && mount -t tmpfs none /run && mkdir /run/sshd && exec "$@"'
-    if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        pytest.skip("sshd as root needs a user sshd, or mount namespaces")
-    return ["unshare", "--mount", "sh", "-c", steps, "sh", *words]
+    own = "" if "\nsshd:" in users else "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n"
+    (folder / "passwd").write_text(users + own)
+    used = [folder.resolve(), Path(__file__).resolve()]
+    closed = [one for one in SYSTEM if os.path.isdir(one) and not any(path.is_relative_to(one) for path in used)]
+    steps = [
+        *(f"mount --bind {one} {one} && mount -o remount,ro,bind {one}" for one in closed),
+        f"mount --bind {folder}/passwd /etc/passwd", "mount -t tmpfs none /run", "mkdir /run/sshd", 'exec "$@"',
+    ]  # fmt: skip
+    return [*private, "sh", "-c", " && ".join(steps), "sh", *words]
 
 
 def free_port() -> int:

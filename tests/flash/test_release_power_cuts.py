@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
-import signal
 import time
 
 import pytest
@@ -123,8 +120,7 @@ def test_killed_at_a_random_time(quick, make_bundle, seed):
     first_line = started.stdout.readline()
     time.sleep(random.Random(seed).uniform(0, 0.5))
     if first_line:
-        with contextlib.suppress(ProcessLookupError):  # it was quicker
-            os.kill(int((quick.releases / ".lock").read_text()), signal.SIGKILL)
+        quick.kill_manager()  # or it was quicker
     started.communicate(timeout=20)
     assert quick.is_whole(quick.pointed("current"))
     assert quick.run("status")[1][-1]["busy"] is False

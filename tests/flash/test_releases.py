@@ -200,7 +200,7 @@ def test_busy_while_the_window_of_another_is_open(make_recorder, make_bundle):
         assert status == 3 and "another flash is going on" in lines[-1]["detail"]
     assert recorder.run("status")[1][-1]["busy"] is True
     assert recorder.run("recover") == (0, []), "the start of the service by the flash itself"
-    os.kill(int((recorder.releases / ".lock").read_text()), signal.SIGKILL)
+    recorder.kill_manager()
     started.communicate(timeout=30)
 
 
@@ -222,7 +222,7 @@ def test_a_change_goes_on_when_nobody_listens_any_more(make_recorder, make_bundl
 
 
 def test_strange_ids_and_an_empty_recorder(recorder, tmp_path):
-    assert recorder.start("apply", "../../etc").wait() == 2
+    assert recorder.start("apply", "../precious").wait() == 2
     recorder.root = tmp_path / "nothing"
     status, lines = recorder.run("status")
     assert status == 2 and "set the recorder up with flash_device.py init" in lines[-1]["detail"]

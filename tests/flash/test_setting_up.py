@@ -41,7 +41,7 @@ def packages(tmp_path: Path, recorder_wheel: Path, monkeypatch) -> Path:
 
 def test_init_twice_and_a_bundle(sshd, make_recorder, make_bundle, run_flash_device, packages, tmp_path):
     recorder = make_recorder()
-    (tmp_path / "config.toml").write_text('[source]\nkind = "folder"\nfolder = "/media/card"\n')
+    (tmp_path / "config.toml").write_text(f'[source]\nkind = "folder"\nfolder = "{tmp_path}/card"\n')
     words = [
         "init", "--device", sshd.address, "--root", recorder.root, "--wheels", packages, *sshd.arguments,
         "--config", tmp_path / "config.toml", "--trust", sshd.folder / "login_key.pub",
