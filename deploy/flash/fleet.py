@@ -12,7 +12,7 @@ from rich.table import Table
 from deploy.flash.devices import Device
 from deploy.flash.flashing import GOOD, Result, Say
 from deploy.flash.flashing import Progress as Now
-from ecotf.commands.console import console, log
+from ecotf.commands.console import console, log, plain
 
 _COLOURS = {"done": "green", "unchanged": "green", "unknown": "yellow"}
 _STEPS = (
@@ -30,7 +30,7 @@ class FleetProgress:
             TimeElapsedColumn(), console=console, disable=not console.is_terminal,
         )  # fmt: skip
         self._rows: dict[Device, TaskID] = {
-            device: self._bars.add_task("", total=len(_STEPS), name=_plain(device.name), step="waiting")
+            device: self._bars.add_task("", total=len(_STEPS), name=plain(device.name), step="waiting")
             for device in devices
         }
         self._last: dict[Device, str] = {}
@@ -50,11 +50,11 @@ class FleetProgress:
             with self._lock:
                 at = _STEPS.index(now.step) + (now.fraction or 0.0) if now.step in _STEPS else None
                 text = f"{now.step} {now.fraction:.0%}" if now.fraction is not None else f"{now.step} {now.detail}"
-                self._bars.update(self._rows[device], completed=at, step=_plain(text.strip()))
+                self._bars.update(self._rows[device], completed=at, step=plain(text.strip()))
                 # Each step once; what init and a broken connection have to say besides, too.
                 line = now.step if now.step in (*_STEPS, "undo") else f"{now.step}: {now.detail}".rstrip(": ")
                 if self._bars.disable and self._last.get(device) != line:
-                    console.print(f"{device}: {line}", markup=False)
+                    console.print(plain(f"{device}: {line}"))
                 self._last[device] = line
 
         return show
@@ -62,7 +62,9 @@ class FleetProgress:
     def end(self, result: Result) -> None:
         """Fill the row of a recorder that is dealt with."""
         colour = _COLOURS.get(result.outcome, "red")
-        self._bars.update(self._rows[result.device], completed=len(_STEPS), step=f"[{colour}]{result.outcome}[/]")
+        self._bars.update(
+            self._rows[result.device], completed=len(_STEPS), step=f"[{colour}]{plain(result.outcome)}[/]"
+        )
 
 
 def run_fleet(
@@ -103,8 +105,8 @@ def summarise(results: Sequence[Result], title: str) -> int:
     table = Table("device", "before", "now", "outcome", title=title)
     for result in results:
         colour = _COLOURS.get(result.outcome, "red")
-        outcome = f"[{colour}]{result.outcome}[/]"
-        table.add_row(_plain(result.device.name), result.before or "-", result.current or "-", outcome)
+        outcome = f"[{colour}]{plain(result.outcome)}[/]"
+        table.add_row(plain(result.device.name), plain(result.before or "-"), plain(result.current or "-"), outcome)
     console.print(table)
     for result in results:
         if result.note:
@@ -114,7 +116,3 @@ def summarise(results: Sequence[Result], title: str) -> int:
     bad = sum(result.outcome not in GOOD for result in results)
     log(f"{len(results) - bad} of {len(results)} recorders well, {bad} not")
     return int(bad > 0)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ecotf_recorder.releases.health import is_well
-from rich.markup import escape
 from rich.table import Table
 
 from deploy.flash.devices import Device
@@ -16,7 +15,7 @@ from deploy.flash.errors import DeviceError
 from deploy.flash.login import Login, connect
 from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
 from deploy.flash.sdcard import read_notes
-from ecotf.commands.console import console, log
+from ecotf.commands.console import console, log, plain
 
 _SILENT_S = 60.0  # a recorder that runs writes every 10 s
 
@@ -28,7 +27,7 @@ def show_status(devices: Sequence[Device], login: Login, place: RecorderPlace, j
     well = 0
     for device, answer in _ask_all(devices, login, place, jobs, "status"):
         if isinstance(answer, DeviceError):
-            table.add_row(device.name, "-", "[red]unreachable[/]", "-", "-", "-", "-")
+            table.add_row(plain(device.name), "-", "[red]unreachable[/]", "-", "-", "-", "-")
             notes.append(f"{device}: {answer}")
             continue
         said = answer[-1]
@@ -39,9 +38,9 @@ def show_status(devices: Sequence[Device], login: Login, place: RecorderPlace, j
         good = alive and is_well(health, said["current"]) and not said["journal"]
         well += good
         table.add_row(
-            device.name, said["current"] or "-", f"[{'green' if good else 'red'}]{escape(state)}[/]",
-            f"{health.get('backlog_s', 0) or 0:g} s", str(health.get("detections", "-")), f"{said['free_mb']} MB",
-            said["previous"] or "-",
+            plain(device.name), plain(said["current"] or "-"), f"[{'green' if good else 'red'}]{plain(state)}[/]",
+            f"{health.get('backlog_s', 0) or 0:g} s", plain(health.get("detections", "-")),
+            f"{plain(said['free_mb'])} MB", plain(said["previous"] or "-"),
         )  # fmt: skip
         if note := _note(said, health):
             notes.append(f"{device}: {note}")
@@ -59,16 +58,16 @@ def show_releases(devices: Sequence[Device], login: Login, place: RecorderPlace,
     for device, answer in _ask_all(devices, login, place, jobs, "list"):
         if isinstance(answer, DeviceError):
             silent.append(f"{device}: {answer}")
-            table.add_row(device.name, "-", "", "", "", "[red]unreachable[/]")
+            table.add_row(plain(device.name), "-", "", "", "", "[red]unreachable[/]")
             continue
         for line in answer:
             marks = [mark for mark in ("current", "previous") if line[mark]] + ([] if line["whole"] else ["DAMAGED"])
             table.add_row(
-                device.name, line["id"], escape(line.get("name", "")), line.get("created", ""),
+                plain(device.name), plain(line["id"]), plain(line.get("name", "")), plain(line.get("created", "")),
                 f"{line.get('bytes', 0) / 1e6:.1f}", ", ".join(marks),
             )  # fmt: skip
         if not answer:
-            table.add_row(device.name, "none", "", "", "", "")
+            table.add_row(plain(device.name), "none", "", "", "", "")
     console.print(table)
     for note in silent:
         log(note)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
 from ecotf.audio.recording import open_recording
-from ecotf.commands.console import complaints, console, log, progress_bar
+from ecotf.commands.console import complaints, console, log, plain, progress_bar
 from ecotf.datasets.against_audio import check_recordings
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps
@@ -46,7 +45,7 @@ def check_dataset(manifest: Manifest) -> int:
             except DataError as error:
                 problems[name] = str(error)
     for problem in problems.values():
-        complaints.print(problem, markup=False)
+        complaints.print(plain(problem))
     print_summary(manifest, durations)
     for gap in describe_gaps(manifest):
         log(gap)
@@ -70,7 +69,7 @@ def print_summary(manifest: Manifest, durations: Mapping[str, float]) -> None:
         length_s = float((rows["end_s"] - rows["start_s"]).median())
         length = "" if np.isnan(length_s) else f"{1000 * length_s:.1f} ms"
         groups, recordings = rows["group"].nunique(), rows["recording"].nunique()
-        table.add_row(escape(str(label)), str(len(rows)), str(recordings), str(groups), length)
+        table.add_row(plain(label), str(len(rows)), str(recordings), str(groups), length)
     if table.row_count:
         console.print(table)
     empty = len(manifest.recordings) - manifest.annotations["recording"].nunique()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecotf.commands.console import INTERRUPTED, complaints, log, make_parser, progress_bar
+from ecotf.commands.console import INTERRUPTED, complaints, log, make_parser, plain, progress_bar
 from ecotf.commands.run_classifier import channel_of, command_to_go_on, expansion_of
 from ecotf.errors import ConfigError
 
@@ -61,7 +61,7 @@ def cluster(arguments: Sequence[str]) -> int:
         result, problems = _run(options)
     except KeyboardInterrupt:
         complaints.print("stopped; what was finished is kept. To continue:")
-        complaints.print(command_to_go_on(arguments, "cluster"), markup=False)
+        complaints.print(plain(command_to_go_on(arguments, "cluster")))
         return INTERRUPTED
     from ecotf.inference.ledger import exit_status
 
@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> tuple[ClusterResult, bool]:
         def report(recording: str, outcome: Outcome) -> None:
             bar.advance(task)
             if outcome.status != "done":
-                bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
+                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
 
         result = cluster_archive(
             what, options.output, recipe, embedder, chosen, options.resume, options.overwrite, log, report
@@ -142,7 +142,7 @@ def _input(options: argparse.Namespace) -> tuple[Any, bool]:
 
     found = open_input(options.input)
     for line in found.problems:
-        complaints.print(line, markup=False)
+        complaints.print(plain(line))
     if found.passed_over:
-        complaints.print(found.passed_over, markup=False)
+        complaints.print(plain(found.passed_over))
     return found.what, bool(found.problems)

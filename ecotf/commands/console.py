@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ecotf.errors import EcotfError
 from ecotf.quiet import quieten_libraries
+from ecotf.strangers import on_one_line
 from ecotf.training.run_store import Detail
 
-console = Console(highlight=False, soft_wrap=True)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, emoji=False)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 NOTHING_DONE = 2
 INTERRUPTED = 130
@@ -43,7 +45,7 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
     try:
         status = command(sys.argv[1:] if arguments is None else arguments)
     except EcotfError as error:
-        complaints.print(f"[bold red]error:[/] {_plain(as_called(str(error)))}")
+        complaints.print(f"[bold red]error:[/] {plain(as_called(str(error)))}")
         status = NOTHING_DONE
     except KeyboardInterrupt:
         complaints.print("stopped; what was finished is kept")
@@ -99,9 +101,17 @@ def progress_bar() -> Progress:
 
 def log(line: str) -> None:
     """Print one line of the log."""
-    console.print(_plain(as_called(line)), style="dim" if isinstance(line, Detail) else None)
+    console.print(plain(as_called(line)), style="dim" if isinstance(line, Detail) else None)
 
 
-def _plain(text: str) -> str:
-    """Square brackets are sound in a file name, and markup to rich."""
-    return text.replace("[", r"\[")
+def plain(text: object) -> str:
+    r"""Write a name, or what a device answered, so that it is shown and does nothing: no markup, escapes or line ends.
+
+    Everything that is not ecotf's own text goes through this before it is printed.
+
+    Examples
+    --------
+    >>> plain("night [red].wav\n")
+    'night \\[red].wav␊'
+    """
+    return escape(on_one_line(text))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import INTERRUPTED, complaints, log, make_parser, progress_bar
+from ecotf.commands.console import INTERRUPTED, complaints, log, make_parser, plain, progress_bar
 from ecotf.commands.run_classifier import channel_of, command_to_go_on, expansion_of
 from ecotf.errors import ConfigError
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         result, problems = _embed(options)
     except KeyboardInterrupt:
         complaints.print("stopped; what was finished is kept. To continue:")
-        complaints.print(command_to_go_on(arguments, "embed"), markup=False)
+        complaints.print(plain(command_to_go_on(arguments, "embed")))
         return INTERRUPTED
     from ecotf.inference.ledger import NAME, exit_status
 
@@ -103,7 +103,7 @@ def _embed(options: argparse.Namespace) -> tuple[EmbedResult, bool]:
         def report(recording: str, outcome: Outcome) -> None:
             bar.advance(task)
             if outcome.status != "done":
-                bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
+                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
 
         result = embed_recordings(
             embedder, recordings, options.output, asked, options.resume, options.overwrite, report
@@ -120,9 +120,9 @@ def _recordings(options: argparse.Namespace) -> tuple[list[Path] | Manifest, int
         return manifest, len(manifest.recordings), False
     found = find_recordings(options.recordings, recursive=not options.no_recursive)
     for argument, reason in found.problems:
-        complaints.print(f"{shown_name(argument)}: {reason}", markup=False)
+        complaints.print(plain(f"{shown_name(argument)}: {reason}"))
     if found.passed_over:
-        complaints.print(found.passed_over_text, markup=False)
+        complaints.print(plain(found.passed_over_text))
     if not found.recordings:
         raise ConfigError("no recording to embed")
     return found.recordings, len(found.recordings), bool(found.problems)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import complaints, log, make_parser
+from ecotf.commands.console import complaints, log, make_parser, plain
 from ecotf.errors import ConfigError
 from ecotf.export import TARGETS
 from ecotf.export.describe.boards import Board, board_named, boards, misfits
@@ -101,7 +101,7 @@ def _export(options: argparse.Namespace, board: Board | None) -> int:
     try:
         exported = export_run(run, options.output, settings, job, log)
     except ParityError as error:
-        complaints.print(f"error: {error}", markup=False)
+        complaints.print(plain(f"error: {error}"))
         return 1
     show_parity(exported.parity)
     if options.target == "c":

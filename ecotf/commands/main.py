@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ecotf.commands.console import complaints, console, run_command
+from ecotf.commands.console import complaints, console, plain, run_command
 
 COMMANDS = {
     "train": ("ecotf.commands.run_training", "train a model on annotated recordings"),
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"ecotf {__version__}")
         return 0
     if name not in COMMANDS:
-        complaints.print(f"ecotf: unknown command {name!r}; known: {', '.join(COMMANDS)}", markup=False)
+        complaints.print(plain(f"ecotf: unknown command {name!r}; known: {', '.join(COMMANDS)}"))
         return 2
     status: int = import_module(COMMANDS[name][0]).main(rest)
     return status

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ecotf.commands.console import console, log
+from ecotf.commands.console import console, log, plain
 from ecotf.errors import ConfigError
 from ecotf.export.convert.flatbuffer import read_model
 from ecotf.export.describe.boards import boards, budget
@@ -42,7 +42,7 @@ def _show_detections(detections: dict[str, Any]) -> None:
     table = _table("label", "AP", "precision", "recall", "found", title="detections of the run, and the file's change")
     for label, row in detections["labels"].items():
         if row["recall"][0] is not None:
-            table.add_row(label, *(_change(row[key]) for key in ("ap", "precision", "recall", "n_detections")))
+            table.add_row(plain(label), *(_change(row[key]) for key in ("ap", "precision", "recall", "n_detections")))
     console.print(table)
     if "cmap" in detections:
         segments = f"{detections['segments_with_truth']} segments with labels"

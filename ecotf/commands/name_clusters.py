@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecotf.commands.console import complaints, log, make_parser
+from ecotf.commands.console import complaints, log, make_parser, plain
 from ecotf.errors import ConfigError
 
 SHOW_EXAMPLES = """\
@@ -45,7 +45,7 @@ def show(arguments: Sequence[str]) -> int:
 
     reviewed = ReviewedClusters(open_clusters(options.clusters))
     if reviewed.note:
-        complaints.print(reviewed.note, markup=False)
+        complaints.print(plain(reviewed.note))
     serve(reviewed, options.port, not options.no_browser, log)
     log("the page is closed; every decision is kept")
     return 0

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecotf.commands.console import INTERRUPTED, complaints, log, progress_bar
+from ecotf.commands.console import INTERRUPTED, complaints, log, plain, progress_bar
 from ecotf.commands.run_classifier import channel_of, expansion_of
 from ecotf.errors import ConfigError
 
@@ -119,7 +119,7 @@ def _cut(options: argparse.Namespace) -> tuple[CutSummary, bool]:
         def report(recording: str, outcome: Outcome, regions: int) -> None:
             bar.advance(task)
             if outcome.status != "done" or outcome.reason:
-                bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
+                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
 
         summary = cut_regions(
             wanted, options.output, config, CutOptions(channel_of(options.channel), **chosen),  # type: ignore[arg-type]
@@ -142,9 +142,9 @@ def _wanted(options: argparse.Namespace) -> tuple[list[WantedCut], bool]:
         return wanted_of_manifest(read_manifest(options.recordings[0]), options.time_expansion), False
     found = find_recordings(options.recordings)
     for argument, reason in found.problems:
-        complaints.print(f"{shown_name(argument)}: {reason}", markup=False)
+        complaints.print(plain(f"{shown_name(argument)}: {reason}"))
     if found.passed_over:
-        complaints.print(found.passed_over_text, markup=False)
+        complaints.print(plain(found.passed_over_text))
     if not found.recordings:
         raise ConfigError("no recording to cut")
     labels = folder_labels(options.recordings, found.recordings)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ecotf.commands.console import INTERRUPTED, complaints, console, log, make_parser, progress_bar
+from ecotf.commands.console import INTERRUPTED, complaints, console, log, make_parser, plain, progress_bar
 from ecotf.errors import ConfigError
 from ecotf.inference import FORMATS
 
@@ -84,16 +84,16 @@ def main(arguments: Sequence[str]) -> int:
     found = Recordings(options.recordings, not options.no_recursive, still_s)
     none = not len(found)
     for argument, reason in found.problems:
-        complaints.print(f"{shown_name(argument)}: {reason}", markup=False)
+        complaints.print(plain(f"{shown_name(argument)}: {reason}"))
     if found.passed_over:
-        complaints.print(found.passed_over_text, markup=False)
+        complaints.print(plain(found.passed_over_text))
     if none and options.watch is None:
         raise ConfigError("no recording to classify")
     try:
         result = _classify(options, chosen, found)
     except KeyboardInterrupt:
         complaints.print("stopped; what was finished is kept. To continue:")
-        complaints.print(command_to_go_on(arguments), markup=False)
+        complaints.print(plain(command_to_go_on(arguments)))
         return INTERRUPTED
     _summarise(result, options.output)
     from ecotf.inference.ledger import exit_status
@@ -181,7 +181,7 @@ def _one_round(classify: Callable[[Report], JobResult], files: int) -> JobResult
             progress.take(outcome)
             bar.advance(task)
             if outcome.status != "done":
-                bar.console.print(f"{recording}: {outcome.status}: {outcome.reason}", markup=False)
+                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
             if time.monotonic() - said_s > (1 if console.is_terminal else _SAY_EVERY_S):
                 said_s = time.monotonic()
                 if console.is_terminal:
@@ -221,7 +221,6 @@ def _quoted(word: str) -> str:
 
 
 def _summarise(result: JobResult, output: Path) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from ecotf.audio.discover import shown_name
@@ -230,7 +229,7 @@ def _summarise(result: JobResult, output: Path) -> None:
     if result.species:
         table = Table("species", "detections", "recordings", "highest score", title="detections")
         for one in result.species:
-            table.add_row(escape(one.label), str(one.detections), str(one.recordings), f"{one.highest:.3f}")
+            table.add_row(plain(one.label), str(one.detections), str(one.recordings), f"{one.highest:.3f}")
         console.print(table)
     else:
         log("no detections")

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import complaints, console, log, make_parser
+from ecotf.commands.console import complaints, console, log, make_parser, plain
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -139,7 +139,6 @@ def _tell(found: Found, csv: Path | None) -> None:
 def show(hits: pd.DataFrame, csv: Path | None) -> None:
     """Print hits as a table, and write them."""
     from rich.table import Table
-    from rich.text import Text
 
     from ecotf.append_only import csv_rows
     from ecotf.files import atomic_file
@@ -151,7 +150,7 @@ def show(hits: pd.DataFrame, csv: Path | None) -> None:
     shown = {"start_s": "{:.2f}", "end_s": "{:.2f}", "score": "{:.4f}"}
     for row in hits[names].itertuples(index=False):
         cells = (shown.get(name, "{}").format(value) for name, value in zip(names, row, strict=True))
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*map(plain, cells))
     console.print(table)
     if csv is not None:
         with atomic_file(csv) as partial:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecotf.commands.console import complaints, log, make_parser
+from ecotf.commands.console import complaints, log, make_parser, plain
 
 EXAMPLES = """\
 examples:
@@ -31,6 +31,6 @@ def main(arguments: Sequence[str]) -> int:
 
     reviewed = ReviewedHits(open_session(options.session))
     if reviewed.note:
-        complaints.print(reviewed.note, markup=False)
+        complaints.print(plain(reviewed.note))
     serve(reviewed, options.port, not options.no_browser, log)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecotf.commands.console import console, make_parser
+from ecotf.commands.console import console, make_parser, plain
 from ecotf.tasks.recipe_files import recipe_descriptions
 
 EXAMPLES = """\
@@ -28,5 +28,5 @@ def main(arguments: Sequence[str]) -> int:
         print(recipe_text(load_any_recipe(options.recipe, options.overrides)), end="")
         return 0
     for name, description in recipe_descriptions().items():
-        console.print(f"{name:28} {description}", markup=False)
+        console.print(plain(f"{name:28} {description}"))
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import complaints, console, log, make_parser
+from ecotf.commands.console import complaints, console, log, make_parser, plain
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,17 +98,21 @@ def chosen(options: argparse.Namespace) -> SurveyOptions:
 def _asked(options: argparse.Namespace) -> int:
     """Print what a question in SQL gives, as CSV."""
     from ecotf.inference.formats import csv_text
+    from ecotf.strangers import on_one_line
     from ecotf.surveying.query import ask
 
     columns, rows = ask(options.folders, options.sql)
     if columns:
-        console.print(csv_text([columns, *rows]), end="", markup=False)
+        table = [columns, *rows]
+        if console.is_terminal:
+            table = [[on_one_line(cell) if isinstance(cell, str) else cell for cell in row] for row in table]
+        console.print(csv_text(table), end="", markup=False)
     return 0
 
 
 def _summarise(survey: Survey, notes: Sequence[str], output: Path) -> None:
     for line in (*survey.unknown_sites, *survey.notes, *notes):
-        complaints.print(line, markup=False)
+        complaints.print(plain(line))
     days = survey.days
     counts = ", ".join(f"{int((days['state'] == state).sum())} {state}" for state in sorted(set(days["state"])))
     log(f"recordings: {len(survey.recordings)}" + "".join(f", {n} {why}" for why, n in survey.left_out.items()))

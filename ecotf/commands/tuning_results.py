@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from ecotf.commands.console import console, log
+from ecotf.commands.console import console, log, plain
 from ecotf.commands.tuning_folder import SearchFolder
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
@@ -115,5 +115,5 @@ def _table(search: Search) -> Table:
     table.add_row("seconds", *(f"{trial.seconds:.0f}" for trial in shown), end_section=True)
     for key in config.space:
         values = [trial.values.get(key) for trial in shown]
-        table.add_row(key, *(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values))
+        table.add_row(key, *(f"{value:.4g}" if isinstance(value, float) else plain(value) for value in values))
     return table

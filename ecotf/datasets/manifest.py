@@ -15,6 +15,7 @@ from ecotf.audio.hdf5_rows import file_of
 from ecotf.datasets.checks import COLUMNS, check_table
 from ecotf.datasets.tables import FIRST_ROW, read_table
 from ecotf.errors import DataError
+from ecotf.strangers import as_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,8 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
         if ending == ".csv":
             # Plain quotation forgets a lone carriage return.
             returns = any("\r" in text for name in ("recording", "label", "group") for text in table[name].unique())
-            table.to_csv(partial, index=False, quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
+            texts = {name: table[name].map(as_cell) for name in ("recording", "label", "group")}
+            table.assign(**texts).to_csv(partial, index=False, quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
         else:
             table.to_parquet(partial, index=False)
         os.replace(partial, path)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ecotf.datasets.text import lines_of, read_text
 from ecotf.errors import DataError
+from ecotf.strangers import from_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def _quoted_rows(text: str, separator: str, path: str | Path) -> list[list[str]]
     rows: list[list[str]] = []
     try:
         for cells in reader:
-            rows.append(cells)
+            rows.append([from_cell(cell) for cell in cells])
             for cell in cells:
                 breaks = len(lines_of(cell)) - 1
                 if breaks and len(rows[0]) > 1 and cell.count(separator) >= breaks * (len(rows[0]) - 1):

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from ecotf.errors import DataError
+from ecotf.strangers import PICTURES
 
-_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
-_CONTROLS = {picture: code for code, picture in _PICTURES.items()}
+_CONTROLS = {picture: code for code, picture in PICTURES.items()}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -92,7 +92,7 @@ def one_line(text: str) -> str:
     >>> one_line("Pip\\tsocial")
     'Pip␉social'
     """
-    return text.translate(_PICTURES)
+    return text.translate(PICTURES)
 
 
 def from_one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecotf.datasets.text import one_line
+from ecotf.strangers import as_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,13 +72,13 @@ def calls_of(table: pd.DataFrame) -> list[Call]:
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Write rows as CSV with ``\\n`` at their ends; quotation keeps every cell as it is, also one with line breaks.
 
-    A cell that begins with ``=``, ``+``, ``-`` or ``@`` is a label like any other and is written as it is.
+    Text that a spreadsheet would take for a formula gets an apostrophe before it (`ecotf.strangers.as_cell`).
     """
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)  # the plain one forgets a lone \\r
     for row in rows:
-        cells = list(row)
+        cells = list(map(as_cell, row))
         (quoted if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     return text.getvalue()
 

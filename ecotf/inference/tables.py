@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ecotf.files import atomic_file
 from ecotf.inference.formats import REQUIRED, Call, csv_text
+from ecotf.strangers import from_cell
 
 COLUMNS = ("recording", *Call._fields)
 PUBLISHED_COLUMNS = ("file_name", "predicted_time", "predicted_species", "predicted_prob")
@@ -30,7 +31,7 @@ def read_csv(path: Path) -> Iterator[Row]:
         names = next(reader, [])
         for cells in reader:
             try:
-                yield _row(dict(zip(names, cells, strict=True)))
+                yield _row(dict(zip(names, map(from_cell, cells), strict=True)))
             except (ValueError, KeyError):
                 continue
 

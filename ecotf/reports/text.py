@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import math
 
+from ecotf.strangers import PICTURES
+
 NONE = "–"
 
 
@@ -22,8 +24,7 @@ def shown(text: object) -> str:
 def quoted(text: object) -> str:
     """Escape text for an attribute or a title, where no element may stand."""
     readable = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    pictures = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}
-    return html.escape(readable.translate(pictures), quote=True)
+    return html.escape(readable.translate(PICTURES), quote=True)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -19,6 +19,7 @@ from ecotf_recorder.errors import RecorderError, SoundError
 from ecotf_recorder.files import PARTIAL_PREFIX, atomic_file, disk_is_full, shown_name
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.scoring.opening import open_stream
+from ecotf_recorder.strangers import as_cell
 from ecotf_recorder.times.beginning import Began, iso_time
 
 COLUMNS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score")
@@ -73,10 +74,10 @@ def classify(
                 used = perf_counter() - began
                 shown = shown_name(name)
                 for one in outcome.detections:
-                    table.writerow([shown, *cells(one), iso_time(outcome.began, one.start_s)])
+                    table.writerow(map(as_cell, [shown, *cells(one), iso_time(outcome.began, one.start_s)]))
                 duration = round(outcome.duration_s, 6) if outcome.duration_s else ""
                 n = len(outcome.detections)
-                book.writerow([shown, outcome.status, outcome.reason, duration, n, round(used, 3)])
+                book.writerow(map(as_cell, [shown, outcome.status, outcome.reason, duration, n, round(used, 3)]))
                 counts[outcome.status] = counts.get(outcome.status, 0) + 1
                 if report is not None:
                     report(shown, outcome, used)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecotf_recorder.errors import RecorderError
+from ecotf_recorder.strangers import on_one_line
 
 EXAMPLES = """\
   ecotf-recorder run --config /etc/ecotf/config.toml
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return int(options.command(options))
     except RecorderError as error:
-        print(error, file=sys.stderr)
+        print(on_one_line(error), file=sys.stderr)
         return 1 if options.name == "selftest" else 2
     except KeyboardInterrupt:
         return 130
@@ -91,7 +92,7 @@ def _classify(options: argparse.Namespace) -> int:
         nonlocal seconds, used
         seconds, used = seconds + outcome.duration_s, used + took_s
         said = f"{len(outcome.detections)} detections" if outcome.status == "done" else outcome.status
-        print(f"{name}: {said}: {outcome.reason}" if outcome.reason else f"{name}: {said}")
+        print(on_one_line(f"{name}: {said}: {outcome.reason}" if outcome.reason else f"{name}: {said}"))
 
     model = DeviceModel(options.model, options.threads)
     counts = classify(model, options.recordings, options.output, options.channel, options.time_expansion, zone, report)

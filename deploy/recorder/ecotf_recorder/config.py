@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ecotf_recorder.errors import ConfigError, ModelError
 from ecotf_recorder.settings import number, one_of, read_table, text, texts
+from ecotf_recorder.strangers import on_one_line
 from ecotf_recorder.times.beginning import time_zone_of
 from ecotf_recorder.times.schedule import check_moment
 
@@ -185,12 +186,13 @@ def check_config(path: Path) -> int:
     try:
         facts = describe(config.model_path)
     except ModelError as error:
-        print(error, file=sys.stderr)
+        print(on_one_line(error), file=sys.stderr)
         return 2
     strangers = sorted(set(config.clips.labels) - {*facts.species, "bat"})
     if strangers:
         known = ", ".join([*facts.species, "bat"])
-        print(f"{path}: clips.labels: the model does not know {strangers[0]!r}; it knows {known}", file=sys.stderr)
+        said = f"{path}: clips.labels: the model does not know {strangers[0]!r}; it knows {known}"
+        print(on_one_line(said), file=sys.stderr)
         return 2
-    print(f"{path}: ok; {facts.name} at {facts.sample_rate_hz} Hz, {len(facts.species)} species")
+    print(on_one_line(f"{path}: ok; {facts.name} at {facts.sample_rate_hz} Hz, {len(facts.species)} species"))
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from ecotf_recorder.config import read_config
 from ecotf_recorder.errors import RecorderError
+from ecotf_recorder.strangers import on_one_line
 
 _STALE_S = 60.0
 _NIGHT_S = 86400.0
@@ -91,4 +92,4 @@ def _told(facts: dict[str, Any]) -> str:
     lines.append(f"detections: {facts.get('detections', 0)} in all")
     lines.append(f"last 24 h:  {night['listened_s'] / 3600:.2f} h listened, {night['gaps_s']:.0f} s of gaps")
     lines += [f"{count:10d}  {label}" for label, count in night["detections"].items()]
-    return "\n".join(lines)
+    return "\n".join(map(on_one_line, lines))

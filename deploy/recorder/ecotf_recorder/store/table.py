@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from ecotf_recorder.files import atomic_file, sync
+from ecotf_recorder.strangers import as_cell, from_cell
 
 
 class GrowingTable:
@@ -87,7 +88,7 @@ class GrowingTable:
         ):
             writer = csv.writer(new, lineterminator="\n")
             for number, row in enumerate(csv.reader(old)):
-                writer.writerow(change(row) if number else row)
+                writer.writerow(map(as_cell, change(list(map(from_cell, row)))) if number else row)
 
     def _begin(self) -> None:
         self.path.write_bytes(_lines([self.columns]))
@@ -129,5 +130,5 @@ def _last_whole_line(file: io.BufferedReader, size: int) -> int:
 
 def _lines(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(map(as_cell, row) for row in rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
