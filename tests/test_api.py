@@ -134,7 +134,7 @@ def test_what_cannot_be_loaded_or_read(model, night, tmp_path):
         model.detect([0.0, 1.0])  # type: ignore[arg-type]
     with pytest.raises(ecotf.ConfigError, match=r"no recording to classify: .*absent"):
         ecotf.classify(model, tmp_path / "absent", tmp_path / "out")
-    with pytest.raises(ecotf.ConfigError, match="unknown option among treshold; known: formats, "):
+    with pytest.raises(ecotf.ConfigError, match="unknown option treshold; known: formats, "):
         ecotf.classify(model, night, tmp_path / "out", treshold=0.5)
     with pytest.raises(AttributeError, match="has no attribute 'lod'"):
         _ = ecotf.lod

@@ -112,7 +112,7 @@ def _options(options: argparse.Namespace) -> ClassifierOptions:
         tuple(name.strip() for name in options.formats.split(",") if name.strip()),
         expansion_of(options.time_expansion),
         channel_of(options.channel),
-        _score(options.threshold),
+        options.threshold,
         not options.named_only,
         options.gate,
         options.time_zone,
@@ -140,10 +140,12 @@ def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Rec
     disks = Disks(options.recordings, log)
 
     def once(resume: bool, overwrite: bool) -> JobResult:
-        def run_job(report: Report) -> JobResult:
-            return classify(run, found, options.output, chosen, resume, overwrite, report, engine, source, disks)
+        def run_job(report: Report, passed: Callable[[int], object]) -> JobResult:
+            return classify(
+                run, found, options.output, chosen, resume, overwrite, report, engine, source, disks, passed
+            )
 
-        return _one_round(run_job, len(found) - (_settled(options.output) if resume else 0))
+        return _one_round(run_job, len(found))
 
     if options.watch is None:
         return once(options.resume, options.overwrite)
@@ -159,15 +161,7 @@ def _classify(options: argparse.Namespace, chosen: ClassifierOptions, found: Rec
         disks.waited()
 
 
-def _settled(output: Path) -> int:
-    """How many recordings a job that is gone on with has finished."""
-    from ecotf.inference.ledger import NAME, SETTLED, read_ledger
-
-    ledger = output / NAME
-    return sum(entry.status in SETTLED for entry in read_ledger(ledger)) if ledger.exists() else 0
-
-
-def _one_round(classify: Callable[[Report], JobResult], files: int) -> JobResult:
+def _one_round(classify: Callable[[Report, Callable[[int], object]], JobResult], files: int) -> JobResult:
     """Classify once, with a bar on a terminal and a line a minute without one."""
     from ecotf.inference.progress import Progress
 
@@ -189,7 +183,10 @@ def _one_round(classify: Callable[[Report], JobResult], files: int) -> JobResult
                 else:
                     log(progress.line())
 
-        return classify(report)
+        def passed(files: int) -> None:
+            bar.update(task, total=progress.pass_by(files))
+
+        return classify(report, passed)
 
 
 def command_to_go_on(arguments: Sequence[str], command: str = "classify") -> str:
@@ -260,9 +257,3 @@ def expansion_of(factor: float | None) -> float | None:
     if factor is not None and not 0 < factor < math.inf:
         raise ConfigError(f"--time-expansion {factor:g}: it is a factor above 0; 10 for recordings slowed ten times")
     return factor
-
-
-def _score(threshold: float | None) -> float | None:
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError(f"--threshold {threshold:g}: a score is from 0 to 1")
-    return threshold

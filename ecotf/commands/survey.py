@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sql", metavar="QUERY", help="ask the tables of a survey, or of detections; prints CSV")
     parser.add_argument("--overwrite", action="store_true", help="replace the survey in the output folder")
     options = parser.parse_args(arguments)
-    if options.sql is not None and options.sites is None:
+    if options.sql is not None and options.sites is None and options.output is None:
         return _asked(options)
     return _survey(options)
 

@@ -74,6 +74,7 @@ def classify(
     engine: EngineOptions | None = None,
     source: Source | None = None,
     disks: Disks | None = None,
+    passed: Callable[[int], object] | None = None,
 ) -> JobResult:
     """Classify recordings and write detections and the ledger into a folder.
 
@@ -103,6 +104,8 @@ def classify(
         Where workers load ``run`` from.
     disks
         Waits for disks that are gone, so that their recordings are not ``failed``.
+    passed
+        Takes how many recordings were passed by so far, because an earlier job has settled them.
 
     Raises
     ------
@@ -122,6 +125,8 @@ def classify(
         hearing = Engine(run, source, options, SUBMISSION in folder.question.formats, engine, waited)
         counts: dict[RecordingStatus, int] = dict.fromkeys(STATUSES, 0)
         for group in _together(hearing.outcomes(_waiting(folder, waited)), folder.at_once):
+            if passed is not None:
+                passed(sum(folder.settled.values()))
             for (one, _), outcome in zip(group, folder.settle(group), strict=True):
                 counts[outcome.status] += 1
                 if report is not None:
@@ -179,3 +184,9 @@ def check_options(options: ClassifierOptions, resume: bool, overwrite: bool) -> 
     for name in options.formats:
         if name not in FORMATS:
             raise ConfigError(f"output format {name!r} is unknown; known formats: {known}")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise ConfigError(f"--threshold {options.threshold:g}: a score is from 0 to 1")
+    if options.time_expansion is not None and not 0 < options.time_expansion < math.inf:
+        raise ConfigError(
+            f"--time-expansion {options.time_expansion:g}: it is a factor above 0; 10 for recordings slowed ten times"
+        )

@@ -176,9 +176,10 @@ class Ledger:
         columns: dict[str, list[np.ndarray]] = {name: [] for name in Brief._fields}
         for batch in self._read():
             for name in Brief._fields:
-                cells = batch[name].to_pylist()
-                keys = map(_CODES.__getitem__, cells) if name == "status" else map(hash, cells)
-                columns[name].append(np.fromiter(keys, np.int64, len(cells)))
+                if name == "status":
+                    columns[name].append(pc.index_in(batch[name], pa.array(_CODES, pa.binary())).to_numpy())
+                else:
+                    columns[name].append(np.fromiter(map(hash, batch[name].to_pylist()), np.int64, len(batch)))
         recording, status, path, files = (
             np.concatenate([np.empty(0, np.int64), *columns[name]]) for name in Brief._fields
         )

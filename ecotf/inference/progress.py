@@ -30,7 +30,7 @@ class Progress:
     """
 
     def __init__(self, files: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._files, self._clock = files, clock
+        self._all, self._files, self._clock = files, files, clock
         self._began = clock()
         self.done = self.unusable = 0
         self._sound_s = 0.0
@@ -42,9 +42,10 @@ class Progress:
         if math.isfinite(outcome.duration_s):
             self._sound_s += outcome.duration_s
 
-    def skip(self, files: int) -> None:
-        """Take recordings out that an earlier job has finished."""
-        self._files -= files
+    def pass_by(self, files: int) -> int:
+        """Leave out so many recordings, which an earlier job has settled; return how many are left of all."""
+        self._files = self._all - files
+        return self._files
 
     def line(self) -> str:
         """Write one line; what is left is estimated from the mean length of what is done."""

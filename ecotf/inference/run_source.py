@@ -43,6 +43,10 @@ class RunSource:
         if len(self.paths) == 1 and self.paths[0].endswith(".tflite"):
             from ecotf.inference.device_run import DeviceRun
 
+            if self.ensemble is not None or self.fitted:
+                raise ConfigError(
+                    f"{self.paths[0]}: an exported file listens alone; leave out the weights of an ensemble"
+                )
             return DeviceRun(self.paths[0])
         return load_runs(self.paths, self.ensemble, self.fitted)
 

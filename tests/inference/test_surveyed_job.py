@@ -39,7 +39,8 @@ def test_a_job_becomes_a_survey(tmp_path):
     broken = season / "heath" / "20260603_220000.wav"
     broken.write_bytes(b"RIFF")
     output = tmp_path / "detections"
-    classify(CheapRun(tmp_path / "model"), [*recordings, str(broken)], output, ClassifierOptions(time_zone="+02:00"))
+    asked = ClassifierOptions(formats=("dataset",), time_zone="+02:00")
+    classify(CheapRun(tmp_path / "model"), [*recordings, str(broken)], output, asked)
     noted = {Path(entry.recording).name: (entry.began, entry.recorder) for entry in read_ledger(output / "ledger.csv")}
     assert noted == {
         "one.wav": ("2026-06-01T23:00:00.000+02:00", "S4U01"), "undated.wav": ("", "S4U01"),
