@@ -12,8 +12,8 @@ import soundfile
 from simulated_season import make_season
 
 import ecotf
-from ecotf import api
 from ecotf import model as model_module
+from ecotf.api import archives, listening, seasons, training
 from ecotf.commands import run_classifier
 
 RATE = 256_000
@@ -60,7 +60,7 @@ def test_the_examples_are_true(run, night, tmp_path):
     # What `find` gives of the front door is its own example alone.
     tests = [
         test
-        for module in (ecotf, api, model_module)
+        for module in (ecotf, archives, listening, seasons, training, model_module)
         for test in finder.find(module, module.__name__, globs=dict(given))
     ]
     for test in tests:

@@ -16,6 +16,7 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.inference import dataset
 from ecotf.inference.dataset import JOURNAL, read_dataset
 from ecotf.inference.job import ClassifierOptions, classify
+from ecotf.strangers import from_cell
 
 from .cheap_run import CheapRun
 
@@ -41,7 +42,8 @@ def rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def whole(out: Path) -> pd.DataFrame:
-    return rows(pd.read_csv(out / "detections.csv", keep_default_na=False))
+    found = pd.read_csv(out / "detections.csv", keep_default_na=False)
+    return rows(found.assign(label=found["label"].map(from_cell)))
 
 
 def test_the_parts_hold_the_rows_of_the_table_by_site_and_date(season, tmp_path, monkeypatch):

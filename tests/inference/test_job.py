@@ -19,6 +19,7 @@ from ecotf.inference import FORMATS, listen, output
 from ecotf.inference.job import ClassifierOptions, JobResult, classify
 from ecotf.inference.ledger import read_ledger
 from ecotf.inference.writers import WRITERS
+from ecotf.strangers import from_cell
 
 from .cheap_run import CLASSES, CheapRun, contents
 
@@ -50,7 +51,8 @@ def files(folder: Path) -> list[Path]:
 
 
 def table(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "detections.csv", dtype={"label": str}, keep_default_na=False)
+    found = pd.read_csv(folder / "detections.csv", dtype={"label": str}, keep_default_na=False)
+    return found.assign(label=found["label"].map(from_cell))
 
 
 def some(result: JobResult) -> dict[str, int]:
