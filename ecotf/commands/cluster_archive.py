@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecotf.commands.console import INTERRUPTED, complaints, log, make_parser, plain, progress_bar
-from ecotf.commands.run_classifier import channel_of, command_to_go_on, expansion_of
+from ecotf.commands.console import complaints, log, make_parser, plain, progress_bar
+from ecotf.commands.jobs import channel_of, check_job, log_counts, status_of, stopped, tell_outcome
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
     from ecotf.discovery.job import ClusterResult
-    from ecotf.inference.output import Outcome
 
 EXAMPLES = """\
 examples:
@@ -60,19 +59,14 @@ def cluster(arguments: Sequence[str]) -> int:
     try:
         result, problems = _run(options)
     except KeyboardInterrupt:
-        complaints.print("stopped; what was finished is kept. To continue:")
-        complaints.print(plain(command_to_go_on(arguments, "cluster")))
-        return INTERRUPTED
-    from ecotf.inference.ledger import exit_status
-
+        return stopped(arguments, "cluster")
     if result.counts:
-        log("recordings: " + ", ".join(f"{number} {status}" for status, number in result.counts.items() if number))
+        log_counts(result.counts)
     for line in result.lines:
         log(line)
     log(f"clusters: {options.output}")
     log(f"next:     ecotf cluster show {options.output}")
-    status = exit_status(result.counts) if result.counts else 0
-    return max(status, 1) if problems else status
+    return status_of(result.counts, problems) if result.counts else int(problems)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -86,11 +80,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("no input: give recordings, a manifest, or a folder of embeddings")
     if options.threads < 1:
         raise ConfigError(f"--threads {options.threads}: allowed: 1 or more")
-    if options.resume and options.overwrite:
-        raise ConfigError("--resume continues a job and --overwrite replaces it: choose one")
-    expansion_of(options.time_expansion)
-    if channel_of(options.channel) == "each":
-        raise ConfigError("--channel each: clips are of one channel; allowed are mix, or a number from 1")
+    check_job(options, "clips are of one channel")
 
 
 def _run(options: argparse.Namespace) -> tuple[ClusterResult, bool]:
@@ -124,14 +114,9 @@ def _run(options: argparse.Namespace) -> tuple[ClusterResult, bool]:
     total = len(what.recordings) if hasattr(what, "recordings") else len(what)
     with progress_bar() as bar:
         task = bar.add_task("embedding", total=total)
-
-        def report(recording: str, outcome: Outcome) -> None:
-            bar.advance(task)
-            if outcome.status != "done":
-                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
-
+        told = tell_outcome(bar, task)
         result = cluster_archive(
-            what, options.output, recipe, embedder, chosen, options.resume, options.overwrite, log, report
+            what, options.output, recipe, embedder, chosen, options.resume, options.overwrite, log, told
         )
     return result, problems
 

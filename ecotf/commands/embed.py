@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecotf.commands.console import INTERRUPTED, complaints, log, make_parser, plain, progress_bar
-from ecotf.commands.run_classifier import channel_of, command_to_go_on, expansion_of
+from ecotf.commands.console import complaints, log, make_parser, plain, progress_bar
+from ecotf.commands.jobs import channel_of, check_job, log_counts, status_of, stopped, tell_outcome
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
     from ecotf.inference.embed_job import EmbedResult
-    from ecotf.inference.outcome import Outcome
 
 EXAMPLES = """\
 examples:
@@ -54,18 +53,15 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result, problems = _embed(options)
     except KeyboardInterrupt:
-        complaints.print("stopped; what was finished is kept. To continue:")
-        complaints.print(plain(command_to_go_on(arguments, "embed")))
-        return INTERRUPTED
-    from ecotf.inference.ledger import NAME, exit_status
+        return stopped(arguments, "embed")
+    from ecotf.inference.ledger import NAME
 
-    log("recordings: " + ", ".join(f"{number} {status}" for status, number in result.counts.items() if number))
+    log_counts(result.counts)
     if result.repeated:
         log(f"{result.repeated} of them hold sound that was there already; it was not embedded again")
     log(f"embeddings: {options.output} ({result.rows} rows)")
     log(f"ledger:     {options.output / NAME}")
-    status = exit_status(result.counts)
-    return max(status, 1) if problems else status
+    return status_of(result.counts, problems)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -74,13 +70,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("give recordings, or --manifest for its annotations: one of the two")
     if options.workers is not None and options.workers < 1:
         raise ConfigError(f"--workers {options.workers}: allowed: 1 or more")
-    if options.resume and options.overwrite:
-        raise ConfigError("--resume continues a job and --overwrite replaces it: choose one")
-    expansion_of(options.time_expansion)
-    if channel_of(options.channel) == "each":
-        raise ConfigError(
-            "--channel each: a folder of embeddings holds one channel; allowed are mix, or a number from 1"
-        )
+    check_job(options, "a folder of embeddings holds one channel")
 
 
 def _embed(options: argparse.Namespace) -> tuple[EmbedResult, bool]:
@@ -99,15 +89,8 @@ def _embed(options: argparse.Namespace) -> tuple[EmbedResult, bool]:
     asked = EmbedOptions(options.time_expansion, channel_of(options.channel), options.salvage)  # type: ignore[arg-type]
     with progress_bar() as bar:
         task = bar.add_task("embedding", total=total)
-
-        def report(recording: str, outcome: Outcome) -> None:
-            bar.advance(task)
-            if outcome.status != "done":
-                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
-
-        result = embed_recordings(
-            embedder, recordings, options.output, asked, options.resume, options.overwrite, report
-        )
+        told = tell_outcome(bar, task)
+        result = embed_recordings(embedder, recordings, options.output, asked, options.resume, options.overwrite, told)
     return result, problems
 
 

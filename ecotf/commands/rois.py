@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecotf.commands.console import INTERRUPTED, complaints, log, plain, progress_bar
-from ecotf.commands.run_classifier import channel_of, expansion_of
+from ecotf.commands.jobs import channel_of, check_job, log_counts, status_of, tell_outcome
 from ecotf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ecotf.inference.outcome import Outcome
     from ecotf.regions.job import CutSummary
     from ecotf.regions.wanted import WantedCut
 
@@ -63,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Cut regions."""
-    from ecotf.inference.ledger import NAME, exit_status
+    from ecotf.inference.ledger import NAME
 
     _check(options)
     try:
@@ -73,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     for line in summary.lines:
         log(line)
-    log("recordings: " + ", ".join(f"{number} {status}" for status, number in summary.counts.items() if number))
+    log_counts(summary.counts)
     log(f"regions:  {summary.regions}, {summary.kept} kept, {summary.regions - summary.kept} left out as noise")
     if summary.regions:
         log(f"manifest: {options.output / 'manifest.csv'}")
@@ -81,8 +80,7 @@ def run(options: argparse.Namespace) -> int:
         hidden = f" ({summary.shown} of {summary.regions} regions)" if summary.shown < summary.regions else ""
         log(f"sheet:    {options.output / 'contact_sheet.html'}{hidden}")
     log(f"ledger:   {options.output / NAME}")
-    status = exit_status(summary.counts)
-    return max(status, 1) if problems else status
+    return status_of(summary.counts, problems)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -96,11 +94,7 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < least:
             raise ConfigError(f"--{name} {value}: allowed: {least} or more")
-    if options.resume and options.overwrite:
-        raise ConfigError("--resume continues a job and --overwrite replaces it: choose one")
-    expansion_of(options.time_expansion)
-    if channel_of(options.channel) == "each":
-        raise ConfigError("--channel each: clips are of one channel; allowed are mix, or a number from 1")
+    check_job(options, "clips are of one channel")
 
 
 def _cut(options: argparse.Namespace) -> tuple[CutSummary, bool]:
@@ -115,15 +109,10 @@ def _cut(options: argparse.Namespace) -> tuple[CutSummary, bool]:
         chosen["sheet"] = options.sheet
     with progress_bar() as bar:
         task = bar.add_task("cutting", total=len(wanted))
-
-        def report(recording: str, outcome: Outcome, regions: int) -> None:
-            bar.advance(task)
-            if outcome.status != "done" or outcome.reason:
-                bar.console.print(plain(f"{recording}: {outcome.status}: {outcome.reason}"))
-
+        told = tell_outcome(bar, task)
         summary = cut_regions(
             wanted, options.output, config, CutOptions(channel_of(options.channel), **chosen),  # type: ignore[arg-type]
-            options.resume, options.overwrite, report,
+            options.resume, options.overwrite, lambda recording, outcome, regions: told(recording, outcome),
         )  # fmt: skip
     return summary, problems
 

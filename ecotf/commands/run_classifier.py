@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ecotf.commands.console import INTERRUPTED, complaints, console, log, make_parser, plain, progress_bar
+from ecotf.commands.console import complaints, console, log, make_parser, plain, progress_bar
+from ecotf.commands.jobs import channel_of, expansion_of, log_counts, status_of, stopped
 from ecotf.errors import ConfigError
 from ecotf.inference import FORMATS
 
 if TYPE_CHECKING:
     from ecotf.audio.discover import Recordings
-    from ecotf.audio.recording import ChannelChoice
     from ecotf.inference.job import JobResult, Report
     from ecotf.inference.outcome import Outcome
     from ecotf.inference.question import ClassifierOptions
@@ -92,14 +88,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = _classify(options, chosen, found)
     except KeyboardInterrupt:
-        complaints.print("stopped; what was finished is kept. To continue:")
-        complaints.print(plain(command_to_go_on(arguments)))
-        return INTERRUPTED
+        return stopped(arguments, "classify")
     _summarise(result, options.output)
-    from ecotf.inference.ledger import exit_status
-
-    status = exit_status(result.counts)
-    return max(status, 1) if found.problems else status
+    return status_of(result.counts, bool(found.problems))
 
 
 def _options(options: argparse.Namespace) -> ClassifierOptions:
@@ -189,34 +180,6 @@ def _one_round(classify: Callable[[Report, Callable[[int], object]], JobResult],
         return classify(report, passed)
 
 
-def command_to_go_on(arguments: Sequence[str], command: str = "classify") -> str:
-    """Write the command line that continues an interrupted job, as a shell takes it.
-
-    Examples
-    --------
-    >>> command_to_go_on(["--model", "run", "my night/", "--output", "out", "--overwrite"])
-    "ecotf classify --model run 'my night/' --output out --resume"
-    """
-    typed = sys.orig_argv
-    given = list(arguments)
-    door = ["ecotf", command]
-    if typed[len(typed) - len(given) :] == given:
-        door = typed[: len(typed) - len(given)]
-    kept = [word for word in given if not (word.startswith("--ov") and "--overwrite".startswith(word))]
-    resume = [] if "--resume" in kept else ["--resume"]
-    return " ".join(_quoted(word) for word in [*door, *kept, *resume])
-
-
-def _quoted(word: str) -> str:
-    """Quote a word for a shell; characters that no terminal can show are written as bytes."""
-    if word.isprintable():
-        return shlex.quote(word)
-    shown = "".join(
-        chr(byte) if 32 <= byte < 127 and chr(byte) not in "\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word)
-    )
-    return f"$'{shown}'"
-
-
 def _summarise(result: JobResult, output: Path) -> None:
     from rich.table import Table
 
@@ -230,7 +193,7 @@ def _summarise(result: JobResult, output: Path) -> None:
         console.print(table)
     else:
         log("no detections")
-    log("recordings: " + ", ".join(f"{number} {status}" for status, number in result.counts.items() if number))
+    log_counts(result.counts)
     log(f"detections: {shown_name(output)} ({', '.join(result.formats)})")
     log(f"ledger:     {shown_name(output / LEDGER)}")
     spent = result.spent
@@ -239,21 +202,3 @@ def _summarise(result: JobResult, output: Path) -> None:
             f"gate: {spent.passed_s / spent.sound_s:.0%} of the sound passed over; in the rest {spent.patches} patches "
             f"scored, {spent.skipped} skipped"
         )
-
-
-def channel_of(text: str) -> ChannelChoice | Literal["each"]:
-    """Read ``--channel``; raises `ConfigError`."""
-    if text == "mix":
-        return "mix"
-    if text == "each":
-        return "each"
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--channel {text!r}: allowed are mix, each, or a channel's number, counted from 1")
-    return int(text)
-
-
-def expansion_of(factor: float | None) -> float | None:
-    """Check ``--time-expansion``; raises `ConfigError`."""
-    if factor is not None and not 0 < factor < math.inf:
-        raise ConfigError(f"--time-expansion {factor:g}: it is a factor above 0; 10 for recordings slowed ten times")
-    return factor
