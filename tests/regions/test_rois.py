@@ -110,7 +110,7 @@ def test_python_cuts_what_the_command_cuts(recordings, tmp_path):
         ({"recordings": silent}, DataError, "no recording has a region of interest; ledger.csv says"),
         ({"recordings": tmp_path / "gone"}, ConfigError, "gone: no such file"),
         ({"recordings": clips, "label": "owl"}, ConfigError, "label = 'owl': a manifest has labels of its own"),
-        ({"recordings": silent, "sheets": 3}, ConfigError, "rois: unknown option among sheets; known: channel"),
+        ({"recordings": silent, "sheets": 3}, ConfigError, "rois: unknown option sheets; known: channel"),
     ):
         with pytest.raises(kind, match=said) as error:
             ecotf.rois(output=tmp_path / "none", overrides=FAST, overwrite=True, **asked)
