@@ -105,7 +105,8 @@ def _export(options: argparse.Namespace, board: Board | None) -> int:
         return 1
     show_parity(exported.parity)
     if options.target == "c":
-        log((options.output / "REPORT.txt").read_text(encoding="utf-8"))
+        for line in (options.output / "REPORT.txt").read_text(encoding="utf-8").splitlines():
+            log(line)
         log(f"C99:     {options.output} (experimental); start with main_example.c")
         return 0
     model = options.output / "model.tflite"

@@ -106,7 +106,8 @@ def _reading_bar() -> Iterator[Callable[[int, int], None]]:
 
 def _summarise(run: Path) -> None:
     console.print()
-    log((run / "report.txt").read_text(encoding="utf-8"))
+    for line in (run / "report.txt").read_text(encoding="utf-8").splitlines():
+        log(line)
     log(f"run:       {run}")
     if (run / "plots").is_dir():
         log(f"pictures:  {run / 'plots'}")

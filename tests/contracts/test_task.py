@@ -37,12 +37,26 @@ def killer(case, times: int, lines: list[str] | None = None):
     return die
 
 
-def killed(case, output: Path, times: int | None = None) -> Path:
+def killed(case, output: Path) -> Path:
     """The folder of a training that was killed in its last fit."""
     with pytest.raises(KeyboardInterrupt):
-        case.train(output, log=killer(case, times or case.fits))
+        case.train(output, log=killer(case, case.fits))
     (run,) = (output / case.name).iterdir()
     return run
+
+
+@pytest.fixture(scope="session")
+def stopped(case, tmp_path_factory) -> tuple[Path, Path]:
+    """A folder with recordings of its own and, inside, the run that was killed in its last fit; to be copied."""
+    folder = tmp_path_factory.mktemp("stopped")
+    own = case.copy(folder / "recordings")
+    return folder, killed(own, folder / "runs").relative_to(folder)
+
+
+def copied(stopped: tuple[Path, Path], place: Path) -> Path:
+    """The run in a copy of the folder; it has moved with its recordings."""
+    folder, run = stopped
+    return shutil.copytree(folder, place) / run
 
 
 def read(run: Path, name: str):
@@ -123,8 +137,8 @@ def test_the_split_is_kept_with_what_identifies_each_recording(case, whole):
 # Interrupted
 
 
-def test_a_killed_training_ends_as_if_nothing_had_happened(case, whole, tmp_path):
-    run = killed(case, tmp_path)
+def test_a_killed_training_ends_as_if_nothing_had_happened(case, whole, stopped, tmp_path):
+    run = copied(stopped, tmp_path / "there")
     kept = (run / "splits.csv").read_text()
     lines: list[str] = []
     assert resume_run(run, threads=1, log=lines.append) == run
@@ -138,10 +152,9 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(case, whole, tmp_path
         resume_run(run)
 
 
-def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, tmp_path):
+def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, stopped, tmp_path):
     """One vanished, one is broken, one has other sound: nothing that was trained on is tested on."""
-    own = case.copy(tmp_path / "recordings")
-    run = killed(own, tmp_path / "runs")
+    run = copied(stopped, tmp_path / "there")
     before = read_splits(run)
     train_side, test = before.recordings_of("train"), before.recordings_of("test")
     gone, broken, other = (run / name for name in (train_side[0], train_side[-1], test[0]))
@@ -160,11 +173,8 @@ def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, tm
     get_task(case.task).load(run)  # its weights fit its classes
 
 
-def test_a_run_that_moved_with_its_recordings_goes_on(case, tmp_path):
-    own = case.copy(tmp_path / "here" / "recordings")
-    run = killed(own, tmp_path / "here" / "runs", times=1)
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    run = tmp_path / "there" / run.relative_to(tmp_path / "here")
+def test_a_run_that_moved_with_its_recordings_goes_on(case, stopped, tmp_path):
+    run = copied(stopped, tmp_path / "there")
     kept = (run / "splits.csv").read_text()
     lines: list[str] = []
     with pytest.raises(KeyboardInterrupt):
@@ -173,8 +183,8 @@ def test_a_run_that_moved_with_its_recordings_goes_on(case, tmp_path):
     assert (run / "splits.csv").read_text() == kept and len(pd.read_csv(run / "problems.csv")) == 0
 
 
-def test_a_run_that_does_not_say_how_it_was_split(case, tmp_path):
-    run = killed(case, tmp_path, times=1)
+def test_a_run_that_does_not_say_how_it_was_split(stopped, tmp_path):
+    run = copied(stopped, tmp_path / "there")
     (run / "splits.csv").rename(run / "aside.csv")
     with pytest.raises(ConfigError, match=r"no splits.csv.*train again"):
         resume_run(run, threads=1, log=quiet)

@@ -42,11 +42,6 @@ HEADS = {
     "sed": ("network.head={name: sed}", "inference.score=centre_frames", "inference.shift_frames=1"),
     "gem": ("network.head={name: gem, samples: 2}", "network.parts=2",
             *(f"stages.{n}.loss.frames_share=0" for n in (0, 1))),
-    "mean_max": ("network.head={name: mean_max}", *(f"stages.{n}.loss.frames_share=0" for n in (0, 1)),
-                 "network.backbone={name: plain, stem: 4, filters: [4, 6], convolutions: 1}"),
-    "matching": ("network.head={name: matching}", *(f"stages.{n}.loss.frames_share=0" for n in (0, 1))),
-    "relation": ("network.head={name: relation}", *(f"stages.{n}.loss.frames_share=0" for n in (0, 1)),
-                 "inference.segment_s=2.0"),
     "softmax": ("inference.score=centre_frames", "inference.shift_frames=1", "network.head={name: sed}"),
 }  # fmt: skip
 
@@ -161,8 +156,8 @@ def test_every_precision(precision, clip_run, here, tmp_path, capsys):
         assert np.int8 in {tensor["dtype"] for tensor in interpreter.get_tensor_details()}
 
 
-@pytest.mark.parametrize("name", ["gem", "matching", "mean_max", "relation", "softmax"])
-def test_every_head_gives_what_the_desktop_gives(name, make_clip_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["gem", "softmax"])  # tests/contracts/test_export.py has every head
+def test_parts_and_one_class_of_several_give_what_the_desktop_gives(name, make_clip_run, tmp_path, monkeypatch):
     if name == "softmax":
         monkeypatch.setattr(ClipRecipe, "activation", property(lambda _: "softmax"))
     run = make_clip_run(tmp_path, *HEADS[name])

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return int(options.command(options))
     except RecorderError as error:
-        print(on_one_line(error), file=sys.stderr)
+        for line in str(error).splitlines():
+            print(on_one_line(line), file=sys.stderr)
         return 1 if options.name == "selftest" else 2
     except KeyboardInterrupt:
         return 130

@@ -107,30 +107,6 @@ def test_the_same_seed_gives_the_same_weights(fitted, spectrograms, tmp_path):
     assert_same(again, fitted[0])
 
 
-def test_a_killed_fit_goes_on_as_if_nothing_had_happened(fitted, spectrograms, tmp_path):
-    checkpoint = tmp_path / "fitting.npz"
-
-    def die_after_two(line: str) -> None:
-        if "epoch 2/" in line:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fit(fresh(), spectrograms, checkpoint, log=die_after_two, save_every_s=-1.0)
-    assert [path.name for path in tmp_path.iterdir()] == ["fitting.npz"]
-    said: list[str] = []
-    resumed = fresh()
-    keras.utils.set_random_seed(99)  # what the process drew before must not matter
-    history = fit(resumed, spectrograms, checkpoint, log=said.append, save_every_s=-1.0)
-    assert said[0] == "calls: continues after epoch 2/4" and len(said) == 3
-    assert history.equals(fitted[1])
-    assert_same(resumed, fitted[0])
-
-    done = fresh()
-    assert fit(done, spectrograms, checkpoint, log=said.append).equals(fitted[1])
-    assert said[3:] == ["calls: continues after epoch 4/4"], "a fit that was done was repeated"
-    assert_same(done, fitted[0])
-
-
 def test_the_reported_loss_is_the_weighted_cross_entropy(fitted, spectrograms):
     """Of the best epoch's weights on the validation patches, worked by hand."""
     network, history = fitted

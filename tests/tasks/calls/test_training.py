@@ -185,40 +185,6 @@ def test_each_round_enlarges_the_training_set_by_what_was_mined(run):
         np.testing.assert_array_equal(getattr(first.joined(mined), name), getattr(second, name))
 
 
-# --- again, and after a kill -----------------------------------------------------------------------------------------
-
-
-def test_a_killed_training_goes_on_to_the_same_metrics(run, calls, runs, no_pictures, monkeypatch):
-    """Killed in the first epoch of round 1, resumed from inside its own folder."""
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_every_s", -1.0)
-        first_epochs = []
-
-        def die_in_the_second(line: str) -> None:
-            first_epochs.extend([line] if "epoch 1/2" in line else [])
-            if "epoch 1/2" in line and len(first_epochs) == 2:
-                raise KeyboardInterrupt
-
-        patch.setattr(run_training, "log", die_in_the_second)
-        before = set(runs.glob("bats/field/*"))
-        with pytest.raises(KeyboardInterrupt):
-            train(calls, runs)
-        (killed,) = set(runs.glob("bats/field/*")) - before
-    assert (killed / "rounds" / "0" / "validation.json").exists()
-    assert list(killed.glob(".fitting_rounds_1_*"))
-    assert not (killed / "model").exists()
-    assert not (killed / ".lock").exists()
-
-    said: list[str] = []
-    monkeypatch.setattr(run_training, "log", said.append)
-    monkeypatch.chdir(killed)
-    assert run_training.main(["--resume", ".", "--threads", "1"]) == 0
-    assert not [line for line in said if line.startswith("round 0:")]
-    assert len([line for line in said if ": epoch " in line]) == 1
-    assert_same_run(killed, run)
-    assert not list(killed.glob(".fitting*"))
-
-
 # --- the trained model at work ---------------------------------------------------------------------------------------
 
 
