@@ -29,7 +29,7 @@ group, split. Seconds and hertz are always real ones, also where a recording is 
 
 IMPORT_EXAMPLES = """\
 examples:
-  import --format raven tables/ --audio-dir recordings/ --output manifest.csv --group-by folder
+  import --format raven tables/ --audio-dir recordings/ --output manifest.csv --group-by folder --fully-annotated
   import --format audacity labels/ --output manifest.csv time_expansion=10 label=bat
   import --format csv calls.csv --output manifest.csv columns.recording=file columns.label=species time_unit=ms
   import --format bat_npz set.npz --output manifest.csv time_units=expanded time_expansion=10 class_names.1=Pippip
@@ -110,11 +110,19 @@ def _import(options: argparse.Namespace) -> int:
 
     settings = [*options.settings, *([f"extra={','.join(options.extra)}"] if options.extra else [])]
     chosen = read_options(options.format, settings)
-    manifest = import_annotations(options.format, options.path, options.audio_dir, group_by=options.group_by, **chosen)
+    manifest = import_annotations(
+        options.format, options.path, options.audio_dir, group_by=options.group_by,
+        fully_annotated=options.fully_annotated, **chosen,
+    )  # fmt: skip
     write_manifest(manifest, options.output)
     print_summary(manifest, {})
     for note in manifest.notes:
         log(note)
+    if options.fully_annotated is None and manifest.annotations["end_s"].notna().any():
+        log(
+            "nothing says whether time without an annotation is without an event: --fully-annotated, if every event is "
+            "annotated, lets recipes of events learn from it; --no-fully-annotated, if not"
+        )
     missing = manifest.missing_files()
     if missing:
         log(
@@ -249,6 +257,10 @@ def _add_import(commands: Commands) -> None:
         metavar="FOLDER",
         help="birdclef: more recordings of its species, of another year or from Xeno-canto; may be given again",
     )
+    parser.add_argument(
+        "--fully-annotated", action=argparse.BooleanOptionalAction, default=None,
+        help="whether every event of these recordings is annotated, so that none is where no annotation is",
+    )  # fmt: skip
     parser.add_argument("settings", nargs="*", metavar="key=value", help="options of the format; see below")
     parser.set_defaults(run=_import)
 

@@ -21,6 +21,9 @@ class DataConfig(Config):
     ----------
     train, valid, test
         Shares of the groups, or of the species; together 1.
+    valid_groups
+        In how many groups of the validation side each label is, where a label has twice as many and the split is drawn
+        by groups. One recording would choose epochs and thresholds otherwise.
     split_by
         What is dealt to the sides. ``group``: each side has recordings of every label, as far as groups allow.
         ``species``: all recordings of a species are on one side, so that a model is chosen and tested on species that
@@ -42,6 +45,7 @@ class DataConfig(Config):
     train: float = Field(0.7, gt=0)
     valid: float = Field(0.15, ge=0)
     test: float = Field(0.15, ge=0)
+    valid_groups: int = Field(1, ge=1)
     split_by: Literal["group", "species"] = "group"
     folds: FoldsConfig | None = None
     black_list: Path | None = None

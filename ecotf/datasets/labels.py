@@ -86,6 +86,23 @@ def labels_that_match(labels: Iterable[str], patterns: Sequence[str]) -> list[st
     return [label for label in dict.fromkeys(labels) if any(fnmatchcase(_plain(label), one) for one in plain)]
 
 
+def negations(labels: Collection[str]) -> list[str]:
+    """List the labels that say of another one of ``labels`` that it is not there.
+
+    Examples
+    --------
+    >>> negations(["boobook", "not_boobook", "Nothura maculosa", "no pitta"])
+    ['not_boobook']
+    """
+    named = {_plain(label) for label in labels}
+    found = []
+    for label in labels:
+        plain = _plain(label)
+        if any(plain.startswith(word) and plain.removeprefix(word) in named for word in ("not", "no", "non")):
+            found.append(label)
+    return found
+
+
 def unnamed_among(labels: Collection[str], patterns: Sequence[str]) -> list[str]:
     """List the labels of events of unknown species; none where no other label is there.
 

@@ -13,7 +13,7 @@ from ecotf.errors import DataError
 SIDES = ("train", "valid", "test")
 
 
-def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int) -> Manifest:
+def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int, *, valid_groups: int = 1) -> Manifest:
     """Deal the groups into train, valid and test.
 
     Parameters
@@ -24,6 +24,9 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
         The share of the groups for each side, as ``{"train": 0.7, "valid": 0.15, "test": 0.15}``; the sum is 1.
     seed
         The same seed gives the same split.
+    valid_groups
+        A label that at least twice as many groups have is in so many of the validation side: groups move there from
+        train, those that bring the most labels with the fewest annotations first.
 
     Returns
     -------
@@ -60,6 +63,8 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
     if others:
         names, sizes = np.array(list(wanted)), np.array(list(wanted.values()))
         sides[free] = names[stratified_parts(_presence_and_plenty(counts[free]), sizes / sizes.sum(), seed)]
+    if "valid" in shares and valid_groups > 1:
+        _move_to_valid(sides, counts, valid_groups)
     all_sides = np.full(len(all_groups), "train")
     all_sides[heard] = sides
     return _with_sides(manifest, all_groups, all_sides)
@@ -180,6 +185,26 @@ def _groups_to_deal(counts: np.ndarray, n_needed: int) -> np.ndarray:
         fewest = np.flatnonzero(alone)[np.argsort(counts[alone].sum(axis=1), kind="stable")]
         free = np.sort(np.concatenate([free, fewest[: n_needed - len(free)]]))
     return free
+
+
+def _move_to_valid(sides: np.ndarray, counts: np.ndarray, wanted: int) -> None:
+    """Move groups from train to valid, in place, until each label is in ``wanted`` groups of it where data allow.
+
+    Train keeps at least as many groups of every label as ``wanted``.
+    """
+    present = counts > 0
+    can = present.sum(axis=0) >= 2 * wanted
+    while True:
+        missing = can & (present[sides == "valid"].sum(axis=0) < wanted)
+        in_train = present[sides == "train"].sum(axis=0)
+        at = np.flatnonzero(sides == "train")
+        # A group may go where train keeps enough of each of its labels that has enough at all.
+        spared = [i for i in at if (in_train[present[i]] > np.where(can[present[i]], wanted, 1)).all()]
+        helped = np.array([present[i][missing].sum() for i in spared])
+        if not missing.any() or not len(helped) or not helped.max():
+            return
+        best = min(zip(-helped, counts[spared].sum(axis=1), spared, strict=True))
+        sides[best[2]] = "valid"
 
 
 def _only_background(manifest: Manifest, groups: list[str]) -> np.ndarray:

@@ -187,6 +187,21 @@ class ClipNetwork:
         self.model.set_weights(carried)
         return shared
 
+    def carry_trunk(self, old_weights: Sequence[np.ndarray]) -> None:
+        """Take over the weights before the head of a network whose head is another one.
+
+        Raises
+        ------
+        ConfigError
+            The networks differ before the head, too.
+        """
+        own = self.model.get_weights()
+        n = len(own) - len(self.head.weights)
+        shapes = [weight.shape for weight in own[:n]]
+        if [weight.shape for weight in old_weights[:n]] != shapes:
+            raise ConfigError("the weights are of another backbone")
+        self.model.set_weights([*old_weights[:n], *own[n:]])
+
     def _has_classes(self, weight: Any) -> bool:
         """Whether the last axis of a weight is that of the classes."""
         return any(part in self.config.head.class_layers for part in weight.path.split("/"))

@@ -124,7 +124,7 @@ def _labelled_rows(manifest: Manifest, classes: Sequence[str]) -> tuple[pd.DataF
     code = table["label"].map(lambda label: codes.get(label, -1))
     strange = (code < 0) & (table["label"] != "")
     outside = table.loc[strange, "label"].value_counts().to_dict()
-    rows = table.assign(code=code.astype(int), front=_in_front(table))[~strange]
+    rows = table.assign(code=code.astype(int), front=in_front(table))[~strange]
     if not len(rows):
         raise DataError(
             f"no recording has any of the {len(classes)} classes ({', '.join(list(classes)[:3])}, ...)"
@@ -133,7 +133,7 @@ def _labelled_rows(manifest: Manifest, classes: Sequence[str]) -> tuple[pd.DataF
     return rows, {str(label): int(count) for label, count in outside.items()}
 
 
-def _in_front(table: pd.DataFrame) -> pd.Series:
+def in_front(table: pd.DataFrame) -> pd.Series:
     """Whether the label of each row is in the foreground; it is, where the manifest does not say."""
 
     import pandas as pd

@@ -7,7 +7,7 @@ so an epoch is the same again whoever makes it, and with however many threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from ecotf.pipelines.clips import ClipsConfig, ClipTable
 from ecotf.pipelines.crop_reading import CropReader, reader_of
 from ecotf.pipelines.crops import ClipSounds, SkippedRecordings
 from ecotf.pipelines.keras_cv_mixing import allow_in_graphs
+from ecotf.pipelines.quiet_sounds import Backgrounds
 from ecotf.pipelines.samplers import SamplerConfig, draw_order
 
 _BACKGROUND_SHARE = 4  # one background is read for so many clips; each clip gets one of them, drawn
@@ -49,6 +50,9 @@ class ClipImages:
         Whether a last batch that is not full is left out.
     numbered
         Whether a fourth value says which row of the table each clip is (clips may be missing).
+    truth
+        Gives targets of clips, float32 ``[n, width]`` of recordings and starts ``[n]``, in place of the table's: those
+        of frames are made when their batch is, since those of an epoch would fill the memory.
     """
 
     sounds: ClipSounds
@@ -60,6 +64,7 @@ class ClipImages:
     threads: int = 2
     drop_last: bool = False
     numbered: bool = False
+    truth: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class EpochDraws:
     sampler: SamplerConfig | None = None
     sound: AugmentSoundConfig | None = None
     image: AugmentImageConfig | None = None
-    backgrounds: Sequence[ClipSounds] = ()
+    backgrounds: Sequence[Backgrounds] = ()
 
     def __post_init__(self) -> None:
         sets = self.sound.backgrounds if self.sound is not None else ()
@@ -144,7 +149,7 @@ class BatchFinish:
     def __init__(self, table: ClipTable, order: np.ndarray, images: ClipImages, draws: EpochDraws) -> None:
         import tensorflow as tf
 
-        self.images, self.draws, self.order = images, draws, order
+        self.images, self.draws, self.order, self.table = images, draws, order, table
         self.targets, self.weight = tf.constant(table.targets[order]), tf.constant(table.weight[order])
         self.spectrogram = MelSpectrogram(images.front_end, images.sounds.sample_rate)
         self.samples = round(images.clips.seconds * images.sounds.sample_rate)
@@ -159,7 +164,7 @@ class BatchFinish:
         def finish(number: Any, clip: Any) -> Any:
             sound, places = clip
             seed = tf.stack([tf.constant(self.base, tf.int32), tf.cast(number, tf.int32)])
-            made = sound, tf.gather(self.targets, places), tf.gather(self.weight, places)
+            made = sound, self._targets(places), tf.gather(self.weight, places)
             made = self._augment_sound(number, made, seed)
             made = (self._make_images(number, made[0]), *made[1:])
             if self.draws.image is not None:
@@ -167,6 +172,22 @@ class BatchFinish:
             return (*made, tf.gather(tf.constant(self.order), places)) if self.images.numbered else made
 
         return finish
+
+    def _targets(self, places: Any) -> Any:
+        """The targets of the clips at these places of the epoch."""
+        import tensorflow as tf
+
+        truth = self.images.truth
+        if truth is None:
+            return tf.gather(self.targets, places)
+        table = self.table
+
+        def made(places: np.ndarray) -> np.ndarray:
+            rows = self.order[places]
+            return truth(table.recording[rows], table.start_s[rows])
+
+        width = truth(table.recording[:0], table.start_s[:0]).shape[1]
+        return tf.ensure_shape(tf.numpy_function(made, [places], tf.float32), (None, width))
 
     def _augment_sound(self, number: Any, made: tuple[Any, Any, Any], seed: Any) -> tuple[Any, Any, Any]:
         import tensorflow as tf

@@ -121,6 +121,7 @@ def draw_splits(
     *,
     by_species: bool = False,
     no_species: Collection[str] = (),
+    valid_groups: int = 1,
 ) -> Splits:
     """Take the manifest's own split or, where it has none, draw one of the recordings that can be read.
 
@@ -128,7 +129,7 @@ def draw_splits(
     ----------
     states
         Of every recording of the manifest.
-    shares, seed
+    shares, seed, valid_groups
         As `ecotf.datasets.splits.split_by_group`.
     by_species, no_species
         Whether species are dealt instead of groups (`ecotf.datasets.species_splits`). Recordings that are left out then
@@ -143,7 +144,7 @@ def draw_splits(
                 **{name: states[name]._replace(state=TWO_SIDES, reason=why) for name, why in left_out.items()},
             }
         else:
-            usable = split_by_group(usable, shares, seed)
+            usable = split_by_group(usable, shares, seed, valid_groups=valid_groups)
     sides = dict(zip(usable.table["recording"], usable.table["split"], strict=True))
     first = manifest.table.drop_duplicates("recording")
     rows = [

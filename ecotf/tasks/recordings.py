@@ -128,7 +128,8 @@ def open_recordings(
         )  # fmt: skip
     if kept is None or split is None:
         kept = draw_splits(
-            manifest, states, config.shares, seed, by_species=by_species, no_species=no_species
+            manifest, states, config.shares, seed, by_species=by_species, no_species=no_species,
+            valid_groups=config.valid_groups,
         )  # fmt: skip
         split = kept.apply(manifest)
         for name in sorted(readings.keys() - set(kept.usable)):
@@ -148,7 +149,7 @@ def _split_by_folds(
 
     def draw(rest: Manifest, shares: Mapping[str, float], seed: int) -> Manifest:
         if config.split_by == "group":
-            return split_by_group(rest, shares, seed)
+            return split_by_group(rest, shares, seed, valid_groups=config.valid_groups)
         drawn, why = split_by_species(rest, shares, seed, no_species)
         left_out.update(why)
         return drawn

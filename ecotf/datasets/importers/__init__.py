@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ecotf.datasets.coverage import with_full_annotation
 from ecotf.datasets.importers.aoef import import_aoef
 from ecotf.datasets.importers.audacity import import_audacity
 from ecotf.datasets.importers.audioset import import_audioset
@@ -53,6 +54,7 @@ def import_annotations(
     audio_dir: str | Path | None = None,
     *,
     group_by: str = "recording",
+    fully_annotated: bool | None = None,
     **options: Any,
 ) -> Manifest:
     """Read annotations of any known format.
@@ -68,6 +70,9 @@ def import_annotations(
     group_by
         What a split may not cut through: ``recording``, ``folder``, a column such as ``recordist``, or a regular
         expression searched in the name of the recording (see :meth:`ecotf.datasets.Manifest.with_groups`).
+    fully_annotated
+        Whether every event of the recordings is annotated, so that there is none where there is no annotation
+        (`ecotf.datasets.coverage`); None says nothing.
     options
         Those of the importer.
 
@@ -93,6 +98,8 @@ def import_annotations(
         if parameter.default is parameter.empty and name not in options:
             raise DataError(f"format {format} needs the option {name!r}")
     manifest = importer(path, audio_dir, **options)
+    if fully_annotated is not None:
+        manifest = replace(manifest, table=with_full_annotation(manifest.table, fully_annotated))
     if group_by == "recording":
         return manifest
     return replace(manifest.with_groups(group_by), notes=manifest.notes)

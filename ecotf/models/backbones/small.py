@@ -24,6 +24,9 @@ class SmallConfig(ImageBackboneConfig):
         Filters of the first convolution.
     filters, blocks
         Of each stage; the first three halve time and frequency, the others frequency alone.
+    halvings
+        How often time is halved, by the first convolution and the stages after it: 4 makes frames of 16 steps of the
+        spectrogram, 2 of 4, 0 a frame of each.
     expand
         How much wider a block is inside.
     features
@@ -41,6 +44,7 @@ class SmallConfig(ImageBackboneConfig):
     stem: int = Field(16, ge=1)
     filters: tuple[int, ...] = Field((24, 40, 80, 128), min_length=3, max_length=5)
     blocks: tuple[int, ...] = (2, 3, 3, 2)
+    halvings: int = Field(4, ge=0, le=4)
     expand: int = Field(4, ge=1)
     features: int = Field(384, ge=1)
     activation: Literal["relu6", "relu", "hard_swish"] = "relu6"
@@ -57,7 +61,7 @@ class SmallConfig(ImageBackboneConfig):
 
 @BACKBONES.register(SmallConfig)
 def build_small(config: SmallConfig, shape: tuple[int | None, int, int]) -> Any:
-    """Build the network; time is halved four times, frequency once more for each stage."""
+    """Build the network; time is halved as often as the config says, frequency once and once more for each stage."""
     return build_weighted(config.name, config.weights, shape[2], lambda n: _build(config, shape[1], n))
 
 
@@ -85,7 +89,8 @@ def _build(config: SmallConfig, bands: int, channels: int) -> Any:
         return keras.layers.Add()([x, y])
 
     inputs = keras.Input((None, bands, channels))
-    x = keras.layers.Conv2D(config.stem, 3, 2, padding="same", use_bias=False)(inputs)
+    first = (2 if config.halvings else 1, 2)
+    x = keras.layers.Conv2D(config.stem, 3, first, padding="same", use_bias=False)(inputs)
     x = keras.layers.BatchNormalization(momentum=0.9)(x)
     x = BandBias()(x) if config.band_bias else x
     x = keras.layers.Activation(config.activation)(x)
@@ -93,7 +98,7 @@ def _build(config: SmallConfig, bands: int, channels: int) -> Any:
     for stage, (filters, blocks) in enumerate(zip(config.filters, config.blocks, strict=True)):
         squeeze = config.squeeze if stage >= len(config.filters) - 2 else 0
         for i in range(blocks):
-            strides = (1, 1) if i else (2 if stage < 3 else 1, 2)
+            strides = (1, 1) if i else (2 if stage < config.halvings - 1 else 1, 2)
             x = block(x, filters, strides, squeeze, next(drops))
     x = normalise(keras.layers.Conv2D(config.features, 1, use_bias=False)(x))
     return keras.Model(inputs, x, name="backbone")

@@ -13,6 +13,7 @@ from ecotf.models.heads import (
     chrononet,
     chrononet_inception,
     dense,
+    events,
     gem,
     logistic,
     matching,
@@ -39,8 +40,8 @@ else:
 __all__ = ["HEADS", "EmbeddingsHead", "HeadConfig", "ImageHead", "TableHead", "TableHeadConfig", "build_image_head"]
 
 _ENTRIES = (
-    attention, chrononet, chrononet_inception, dense, gem, logistic, matching, mean_max, mlp, nearest_mean, panns,
-    prototype, relation, ridge, sed, small_network, trees,
+    attention, chrononet, chrononet_inception, dense, events, gem, logistic, matching, mean_max, mlp, nearest_mean,
+    panns, prototype, relation, ridge, sed, small_network, trees,
 )  # fmt: skip
 
 

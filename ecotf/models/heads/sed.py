@@ -43,12 +43,23 @@ def build_sed(
     """Build the head; a clip's probability is the mean of its frames', weighted by softmax(tanh(attention))."""
     import keras
 
-    from ecotf.models.heads.pooling import AttentionPooling, FrameSmoothing
+    from ecotf.models.heads.pooling import FrameSmoothing
 
     inputs = keras.Input(feature_shape)
     x = FrameSmoothing()(keras.ops.mean(inputs, axis=2))
+    return frames_and_clip(config, inputs, x, feature_shape[2], n_classes, probabilities)
+
+
+def frames_and_clip(
+    config: AttentionOverFrames, inputs: Any, x: Any, channels: int, n_classes: int, probabilities: bool
+) -> Any:
+    """Build the rest of a head with attention, from frames ``x`` ``(batch, t, channels)`` that ``inputs`` became."""
+    import keras
+
+    from ecotf.models.heads.pooling import AttentionPooling
+
     x = keras.layers.Dropout(config.dropout)(x)
-    x = keras.layers.Dense(config.hidden or feature_shape[2], activation="relu", name="hidden")(x)
+    x = keras.layers.Dense(config.hidden or channels, activation="relu", name="hidden")(x)
     x = keras.layers.Dropout(config.dropout)(x)
     attention = keras.layers.Dense(n_classes, dtype="float32", name="class_attention")(x)
     frames = keras.layers.Dense(n_classes, dtype="float32", name="classes")(x)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from ecotf.config import Config
 from ecotf.datasets.labels import CALL_LABEL
+from ecotf.detection.false_alarms import FalseAlarmsConfig, far_from_all
 from ecotf.pipelines.patches import PatchTable, empty_patches
 from ecotf.tasks.calls.data import TrainingData
 
@@ -17,18 +17,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class MiningConfig(Config):
+class MiningConfig(FalseAlarmsConfig):
     """Rounds of mining; after each, everything is trained again from scratch on the enlarged set.
 
     Attributes
     ----------
     rounds
         Number of rounds; 0 trains once.
-    score
-        A call that is not there is mined above this score.
     distance_s
-        A detection this far from every call is a false one, and a call with no detection of its species this near is
-        a missed one.
+        A call with no detection of its species this near is a missed one, too.
     shift_s
         A missed call is added twice, this much early and late.
     keep
@@ -36,8 +33,6 @@ class MiningConfig(Config):
     """
 
     rounds: int = Field(0, ge=0)
-    score: float = Field(0.5, gt=0, lt=1)
-    distance_s: float = Field(0.00767, gt=0)
     shift_s: float = Field(0.0006, ge=0)
     keep: Literal["best", "last"] = "best"
 
@@ -76,8 +71,7 @@ def mine_patches(
         starts, ends = calls["start_s"].to_numpy(float), calls["end_s"].to_numpy(float)
 
         at = np.sort(middle[(label == CALL_LABEL) & (found["score"].to_numpy(float) > config.score)])
-        near = (at[:, None] > starts - config.distance_s) & (at[:, None] < ends + config.distance_s)
-        false = at[~near.any(axis=1)]
+        false = at[far_from_all(at, starts, ends, config.distance_s)]
         times, targets = [false], [np.zeros((len(false), len(data.species)), np.uint8)]
 
         level = found["label"].map(lambda name: thresholds.get(name, config.score)).to_numpy(float)

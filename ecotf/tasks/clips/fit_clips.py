@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _TOLD_RECORDINGS = 5
 _MANY_TIMES = 20
-_SCORES = ["padded_cmap", "accuracy"]  # the second is of episodes
+_SCORES = ["padded_cmap", "accuracy", "frame_ap"]  # the second is of episodes, the third of frames
 HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", *_SCORES, "clips", "seconds"]
 
 
@@ -135,8 +135,8 @@ class _Fit:
         drawn, there = stage.sampler.clips or 0, len(self.train.table)
         if drawn > _MANY_TIMES * there:
             log(f"{stage.title}: an epoch draws {drawn:,} clips out of {there:,}; sampler.clips = N draws fewer")
-        if any(one.probability for one in wanted) and not self.material.data.backgrounds(len(wanted)):
-            log(f"{stage.title}: no recording of the manifest is background, so none is mixed in")
+        if any(one.probability for one in wanted) and not self.lesson.backgrounds(len(wanted)):
+            log(f"{stage.title}: the manifest has no background, so none is mixed in")
         if stage.schedule.name == "plateau" and self.valid_set is None:
             log(f"{stage.title}: nothing to validate on, so the learning rate stays what it is")
         if stage.patience is not None and self.valid_set is None:
@@ -193,7 +193,7 @@ class _Fit:
     def _draws(self, number: int) -> EpochDraws:
         """Draw the random choices of an epoch of training."""
         stage, sound = self.stage, self.stage.sound
-        backgrounds = self.material.data.backgrounds(len(sound.backgrounds))
+        backgrounds = self.lesson.backgrounds(len(sound.backgrounds))
         if not backgrounds:
             sound = sound.model_copy(update={"backgrounds": ()})
         augmented = bool(sound.chances())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from ecotf.evaluation.segment_metrics import counted_labels, padded_cmap
 from ecotf.pipelines.clips import Clips, ClipTable
 from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
+from ecotf.pipelines.quiet_sounds import Backgrounds
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.losses import clip_loss
 
@@ -49,6 +50,10 @@ class LabelLesson:
         from ecotf.tasks.clips.fit_clips import stage_images
 
         return stage_images(self.stage, self.material.data, clips, report, threads)
+
+    def backgrounds(self, number: int) -> Sequence[Backgrounds]:
+        """Return what each of ``number`` sets of background is cut from; empty where there is none."""
+        return self.material.data.backgrounds(number)
 
     def epoch(self, images: ClipImages, draws: EpochDraws) -> tuple[ClipTable, EpochDraws]:
         """Return the clips of an epoch and its draws, as `clip_batches` takes them."""

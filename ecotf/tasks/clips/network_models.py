@@ -29,8 +29,15 @@ class NetworkModels:
         if source is None:
             return network, f"{network.n_parameters:,} parameters" if number == 0 else "continues"
         weights, known = read_weights(source)
-        shared = network.carry_rows(weights, known, classes)
         name = source.parent.name if source.name == "weights.npz" else source.name
+        try:
+            shared = network.carry_rows(weights, known, classes)
+        except ConfigError as error:
+            try:
+                network.carry_trunk(weights)
+            except ConfigError:
+                raise error from None
+            return network, f"backbone of {name}; the head is another one and begins anew"
         return network, f"weights of {name}, {len(shared)} of {len(classes)} classes keep their rows"
 
     def keep(self, model: Any, classes: Sequence[str], folder: Path) -> None:

@@ -166,7 +166,7 @@ def _outcome(recipe: ClipPlan, trained: Trained[SegmentModel], figures: Figures,
     scores: dict[str, list[float]] = {}
     if watched:
         # A stage whose classes no validation recording has measures nothing that could be compared.
-        measured = history.assign(score=history["padded_cmap"].fillna(history["accuracy"]))
+        measured = history.assign(score=history["padded_cmap"].fillna(history["accuracy"]).fillna(history["frame_ap"]))
         each = {str(title): rows["score"] for title, rows in measured.groupby("stage", sort=False)}
         scores = {title: found.tolist() for title, found in each.items() if np.isfinite(found).all()}
     return Outcome("done", figures, scores, len(history))

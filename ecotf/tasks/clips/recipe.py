@@ -18,6 +18,7 @@ from ecotf.models.tagger import clip_image_shape, seen_size
 from ecotf.tasks.clips.distil import DistilStage
 from ecotf.tasks.clips.fit_contrast import FitContrastStage
 from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
+from ecotf.tasks.clips.fit_events import FitEventsStage
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ecotf.tasks.clips.episode_rule import OwnRule
     from ecotf.tasks.clips.run import ClipsRun
 
-    ClipStage: TypeAlias = FitClipsStage | DistilStage | FitEpisodesStage | FitContrastStage
+    ClipStage: TypeAlias = FitClipsStage | DistilStage | FitEpisodesStage | FitContrastStage | FitEventsStage
 else:
     ClipStage = STAGES.config_type(learns_from="clips", fits="network")
 
@@ -148,8 +149,8 @@ class ClipRecipe(ClipPlan):
         for stage in self.stages:
             if stage.needs_frames and not gives_frames:
                 raise ValueError(
-                    f"stage {stage.title!r}: loss.frames_share = {stage.loss.frames_share:g}, but the head "
-                    f"{self.network.head.name} gives no frames; allowed: 0"
+                    f"stage {stage.title!r}: {stage.name} with loss.frames_share = {stage.loss.frames_share:g} learns "
+                    f"frames, but the head {self.network.head.name} gives none; allowed: fit_clips with 0"
                 )
             if stage.needs_rule and not self.network.head.answers_episodes:
                 known = ", ".join(

@@ -28,6 +28,8 @@ _MEANS = (("cmap", "mAP"), ("roc_auc", "ROC-AUC"), ("d_prime", "d-prime"), ("pad
 _OF_CLASS = (("ap", "AP"), ("roc_auc", "ROC-AUC"), ("d_prime", "d-prime"))
 _OF_EVENTS = (("ap", "events: average precision"), ("f1", "events: F1"))
 _SHOWN_SCORES = 3
+# What the stages of a kind are compared by; where several are, the first.
+_SCORES = {"accuracy": "accuracy in episodes", "frame_ap": "average precision of frames", "padded_cmap": "padded cmAP"}
 
 
 def report_clips(folder: Path, most: int) -> Material:
@@ -49,14 +51,13 @@ def report_clips(folder: Path, most: int) -> Material:
         figures += [figure_of(metrics["events"]["detection"], key, name) for key, name in _OF_EVENTS]
     figures += _of_episodes(metrics.get("episodes"))
     history = run.read_table("history.csv")
-    # Stages of few-shot learning measure the accuracy in episodes, others the average precision.
-    by_episodes = "accuracy" in history and history["accuracy"].notna().any()
+    measured = next((name for name in _SCORES if name in history and history[name].notna().any()), "padded_cmap")
     return Material(
         unit=f"segments of {recipe.inference.segment_s:g} s",
         figures=tuple(figures),
         classes=classes,
-        curves=curves_of(history, "stage", "accuracy" if by_episodes else "padded_cmap"),
-        score_name="accuracy in episodes" if by_episodes else "padded cmAP",
+        curves=curves_of(history, "stage", measured),
+        score_name=_SCORES[measured],
         confusion=None if scores is None or right is None else scores.confusion(),
         mistakes=() if scores is None else some_of_each(list(scores.mistakes(most)), most),
         band_hz=recipe.shown_band_hz,

@@ -226,6 +226,11 @@ class FitClipsStage(ClipStageConfig):
         """Whether the loss looks at the scores of frames."""
         return self.loss.frames_share > 0
 
+    @property
+    def needs_start(self) -> bool:
+        """Whether it makes no sense with random weights."""
+        return False
+
     def check_files(self) -> None:
         """Refuse files that are absent, damaged or something else, before anything is trained (`ConfigError`)."""
         path = outside_weights(self.weights_from)
@@ -311,7 +316,7 @@ def classes_of(table: pd.DataFrame, data: StageData, what: str) -> tuple[str, ..
 def check_sources(stages: Sequence[FitClipsStage]) -> None:
     """Refuse titles given twice and weights from a stage that has not been; raises `ValueError`."""
     titles: list[str] = []
-    for stage in stages:
+    for number, stage in enumerate(stages):
         if stage.title in titles:
             raise ValueError(f"stages: two are called {stage.title!r}; each needs a title of its own")
         source = stage.weights_from
@@ -319,5 +324,10 @@ def check_sources(stages: Sequence[FitClipsStage]) -> None:
             raise ValueError(
                 f"stage {stage.title!r}: weights_from = {source!r}; allowed: previous, fresh, an earlier stage "
                 f"({', '.join(titles) or 'there is none'}), a folder RUN/stages/STAGE, or a file ending in .npz"
+            )
+        if stage.needs_start and (source == "fresh" or (source == "previous" and number == 0)):
+            raise ValueError(
+                f"stage {stage.title!r}: mining hears what the network that it begins with takes for events, and its "
+                "weights are random; allowed: mining null, or weights_from an earlier stage or a run"
             )
         titles.append(stage.title)

@@ -1,0 +1,154 @@
+"""What is known of a clip and of its frames: which classes are there, which are not, and what nobody knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ecotf.pipelines.event_rows import EventRows, Kind
+
+
+class ClipTruth(NamedTuple):
+    """The targets of a batch, and what of them is known (1) or not (0).
+
+    Attributes
+    ----------
+    clip, clip_known
+        ``[n, classes]``
+    frames, frames_known
+        ``[n, t, classes]``
+    """
+
+    clip: Any
+    clip_known: Any
+    frames: Any
+    frames_known: Any
+
+
+@dataclass(frozen=True)
+class FrameTruth:
+    """Makes the targets of clips that begin anywhere, at the network's own step.
+
+    A frame's target is the part of it that an event of the class covers. Known are the frames of events; all others of
+    a recording that is fully annotated, and those of stretches annotated as none of the classes. Not known are frames
+    inside an event of unknown species, those of a class that is only said to be somewhere around them, and what is
+    beyond the end of the recording.
+
+    Attributes
+    ----------
+    rows
+        What the annotations say.
+    frames, frame_s
+        How many frames a clip has, and their length.
+    seconds
+        Length of a clip.
+    least_overlap
+        An event counts for a clip from this part of the shorter of the two on; with less of it, nobody knows.
+    """
+
+    rows: EventRows
+    frames: int
+    frame_s: float
+    seconds: float
+    least_overlap: float = 0.25
+
+    @property
+    def width(self) -> int:
+        """Columns of `packed`."""
+        return 2 * self.rows.n_classes * (1 + self.frames)
+
+    def packed(self, recording: np.ndarray, start_s: np.ndarray) -> np.ndarray:
+        """Compute the targets of clips as one row each, float32 ``[n, width]``; `unpacked` takes them apart.
+
+        Parameters
+        ----------
+        recording, start_s
+            ``[n]``; NaN where the place of a clip is drawn when it is read: then the labels of the whole recording
+            hold, and of its frames only classes that are nowhere in it are known.
+        """
+        made = [
+            self._anywhere(int(one)) if np.isnan(start) else self._placed(int(one), float(start))
+            for one, start in zip(recording, start_s, strict=True)
+        ]
+        rows = [np.concatenate([part.ravel() for part in truth]) for truth in made]
+        return np.stack(rows).astype(np.float32) if rows else np.empty((0, self.width), np.float32)
+
+    def unpacked(self, packed: Any) -> ClipTruth:
+        """Take rows of `packed` apart; TensorFlow's or numpy's."""
+        classes, cells = self.rows.n_classes, self.rows.n_classes * self.frames
+        clip, clip_known = packed[:, :classes], packed[:, classes : 2 * classes]
+        frames, known = packed[:, 2 * classes : 2 * classes + cells], packed[:, 2 * classes + cells :]
+        if isinstance(packed, np.ndarray):
+            shape = (-1, self.frames, classes)
+            return ClipTruth(clip, clip_known, frames.reshape(shape), known.reshape(shape))
+        import tensorflow as tf
+
+        shape = (-1, self.frames, classes)
+        return ClipTruth(clip, clip_known, tf.reshape(frames, shape), tf.reshape(known, shape))
+
+    def is_nothing(self, recording: int, start_s: float, end_s: float, code: int) -> bool:
+        """Whether it is known that none of a class is in a stretch."""
+        frames, known = self._cells(recording, np.array([start_s]), np.array([max(end_s, start_s + 1e-6)]))
+        return bool(known[0, code] and frames[0, code] == 0)
+
+    def _placed(self, recording: int, start_s: float) -> ClipTruth:
+        edges = start_s + np.arange(self.frames) * self.frame_s
+        frames, known = self._cells(recording, edges, edges + self.frame_s)
+        known[edges >= start_s + self.seconds] = False
+        stop_s = start_s + self.seconds
+        clip, clip_known = self._of_clip(recording, start_s, stop_s)
+        return ClipTruth(clip, clip_known, frames, known)
+
+    def _cells(self, recording: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and what is known of cells of time, float and bool ``[t, classes]``."""
+        rows, own = self.rows, self.rows.of(recording)
+        start, end, code, kind = (column[own] for column in (rows.start_s, rows.end_s, rows.code, rows.kind))
+        shared = np.minimum(ends[:, None], end) - np.maximum(begins[:, None], start)
+        part = np.clip(shared / (ends - begins)[:, None], 0.0, 1.0)
+        target = np.zeros((len(begins), rows.n_classes))
+        known = np.full(target.shape, bool(rows.full[recording]))
+        known[(part[:, kind == Kind.NOTHING] > 0.5).any(axis=1)] = True
+        known[(part[:, kind == Kind.UNKNOWN] > 0).any(axis=1)] = False
+        for i in np.flatnonzero(kind == Kind.WEAK):
+            known[part[:, i] > 0, code[i]] = False
+        for i in np.flatnonzero(kind == Kind.EVENT):
+            target[:, code[i]] = np.minimum(1.0, target[:, code[i]] + part[:, i])
+        # Without a full annotation, nobody knows what is beside an event in the frame that it begins or ends in.
+        known |= (target >= 0.5) if not rows.full[recording] else (target > 0)
+        known[begins >= rows.durations[recording]] = False
+        return target, known
+
+    def _of_clip(self, recording: int, start_s: float, stop_s: float) -> tuple[np.ndarray, np.ndarray]:
+        rows, own = self.rows, self.rows.of(recording)
+        start, end, code, kind = (column[own] for column in (rows.start_s, rows.end_s, rows.code, rows.kind))
+        stop_s = min(stop_s, float(rows.durations[recording]))
+        shared = np.minimum(stop_s, end) - np.maximum(start_s, start)
+        touched = shared > 0
+        target = np.zeros(rows.n_classes)
+        known = np.full(rows.n_classes, bool(rows.full[recording]))
+        if ((kind == Kind.NOTHING) & (start <= start_s) & (end >= stop_s)).any():
+            known[:] = True
+        if (touched & (kind == Kind.UNKNOWN)).any():
+            known[:] = False
+        known[code[touched & ((kind == Kind.WEAK) | (kind == Kind.EVENT))]] = False
+        enough = shared >= self.least_overlap * np.minimum(end - start, stop_s - start_s)
+        there = touched & (kind == Kind.EVENT) & enough
+        inside = (kind == Kind.WEAK) & (start >= start_s) & (end <= stop_s)
+        for i in np.flatnonzero(there | inside):
+            target[code[i]] = max(target[code[i]], rows.value[own][i])
+            known[code[i]] = True
+        return target, known
+
+    def _anywhere(self, recording: int) -> ClipTruth:
+        rows, own = self.rows, self.rows.of(recording)
+        code, kind, value = rows.code[own], rows.kind[own], rows.value[own]
+        target, here = np.zeros(rows.n_classes), np.zeros(rows.n_classes, bool)
+        for i in np.flatnonzero(code >= 0):
+            target[code[i]] = max(target[code[i]], value[i])
+            here[code[i]] = True
+        sure = not (kind == Kind.UNKNOWN).any()
+        nowhere = ~here & bool(rows.full[recording]) & sure
+        known = np.broadcast_to(nowhere, (self.frames, rows.n_classes))
+        return ClipTruth(target, here | sure, np.zeros(known.shape), known)
