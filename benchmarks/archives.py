@@ -3,7 +3,7 @@
     python benchmarks/archives.py --bats RUN --hybrid RUN --birds RUN --bat-sounds FOLDER --bird-sounds FOLDER \\
         --birdnet BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite
 
-Each archive is one folder of links to real recordings, given so often that the whole has some hours. Every row is a
+Each archive is one folder of links to recordings, given so often that the whole has some hours. Every row is a
 command of its own from its start to its end, loading included; memory is that of all its processes together, the share
 of each (PSS) added up, every half second. The digest is that of all rows of the table, sorted.
 """
@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import pandas as pd
 import soundfile
 
@@ -34,6 +36,7 @@ ROWS = {
     "here": [], "1 worker": ["--workers", "1"], "2 workers": ["--workers", "2"],
     "Spark, 2 executors": ["--workers", "2", "--engine", SPARK],
 }  # fmt: skip
+_SOUNDS = (".flac", ".wav")
 _BIRDNET = Path(__file__).with_name("birdnet_alone.py")
 
 
@@ -93,7 +96,8 @@ def one_row(title: str, name: str, run: Path, archive: Path, out: Path, more: Se
 
 def small_files(options: argparse.Namespace, room: Path) -> None:
     """Classify many links to a few tenths of a second; print memory over time."""
-    some = [path for path in sorted(options.bat_sounds.rglob("*.flac")) if soundfile.info(path).duration > 1][:5]
+    paths = [path for path in sorted(options.bat_sounds.rglob("*")) if path.suffix.lower() in _SOUNDS]
+    some = [path for path in paths if soundfile.info(path).duration > 1][:5]
     for number in range(options.small_files):
         folder = room / "small" / f"site{number // 1000:03}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,7 @@ def _tenth(path: Path, room: Path, number: int) -> Path:
 
 def make_archive(sounds: Path, folder: Path, hours: float) -> Path:
     """Fill a folder with hard links to copies of recordings, until they have so many hours."""
-    paths = [path for path in sorted(sounds.rglob("*")) if path.suffix.lower() in (".flac", ".wav")]
+    paths = [path for path in sorted(sounds.rglob("*")) if path.suffix.lower() in _SOUNDS]
     seconds = {path: soundfile.info(path).duration for path in paths}
     left, number = hours * 3600, 0
     while left > 0:

@@ -26,18 +26,18 @@ if TYPE_CHECKING:
         recipes,
         report,
         rois,
+        search,
         spectrogram,
         survey,
         train,
     )
     from ecotf.errors import ConfigError, DataError, EcotfError, RecordingError
-    from ecotf.searching.find import search
 
 __version__ = "0.2.0"
 
 _API = (
     "Model", "classify", "cluster", "embed", "enrol", "load", "open_clusters", "open_embedder", "open_embeddings",
-    "read_manifest", "recipes", "report", "rois", "spectrogram", "survey", "train",
+    "read_manifest", "recipes", "report", "rois", "search", "spectrogram", "survey", "train",
 )  # fmt: skip
 _ERRORS = ("ConfigError", "DataError", "EcotfError", "RecordingError")
 __all__ = [
@@ -51,8 +51,6 @@ def __getattr__(name: str) -> Any:
     """Load a part of the API when it is first used: ``import ecotf`` alone loads nothing."""
     from importlib import import_module
 
-    if name == "search":
-        return import_module("ecotf.searching.find").search
     if name in _API:
         return getattr(import_module("ecotf.api"), name)
     if name in _ERRORS:

@@ -11,11 +11,12 @@ from ecotf.discovery.folder import open_clusters
 from ecotf.embeddings.store import open_embeddings
 from ecotf.model import Model
 from ecotf.quiet import quieten_libraries
+from ecotf.searching.find import search
 from ecotf.tasks.run_embedder import open_embedder
 
 __all__ = [
     "Model", "classify", "cluster", "embed", "enrol", "load", "open_clusters", "open_embedder", "open_embeddings",
-    "read_manifest", "recipes", "report", "rois", "spectrogram", "survey", "train",
+    "read_manifest", "recipes", "report", "rois", "search", "spectrogram", "survey", "train",
 ]  # fmt: skip
 
 quieten_libraries()

@@ -172,14 +172,15 @@ class Ledger:
         return Found({status: counts[status] for status in STATUSES}, rows)
 
     def known(self) -> Known:
-        """Read what a job must know of all rows; a million rows take a second."""
+        """Read what a job must know of all rows; a million rows take two seconds."""
         columns: dict[str, list[np.ndarray]] = {name: [] for name in Brief._fields}
         for batch in self._read():
             for name in Brief._fields:
                 if name == "status":
                     columns[name].append(pc.index_in(batch[name], pa.array(_CODES, pa.binary())).to_numpy())
                 else:
-                    columns[name].append(np.fromiter(map(hash, batch[name].to_pylist()), np.int64, len(batch)))
+                    cells = batch[name].to_numpy(zero_copy_only=False)
+                    columns[name].append(np.fromiter(map(hash, cells), np.int64, len(batch)))
         recording, status, path, files = (
             np.concatenate([np.empty(0, np.int64), *columns[name]]) for name in Brief._fields
         )
