@@ -18,6 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "deploy" / "recorder"))
 RATE = 256_000
 
 
+def right_since_2020(wall: float) -> str:
+    """A clock that was synchronised once it is past 2020, whatever the machine of the tests says."""
+    return "synchronised" if wall > 1577836800.0 else ""
+
+
 class StandIn:
     """A device model made of the desktop's parts.
 

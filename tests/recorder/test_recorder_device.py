@@ -162,7 +162,9 @@ def configured(folder: Path, device_model: Path, source: str, more: str = "") ->
     (folder / "state" / "current").mkdir(parents=True)
     (folder / "state" / "current" / "model.tflite").write_bytes(device_model.read_bytes())
     path = folder / "config.toml"
-    path.write_text(f'state_dir = "{folder / "state"}"\nhealth_s = 0.2\n[source]\n{source}\n{more}\n')
+    path.write_text(
+        f'state_dir = "{folder / "state"}"\nhealth_s = 0.2\n[source]\n{source}\n[clock]\ntrusted = true\n{more}\n'
+    )
     return path
 
 

@@ -30,6 +30,7 @@ from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.stretch import room_for
 from ecotf_recorder.times.clock import Clock, steady
 from ecotf_recorder.times.schedule import ListeningTimes
+from recorder_stand_ins import right_since_2020
 
 from ecotf.audio.metadata import read_metadata
 from ecotf.detection.naming import name_calls
@@ -72,7 +73,7 @@ def assembled(tmp_path, field_model):
     def make(
         source, clock: Clock | None = None, times: ListeningTimes | None = None, unset: str = "listen"
     ) -> Recorder:
-        clock = clock or Clock()
+        clock = clock or Clock(quality=right_since_2020)
         config = Config(
             state_dir=str(tmp_path / "state"),
             detections=Detections(flush_s=0.5),
@@ -170,10 +171,10 @@ def test_live_sound_with_a_gap(assembled, tmp_path, sound_of):
     assert first["label"].tolist() == second["label"].tolist()
     apart = pd.to_datetime(second["time"]).iloc[0] - pd.to_datetime(first["time"]).iloc[0]
     assert apart.total_seconds() == pytest.approx(10, abs=0.01)
-    ((when, seconds, reason),) = gaps(tmp_path)
+    ((when, seconds, reason, quality),) = gaps(tmp_path)
     assert reason == "AudioMoth is not there: unplugged?"
     assert float(seconds) == pytest.approx(10 - len(sound) / RATE, abs=0.01)
-    assert when
+    assert (bool(when), quality) == (True, "synchronised")
     said = health(tmp_path)
     assert (said["gaps"], said["detections"], said["stopped"]) == (1, len(found), True)
     assert said["seconds"] == pytest.approx(2 * len(sound) / RATE, abs=0.1)
@@ -195,7 +196,7 @@ def test_no_sound_from_the_beginning_is_a_gap(assembled, tmp_path):
     recorder._look_at_clocks()
     recorder._close_gap(steady())
     recorder._journal.commit()
-    ((_, seconds, reason),) = gaps(tmp_path)
+    ((_, seconds, reason, _),) = gaps(tmp_path)
     assert float(seconds) == pytest.approx(60, abs=1)
     assert reason == source.problem
 
@@ -228,7 +229,7 @@ class Hands:
         self.wall, self.began = wall, steady()
 
     def clock(self) -> Clock:
-        return Clock(steady, lambda: self.wall + steady() - self.began, "abcd1234")
+        return Clock(steady, lambda: self.wall + steady() - self.began, "abcd1234", right_since_2020)
 
 
 def test_a_clock_that_is_set_in_mid_stretch(assembled, tmp_path, sound_of):

@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import sqlite3
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,8 @@ from ecotf_recorder.files import atomic_file
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
 from ecotf_recorder.store import journal as journal_module
-from ecotf_recorder.store import quota
+from ecotf_recorder.store import quota, redating
+from ecotf_recorder.store import table as table_module
 from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.journal import Journal
@@ -26,6 +28,7 @@ from ecotf_recorder.store.table import GrowingTable
 from ecotf_recorder.times.clock import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorder_stand_ins import right_since_2020
 
 from ecotf.audio.metadata import read_metadata
 from ecotf.inference.tables import read_csv
@@ -43,7 +46,7 @@ class Hands:
         self.steady, self.wall = 100.0, wall
 
     def clock(self) -> Clock:
-        return Clock(lambda: self.steady, lambda: self.wall, "abcd1234")
+        return Clock(lambda: self.steady, lambda: self.wall, "abcd1234", right_since_2020)
 
 
 def rows(folder) -> list[list[str]]:
@@ -55,14 +58,14 @@ def written(folder, n: int = 5) -> None:
     """A journal with ``n`` detections that were kept."""
     journal = Journal(folder, Hands().clock())
     stretch = journal.begin("night", NOON, 100.0, "release")
-    journal.add(stretch, "night", NOON, [call(i) for i in range(n)])
+    journal.add(stretch, "night", NOON, [call(i) for i in range(n)], "synchronised")
     journal.close()
 
 
 def test_table_and_database_hold_the_same(tmp_path):
     written(tmp_path)
     assert rows(tmp_path)[2] == ["night", "2.0", "2.004", "30000.0", "60000.0", "Myotis myotis", "0.9",
-                                 "0.95", "2026-06-21T12:00:02.000+00:00"]  # fmt: skip
+                                 "0.95", "2026-06-21T12:00:02.000+00:00", "synchronised"]  # fmt: skip
     database = sqlite3.connect(tmp_path / "detections.sqlite")
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     query = "SELECT d.start_s, d.time, s.recording, s.release FROM detections d JOIN stretches s ON s.id = d.stretch"
@@ -229,36 +232,84 @@ def test_what_was_heard_before_the_clock_was_set_gets_its_time(tmp_path):
     journal = Journal(tmp_path, clock)
     name = clock.name(100.0)
     stretch = journal.begin(name, clock.at(100.0), 100.0, "r")
-    journal.add(stretch, name, clock.at(100.0), [call(0.5), call(1.5)])
+    journal.add(stretch, name, clock.at(100.0), [call(0.5), call(1.5)], clock.said)
     journal.gap(103.0, 4.0, "unplugged")
     other = journal.begin("unset-clock-otherboot-7.000", None, 7.0, "r")
-    journal.add(other, "unset-clock-otherboot-7.000", None, [call(3)])
+    journal.add(other, "unset-clock-otherboot-7.000", None, [call(3)], clock.said)
     journal.commit()
     journal.database.execute("UPDATE stretches SET boot = 'other' WHERE id = ?", (other,))
     journal.database.commit()
     assert rows(tmp_path)[0][0] == "unset-clock-abcd1234-100.000"
-    assert rows(tmp_path)[0][-1] == ""
+    assert rows(tmp_path)[0][-2:] == ["", "not set"]
     hands.wall = NOON
     clock.check()
-    assert journal.date() == 1
+    assert journal.needs_dating
+    list(journal.dating())
+    assert not journal.needs_dating
     found = rows(tmp_path)
     assert [row[0] for row in found] == ["20260621T120000.000Z"] * 2 + ["unset-clock-otherboot-7.000"]
-    assert [row[-1] for row in found] == ["2026-06-21T12:00:00.500+00:00", "2026-06-21T12:00:01.500+00:00", ""]
+    assert [row[-2] for row in found] == ["2026-06-21T12:00:00.500+00:00", "2026-06-21T12:00:01.500+00:00", ""]
+    assert [row[-1] for row in found] == ["redated", "redated", "not set"]
     times = journal.database.execute("SELECT time FROM detections ORDER BY id").fetchall()
     assert times == [(NOON + 0.5,), (NOON + 1.5,), (None,)]
     assert journal.database.execute("SELECT began FROM gaps").fetchone() == (NOON + 3,)
-    assert (tmp_path / "gaps.csv").read_text().splitlines()[1:] == ["2026-06-21T12:00:03.000+00:00,4.0,unplugged"]
+    assert (tmp_path / "gaps.csv").read_text().splitlines()[1:] == [
+        "2026-06-21T12:00:03.000+00:00,4.0,unplugged,redated"
+    ]
     journal.close()
     assert Journal(tmp_path, clock).detections == 3
     assert len(rows(tmp_path)) == 3
 
 
+@pytest.mark.parametrize("killed_at", [None, 1, 5, 6, 11])
+def test_many_rows_get_their_time_in_small_steps(tmp_path, monkeypatch, killed_at):
+    """Sound is listened to meanwhile; a power cut at any step loses, doubles and forgets nothing."""
+    monkeypatch.setattr(table_module, "_ROWS_AT_A_TIME", 100)
+    monkeypatch.setattr(redating, "_ROWS_AT_A_TIME", 100)
+    hands = Hands(wall=50.0)
+    clock = hands.clock()
+    journal = Journal(tmp_path, clock)
+    stretch = journal.begin(clock.name(100.0), None, 100.0, "r")
+    journal.add(stretch, clock.name(100.0), None, [call(i) for i in range(450)], clock.said)
+    journal.gap(90.0, 2.0, "unplugged")
+    journal.commit()
+    hands.wall = NOON
+    clock.check()
+    turns = 0
+    for turns, _ in enumerate(dating := journal.dating(), 1):
+        journal.add(stretch, clock.name(100.0), clock.at(100.0), [call(1000 + turns)], clock.said)
+        assert journal.commit()
+        if turns == killed_at:
+            dating.close()
+            journal.database.close()
+            journal = Journal(tmp_path, Clock(lambda: 5.0, lambda: 9.0, "later", right_since_2020))
+            assert journal.needs_dating
+            list(journal.dating())
+            break
+    assert turns == (killed_at or 11)
+    assert not journal.needs_dating
+    journal.close()
+    found = rows(tmp_path)
+    times = [pytest.approx(NOON + float(row[1]), abs=0.001) for row in found]
+    assert {row[0] for row in found} == {"20260621T120000.000Z"}
+    assert [row[1] for row in found] == [f"{i:.1f}" for i in [*range(450), *range(1001, 1001 + turns)]]
+    assert [datetime.fromisoformat(row[-2]).timestamp() for row in found] == times
+    assert [row[-1] for row in found] == ["redated"] * 450 + ["synchronised"] * turns
+    database = sqlite3.connect(tmp_path / "detections.sqlite")
+    query = "SELECT recording, time, time_quality FROM detections ORDER BY id"
+    assert database.execute(query).fetchall() == [
+        (row[0], time, row[-1]) for row, time in zip(found, times, strict=True)
+    ]
+    assert database.execute("SELECT began, time_quality FROM gaps").fetchone() == (NOON - 10, "redated")
+    assert "2026-06-21T11:59:50.000+00:00,2.0,unplugged,redated" in (tmp_path / "gaps.csv").read_text()
+
+
 def test_the_desktop_reads_the_first_columns(tmp_path):
-    """With the time taken off, it is the desktop's own table."""
+    """With the time and its quality taken off, it is the desktop's own table."""
     written(tmp_path, 2)
     path = tmp_path / "plain.csv"
     with open(path, "w", newline="") as file:
-        csv.writer(file).writerows([list(journal_module.COLUMNS), *(row[:-1] for row in rows(tmp_path))])
+        csv.writer(file).writerows([list(journal_module.COLUMNS), *(row[:-2] for row in rows(tmp_path))])
     assert [one.start_s for _, one in read_csv(path)] == [0.0, 1.0]
 
 
@@ -321,7 +372,8 @@ def keeper(tmp_path):
 
 def keep(clips: ClipKeeper, start_s: float, score: float, wall: float | None = NOON) -> None:
     span = Span(0, RATE, [call(0.2, score), call(0.4, score / 2, "bat")])
-    clips.write(Origin("night", wall, 100.0), span, round(start_s * RATE), np.full(RATE, 7, np.int16))
+    quality = "not set" if wall is None else "synchronised"
+    clips.write(Origin("night", wall, 100.0, quality), span, round(start_s * RATE), np.full(RATE, 7, np.int16))
 
 
 def test_a_clip_says_what_it_is(keeper):
@@ -445,12 +497,12 @@ def test_clips_from_before_the_clock_was_set_are_renamed(keeper):
     assert read_metadata(path)["ecotf|Clock"] == "not set"
     hands.wall = NOON
     clock.check()
-    assert clips.date() == 1
+    assert len(list(clips.date("abcd1234", clock.offset))) == 1
     (path,) = room.folder.rglob("*.wav")
     assert path.relative_to(room.folder).as_posix() == "20260621/20260621T120003.000Z_Myotis-myotis_0.900.wav"
     fields = read_metadata(path)
     assert fields["Timestamp"] == "2026-06-21T12:00:03.000+00:00"
-    assert "ecotf|Clock" not in fields
+    assert fields["ecotf|Clock"] == "redated"
     assert soundfile.info(path).frames == RATE
 
 

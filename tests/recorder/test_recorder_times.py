@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from ecotf_recorder.errors import ConfigError
+from ecotf_recorder.times import trust
 from ecotf_recorder.times.beginning import find_beginning, iso_time, time_zone_of
 from ecotf_recorder.times.clock import Clock, file_time
 from ecotf_recorder.times.schedule import ListeningTimes, check_moment, parse_window
 from ecotf_recorder.times.sun import CIVIL_DEG, SUNRISE_DEG, solar_position, sun_times
+from recorder_stand_ins import right_since_2020
 
 from tests.audio.dated_names import AUDIOMOTH, IN_ZONE, NAMES, STAMPS, as_written
 
@@ -163,7 +165,7 @@ class Hands:
         self.steady, self.wall = steady, wall
 
     def clock(self) -> Clock:
-        return Clock(lambda: self.steady, lambda: self.wall, "abcd1234")
+        return Clock(lambda: self.steady, lambda: self.wall, "abcd1234", right_since_2020)
 
     def passes(self, seconds: float) -> None:
         self.steady += seconds
@@ -182,6 +184,33 @@ def test_a_clock_in_1970_that_is_set_later():
     assert clock.check() > 1e9
     assert clock.is_set
     assert clock.name(12.5) == "20260621T201320.000Z"
+
+
+def test_a_date_that_nothing_vouches_for_is_no_time(tmp_path, monkeypatch):
+    """systemd moves the clock of a board without a chip to its own build date, years after 2020."""
+    monkeypatch.setattr(trust, "_MARKER", tmp_path / "synchronized")
+    monkeypatch.setattr(trust, "_CHIPS", tmp_path)
+    monkeypatch.setattr(trust, "_kernel_is_synchronised", lambda: False)
+    hands = Hands(12.5, at("2024-05-01T00:00:00").timestamp())
+    clock = Clock(lambda: hands.steady, lambda: hands.wall, "abcd1234")
+    assert not clock.is_set and clock.name(12.5).startswith("unset-clock-")
+    assert trust.stated_quality(hands.wall) == "stated" and trust.stated_quality(0.0) == ""
+    chip = tmp_path / "rtc0" / "since_epoch"
+    chip.parent.mkdir()
+    for time_of_chip in ("946684800", "", f"{hands.wall - 3600:.0f}"):  # an empty battery, a broken one, another time
+        chip.write_text(time_of_chip)
+        clock.check()
+        assert not clock.is_set
+    chip.write_text(f"{hands.wall - 1:.0f}")
+    clock.check()
+    assert clock.quality == "clock chip"
+    hands.wall += 1000
+    (tmp_path / "synchronized").touch()
+    assert clock.check() == pytest.approx(1000)
+    assert clock.quality == "synchronised"
+    (tmp_path / "synchronized").unlink()
+    clock.check()
+    assert clock.quality == "synchronised"
 
 
 def test_jumps_are_told_from_drift():

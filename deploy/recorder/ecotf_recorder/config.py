@@ -85,6 +85,7 @@ class ClockSettings:
     """``[clock]``: what to do before the clock is set."""
 
     unset: str = one_of("listen", "listen", "wait")
+    trusted: bool = field(default=False)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Generator
 from contextlib import suppress
 
 from ecotf_recorder import __version__
@@ -21,6 +22,7 @@ _DRAIN_S = 20.0
 _WAIT_S = 0.5
 _SHORTEST_GAP_S = 0.001
 _BEHIND_S = 3.0  # of sound that waits; from there on the log says so
+_DATING_S = 0.05  # of work at a time
 _OPENING_S = 5.0  # a microphone may take so long to open
 
 
@@ -35,6 +37,8 @@ class Recorder:
         self._stopping = self._over = False
         self._gap: tuple[float, str] | None = None  # since when, by the steady clock, and why
         self._clock_was_set = clock.is_set
+        self._is_to_date, self._dating_problem = False, ""
+        self._dating: Generator[None, None, None] | None = None
         self._seconds, self._gaps, self._refused, self._last_refused = 0.0, 0, 0, ""
         self._behind_s = _BEHIND_S
         self._health_at = self._commit_at = self._look_at = 0.0
@@ -51,16 +55,18 @@ class Recorder:
         )
         self._beat(force=True)
         self._manager.report("READY=1")
-        if self._clock_was_set:  # since the process before this one, of the same boot, ended
-            self._date()
+        self._is_to_date = True  # what the process before this one left
         while not self._stopping and not self._over:
             self._look_at_clocks()
+            wait_s = _WAIT_S if self._dating is None else 0.0
             if self._source.live and not self._on:
-                time.sleep(_WAIT_S)
-            elif (event := self._source.next(_WAIT_S)) is not None:
+                time.sleep(wait_s)
+            elif (event := self._source.next(wait_s)) is not None:
                 self.take(event)
+            self._date_some()
             self._beat()
         self._manager.report("STOPPING=1")
+        self._end_dating()
         self._drain()
         if self._stretch is not None:
             unread = self._stretch.began.key is not None  # a file is begun anew at the next start
@@ -128,15 +134,17 @@ class Recorder:
         if now < self._look_at:
             return
         self._look_at = now + 1.0
-        jump = self._clock.check()
+        jump: float | bool = self._clock.check()
         if jump and self._clock_was_set:
             _log.warning("the clock jumped by %+.1f s", jump)
-        in_a_file = self._stretch is not None and self._stretch.began.key is not None  # kept as a whole, or not at all
-        if self._clock.is_set and not self._clock_was_set and not in_a_file:
-            self._date()
-        self._clock_was_set = self._clock.is_set and (self._clock_was_set or not in_a_file)
+        if self._clock.is_set and not self._clock_was_set:
+            _log.info("the clock is set (%s)", self._clock.quality)
+            self._is_to_date = self._clock_was_set = jump = True
         if jump and self._stretch is not None:
             self._stretch.redate()
+        in_a_file = self._stretch is not None and self._stretch.began.key is not None  # kept as a whole, or not at all
+        if self._is_to_date and self._dating is None and not in_a_file and self._journal.commit():
+            self._begin_dating()
         if self._source.live:
             self._switch(self._listens(now), now)
 
@@ -160,20 +168,33 @@ class Recorder:
             self._gap = self._opens_at, self._source.problem or "no sound came"
         self._on = on
 
-    def _date(self) -> None:
-        """The clock is set: what was heard before gets its time."""
-        try:
-            clips = self._parts.clips.date() if self._parts.clips is not None else 0
-            stretches = self._journal.date()
-        except (OSError, ValueError, sqlite3.Error) as error:
-            _log.error("what was heard before the clock was set gets no time (%s)", error)
+    def _begin_dating(self) -> None:
+        """What was heard before the clock was set gets its time from now on."""
+        self._is_to_date = False
+        if self._journal.needs_dating:
+            clips = self._parts.clips
+            self._dating = self._journal.dating(None if clips is None else clips.date)
+
+    def _date_some(self) -> None:
+        """Do so for a moment; sound that comes meanwhile waits in the buffer no longer than that."""
+        until = self._clock.now() + _DATING_S
+        while self._dating is not None and self._clock.now() < until:
+            try:
+                next(self._dating)
+            except StopIteration:
+                self._dating, self._dating_problem = None, ""
+                _log.info("what was heard before the clock was set has its time")
+            except (OSError, ValueError, sqlite3.Error) as error:
+                self._dating_problem = f"what was heard before the clock was set has no time yet ({error})"
+                _log.error("%s; tried again at the next start", self._dating_problem)
+                self._end_dating()
+
+    def _end_dating(self) -> None:
+        if self._dating is not None:
+            self._dating.close()
+            self._dating = None
             with suppress(sqlite3.Error):
                 self._journal.database.rollback()
-            clips = stretches = 0
-        if self._stretch is not None:
-            self._stretch.redate()
-        if stretches or clips:
-            _log.info("the clock is set; %d stretches and %d clips got their time", stretches, clips)
 
     def _drain(self) -> None:
         """Score the sound that is in the buffer, while there is time."""
@@ -215,7 +236,7 @@ class Recorder:
         parts, model = self._parts, self._parts.model.facts
         clips = parts.clips
         problems = [self._journal.problem, self._source.problem if self._on or not self._source.live else ""]
-        problems += [clips.problem] if clips is not None else []
+        problems += [clips.problem if clips is not None else "", self._dating_problem]
         if self._source.live and self._source.backlog_s > self._behind_s:
             _log.warning("scoring is %.1f s behind", self._source.backlog_s)
         self._behind_s = max(_BEHIND_S, 2 * self._source.backlog_s)
@@ -223,6 +244,7 @@ class Recorder:
             "state": state,
             "release": parts.model.id,
             "model": model.name,
+            "clock": self._clock.said,
             "stopped": stopped,
             "error": "; ".join(filter(None, problems)),
             "recording": self._stretch.origin.recording if self._stretch is not None else "",

@@ -9,13 +9,14 @@ from typing import Any
 
 from ecotf_recorder import __version__
 from ecotf_recorder.assembly import assemble
-from ecotf_recorder.config import read_config
+from ecotf_recorder.config import Config, read_config
 from ecotf_recorder.diary import open_diary
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.health import Health, ServiceManager, vital_signs
 from ecotf_recorder.model import digest
 from ecotf_recorder.recorder import Recorder
 from ecotf_recorder.times.clock import Clock
+from ecotf_recorder.times.trust import stated_quality, time_quality
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def run(path: Path) -> int:
     config = read_config(path)
     config.state.mkdir(parents=True, exist_ok=True)
     open_diary(config.state / "recorder.log", config.log.level, config.log.file_mb, config.log.files)
-    health, manager, clock = Health(config.state / "health.json"), ServiceManager(), Clock()
+    health, manager, clock = Health(config.state / "health.json"), ServiceManager(), clock_of(config)
     release = digest(config.model_path)[:12] if config.model_path.is_file() else ""
     facts: dict[str, Any] = {"state": "starting", "release": release, "version": __version__, "error": ""}
     try:
@@ -42,3 +43,8 @@ def run(path: Path) -> int:
         health.write(vital_signs(clock) | facts | {"state": "failed", "error": f"{type(error).__name__}: {error}"})
         return 1
     return 0
+
+
+def clock_of(config: Config) -> Clock:
+    """Return the board's clock, trusted as the config says."""
+    return Clock(quality=stated_quality if config.clock.trusted else time_quality)

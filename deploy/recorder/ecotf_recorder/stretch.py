@@ -15,6 +15,7 @@ from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.journal import Journal
 from ecotf_recorder.store.spans import RecentSound, SpanPlanner, SpanSettings
 from ecotf_recorder.times.clock import Clock
+from ecotf_recorder.times.trust import NOT_KNOWN, RECORDING
 
 _SEGMENT_S = 1.0
 
@@ -64,7 +65,8 @@ class Stretch:
         self._rate = model.facts.sample_rate_hz
         wall = began.wall if began.steady is None else clock.at(began.steady)
         name = began.name or clock.name(began.steady or 0.0)
-        self.origin = Origin(name, wall, began.steady)
+        known = RECORDING if wall is not None else NOT_KNOWN
+        self.origin = Origin(name, wall, began.steady, known if began.steady is None else clock.said)
         live = began.key is None and not began.name
         self._stream = open_stream(model, wishes.thresholds, wishes.unnamed, _SEGMENT_S, live)
         self._planner = SpanPlanner(wishes.spans, self._rate)
@@ -89,7 +91,7 @@ class Stretch:
         if self.began.steady is not None:
             wall = self._clock.at(self.began.steady)
             name = self.origin.recording if self.origin.wall is not None else self._clock.name(self.began.steady)
-            self.origin = replace(self.origin, wall=wall, recording=name)
+            self.origin = replace(self.origin, wall=wall, recording=name, quality=self._clock.said)
 
     @property
     def seconds(self) -> float:
@@ -108,7 +110,8 @@ class Stretch:
 
     def _keep(self, detections: list[Detection], settled_s: float | None) -> None:
         self.found += len(detections)
-        self._journal.add(self.number, self.origin.recording, self.origin.wall, detections)
+        origin = self.origin
+        self._journal.add(self.number, origin.recording, origin.wall, detections, origin.quality)
         if self._clips is None:
             return
         for one in detections:

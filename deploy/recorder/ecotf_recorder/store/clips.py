@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.store.spans import Span
 from ecotf_recorder.times.clock import Clock, file_time, iso_time
+from ecotf_recorder.times.trust import NOT_KNOWN, REDATED
 
 _log = logging.getLogger(__name__)
 _HEADER_AND_NOTES = 4096  # bytes, at most as a rule
@@ -32,11 +33,12 @@ _ADD = (
 
 @dataclass(frozen=True)
 class Origin:
-    """Origin of a stretch: its name, and its beginning by both clocks if known."""
+    """Origin of a stretch: its name, its beginning by both clocks if known, and why its wall time is right."""
 
     recording: str
     wall: float | None
     steady: float | None
+    quality: str = NOT_KNOWN
 
 
 class ClipKeeper:
@@ -109,43 +111,42 @@ class ClipKeeper:
             _log.info("clips are written again")
         self.problem = ""
 
-    def date(self) -> int:
-        """Rename the clips of this boot that were written before the clock was set; return how many."""
+    def date(self, boot: str, offset: float) -> Generator[None, None, None]:
+        """Rename the clips of a boot that were written before the clock was set, one at each turn."""
         query = "SELECT id, path, steady FROM clips WHERE began IS NULL AND steady IS NOT NULL AND boot = ?"
-        rows = self._database.execute(query, (self._clock.boot,)).fetchall()
-        for clip, path, steady in rows:
-            wall = self._clock.at(steady)
+        for clip, path, steady in self._database.execute(query, (boot,)).fetchall():
+            wall = steady + offset
             old = self._room.folder / path
-            if wall is None or not old.exists():
+            if not old.exists():
                 continue
             ending = old.name.partition("_")[2]
             new = Path(file_time(wall)[:8], f"{file_time(wall)}_{ending}")
             target = self._room.folder / new
-            fields = read_fields(old) | {"Timestamp": iso_time(wall)}
-            fields.pop("ecotf|Clock", None)
+            fields = read_fields(old) | {"Timestamp": iso_time(wall), "ecotf|Clock": REDATED}
             with atomic_file(target) as partial:
                 partial.write_bytes(old.read_bytes())
                 write_fields(partial, fields)
             try:
                 change = "UPDATE clips SET path = ?, began = ? WHERE id = ?"
                 self._database.execute(change, (new.as_posix(), wall, clip))
+                self._database.commit()
             except sqlite3.Error as error:
                 target.unlink(missing_ok=True)
                 _log.warning("clip %s keeps its name (%s)", path, error)
                 continue
             old.unlink()
-        return len(rows)
+            yield
 
     def _fields(self, origin: Origin, span: Span, offset_s: float, n: int, wall: float | None) -> dict[str, str]:
         labels = sorted({one.label for one in span.detections})
-        undated = {"ecotf|Clock": "not known" if origin.steady is None else "not set"}
         calls = "; ".join(
             f"{one.start_s - offset_s:.4f} {one.end_s - offset_s:.4f} {one.low_hz:.0f} {one.high_hz:.0f} "
             f"{one.label} {one.score:.4f}"
             for one in span.detections
         )
         return {
-            **({"Timestamp": iso_time(wall)} if wall is not None else undated),
+            **({"Timestamp": iso_time(wall)} if wall is not None else {}),
+            "ecotf|Clock": origin.quality,
             "Samplerate": str(self._rate),
             "Length": f"{n / self._rate:.6f}",
             **self._notes,

@@ -18,10 +18,10 @@ CREATE TABLE IF NOT EXISTS stretches (      -- sound without gaps: a night of a 
     id INTEGER PRIMARY KEY, recording TEXT, began REAL, steady REAL, boot TEXT, seconds REAL, ended TEXT, release TEXT);
 CREATE TABLE IF NOT EXISTS detections (     -- time: seconds since 1970, empty while the clock was not set
     id INTEGER PRIMARY KEY, stretch INTEGER REFERENCES stretches, recording TEXT, start_s REAL, end_s REAL, low_hz REAL,
-    high_hz REAL, label TEXT, score REAL, detection_score REAL, time REAL);
+    high_hz REAL, label TEXT, score REAL, detection_score REAL, time REAL, time_quality TEXT);
 CREATE INDEX IF NOT EXISTS detections_by_time ON detections (time);
 CREATE TABLE IF NOT EXISTS gaps (           -- sound that was meant to be heard and was not
-    id INTEGER PRIMARY KEY, began REAL, steady REAL, boot TEXT, seconds REAL, reason TEXT);
+    id INTEGER PRIMARY KEY, began REAL, steady REAL, boot TEXT, seconds REAL, reason TEXT, time_quality TEXT);
 CREATE TABLE IF NOT EXISTS files (          -- the ledger of a folder
     path TEXT, size INTEGER, changed_ns INTEGER, status TEXT, reason TEXT, seconds REAL, detections INTEGER, done REAL,
     release TEXT, PRIMARY KEY (path, size, changed_ns));
@@ -29,7 +29,9 @@ CREATE TABLE IF NOT EXISTS clips (
     id INTEGER PRIMARY KEY, path TEXT UNIQUE, bytes INTEGER, began REAL, steady REAL, boot TEXT, seconds REAL,
     label TEXT, score REAL);
 """
-_LATER_COLUMNS = (("detections", "detection_score", "REAL"),)  # that the database of an older recorder lacks
+_LATER_COLUMNS = (  # that the database of an older recorder lacks
+    ("detections", "detection_score", "REAL"), ("detections", "time_quality", "TEXT"), ("gaps", "time_quality", "TEXT"),
+)  # fmt: skip
 
 
 class Database:
@@ -109,6 +111,10 @@ class Database:
     def remember(self, name: str, value: object) -> None:
         """Remember a fact."""
         self.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, str(value)))
+
+    def forget(self, name: str) -> None:
+        """Forget a fact."""
+        self.execute("DELETE FROM facts WHERE name = ?", (name,))
 
     def is_done(self, key: FileKey, release: str) -> bool:
         """Check that a file of a folder is done; a file that a model could not use is done for that release only."""

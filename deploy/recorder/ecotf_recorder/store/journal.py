@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ecotf_recorder.classify import COLUMNS, cells
@@ -12,12 +12,14 @@ from ecotf_recorder.files import disk_is_full
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
 from ecotf_recorder.store.database import Database
+from ecotf_recorder.store.redating import Dating, is_needed, redate
 from ecotf_recorder.store.table import GrowingTable
-from ecotf_recorder.times.clock import Clock, file_time, iso_time
+from ecotf_recorder.times.clock import Clock, iso_time
+from ecotf_recorder.times.trust import NOT_KNOWN
 
 _log = logging.getLogger(__name__)
-TABLE_COLUMNS = (*COLUMNS, "time")
-GAP_COLUMNS = ("time", "seconds", "reason")
+TABLE_COLUMNS = (*COLUMNS, "time", "time_quality")
+GAP_COLUMNS = ("time", "seconds", "reason", "time_quality")
 _MOST_WAITING = 100_000  # rows that wait in memory while the disk is full
 _UNKNOWN = -1
 
@@ -27,9 +29,9 @@ _ADD_STRETCH = (
 _END_STRETCH = "UPDATE stretches SET seconds = ?, ended = ? WHERE id = ?"
 _ADD_DETECTION = (
     "INSERT INTO detections (stretch, recording, start_s, end_s, low_hz, high_hz, label, score, detection_score, "
-    "time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "time, time_quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_ADD_GAP = "INSERT INTO gaps (began, steady, boot, seconds, reason) VALUES (?, ?, ?, ?, ?)"
+_ADD_GAP = "INSERT INTO gaps (began, steady, boot, seconds, reason, time_quality) VALUES (?, ?, ?, ?, ?, ?)"
 _SETTLE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -49,6 +51,9 @@ class Journal:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._clock = clock
         self.database = Database(folder / "detections.sqlite")
+        boot, _, quality = (self.database.fact("clock") or "").partition(" ")
+        if boot == clock.boot:
+            clock.believe(quality)
         committed = int(self.database.fact("csv_bytes") or _UNKNOWN)
         self._table = GrowingTable(folder / "detections.csv", TABLE_COLUMNS, committed if committed > 0 else None)
         self._gaps = GrowingTable(folder / "gaps.csv", GAP_COLUMNS)
@@ -64,7 +69,7 @@ class Journal:
         self._waiting: list[tuple[str, Sequence[object]]] = []
         self._stretches = int(self.database.execute("SELECT COALESCE(MAX(id), 0) FROM stretches").fetchone()[0])
         self.detections = int(self.database.execute("SELECT COUNT(*) FROM detections").fetchone()[0])
-        self.problem = ""
+        self.problem = self._noted_clock = ""
 
     def begin(self, recording: str, wall: float | None, steady: float | None, release: str) -> int:
         """A stretch begins; returns its number."""
@@ -72,13 +77,16 @@ class Journal:
         self._waiting.append((_ADD_STRETCH, (self._stretches, recording, wall, steady, self._clock.boot, release)))
         return self._stretches
 
-    def add(self, stretch: int, recording: str, wall: float | None, detections: Sequence[Detection]) -> None:
-        """Detections of a stretch that began at ``wall``, if that is known."""
+    def add(
+        self, stretch: int, recording: str, wall: float | None, detections: Sequence[Detection], quality: str = ""
+    ) -> None:
+        """Detections of a stretch that began at ``wall``, if that is known; ``quality`` says why it is right."""
+        quality = quality if wall is not None else quality or NOT_KNOWN
         for one in detections:
             when = None if wall is None else wall + one.start_s
             row = [recording, *cells(one)]
-            self._rows.append([*row, "" if when is None else iso_time(when)])
-            self._waiting.append((_ADD_DETECTION, (stretch, *row, when)))
+            self._rows.append([*row, "" if when is None else iso_time(when), quality])
+            self._waiting.append((_ADD_DETECTION, (stretch, *row, when, quality)))
         self.detections += len(detections)
 
     def reached(self, stretch: int, seconds: float, ended: str = "") -> None:
@@ -87,9 +95,9 @@ class Journal:
 
     def gap(self, steady: float, seconds: float, reason: str) -> None:
         """Sound that was meant to be heard and was not."""
-        wall = self._clock.at(steady)
-        self._gap_rows.append(["" if wall is None else iso_time(wall), round(seconds, 3), reason])
-        self._waiting.append((_ADD_GAP, (wall, steady, self._clock.boot, seconds, reason)))
+        wall, quality = self._clock.at(steady), self._clock.said
+        self._gap_rows.append(["" if wall is None else iso_time(wall), round(seconds, 3), reason, quality])
+        self._waiting.append((_ADD_GAP, (wall, steady, self._clock.boot, seconds, reason, quality)))
         _log.warning("gap of %.3f s: %s", seconds, reason)
 
     def settle(self, key: FileKey, status: str, reason: str, seconds: float, detections: int, release: str) -> None:
@@ -112,7 +120,10 @@ class Journal:
                 self.database.execute(statement, values)
             if self._rows:
                 self.database.remember("csv_bytes", self._table.size)
+            if self._clock.is_set and self._noted_clock != self._clock.quality:
+                self.database.remember("clock", f"{self._clock.boot} {self._clock.quality}")
             self.database.commit()
+            self._noted_clock = self._clock.quality
         except (OSError, sqlite3.Error) as error:
             self._take_back(size, gap_size)
             full = (isinstance(error, OSError) and disk_is_full(error)) or "full" in str(error)
@@ -126,48 +137,23 @@ class Journal:
         self._rows, self._gap_rows, self._waiting, self.problem = [], [], [], ""
         return True
 
-    def date(self) -> int:
-        """Now that the clock is set: name and date what this boot heard before; returns how many stretches."""
-        if not self.commit():
-            return 0
-        query = "SELECT id, recording, steady FROM stretches WHERE began IS NULL AND steady IS NOT NULL AND boot = ?"
-        named: dict[str, float] = {}
-        self.database.remember("csv_bytes", _UNKNOWN)
-        self.database.commit()
-        for stretch, recording, steady in self.database.execute(query, (self._clock.boot,)).fetchall():
-            wall = self._clock.at(steady)
-            if wall is None:
-                return 0
-            named[recording] = wall
-            change = "UPDATE stretches SET recording = ?, began = ? WHERE id = ?"
-            self.database.execute(change, (file_time(wall), wall, stretch))
-            change = "UPDATE detections SET recording = ?, time = ? + start_s WHERE stretch = ?"
-            self.database.execute(change, (file_time(wall), wall, stretch))
-        gaps: dict[tuple[str, str], list[str]] = {}  # the times of gaps that are written alike, in their order
-        for gap, steady, boot, seconds, reason in self.database.execute(
-            "SELECT id, steady, boot, seconds, reason FROM gaps WHERE began IS NULL ORDER BY id"
-        ).fetchall():
-            wall = self._clock.at(steady) if boot == self._clock.boot else None
-            gaps.setdefault((str(round(seconds, 3)), reason), []).append("" if wall is None else iso_time(wall))
-            self.database.execute("UPDATE gaps SET began = ? WHERE id = ?", (wall, gap))
+    @property
+    def needs_dating(self) -> bool:
+        """Whether something was heard before the clock was set, and can get its time now."""
+        return is_needed(self.database, self._clock)
 
-        def renamed(row: list[str]) -> list[str]:
-            if row and row[0] in named:
-                wall = named[row[0]]
-                return [file_time(wall), *row[1:-1], iso_time(wall + float(row[1]))]
-            return row
+    def dating(self, clips: Callable[[str, float], Dating] | None = None) -> Dating:
+        """Now that the clock is set: name and date what this boot heard before; does some of it at each turn.
 
-        def dated(row: list[str]) -> list[str]:
-            times = gaps.get((row[1], row[2])) if len(row) == len(GAP_COLUMNS) and not row[0] else None
-            return [times.pop(0), *row[1:]] if times else row
+        Everything that was added must have been committed; more may be added and committed between two turns.
+        """
 
-        if named:
-            self._table.rewrite(renamed)
-        if gaps:
-            self._gaps.rewrite(dated)
-        self.database.remember("csv_bytes", self._table.size)
-        self.database.commit()
-        return len(named)
+        def replacing(begins: bool) -> None:
+            # Should the power go between the two, the length that the database knows must not cut the new table.
+            self.database.remember("csv_bytes", _UNKNOWN if begins else self._table.size)
+            self.database.commit()
+
+        return redate(self.database, self._table, self._gaps, self._clock, clips, replacing)
 
     def close(self) -> None:
         """Keep what can be kept, and close."""

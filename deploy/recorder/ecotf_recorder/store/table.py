@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 from ecotf_recorder.files import atomic_file, sync
 from ecotf_recorder.strangers import as_cell, from_cell
+
+_ROWS_AT_A_TIME, _TURNS_TO_A_SYNC = 1000, 16
 
 
 class GrowingTable:
@@ -77,8 +80,16 @@ class GrowingTable:
         if self.size > size:
             os.truncate(self.path, size)
 
-    def rewrite(self, change: Callable[[list[str]], list[str]]) -> None:
-        """Change rows, the whole file at once."""
+    def rewriting(self, change: Callable[[list[str]], list[str]], ready: Callable[[], None]) -> Iterator[None]:
+        """Change rows of the whole file, some at a time; rows may be appended between two of them.
+
+        ``ready`` is called before the new file takes the place of the old one, which then happens without another turn.
+
+        Raises
+        ------
+        OSError
+            The disk does not take it, or somebody took the file away meanwhile; nothing has changed then.
+        """
         if not self.path.exists():
             return
         with (
@@ -87,8 +98,20 @@ class GrowingTable:
             open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as new,
         ):
             writer = csv.writer(new, lineterminator="\n")
-            for number, row in enumerate(csv.reader(old)):
-                writer.writerow(map(as_cell, change(list(map(from_cell, row)))) if number else row)
+            writer.writerow(next(csv.reader(iter(old.readline, "")), self.columns))
+            for turn in count(1):
+                rows = list(islice(csv.reader(iter(old.readline, "")), _ROWS_AT_A_TIME))
+                writer.writerows(map(as_cell, change(list(map(from_cell, row)))) for row in rows)
+                if len(rows) < _ROWS_AT_A_TIME:  # that was the end, however fast new rows come
+                    break
+                if turn % _TURNS_TO_A_SYNC == 0:  # so that the last sync, which is waited for, has little to do
+                    new.flush()
+                    os.fsync(new.fileno())
+                yield
+            new.flush()
+            if not os.path.exists(self.path) or not os.path.samestat(os.fstat(old.fileno()), os.stat(self.path)):
+                raise OSError(errno.ESTALE, "somebody took the table away")
+            ready()
 
     def _begin(self) -> None:
         self.path.write_bytes(_lines([self.columns]))

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-SET_AFTER = 1577836800.0
-"""2020-01-01: a clock that is before it was never set."""
+from ecotf_recorder.times.trust import NOT_SET, SYNCHRONISED, time_quality
 
 JUMP_S = 2.0
 UNSET_PREFIX = "unset-clock-"
@@ -34,29 +33,51 @@ class Clock:
     ----------
     steady, wall
         Seconds since boot, and since 1970.
+    quality
+        Says why a wall time is right; empty if nothing vouches for it. What once was right in a boot stays so.
+
+    Attributes
+    ----------
+    quality
+        The best answer so far; empty while the clock is not set.
+    offset
+        Wall time less steady time.
     """
 
     def __init__(
-        self, steady: Callable[[], float] = steady, wall: Callable[[], float] = time.time, boot: str | None = None
-    ) -> None:
-        self.now, self._wall = steady, wall
+        self, steady: Callable[[], float] = steady, wall: Callable[[], float] = time.time, boot: str | None = None,
+        quality: Callable[[float], str] = time_quality,
+    ) -> None:  # fmt: skip
+        self.now, self._wall, self._ask = steady, wall, quality
         self.boot = boot_id() if boot is None else boot
-        self._offset = wall() - steady()
+        self.quality, self.offset = "", 0.0
+        self.check()
 
     def check(self) -> float:
         """Look at the wall clock again; returns by how many seconds it has jumped, 0 for its ordinary drift."""
+        if self.quality != SYNCHRONISED:  # asked before the time is read: the clock is set first, then vouched for
+            self.quality = self._ask(self._wall()) or self.quality
         offset = self._wall() - self.now()
-        jumped, self._offset = offset - self._offset, offset
+        jumped, self.offset = offset - self.offset, offset
         return jumped if abs(jumped) > JUMP_S else 0.0
+
+    def believe(self, quality: str) -> None:
+        """The clock was right earlier in this boot, as an earlier process noted."""
+        self.quality = self.quality or quality
 
     @property
     def is_set(self) -> bool:
-        """True if the wall clock is set."""
-        return self.now() + self._offset >= SET_AFTER
+        """True if the wall clock is right."""
+        return bool(self.quality)
+
+    @property
+    def said(self) -> str:
+        """The quality, for people."""
+        return self.quality or NOT_SET
 
     def at(self, steady: float) -> float | None:
         """The wall time of a steady time, seconds since 1970; None before the clock is set."""
-        return steady + self._offset if self.is_set else None
+        return steady + self.offset if self.is_set else None
 
     def name(self, steady: float) -> str:
         """Return a name in UTC for a sound that began at a steady time."""

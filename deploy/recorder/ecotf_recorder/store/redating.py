@@ -1,0 +1,133 @@
+"""What a boot heard before its clock was set gets its time, some rows at a time, while the recorder listens on.
+
+A power cut may come at any step: what is under way is noted first, and each step can be done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from ecotf_recorder.store.database import Database
+from ecotf_recorder.store.table import GrowingTable
+from ecotf_recorder.times.clock import UNSET_PREFIX, Clock, file_time, iso_time
+from ecotf_recorder.times.trust import REDATED
+
+_NOTE = "redating"  # a fact: the boot, and its wall time less its steady time
+_ROWS_AT_A_TIME = 2000
+_UNDATED = "SELECT id, steady FROM stretches WHERE began IS NULL AND steady IS NOT NULL AND boot = ? LIMIT ?"
+_DATE_STRETCH = "UPDATE stretches SET recording = ?, began = ? WHERE id = ?"
+_DATE_GAPS = (
+    "UPDATE gaps SET began = steady + ?, time_quality = ? WHERE began IS NULL AND steady IS NOT NULL AND boot = ?"
+)
+_DATE_DETECTIONS = f"""
+UPDATE detections SET recording = s.recording, time = s.began + start_s, time_quality = '{REDATED}'
+FROM stretches AS s WHERE s.id = detections.stretch AND s.boot = ? AND s.steady IS NOT NULL
+AND detections.time IS NULL AND detections.id > ? AND detections.id <= ?"""
+
+Dating = Generator[None, None, None]
+
+
+def redate(
+    database: Database,
+    table: GrowingTable,
+    gaps: GrowingTable,
+    clock: Clock,
+    clips: Callable[[str, float], Dating] | None,
+    replacing: Callable[[bool], None],
+) -> Dating:
+    """Do the next part at each turn; at the end everything has its time.
+
+    Parameters
+    ----------
+    clips
+        Gives the clips of a boot their time.
+    replacing
+        Called with True before the table is replaced, and with False afterwards.
+    """
+    noted = database.fact(_NOTE)
+    if noted is None:
+        if not _has_undated(database, clock.boot):
+            return
+        noted = f"{clock.boot} {clock.offset!r}"
+        database.remember(_NOTE, noted)
+        database.commit()
+    boot, offset = noted.split()[0], float(noted.split()[1])
+    yield from _date_stretches(database, boot, offset)
+    yield from _date_table(database, table, boot, replacing)
+    yield from _date_detections(database, boot)
+    yield from _date_gaps(database, gaps, boot, offset)
+    if clips is not None:
+        yield from clips(boot, offset)
+    database.forget(_NOTE)
+    database.commit()
+
+
+def is_needed(database: Database, clock: Clock) -> bool:
+    """Whether something waits for its time, or an earlier process was killed while it gave it."""
+    return database.fact(_NOTE) is not None or (clock.is_set and _has_undated(database, clock.boot))
+
+
+def _has_undated(database: Database, boot: str) -> bool:
+    for table in ("stretches", "gaps", "clips"):
+        query = f"SELECT 1 FROM {table} WHERE began IS NULL AND steady IS NOT NULL AND boot = ? LIMIT 1"
+        if database.execute(query, (boot,)).fetchone() is not None:
+            return True
+    return False
+
+
+def _date_stretches(database: Database, boot: str, offset: float) -> Dating:
+    while rows := database.execute(_UNDATED, (boot, _ROWS_AT_A_TIME)).fetchall():
+        for stretch, steady in rows:
+            database.execute(_DATE_STRETCH, (file_time(steady + offset), steady + offset, stretch))
+        database.commit()
+        yield
+
+
+def _date_table(database: Database, table: GrowingTable, boot: str, replacing: Callable[[bool], None]) -> Dating:
+    query = "SELECT steady, began FROM stretches WHERE boot = ? AND steady IS NOT NULL"
+    named = {f"{UNSET_PREFIX}{boot}-{steady:.3f}": began for steady, began in database.execute(query, (boot,))}
+
+    def dated(row: list[str]) -> list[str]:
+        began = named.get(row[0]) if row else None
+        if began is None or len(row) != len(table.columns):
+            return row
+        try:
+            return [file_time(began), *row[1:-2], iso_time(began + float(row[1])), REDATED]
+        except ValueError:  # a line that somebody changed
+            return row
+
+    if named:
+        yield from table.rewriting(dated, lambda: replacing(True))
+        replacing(False)
+
+
+def _date_detections(database: Database, boot: str) -> Dating:
+    last = database.execute("SELECT COALESCE(MAX(id), 0) FROM detections").fetchone()[0]
+    for at in range(0, last, _ROWS_AT_A_TIME):
+        if database.execute(_DATE_DETECTIONS, (boot, at, at + _ROWS_AT_A_TIME)).rowcount:
+            database.commit()
+        yield
+    database.commit()
+
+
+def _date_gaps(database: Database, gaps: GrowingTable, boot: str, offset: float) -> Dating:
+    query = "SELECT id, steady, boot, seconds, reason FROM gaps WHERE began IS NULL ORDER BY id"
+    rows = database.execute(query).fetchall()
+    times: dict[tuple[str, str], list[str]] = {}  # of gaps that are written alike, in their order
+    for _, steady, its_boot, seconds, reason in rows:
+        known = its_boot == boot and steady is not None
+        written = "" if seconds is None else str(round(seconds, 3))
+        times.setdefault((written, reason), []).append(iso_time(steady + offset) if known else "")
+
+    def dated(row: list[str]) -> list[str]:
+        waiting = times.get((row[1], row[2])) if len(row) == len(gaps.columns) and not row[0] else None
+        time = waiting.pop(0) if waiting else ""
+        return [time, *row[1:-1], REDATED] if time else row
+
+    yield from gaps.rewriting(dated, lambda: None)
+    change = (
+        "UPDATE gaps SET began = steady + ?, time_quality = ? WHERE began IS NULL AND steady IS NOT NULL AND boot = ?"
+    )
+    database.execute(change, (offset, REDATED, boot))
+    database.commit()
+    yield
