@@ -100,7 +100,7 @@ def sing(voice: Voice, seconds: float, rate: int, rng: np.random.Generator) -> N
     """
     n = round(seconds * rate)
     call = _heard(_phrase(voice, n, rate, rng), rate, rng)
-    noise = _coloured(n, rate, rng)
+    noise = coloured_noise(n, rate, rng)
     snr_db = rng.uniform(3, 40)
     loud = np.sqrt(np.partition(call**2, -(n // 8))[-(n // 8) :].mean() + 1e-20)
     mixed = call / loud + noise * 10 ** (-snr_db / 20)
@@ -118,7 +118,7 @@ def _phrase(voice: Voice, n: int, rate: int, rng: np.random.Generator) -> NDArra
         gap = voice.gap_s * slow
         for number in range(voice.count):
             syllable = voice.syllables[number % len(voice.syllables)]
-            part = _syllable(syllable, high * 2 ** rng.normal(0, 0.015), slow * np.exp(rng.normal(0, 0.04)), rate, rng)
+            part = utter(syllable, high * 2 ** rng.normal(0, 0.015), slow * np.exp(rng.normal(0, 0.04)), rate, rng)
             part *= np.exp(rng.normal(0, 0.15))
             start, stop = max(at, 0), min(n, at + len(part))
             if start < stop:
@@ -131,7 +131,8 @@ def _phrase(voice: Voice, n: int, rate: int, rng: np.random.Generator) -> NDArra
     return sound
 
 
-def _syllable(one: Syllable, high: float, slow: float, rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def utter(one: Syllable, high: float, slow: float, rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return one syllable, ``high`` times its pitch and ``slow`` times its length, float64 ``[samples]``."""
     n = max(16, int(one.seconds * slow * rate))
     t = np.arange(n) / rate
     octaves = np.interp(np.linspace(0, 4, n), np.arange(5), one.glide)
@@ -170,7 +171,7 @@ def _heard(call: NDArray[np.float64], rate: int, rng: np.random.Generator) -> ND
     return np.asarray(fft.irfft(spectrum, size)[: len(call)], np.float32)
 
 
-def _coloured(n: int, rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def coloured_noise(n: int, rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Noise of a random colour, loud and soft by turns, of standard deviation 1."""
     from scipy import fft
 

@@ -22,7 +22,7 @@ class DataConfig(Config):
     train, valid, test
         Shares of the groups, or of the species; together 1.
     valid_groups
-        In how many groups of the validation side each label is, where a label has twice as many and the split is drawn
+        In how many groups of the validation side each label is, as far as train keeps as many, where the split is drawn
         by groups. One recording would choose epochs and thresholds otherwise.
     split_by
         What is dealt to the sides. ``group``: each side has recordings of every label, as far as groups allow.

@@ -25,7 +25,7 @@ def split_by_group(manifest: Manifest, fractions: Mapping[str, float], seed: int
     seed
         The same seed gives the same split.
     valid_groups
-        A label that at least twice as many groups have is in so many of the validation side: groups move there from
+        A label is in so many groups of the validation side, as far as train keeps as many: groups move there from
         train, those that bring the most labels with the fewest annotations first.
 
     Returns
