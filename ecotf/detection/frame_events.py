@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from ecotf.config import Config
-from ecotf.datasets.labels import CALL_LABEL
+from ecotf.detection.finders import FINDERS, FinderConfig, Framing
 from ecotf.detection.view import COLUMNS, in_order
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 _LEAST_FLOOR = 1e-12
 
 
-class FrameEventsConfig(Config):
-    """How events are found in scores of frames.
+class FrameEventsConfig(FinderConfig):
+    """Events are peaks of a smoothed score; each ends where the score falls below a part of its peak.
 
     Attributes
     ----------
@@ -33,43 +32,20 @@ class FrameEventsConfig(Config):
         An event ends where the score falls below this part of its peak.
     """
 
+    fits: ClassVar[bool] = False
+
+    name: Literal["peaks"] = "peaks"
     smooth_s: float = Field(0.1, ge=0)
     floor: float = Field(0.01, ge=0, le=1)
     gap_s: float = Field(0.4, ge=0)
     edge: float = Field(0.5, gt=0, lt=1)
 
 
-def find_events(
-    probabilities: np.ndarray,
-    times: np.ndarray,
-    frame_s: float,
-    classes: Sequence[str],
-    band_hz: tuple[float, float],
-    config: FrameEventsConfig,
-    calls: bool = False,
-) -> pd.DataFrame:
-    """Find the events of a whole recording.
-
-    Parameters
-    ----------
-    probabilities
-        ``[frames, classes]``
-    times
-        Middle of each frame, seconds.
-    calls
-        Also those of the greatest class, with the label ``call``, as detection is judged by.
-
-    Returns
-    -------
-    Candidates, in order of time; columns as of `EventStream.push`.
-    """
-    probabilities = np.asarray(probabilities, np.float64)
-    names = list(classes)
-    if calls and names:
-        probabilities = np.hstack([probabilities, probabilities.max(axis=1, keepdims=True)])
-        names.append(CALL_LABEL)
-    stream = EventStream(names, np.full(len(names), config.floor), frame_s, band_hz, config)
-    return in_order([stream.push(probabilities, times), stream.finish()])
+@FINDERS.register(FrameEventsConfig)
+def build_peaks(config: FrameEventsConfig, framing: Framing, numbers: Mapping[str, Any] | None) -> EventStream:
+    """Find events at peaks; there are no fitted numbers."""
+    floors = np.full(len(framing.classes), config.floor) if framing.floors is None else framing.floors
+    return EventStream(framing.classes, floors, framing.frame_s, framing.band_hz, config)
 
 
 class _Loud(NamedTuple):

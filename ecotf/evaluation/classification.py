@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ecotf.errors import DataError
-from ecotf.evaluation.matching import Booleans, Integers, Track, match_groups, match_track
+from ecotf.evaluation.matching import Booleans, Integers, Rule, Track, match_groups, match_track
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,13 +26,12 @@ class MajorityFiles(NamedTuple):
 
 
 def label_tracks(
-    detections: pd.DataFrame, calls: pd.DataFrame, labels: Sequence[str], n_recordings: int, tolerance_s: float
+    detections: pd.DataFrame, calls: pd.DataFrame, labels: Sequence[str], n_recordings: int, rule: Rule
 ) -> dict[str, Track]:
     """Match each label on its own: a detection named X hits only a call of X."""
     named, true = detections["label"].to_numpy(), calls["label"].to_numpy()
     return {
-        label: match_track(detections[named == label], calls[true == label], n_recordings, tolerance_s)
-        for label in labels
+        label: match_track(detections[named == label], calls[true == label], n_recordings, rule) for label in labels
     }
 
 

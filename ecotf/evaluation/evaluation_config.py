@@ -14,9 +14,14 @@ class EvaluationConfig(Config):
     ----------
     tolerance_s
         A detection hits when its middle lies in an annotation widened by this much on either side.
+    collar_s, collar_share
+        Where the edges of events are judged, those of a detection lie this near to those of the annotation, or, its
+        end, within this part of the annotation's length.
     bootstrap
         Resamplings of the recordings behind each 95 % interval.
     """
 
     tolerance_s: float = Field(0.010, ge=0)
+    collar_s: float = Field(0.010, ge=0)
+    collar_share: float = Field(0.0, ge=0, lt=1)
     bootstrap: int = Field(1000, ge=1)

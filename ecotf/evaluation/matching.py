@@ -1,7 +1,8 @@
 """Which detection hits which call: the one rule that every figure of this room stands on.
 
-A detection hits a call when its middle lies in the call, widened by a tolerance on both sides. Detections choose in
-order of score, each the call of nearest middle that is still free, so a second detection of one call is a false alarm.
+A detection hits a call when its middle lies in the call, widened by a tolerance on both sides. Where the edges count,
+it hits when both overlap enough (`Overlap`), or when both edges are near (`Collars`). Detections choose in order of
+score, each the nearest call that is still free, so a second detection of one call is a false alarm.
 Because the best choose first, the hits above any threshold are the same whether the detections below it are there or
 not: matching once serves every threshold.
 """
@@ -9,6 +10,7 @@ not: matching once serves every threshold.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,6 +32,40 @@ _ANNOTATION_COLUMNS = ("recording", "start_s", "end_s", "label")
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A detection and a call match when what they share is at least ``least_iou`` of what they cover together."""
+
+    least_iou: float
+
+    def distances(self, starts: Floats, ends: Floats, call_starts: Floats, call_ends: Floats) -> Floats:
+        """Say how far each detection is from each call ``[D, C]``; infinite where they do not match."""
+        shared = np.minimum(ends[:, None], call_ends) - np.maximum(starts[:, None], call_starts)
+        shared = np.maximum(shared, 0)
+        both = (ends - starts)[:, None] + (call_ends - call_starts) - shared
+        iou = shared / np.maximum(both, 1e-12)
+        return np.where(iou >= self.least_iou - 1e-9, 1 - iou, np.inf)
+
+
+@dataclass(frozen=True)
+class Collars:
+    """They match when the starts are at most ``start_s`` apart, and the ends ``end_s`` or ``end_share`` of the call."""
+
+    start_s: float
+    end_s: float
+    end_share: float = 0.0
+
+    def distances(self, starts: Floats, ends: Floats, call_starts: Floats, call_ends: Floats) -> Floats:
+        """Say how far each detection is from each call ``[D, C]``; infinite where they do not match."""
+        early, late = np.abs(starts[:, None] - call_starts), np.abs(ends[:, None] - call_ends)
+        allowed = np.maximum(self.end_s, self.end_share * (call_ends - call_starts))
+        return np.where((early <= self.start_s + 1e-9) & (late <= allowed + 1e-9), early + late, np.inf)
+
+
+Rule = float | Overlap | Collars
+"""How a detection hits a call: a number is the tolerance of its middle, in seconds."""
 
 
 class Track(NamedTuple):
@@ -96,13 +132,13 @@ def match_groups(
     detection_groups: Integers,
     calls: pd.DataFrame,
     call_groups: Integers,
-    tolerance_s: float,
+    rule: Rule,
 ) -> Integers:
     """Match inside groups (recordings, or recordings by label); returns the position in ``calls`` or -1, shape [D]."""
     hits = np.full(len(detections), -1, dtype=np.int64)
     if not len(detections) or not len(calls):
         return hits
-    centres, scores = _middles(detections), _column(detections, "score")
+    scores, begins, stops = (_column(detections, name) for name in ("score", "start_s", "end_s"))
     starts, ends = _column(calls, "start_s"), _column(calls, "end_s")
     call_order = np.argsort(call_groups, kind="stable")
     detection_order = np.argsort(detection_groups, kind="stable")
@@ -110,7 +146,12 @@ def match_groups(
     for group in np.intersect1d(sorted_calls, sorted_detections):
         theirs = call_order[slice(*np.searchsorted(sorted_calls, [group, group + 1]))]
         mine = detection_order[slice(*np.searchsorted(sorted_detections, [group, group + 1]))]
-        found = np.asarray(match_intervals(centres[mine], scores[mine], starts[theirs], ends[theirs], tolerance_s))
+        if isinstance(rule, Overlap | Collars):
+            distances = rule.distances(begins[mine], stops[mine], starts[theirs], ends[theirs])
+            found = _nearest_first(scores[mine], distances)
+        else:
+            middles = (begins[mine] + stops[mine]) / 2
+            found = np.asarray(match_intervals(middles, scores[mine], starts[theirs], ends[theirs], rule))
         hits[mine] = np.where(found >= 0, theirs[found], -1)
     return hits
 
@@ -151,13 +192,23 @@ def scored_tables(
     return detections.assign(recording_index=found).reset_index(drop=True), calls
 
 
-def match_track(detections: pd.DataFrame, calls: pd.DataFrame, n_recordings: int, tolerance_s: float) -> Track:
+def match_track(detections: pd.DataFrame, calls: pd.DataFrame, n_recordings: int, rule: Rule) -> Track:
     """Match the tables of :func:`scored_tables` (or a part of them: one label), whatever their labels say."""
     detection_index = detections["recording_index"].to_numpy(np.int64)
     call_index = calls["recording_index"].to_numpy(np.int64)
-    hits = match_groups(detections, detection_index, calls, call_index, tolerance_s)
+    hits = match_groups(detections, detection_index, calls, call_index, rule)
     per_recording = np.bincount(call_index, minlength=n_recordings)
     return Track(_column(detections, "score"), hits >= 0, detection_index, per_recording.astype(np.int64))
+
+
+def _nearest_first(scores: Floats, distances: Floats) -> Integers:
+    """Let detections choose in order of score, each its nearest call that is free: which, or -1, ``[D]``."""
+    found, free = np.full(len(scores), -1, np.int64), np.array(distances)
+    for detection in np.argsort(-scores, kind="stable"):
+        nearest = int(free[detection].argmin())
+        if np.isfinite(free[detection, nearest]):
+            found[detection], free[:, nearest] = nearest, np.inf
+    return found
 
 
 def nearest_calls(detections: pd.DataFrame, calls: pd.DataFrame, tolerance_s: float) -> Integers:

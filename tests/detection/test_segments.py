@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ecotf.config import validate
-from ecotf.detection.frame_events import EventStream, FrameEventsConfig, find_events
+from ecotf.detection.finders import find_events
+from ecotf.detection.frame_events import EventStream, FrameEventsConfig
 from ecotf.detection.segments import SegmentsConfig, SegmentScores, halved_to, segment_windows
 from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError

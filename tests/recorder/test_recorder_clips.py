@@ -14,17 +14,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import yaml
 from convert_here import convert_here
 from ecotf_recorder.classify import classify
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import EventFacts, SegmentFacts, read_facts
+from ecotf_recorder.facts import EventFacts, SegmentFacts, _event_facts, read_facts
 from ecotf_recorder.model import DeviceModel, member
+from ecotf_recorder.scoring.change_events import open_events
 from ecotf_recorder.scoring.frame_events import EventStream
 from ecotf_recorder.scoring.opening import latency_s, open_stream
 from ecotf_recorder.selftest import selftest
 
 from ecotf.commands import run_classifier
-from ecotf.detection.frame_events import FrameEventsConfig, find_events
+from ecotf.detection.change_events import ChangeDetectionConfig
+from ecotf.detection.finders import find_events
+from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segments import segment_windows
 
 ROOT = Path(__file__).parents[2]
@@ -74,30 +78,39 @@ def night(tmp_path_factory) -> Path:
     return folder
 
 
-def as_segments(path: Path, run: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """The same run and the same file, but both report segments."""
+def answering_otherwise(report: str, path: Path, run: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """The same run and the same file, but both report segments, or find events by the changes of scores."""
     import shutil
     import zipfile
 
-    rows = Path(shutil.copytree(run, tmp_path / "rows"))
-    recipe = (rows / "recipe.yaml").read_text().replace("report: events", "report: segments")
-    (rows / "recipe.yaml").write_text(recipe)
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    recipe = yaml.safe_load((other / "recipe.yaml").read_text())
     values = json.loads(member(path, "model.json"))
-    assert values["report"] == "events"
-    made = tmp_path / "rows.tflite"
+    assert values["report"] == "events" and values["events"]["name"] == "peaks"
+    if report == "segments":
+        recipe["inference"]["report"] = values["report"] = "segments"
+    else:
+        finder = ChangeDetectionConfig()
+        numbers = {name: {"step_s": 0.3, "drop": None, "ratio": 1.02} for name in CLASSES}
+        recipe["inference"]["events"] = finder.model_dump(mode="json")
+        fitted = json.loads((other / "thresholds.json").read_text())
+        (other / "thresholds.json").write_text(json.dumps({**fitted, "finder": numbers}))
+        values["events"] = finder.facts(CLASSES, numbers)
+    (other / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    made = tmp_path / "other.tflite"
     made.write_bytes(path.read_bytes()[: values["flatbuffer"]["bytes"]])
     with zipfile.ZipFile(made, "a") as archive:
-        archive.writestr("model.json", json.dumps({**values, "report": "segments"}))
-    return rows, made
+        archive.writestr("model.json", json.dumps(values))
+    return other, made
 
 
-@pytest.mark.parametrize("report", ["events", "segments"])
+@pytest.mark.parametrize("report", ["events", "segments", "changes"])
 def test_detections_are_the_desktops(report, clip_device, night, tmp_path):
     run, path = clip_device
-    if report == "segments":
-        run, path = as_segments(path, run, tmp_path)
+    if report != "events":
+        run, path = answering_otherwise(report, path, run, tmp_path)
     model = DeviceModel(path)
-    assert isinstance(model.facts, SegmentFacts) and model.facts.reports_events == (report == "events")
+    assert isinstance(model.facts, SegmentFacts) and model.facts.reports_events == (report != "segments")
     names = [str(path) for path in sorted(night.glob("*.wav"))]
     counts = classify(model, names, tmp_path / "device")
     run_classifier.main(["--model", str(run), str(night), "--output", str(tmp_path / "desktop")])
@@ -179,8 +192,8 @@ def test_events_as_they_come_are_those_of_the_whole(seed):
     middles = (np.arange(rows)[:, None] * 1.0 + times).ravel()
     frame_s = float(np.diff(times).mean()) if t > 1 else 1.0
     expected = find_events(scores[:n].astype(float), middles[:n], frame_s, ["0", "1"], (0, 1), config)
-    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=EventFacts(**config.model_dump()))
-    stream, found = EventStream(facts, 600.0), []
+    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=EventFacts(**config.model_dump(exclude={"name"})))
+    stream, found = EventStream(facts, facts.events, 600.0), []
     for row in range(rows):
         settled_s = stream.settled_s
         stream.push(scores[row * t : (row + 1) * t])
@@ -195,9 +208,31 @@ def test_events_as_they_come_are_those_of_the_whole(seed):
     np.testing.assert_allclose([row[:2] + row[3:] for row in mine], [row[:2] + row[3:] for row in theirs], atol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(15))
+def test_events_of_changes_as_they_come_are_those_of_the_whole(seed):
+    rng = np.random.default_rng(seed)
+    t, rows = int(rng.integers(1, 9)), int(rng.integers(1, 50))
+    times = (np.arange(t) + 0.5) / t * float(rng.choice([1.0, 0.97]))
+    config = ChangeDetectionConfig(floor=float(rng.choice([0.01, 0.1])), shortest_s=float(rng.choice([0.0, 0.5])))
+    numbers = {name: {"step_s": float(rng.choice([0.3, 1.0])), "drop": 0.3, "ratio": None} for name in ("0", "1")}
+    scores = (np.repeat(rng.random((rows * t, 2)), 3, axis=0)[: rows * t] ** rng.integers(1, 8)).astype(np.float32)
+    middles, n = (np.arange(rows)[:, None] + times).ravel(), int(rng.integers((rows - 1) * t + 1, rows * t + 1))
+    frame_s = float(np.diff(times).mean()) if t > 1 else 1.0
+    expected = find_events(scores[:n], middles[:n], frame_s, ["0", "1"], (0, 1), config, numbers=numbers)
+    described = json.loads(json.dumps(config.facts(["0", "1"], numbers)))
+    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=_event_facts(described))
+    stream, found = open_events(facts, 600.0), []
+    for row in range(rows):
+        stream.push(scores[row * t : (row + 1) * t])
+        found += stream.settle(None) if row < rows - 1 else stream.settle(middles[n - 1] + 1e-9)
+    mine = sorted((one.start_s, one.end_s, str(one.code), one.score, one.detection_score) for one in found)
+    columns = ["start_s", "end_s", "label", "score", "detection_score"]
+    assert mine == sorted(expected[columns].itertuples(index=False, name=None))
+
+
 def test_an_event_without_end_is_cut_and_memory_stays():
     facts = clip_facts(events=EventFacts(0.0, 0.01, 0.4, 0.5))
-    stream, found, held = EventStream(facts, 20.0), [], 0
+    stream, found, held = EventStream(facts, facts.events, 20.0), [], 0
     rng = np.random.default_rng(0)
     for _ in range(400):
         stream.push(rng.uniform(0.8, 0.9, (4, 2)).astype(np.float32))
@@ -219,6 +254,14 @@ def test_the_models_own_test(clip_device):
         (lambda values: values["window"].update(frame_times_s=[]), "of a model that gives no frames"),
         (lambda values: values["thresholds"].pop("owl"), "no threshold for 'owl'"),
         (lambda values: values.update(report="all"), "report = 'all'; allowed: segments, events"),
+        (
+            lambda values: values["events"].update(name="steps"),
+            "events.name = 'steps'; allowed: peaks, change_detection",
+        ),
+        (
+            lambda values: values.update(events=ChangeDetectionConfig().facts(["owl"], None)),
+            "events.changes has 1 rows for 2 species",
+        ),
         (lambda values: values.update(kind="windows"), "of kind 'windows'; this recorder runs kinds"),
     ],
 )

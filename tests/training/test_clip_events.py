@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 
 from ecotf.datasets.manifest import make_manifest
+from ecotf.detection.change_events import ChangeDetectionConfig
+from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
 from ecotf.tasks.clips.plan import ClipEvaluationConfig
-from ecotf.tasks.clips.train import ScoredSegments, fit_event_thresholds, judge_events
+from ecotf.tasks.clips.scored import FrameScores, ScoredSegments, with_events
 
 
 @pytest.fixture
@@ -40,3 +43,41 @@ def test_recordings_without_calls_count(judged):
     assert 0.4 < fitted["call"] <= 0.8
     metrics = judge_events(plan, data, scored, ["owl"], {"owl": 0.2, "call": 0.2})["detection"]
     assert metrics["n_calls"] == 1 and metrics["recall"] == 1.0 and metrics["precision"] == 0.5
+
+
+def test_the_finder_is_fitted_to_the_calls():
+    """Between two calls of owls the score falls by half; within one trill of a wren it falls more. Each has its own."""
+    frame_s, rng = 0.05, np.random.default_rng(3)
+    rows, kept = [], []
+    for name in ("a.wav", "b.wav"):
+        times = (np.arange(600) + 0.5) * frame_s
+        scores = rng.uniform(0.0, 0.02, (600, 2))
+        for start in np.arange(2.0, 27.0, 2.5):
+            owl = (times > start) & (times < start + 0.6) | (times > start + 1.0) & (times < start + 1.6)
+            scores[owl, 0] = rng.uniform(0.7, 0.9)
+            scores[(times > start + 0.6) & (times < start + 1.0), 0] = 0.45
+            trill = (times > start) & (times < start + 1.5)
+            scores[trill, 1] = 0.6 + 0.25 * np.sign(np.sin(2 * np.pi * times[trill] / 0.5))
+            rows += [(name, start, start + 0.6, "owl"), (name, start + 1.0, start + 1.6, "owl")]
+            rows += [(name, start, start + 1.5, "wren")]
+        kept.append(FrameScores(name, np.clip(scores, 0, 1), times, frame_s, (0.0, 1.0)))
+    manifest = make_manifest(pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]), "/", "test")
+    table = pd.DataFrame({"recording": ["a.wav", "b.wav"], "start_s": 0.0})
+    config = ChangeDetectionConfig(steps_s=(0.3, 0.6), drops=(0.2, 0.6), ratios=())
+    plan: Any = SimpleNamespace(
+        evaluation=ClipEvaluationConfig(events=True, bootstrap=20), inference=SimpleNamespace(events=config), seed=1
+    )
+    classes = ["owl", "wren", "kiwi"]
+    data: Any = SimpleNamespace(manifest=manifest)
+    frames = [one._replace(probabilities=np.column_stack([one.probabilities, np.zeros(600)])) for one in kept]
+    scored = ScoredSegments(table, np.zeros((2, 3)), np.zeros((2, 3)), None, tuple(frames))
+    fitted: Any = fit_finder(plan, data, scored, classes)
+    assert fitted.numbers["owl"]["drop"] == 0.2 and fitted.numbers["wren"]["drop"] == 0.6
+    assert fitted.unfitted == ["kiwi"] and fitted.numbers["kiwi"] == config.candidates()[0]
+    found: Any = with_events(scored, plan, classes, fitted.numbers).candidates
+    thresholds = {name: 0.3 for name in (*classes, "call")}
+    judged: Any = judge_events(plan, data, replace(scored, candidates=found), classes, thresholds)
+    species = judged["species"]
+    assert [species["per_label"][name]["f1"] for name in ("owl", "wren")] == [1.0, 1.0]
+    nothing: Any = fit_finder(plan, data, None, classes)
+    assert nothing.unfitted == [*classes, "call"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ecotf_recorder.errors import ModelError
 from ecotf_recorder.scoring.block import DENOISE
 from ecotf_recorder.scoring.boxes import BoxSettings
+from ecotf_recorder.scoring.change_points import Change
 from ecotf_recorder.scoring.patches import RESIZE, PatchSettings
 from ecotf_recorder.scoring.peaks import PeakSettings
 
@@ -114,12 +115,22 @@ class PeakFacts(ModelFacts):
 
 @dataclass(frozen=True)
 class EventFacts:
-    """Settings for events in the scores of frames, as on the desktop."""
+    """Settings for events at peaks of the scores of frames, as on the desktop."""
 
     smooth_s: float
     floor: float
     gap_s: float
     edge: float
+
+
+@dataclass(frozen=True)
+class ChangeFacts:
+    """Settings for events between changes of the scores of frames, as on the desktop; the numbers of each species."""
+
+    floor: float
+    shortest_s: float
+    longest_s: float
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,7 @@ class SegmentFacts(ModelFacts):
     frame_s: float
     band_hz: tuple[float, float]
     reports_events: bool
-    events: EventFacts
+    events: EventFacts | ChangeFacts
 
     @property
     def block_s(self) -> float:
@@ -235,12 +246,26 @@ def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
         frame_s=float(window["frame_s"]),
         band_hz=(float(low_hz), float(high_hz)),
         reports_events=report == "events",
-        events=EventFacts(*(float(events[name]) for name in EventFacts.__dataclass_fields__)),
+        events=_event_facts(events),
     )
+    if isinstance(made.events, ChangeFacts) and len(made.events.changes) != len(made.species):
+        raise ValueError(f"events.changes has {len(made.events.changes)} rows for {len(made.species)} species")
     absent = [name for name in made.species if name not in made.thresholds]
     if absent:
         raise ValueError(f"there is no threshold for {absent[0]!r}")
     return made
+
+
+def _event_facts(events: Mapping[str, Any]) -> EventFacts | ChangeFacts:
+    """Read the settings of either event finder; descriptions from before there were two name none."""
+    if _one_of(events.get("name", "peaks"), ("peaks", "change_detection"), "events.name") == "peaks":
+        return EventFacts(*(float(events[name]) for name in EventFacts.__dataclass_fields__))
+    changes = [
+        Change(float(row["step_s"]), *(np.inf if row[name] is None else float(row[name]) for name in ("drop", "ratio")))
+        for row in events["changes"]
+    ]
+    floor, shortest_s, longest_s = (float(events[name]) for name in ("floor", "shortest_s", "longest_s"))
+    return ChangeFacts(floor, shortest_s, longest_s, tuple(changes))
 
 
 def _common(facts: Mapping[str, Any]) -> dict[str, Any]:

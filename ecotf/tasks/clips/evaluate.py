@@ -7,23 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from ecotf.detection.finders import Numbers
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.evaluation.report import metrics_text
 from ecotf.evaluation.segment_report import clip_metrics_text
 from ecotf.tasks.base import Evaluation, Trained
 from ecotf.tasks.clips.data import ClipData
+from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
 from ecotf.tasks.clips.judge_episodes import episode_lines, judge_episodes
 from ecotf.tasks.clips.pictures import draw_clip_run
 from ecotf.tasks.clips.plan import ClipPlan
-from ecotf.tasks.clips.train import (
-    ScoredSegments,
-    fit_event_thresholds,
-    fit_segment_thresholds,
-    judge_events,
-    judge_segments,
-    resampling_of,
-    score_split,
-)
+from ecotf.tasks.clips.scored import ScoredSegments, score_split, with_events
+from ecotf.tasks.clips.train import fit_segment_thresholds, judge_segments, resampling_of
 from ecotf.training.run_store import Log, RunStore
 
 
@@ -51,8 +46,16 @@ def evaluate_clips(
             if judged is None:
                 metrics["judged_on"] = {"split": found["split"], "recordings": found["recordings"]}
     events: dict[str, float] | None = None
+    finder: Numbers | None = None
     if recipe.evaluation.events and valid is not None and judged is not None and judged.candidates is not None:
+        fitted = fit_finder(recipe, data, valid, classes)
+        if fitted is not None:
+            finder = fitted.numbers
+            if fitted.unfitted:
+                log(f"no validation event to fit the event finder on: {', '.join(fitted.unfitted)}; usual numbers")
+            valid, judged = (with_events(one, recipe, classes, finder) for one in (valid, judged))
         events = fit_event_thresholds(recipe, data, valid, classes).thresholds
+        assert judged.candidates is not None
         metrics["events"] = judge_events(recipe, data, judged, classes, events)
         run.write_table("events.parquet", judged.candidates)
     with run.writing("model", folder=True) as folder:
@@ -63,8 +66,9 @@ def evaluate_clips(
     if "events" in metrics:
         assert judged is not None and events is not None
         draw_clip_run(recipe, data, model, judged, metrics, events, run, log)
-    fitted = {"thresholds": thresholds, "unfitted": unfitted, "events": events}
-    return Evaluation(metrics, fitted, head, _figures(metrics))
+    kept: dict[str, Any] = {"thresholds": thresholds, "unfitted": unfitted, "events": events}
+    kept |= {} if finder is None else {"finder": finder}
+    return Evaluation(metrics, kept, head, _figures(metrics))
 
 
 def _keep_scores(run: RunStore, name: str, scored: ScoredSegments, classes: tuple[str, ...]) -> None:

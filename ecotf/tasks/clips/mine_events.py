@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecotf.detection.false_alarms import far_from_all
-from ecotf.detection.frame_events import find_events
+from ecotf.detection.finders import find_events
 from ecotf.errors import RecordingError
 from ecotf.models.tagger import ClipModel
 from ecotf.pipelines.event_draws import NO_PLACES, Places
@@ -51,7 +51,7 @@ def mine_events(network: ClipNetwork, config: EventMiningConfig, material: Mater
     """
     from scipy.special import expit
 
-    from ecotf.tasks.clips.train import score_recording
+    from ecotf.tasks.clips.scored import score_recording
 
     plan, rows, data = material.data.plan, truth.rows, material.data
     model = ClipModel(

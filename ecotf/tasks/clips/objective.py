@@ -13,16 +13,11 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.errors import ConfigError, DataError
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
+from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
 from ecotf.tasks.clips.plan import ClipPlan
+from ecotf.tasks.clips.scored import ScoredSegments, score_split, with_events
 from ecotf.tasks.clips.species_clips import species_clips
-from ecotf.tasks.clips.train import (
-    ScoredSegments,
-    fit_event_thresholds,
-    judge_events,
-    judge_segments,
-    score_split,
-    train_clips,
-)
+from ecotf.tasks.clips.train import judge_segments, train_clips
 from ecotf.training.run_store import Log
 from ecotf.tuning.config import StoppingConfig
 from ecotf.tuning.figures import OF_DETECTION, Figures, detection_figures
@@ -145,6 +140,8 @@ def figures_of(judged: Mapping[str, Any], events: Mapping[str, Any] | None) -> F
 def _figures(recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], scored: ScoredSegments) -> Figures:
     classes, events = trained.model.classes, None
     if recipe.evaluation.events and scored.candidates is not None:
+        fitted = fit_finder(recipe, data, scored, classes)
+        scored = scored if fitted is None else with_events(scored, recipe, classes, fitted.numbers)
         thresholds = fit_event_thresholds(recipe, data, scored, classes).thresholds
         events = judge_events(recipe, data, scored, classes, thresholds)
     return figures_of(judge_segments(scored, classes), events)

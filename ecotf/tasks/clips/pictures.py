@@ -14,7 +14,7 @@ from ecotf.evaluation.drawing import drawing
 from ecotf.evaluation.plots import plot_detections, plot_precision_recall
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.plan import ClipPlan
-from ecotf.tasks.clips.train import ScoredSegments
+from ecotf.tasks.clips.scored import ScoredSegments
 from ecotf.training.run_store import Log, RunStore
 
 if TYPE_CHECKING:

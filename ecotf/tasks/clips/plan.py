@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ecotf.config import Config
 from ecotf.datasets.data_config import DataConfig
+from ecotf.detection import change_events  # noqa: F401 - its finder is registered
+from ecotf.detection.finders import FINDERS, FinderConfig
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig
@@ -26,6 +28,17 @@ if TYPE_CHECKING:
     from ecotf.tasks.clips.episode_rule import OwnRule
     from ecotf.tasks.clips.run import ClipsRun
     from ecotf.training.run_store import RunStore
+
+
+def _with_name(value: Any) -> Any:
+    """Settings of a finder without a name are those of peaks, as in recipes from before there were others."""
+    return {"name": "peaks", **value} if isinstance(value, dict) else value
+
+
+if TYPE_CHECKING:
+    AnyFinder = FinderConfig
+else:
+    AnyFinder = Annotated[FINDERS.config_type(), BeforeValidator(_with_name)]
 
 
 class ClipDataConfig(DataConfig):
@@ -59,6 +72,8 @@ class ClipEvaluationConfig(EvaluationConfig):
     """
 
     tolerance_s: float = Field(0.25, ge=0)
+    collar_s: float = Field(0.2, ge=0)
+    collar_share: float = Field(0.2, ge=0, lt=1)
     events: bool = False
     episodes: tuple[EpisodeConfig, ...] = ()
 
@@ -74,12 +89,12 @@ class InferenceConfig(SegmentsConfig):
     report
         ``segments``: the classes of each segment that reach their thresholds. ``events``: events found in the frames.
     events
-        How.
+        The event finder: ``peaks`` (the default, where no name is given) or ``change_detection``.
     """
 
     parts: int | None = Field(None, ge=1)
     report: Literal["segments", "events"] = "segments"
-    events: FrameEventsConfig = FrameEventsConfig()
+    events: AnyFinder = FrameEventsConfig()
 
 
 class StageModels(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 
 from ecotf.config import read_yaml
+from ecotf.detection.finders import Numbers
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import margin_of, segment_windows
 from ecotf.errors import ConfigError
@@ -45,6 +46,8 @@ class ClipsRun(Generic[Plan, Model]):
         Of every class, for segments.
     event_thresholds
         The same for events; None where the run has none.
+    finder
+        What the event finder was fitted to; None where it was not.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class ClipsRun(Generic[Plan, Model]):
     model: Model
     thresholds: dict[str, float]
     event_thresholds: dict[str, float] | None
+    finder: Numbers | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -143,7 +147,7 @@ class ClipsRun(Generic[Plan, Model]):
         thresholds, events = self.thresholds, None
         if self.recipe.inference.report == "events":
             events = self.event_thresholds or self.thresholds
-        return Answering((self.model,), (self.recipe.inference,), (1.0,), self.classes, thresholds, events)
+        return Answering((self.model,), (self.recipe.inference,), (1.0,), self.classes, thresholds, events, self.finder)
 
 
 def load_clip_run(path: str | Path) -> ClipsRun:
@@ -158,4 +162,4 @@ def load_clip_run(path: str | Path) -> ClipsRun:
     classes = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()
     model = recipe.load_model(run.file("model"), classes)
     fitted = run.read_json("thresholds.json")
-    return ClipsRun(run.path, recipe, model, dict(fitted["thresholds"]), fitted.get("events"))
+    return ClipsRun(run.path, recipe, model, dict(fitted["thresholds"]), fitted.get("events"), fitted.get("finder"))

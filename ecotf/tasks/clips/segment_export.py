@@ -159,7 +159,7 @@ class SegmentExport(Generic[Plan, Model]):
                 "ends": config.ends,
             },
             "report": config.report,
-            "events": config.events.model_dump(mode="json"),
+            "events": config.events.facts(model.classes, self.run.finder),
         }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecotf.detection.frame_events import EventStream
+from ecotf.detection.finders import FINDERS, EventFinder, Framing, Numbers
 from ecotf.detection.held import HeldDetections
 from ecotf.detection.scoring import Stopwatch
 from ecotf.detection.segment_model import SegmentModel
@@ -42,6 +42,8 @@ class Answering:
         Of every class, for segments.
     event_thresholds
         Of every class where detections are events, of one model alone; None where they are segments.
+    finder
+        What the event finder was fitted to; None of one that is not fitted.
     """
 
     models: tuple[SegmentModel, ...]
@@ -50,6 +52,7 @@ class Answering:
     classes: tuple[str, ...]
     thresholds: dict[str, float]
     event_thresholds: dict[str, float] | None = None
+    finder: Numbers | None = None
 
     @property
     def rate(self) -> int:
@@ -194,7 +197,7 @@ class Reports:
         self._answering, self._of_events = answering, fitted is not None
         stated = answering.thresholds if fitted is None else fitted
         self._levels = np.array([stated[name] if threshold is None else threshold for name in answering.classes])
-        self._events: EventStream | None = None
+        self._events: EventFinder | None = None
         self._rows = self._framed = 0
         self._end_s: float | None = None
 
@@ -229,8 +232,8 @@ class Reports:
             return in_order([])
         answering = self._answering
         if self._events is None:
-            config = answering.configs[0].events
-            self._events = EventStream(answering.classes, self._levels, frame_s, answering.band_hz, config)
+            framing = Framing(answering.classes, frame_s, answering.band_hz, self._levels)
+            self._events = FINDERS.build(answering.configs[0].events, framing, answering.finder)
         times = ((first + np.arange(len(probabilities)))[:, None] * answering.segment_s + inside_s).ravel()
         levels = probabilities.reshape(len(times), -1)
         if end_s is not None:  # frames beyond the end are left out; the very first one stays

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecotf.detection.frame_events import FrameEventsConfig, find_events
+from ecotf.detection.finders import FinderConfig, find_events
 from ecotf.tasks.enrolment.fitting import fit_head
 from ecotf.tasks.enrolment.support import Absence, Support
 
@@ -31,9 +31,7 @@ class Alarms:
     counts: dict[str, int]
 
 
-def count_alarms(
-    support: Support, segment_s: float, events: FrameEventsConfig, heldout: np.ndarray | None = None
-) -> Alarms:
+def count_alarms(support: Support, segment_s: float, events: FinderConfig, heldout: np.ndarray | None = None) -> Alarms:
     """Count false alarms in the background: each half of it is searched with a head that knows only the other half.
 
     Halves of recordings; of one recording alone, its two halves.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf_recorder.facts import SegmentFacts
+from ecotf_recorder.facts import EventFacts, SegmentFacts
 
 _NEAR = 4  # gaps: peaks that are too close put out each other in a chain, which is never longer than that
 
@@ -45,8 +45,8 @@ class EventStream:
         An event that goes on for longer is cut.
     """
 
-    def __init__(self, facts: SegmentFacts, longest_s: float) -> None:
-        self._facts, config = facts, facts.events
+    def __init__(self, facts: SegmentFacts, settings: EventFacts, longest_s: float) -> None:
+        self._facts, self._config, config = facts, settings, settings
         sigma = config.smooth_s / facts.frame_s
         self._radius = int(4 * sigma + 0.5) if config.smooth_s else 0
         weights = np.exp(-0.5 / max(sigma * sigma, 1e-300) * np.arange(-self._radius, self._radius + 1) ** 2)
@@ -79,7 +79,7 @@ class EventStream:
             return []
         smooth = self._smoothed()[first:last]
         start, end = self._base + first, self._base + last
-        loud = np.flatnonzero(smooth.max(axis=0) >= max(self._facts.events.floor, 1e-12))
+        loud = np.flatnonzero(smooth.max(axis=0) >= max(self._config.floor, 1e-12))
         peaks = {int(code): self._peaks(smooth[:, code], start, final) for code in loud}
         open_ones = [peak for kept in peaks.values() for peak, _ in kept if not peak.is_closed]
         done = end if final else max(self._done, min([end - self._near, *(peak.at for peak in open_ones)]))
@@ -93,7 +93,7 @@ class EventStream:
         ]
         self._done = done
         # A peak to come may begin where its class last was quiet.
-        quiet = smooth <= self._facts.events.floor * self._facts.events.edge
+        quiet = smooth <= self._config.floor * self._config.edge
         since = np.where(quiet.any(axis=0), len(smooth) - 1 - quiet[::-1].argmax(axis=0), 0)
         waiting = [int(peak.left) for kept in peaks.values() for peak, _ in kept if peak.at >= done]
         left = min([done, start + int(since.min()), *waiting])
@@ -122,7 +122,7 @@ class EventStream:
 
     def _peaks(self, track: NDArray[np.float64], start: int, final: bool) -> list[tuple[_Peak, bool]]:
         """All peaks that stand their distance, and which of them are no ripple of a higher one."""
-        config = self._facts.events
+        config = self._config
         begun, over = start == 0, final
         around = np.concatenate([[0.0] * begun, track, [0.0] * over])
         offset = start - int(begun)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.facts import SegmentFacts
-from ecotf_recorder.scoring.frame_events import EventStream
+from ecotf_recorder.scoring.change_events import open_events
 from ecotf_recorder.scoring.front_end import as_samples
 from ecotf_recorder.scoring.held import Detection, HeldDetections
 
@@ -45,7 +45,7 @@ class SegmentStream:
         self._model, self._facts = model, facts
         levels = facts.thresholds if thresholds is None else thresholds
         self._levels = np.array([levels[name] for name in facts.species])
-        self._events = EventStream(facts, longest_s) if facts.reports_events else None
+        self._events = open_events(facts, longest_s) if facts.reports_events else None
         self._sound = self._latest = np.empty(0, facts.takes)
         self._begun = False
         self._held = HeldDetections()

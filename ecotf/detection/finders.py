@@ -1,0 +1,120 @@
+"""Event finders: from scores of frames to events. A registry; a recipe chooses one as ``inference.events``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from ecotf.config import Config
+from ecotf.datasets.labels import CALL_LABEL
+from ecotf.detection.view import in_order
+from ecotf.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Numbers = Mapping[str, Any]
+"""What a finder was fitted to: for each class, and perhaps for ``call``, numbers by name. It goes into JSON."""
+
+
+class EventFinder(Protocol):
+    """The events of one recording from its frames as they come, in memory that does not grow with its length.
+
+    How the frames are cut into pieces makes no difference to a bit.
+    """
+
+    def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
+        """Take the next frames, ``[frames, classes]``, and their middles, seconds; return the events that are settled.
+
+        In order of time, with the columns of detections.
+        """
+
+    def finish(self) -> pd.DataFrame:
+        """End the recording; return its last events."""
+
+    @property
+    def settled_s(self) -> float:
+        """Later events begin after this; seconds."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The frames that a finder takes.
+
+    Attributes
+    ----------
+    frame_s
+        From one frame to the next, seconds.
+    band_hz
+        What an event has as its lowest and highest frequency.
+    floors
+        The lowest score of an event that anybody asks for, ``[classes]``; None for all down to the finder's own floor.
+        Events with a higher score are the same, whatever it is.
+    """
+
+    classes: tuple[str, ...]
+    frame_s: float
+    band_hz: tuple[float, float]
+    floors: np.ndarray | None = None
+
+
+class FinderConfig(Config):
+    """What every finder says of itself.
+
+    Attributes
+    ----------
+    fits
+        Whether it has numbers of each class that are fitted on events of validation recordings (`candidates`).
+    """
+
+    fits: ClassVar[bool]
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """List the numbers of a class that are tried when it is fitted; those for a class without events first."""
+        return []
+
+    def facts(self, classes: Sequence[str], numbers: Numbers | None) -> dict[str, Any]:
+        """Return what a recorder must know to find the same events."""
+        return self.model_dump(mode="json")
+
+
+FINDERS: Registry[EventFinder] = Registry("event finder")
+
+
+def find_events(
+    probabilities: np.ndarray,
+    times: np.ndarray,
+    frame_s: float,
+    classes: Sequence[str],
+    band_hz: tuple[float, float],
+    config: FinderConfig,
+    calls: bool = False,
+    numbers: Numbers | None = None,
+) -> pd.DataFrame:
+    """Find the events of a whole recording.
+
+    Parameters
+    ----------
+    probabilities
+        ``[frames, classes]``
+    times
+        Middle of each frame, seconds.
+    calls
+        Also those of the greatest class, with the label ``call``, as detection is judged by.
+    numbers
+        Of a finder that was fitted.
+
+    Returns
+    -------
+    Candidates, in order of time; columns as of `EventFinder.push`.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    names = list(classes)
+    if calls and names:
+        probabilities = np.hstack([probabilities, probabilities.max(axis=1, keepdims=True)])
+        names.append(CALL_LABEL)
+    stream = FINDERS.build(config, Framing(tuple(names), frame_s, band_hz), numbers)
+    return in_order([stream.push(probabilities, times), stream.finish()])
