@@ -16,6 +16,7 @@ from deploy.flash.errors import ConnectionLost, DeviceError
 
 _PAUSE_S = 0.05
 _MOST_BYTES = 64 << 20  # that a command may say; a recorder that goes on and on does not fill our memory
+_MOST_LINE_BYTES = 1 << 20
 _SILENCE_S = 900.0  # the longest that a command may say nothing: a pip on a slow board
 
 
@@ -32,8 +33,9 @@ class Connection:
         self._prefix: tuple[list[str], str | None] | None = None
 
     def run(
-        self, words: list[str], hear: Callable[[str], None], stop: threading.Event | None = None, root: bool = False
-    ) -> tuple[int, str]:
+        self, words: list[str], hear: Callable[[str], None], stop: threading.Event | None = None, root: bool = False,
+        silence_s: float = _SILENCE_S,
+    ) -> tuple[int, str]:  # fmt: skip
         """Run a command.
 
         Parameters
@@ -46,6 +48,8 @@ class Connection:
             When set, listening ends; a change of releases goes on by itself.
         root
             Run it as root, by sudo.
+        silence_s
+            The longest that it may say nothing.
 
         Returns
         -------
@@ -65,10 +69,12 @@ class Connection:
             if secret is not None:
                 channel.sendall(f"{secret}\n".encode())
             channel.shutdown_write()
-            complaint = self._listen(channel, hear, stop)
+            complaint = self._listen(channel, hear, stop, silence_s)
             return channel.recv_exit_status(), complaint
 
-    def _listen(self, channel: paramiko.Channel, hear: Callable[[str], None], stop: threading.Event | None) -> str:
+    def _listen(
+        self, channel: paramiko.Channel, hear: Callable[[str], None], stop: threading.Event | None, silence_s: float
+    ) -> str:
         """Pass on lines until the command ends; what it printed as errors."""
         errors = rest = b""
         said = 0
@@ -79,8 +85,8 @@ class Connection:
             complaint = channel.recv_stderr(65536) if channel.recv_stderr_ready() else b""
             errors += complaint
             said += len(output) + len(complaint)
-            if said > _MOST_BYTES:
-                raise DeviceError(f"it says more than {_MOST_BYTES >> 20} MB; that is no recorder of ecotf's")
+            if said > _MOST_BYTES or len(rest) > _MOST_LINE_BYTES:
+                raise DeviceError("answers nonsense: more than a recorder of ecotf's ever says")
             *lines, rest = (rest + output).split(b"\n")
             for line in lines:
                 hear(line.decode(errors="replace"))
@@ -88,8 +94,10 @@ class Connection:
                 heard = time.monotonic()
             elif ended:
                 break
-            elif (stop is not None and stop.is_set()) or time.monotonic() - heard > _SILENCE_S:
+            elif stop is not None and stop.is_set():
                 raise ConnectionLost("nobody listens any more")
+            elif time.monotonic() - heard > silence_s:
+                raise ConnectionLost(f"no answer for {silence_s:.0f} s")
             elif channel.closed or not self._is_alive():
                 raise ConnectionLost("the connection broke")
             else:

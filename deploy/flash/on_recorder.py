@@ -102,9 +102,10 @@ class Setup:
         (place / "trusted").mkdir(parents=True, exist_ok=True)
         said = []
         given, example, config = self.source / "config.toml", self.source / "config.example.toml", place / "config.toml"
+        absent = ""
         if given.exists():
             python = str(self.environment / "bin/python")
-            command(python, "-I", "-m", "ecotf_recorder", "check-config", "--config", str(given))
+            absent = command(python, "-I", "-m", "ecotf_recorder", "check-config", "--config", str(given), later=(1,))
         if given.exists() and not (config.exists() and config.read_bytes() == given.read_bytes()):
             if config.exists():
                 shutil.copyfile(config, config.with_suffix(".toml.old"))
@@ -116,6 +117,8 @@ class Setup:
         for key in sorted(self.source.glob("*.pub")):
             install(key, place / "trusted" / key.name)
             said.append(f"trusts {key.stem}")
+        if absent:  # a card may be put in later
+            said.append(absent.removeprefix(f"{given}: "))
         return ", ".join(said) or "as they were"
 
     def folders(self) -> str:
@@ -178,14 +181,17 @@ class Setup:
         os.replace(partial, self.environment)
 
 
-def command(*words: str) -> None:
-    """Run a command; its last words are the reason when it fails."""
+def command(*words: str, later: tuple[int, ...] = ()) -> str:
+    """Run a command; its last words are the reason when it fails, or the answer when its status is in ``later``."""
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode in later:
+        return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
         # pip's reason begins with ERROR and is not its last line.
         reasons = [line for line in lines if line.startswith("ERROR")] or lines
         raise SetupError(f"{Path(words[0]).name} {' '.join(words[1:4])}: {reasons[-1]}")
+    return ""
 
 
 def install(source: Path, target: Path) -> None:

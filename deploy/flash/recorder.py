@@ -38,6 +38,7 @@ def ask_recorder(
     arguments: list[str],
     hear: Callable[[Line], None] = lambda line: None,
     stop: threading.Event | None = None,
+    silence_s: float | None = None,
 ) -> list[Line]:
     """Run a command of the release manager and return its lines; ``hear`` gets each as it comes.
 
@@ -56,12 +57,13 @@ def ask_recorder(
             lines.append(line)
             hear(line)
 
-    status, complaint = connection.run(place.releases(*arguments), take, stop, root=True)
+    words, limit = place.releases(*arguments), {} if silence_s is None else {"silence_s": silence_s}
+    status, complaint = connection.run(words, take, stop, root=True, **limit)
     if status < 0:
         raise ConnectionLost("the connection broke")
     ended = lines[-1] if lines and lines[-1].get("step") == "end" else None
-    if ended and ended["status"] in ("failed", "busy"):
-        raise DeviceError(str(ended["detail"]))
+    if ended and ended.get("status") in ("failed", "busy"):
+        raise DeviceError(str(ended.get("detail", "it does not say why")))
     if not lines and status != 0:
         if status in (126, 127) or "command not found" in complaint or "No such file" in complaint:
             raise DeviceError(f"{place.python} is not there; set the recorder up with ecotf flash init")
@@ -69,10 +71,26 @@ def ask_recorder(
     return lines
 
 
+def text_of(value: object, instead: str = "-") -> str:
+    """What a recorder said as a text; ``instead`` where it said nothing, or something else."""
+    return value if isinstance(value, str) and value else instead
+
+
+def number_of(value: object, instead: float = 0.0) -> float:
+    """What a recorder said as a number; ``instead`` where it said nothing, or something else."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
+    return float(value) if good else instead  # type: ignore[arg-type]
+
+
+def mapping_of(value: object) -> Line:
+    """What a recorder said as a mapping; empty where it said something else."""
+    return value if isinstance(value, dict) else {}
+
+
 def parse_line(text: str) -> Line | None:
     """A line of JSON about a step, or None for anything else that was printed."""
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and "step" in line else None

@@ -13,10 +13,11 @@ from rich.table import Table
 from deploy.flash.devices import Device
 from deploy.flash.errors import DeviceError
 from deploy.flash.login import Login, connect
-from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
+from deploy.flash.recorder import Line, RecorderPlace, ask_recorder, mapping_of, number_of, text_of
 from deploy.flash.sdcard import read_notes
 from ecotf.commands.console import console, log, plain
 
+_PATIENCE_S = 120.0  # for an answer: a slow board hashes its releases before it lists them
 _SILENT_S = 60.0  # a recorder that runs writes every 10 s
 
 
@@ -30,17 +31,22 @@ def show_status(devices: Sequence[Device], login: Login, place: RecorderPlace, j
             table.add_row(plain(device.name), "-", "[red]unreachable[/]", "-", "-", "-", "-")
             notes.append(f"{device}: {answer}")
             continue
-        said = answer[-1]
-        health = said.get("health") or {}
-        age_s = said.get("health_age_s")
-        alive = age_s is None or 0 <= age_s < _SILENT_S  # below 0 it is from before the last start
-        state = str(health.get("state", "nothing said")) if alive and not health.get("stopped") else "not running"
-        good = alive and is_well(health, said["current"]) and not said["journal"]
+        said = answer[-1] if answer else {}
+        health = mapping_of(said.get("health"))
+        if said.get("step") != "status" or (said.get("health") and not health):
+            table.add_row(plain(device.name), "-", "[red]answers nonsense[/]", "-", "-", "-", "-")
+            notes.append(f"{device}: answers nonsense; if its software is older, flash_device.py init updates it")
+            continue
+        age_s = number_of(said.get("health_age_s"))
+        alive = 0 <= age_s < _SILENT_S  # below 0 it is from before the last start
+        state = text_of(health.get("state"), "nothing said") if alive and not health.get("stopped") else "not running"
+        current = text_of(said.get("current"))
+        good = alive and is_well(health, current) and not said.get("journal")
         well += good
         table.add_row(
-            plain(device.name), plain(said["current"] or "-"), f"[{'green' if good else 'red'}]{plain(state)}[/]",
-            f"{health.get('backlog_s', 0) or 0:g} s", plain(health.get("detections", "-")),
-            f"{plain(said['free_mb'])} MB", plain(said["previous"] or "-"),
+            plain(device.name), plain(current), f"[{'green' if good else 'red'}]{plain(state)}[/]",
+            f"{number_of(health.get('backlog_s')):g} s", f"{number_of(health.get('detections')):.0f}",
+            f"{number_of(said.get('free_mb')):.0f} MB", plain(text_of(said.get("previous"))),
         )  # fmt: skip
         if note := _note(said, health):
             notes.append(f"{device}: {note}")
@@ -61,10 +67,11 @@ def show_releases(devices: Sequence[Device], login: Login, place: RecorderPlace,
             table.add_row(plain(device.name), "-", "", "", "", "[red]unreachable[/]")
             continue
         for line in answer:
-            marks = [mark for mark in ("current", "previous") if line[mark]] + ([] if line["whole"] else ["DAMAGED"])
+            marks = [mark for mark in ("current", "previous") if line.get(mark)]
+            marks += [] if line.get("whole") else ["DAMAGED"]
             table.add_row(
-                plain(device.name), plain(line["id"]), plain(line.get("name", "")), plain(line.get("created", "")),
-                f"{line.get('bytes', 0) / 1e6:.1f}", ", ".join(marks),
+                plain(device.name), plain(text_of(line.get("id"))), plain(text_of(line.get("name"), "")),
+                plain(text_of(line.get("created"), "")), f"{number_of(line.get('bytes')) / 1e6:.1f}", ", ".join(marks),
             )  # fmt: skip
         if not answer:
             table.add_row(plain(device.name), "none", "", "", "", "")
@@ -90,7 +97,7 @@ def _ask_all(
     def ask(device: Device) -> list[Line] | DeviceError:
         try:
             with connect(device, login) as connection:
-                return ask_recorder(connection, place, [command])
+                return ask_recorder(connection, place, [command], silence_s=_PATIENCE_S)
         except DeviceError as error:
             return error
 
@@ -99,13 +106,16 @@ def _ask_all(
 
 
 def _note(said: dict[str, Any], health: dict[str, Any]) -> str:
-    if said["busy"]:
+    if said.get("busy"):
         return "a flash is going on"
-    if said["journal"]:
-        return f"{said['journal']['operation']} was cut off at {said['journal']['step']}; undone at the next start"
+    if said.get("journal"):
+        journal = mapping_of(said["journal"])
+        operation, step = text_of(journal.get("operation")), text_of(journal.get("step"))
+        return f"{operation} was cut off at {step}; undone at the next start"
     if health.get("error"):
         return str(health["error"])
-    last = said.get("last") or {}
+    last = mapping_of(said.get("last"))
     if last.get("status") in ("refused", "rolled-back", "undone"):
-        return f"last {last['operation']} ({last['id']}): {last['status']}: {last['reason']}"
+        operation, release, status, reason = (text_of(last.get(k)) for k in ("operation", "id", "status", "reason"))
+        return f"last {operation} ({release}): {status}: {reason}"
     return ""

@@ -21,6 +21,7 @@ from ecotf.errors import ConfigError, EcotfError
 # The TFLite runtimes for ARM are built for 64 bits and a C library of 2022 or later.
 MACHINES = ("aarch64", "x86_64")
 _LEAST_GLIBC = 34
+_OLDER_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}  # PEP 600
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,14 @@ class Board:
 
     @property
     def platforms(self) -> list[str]:
-        """The wheel platforms that run there, the newest first."""
-        return [f"manylinux_2_{minor}_{self.machine}" for minor in range(self.glibc[1], 16, -1)]
+        """The wheel platforms that run there, the newest first; some wheels bear the older name of theirs alone."""
+        oldest = 5 if self.machine == "x86_64" else 17
+        found = []
+        for minor in range(self.glibc[1], oldest - 1, -1):
+            found.append(f"manylinux_2_{minor}_{self.machine}")
+            if minor in _OLDER_NAMES:
+                found.append(f"{_OLDER_NAMES[minor]}_{self.machine}")
+        return found
 
 
 def build_recorder_wheel(folder: Path) -> Path:

@@ -61,6 +61,8 @@ def run(state: Path) -> None:
         said = {"pid": os.getpid(), "release": release, "state": "listening", "error": None}
         if word == "failing":
             said |= {"state": "failed", "error": "no microphone"}
+        if word == "deaf":
+            said |= {"error": "the microphone is silent"}
         if word == "crashing" and turn == 4:
             os.abort()
         if word != "mute":

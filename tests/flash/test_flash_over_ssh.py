@@ -12,12 +12,21 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import paramiko
 import pytest
+from ecotf_recorder.releases.health import is_well, runs_release
 from local_sshd import free_port
 from ssh_login import at, flasher
 
 from deploy.flash.bundles import open_bundle
+from deploy.flash.connection import Connection
+from deploy.flash.devices import Device
+from deploy.flash.errors import ConnectionLost, DeviceError
+from deploy.flash.login import Login
+from deploy.flash.recorder import RecorderPlace, parse_line
+from deploy.flash.showing import show_releases, show_status
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "flash_device.py"
 
@@ -72,6 +81,78 @@ def test_what_is_not_well_is_gone_back_from(sshd, make_device, make_bundle, run_
     assert status == 1
     assert outcome in output and reason in output and "0 of 1 recorders well, 1 not" in output
     assert recorder.running() == recorder.pointed("current") == first.name
+
+
+def test_well_needs_no_error(recorder, make_bundle):
+    """A dead microphone is no reason to go back to an older release, and none to say that all is well."""
+    status, end = recorder.flash(make_bundle("deaf 1"))
+    assert (status, end["status"]) == (0, "done")
+    health = recorder.run("status")[1][-1]["health"]
+    assert health["error"] == "the microphone is silent"
+    assert runs_release(health, end["current"]) and not is_well(health, end["current"])
+    assert is_well({**health, "error": ""}, end["current"])
+
+
+NONSENSE = {
+    "nothing at all": "",
+    "another program": '{"step": "start", "detail": ["x"]}',
+    "a deep one": '{"step": "status", "a": ' + 100_000 * "[",
+    "a text for health": '{"step": "status", "status": "shown", "health": "well", "current": 7}',
+    "odd fields": '{"step": "status", "health": {"backlog_s": "x", "detections": [], "state": {}}, "free_mb": null, '
+    '"health_age_s": "old", "last": 3, "journal": "cut", "id": {}, "bytes": "many"}',
+    "an older version": '{"step": "status", "current": "0123456789ab"}',
+}
+
+
+def test_odd_recorders_in_a_crate_are_rows(monkeypatch, capsys):
+    """Whatever one of them answers, the others are shown."""
+
+    def ask(*_):
+        for name, answer in NONSENSE.items():
+            line = parse_line(answer)
+            yield Device(name, "h"), [line] if line is not None else []
+        yield Device("good", "h"), [{"step": "status", "current": "a", "health": {"state": "idle", "release": "a"}}]
+
+    monkeypatch.setattr("deploy.flash.showing._ask_all", ask)
+    monkeypatch.setattr("deploy.flash.showing.console.width", 240)
+    assert show_status([Device("x", "h")] * 7, Login(), RecorderPlace(), 1) == 1
+    said = capsys.readouterr().out
+    assert said.count("answers nonsense;") == 4 and "1 of 7 recorders well" in said
+    assert show_releases([], Login(), RecorderPlace(), 1) == 0
+
+
+class EndlessChannel:
+    """What `Connection` asks of paramiko's channels, of a recorder that says one line without an end."""
+
+    closed = False
+
+    def __init__(self, word: bytes) -> None:
+        self.word, self.read = word, 0
+
+    def exit_status_ready(self) -> bool:
+        return False
+
+    def recv_ready(self) -> bool:
+        return bool(self.word)
+
+    def recv(self, most: int) -> bytes:
+        self.read += most
+        return self.word * most
+
+    def recv_stderr_ready(self) -> bool:
+        return False
+
+
+def test_an_endless_line_and_a_silence_end(monkeypatch):
+    connection = Connection(Device("x", "h"), paramiko.SSHClient())
+    monkeypatch.setattr(connection, "_is_alive", lambda: True)
+    endless: Any = EndlessChannel(b"x")
+    with pytest.raises(DeviceError, match="answers nonsense"):
+        connection._listen(endless, print, None, 60)
+    assert endless.read < 3 << 20
+    silent: Any = EndlessChannel(b"")
+    with pytest.raises(ConnectionLost, match="no answer for 0 s"):
+        connection._listen(silent, print, None, 0.2)
 
 
 def test_a_full_disk_and_a_recorder_that_was_never_set_up(sshd, make_device, make_bundle, run_flash_device, tmp_path):

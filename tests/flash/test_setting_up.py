@@ -51,6 +51,7 @@ def test_init_twice_and_a_bundle(sshd, make_recorder, make_bundle, run_flash_dev
     environment = recorder.root / "opt/ecotf"
     first = environment.resolve()
     assert environment.is_symlink() and first.parent == environment.parent
+    assert f"source.folder = '{tmp_path}/card' is not there; is the card in?" in output
     assert (recorder.root / "etc/ecotf/config.toml").read_text() == (tmp_path / "config.toml").read_text()
     units = recorder.root / "etc/systemd/system"
     assert (units / "ecotf-recorder.service").exists() and (units / "ecotf-inbox.service").exists()
@@ -121,6 +122,15 @@ def test_the_wheel_is_the_same_every_time_and_asks_for_what_the_board_can_have(r
     assert any(line.startswith("tflite-runtime") for line in older) and not any("litert" in line for line in older)
     assert any(line.startswith("ai-edge-litert") for line in newer) and not any("tflite" in line for line in newer)
     assert Board("aarch64", (3, 11), (2, 36)).platforms[0] == "manylinux_2_36_aarch64"
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_a_board_takes_every_wheel_that_its_own_pip_would(machine):
+    """The runtime for x86_64 is a wheel for manylinux2014, by that older name alone."""
+    there = set(Board(machine, (3, 11), (2, 36)).platforms)
+    expected = {f"manylinux_2_36_{machine}", f"manylinux_2_17_{machine}", f"manylinux2014_{machine}"}
+    assert expected <= there
+    assert (f"manylinux1_{machine}" in there) == (machine == "x86_64")
 
 
 def test_the_setup_script_runs_on_bare_python():

@@ -73,8 +73,20 @@ MISTAKES = {
     GOOD + "[schedule]\nrecord_s = 60": "set both, and record_s at most every_s",
     GOOD + "[site]\nlatitude = 50": "site needs both latitude and longitude",
     GOOD + "[clips]\nlongest_s = 0.5": "clips.longest_s = 0.5 is shorter than",
+    "state_dir = 'data'\n" + GOOD: "state_dir = 'data': must begin with /",
+    "[source]\nkind = 'folder'\nfolder = 'card'": "source.folder = 'card': must begin with /",
     "not toml": "is not TOML",
 }
+
+
+def test_what_is_not_there_is_said(tmp_path, capsys):
+    """It may come later, as a card does: the recorder starts all the same."""
+    for kind, name in (("folder", "card"), ("file", "night.wav")):
+        path = written(tmp_path, f'state_dir = "{tmp_path}"\n[source]\nkind = "{kind}"\n{kind} = "{tmp_path / name}"')
+        assert cli.main(["check-config", "--config", str(path)]) == 1
+        assert f"source.{kind} = '{tmp_path / name}' is not there" in capsys.readouterr().err
+    (tmp_path / "night.wav").touch()
+    assert cli.main(["check-config", "--config", str(path)]) == 0
 
 
 @pytest.mark.parametrize("text", MISTAKES)

@@ -20,9 +20,12 @@ from ecotf_recorder.assembly import Parts, wishes_of
 from ecotf_recorder.config import Clips, ClockSettings, Config, Detections
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.health import Health, ServiceManager
+from ecotf_recorder.hearing import Hearing
+from ecotf_recorder.lock import lock_state
 from ecotf_recorder.recorder import Recorder
+from ecotf_recorder.run import run
 from ecotf_recorder.sources.events import Began, Ended, Exhausted, Sound
-from ecotf_recorder.sources.wav_files import FilledFolder, Recordings
+from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
 from ecotf_recorder.status import status_of
 from ecotf_recorder.store.clips import ClipKeeper
 from ecotf_recorder.store.journal import Journal
@@ -224,6 +227,125 @@ def test_listening_follows_the_schedule(assembled, tmp_path, sound_of, monkeypat
     assert gaps(tmp_path) == []
 
 
+DEAF = {
+    "silent": lambda n: np.zeros(n, np.int16),
+    "constant": lambda n: np.full(n, 1234, np.int16),
+    "clipped": lambda n: np.where(np.arange(n) // 4 % 2, 32767, -32768).astype(np.int16),
+    "noise of": lambda n: np.random.default_rng(0).integers(-32000, 32000, n).astype(np.int16),
+}
+
+
+@pytest.mark.parametrize("kind", DEAF)
+def test_a_deaf_microphone_is_a_problem(kind):
+    hearing = Hearing(1000)
+    hearing.push(DEAF[kind](59_999))
+    assert hearing.problem == ""
+    hearing.push(DEAF[kind](1000))
+    assert ("silent" if kind == "constant" else kind) in hearing.problem
+    quiet = np.random.default_rng(1).normal(0, 30, 61_000).astype(np.int16)
+    for piece in np.split(quiet, 7_000 + np.arange(3)):
+        hearing.push(piece)
+    assert hearing.problem == ""
+    assert hearing.facts["level_dbfs"] == pytest.approx(20 * np.log10(30 / 32768), abs=1)
+    assert hearing.facts["level_dbfs"] > hearing.facts["noise_floor_dbfs"] > -80
+
+
+def test_a_deaf_recorder_is_not_well(assembled, tmp_path, sound_of):
+    def is_looked_at() -> None:
+        recorder._beat(force=True)
+        assert status_of(tmp_path / "state")["error"] == said
+        assert cli.main(["status", "--root", str(tmp_path / "state")]) == int(bool(said))
+
+    silence = [Sound(np.zeros(30_000, np.int16))] * 2
+    recorder = assembled(Scripted(Began(steady()), *silence, is_looked_at, Ended()))
+    recorder._hearing = Hearing(800)  # so that a minute is soon over
+    said = "the microphone is silent: its samples do not change; check plug, switch and source.channel"
+    recorder.listen()
+    assert health(tmp_path)["silent_share"] == 1
+    recorder = assembled(Scripted(Began(steady()), *in_pieces(sound_of(3)), is_looked_at, Ended()))
+    recorder._hearing, said = Hearing(800), ""
+    recorder.listen()
+
+
+@pytest.mark.parametrize("boot", ["same", "other", "unset"])
+def test_sound_that_a_kill_or_a_stop_cost_is_a_gap(assembled, tmp_path, sound_of, boot):
+    hands = Hands(wall=NOON)
+    began = steady()
+    killed = assembled(Scripted(), hands.clock())
+    for event in (Began(began - 100), *in_pieces(sound_of(3))):
+        killed.take(event)
+    killed._commit()
+    killed._journal.database.close()
+    if boot == "unset":
+        hands.wall = 100.0
+    clock = Clock(steady, lambda: hands.wall + steady() - hands.began, "abcd1234" if boot == "same" else "other",
+                  right_since_2020)  # fmt: skip
+    assembled(Scripted(Began(began), *in_pieces(sound_of(3)), Began(began + 50)), clock).listen()
+    ((when, seconds, reason, _),) = gaps(tmp_path)
+    if boot == "unset":
+        assert (when, seconds) == ("", "")
+        assert reason == "the recorder was killed, or lost its power; for how long is not known"
+        return
+    assert reason == "the recorder was killed, or lost its power"
+    assert float(seconds) == pytest.approx(100 - len(sound_of(3)) / RATE, abs=0.01)
+    assert abs(pd.Timestamp(when) - pd.Timestamp(NOON - 100 + 2.3, unit="s", tz="UTC")).total_seconds() < 1
+
+
+def test_a_stop_is_a_gap_and_the_end_of_a_window_is_none(assembled, tmp_path, sound_of):
+    now = steady()
+    recorder = assembled(Scripted(Began(now - 50), *in_pieces(sound_of(3)), lambda: recorder.ask_to_stop()))
+    recorder.listen()
+    assembled(Scripted(Began(now), *in_pieces(sound_of(3)), Ended())).listen()  # by its schedule
+    assembled(Scripted(Began(now + 50), *in_pieces(sound_of(3)), Ended())).listen()
+    ((_, seconds, reason, _),) = gaps(tmp_path)
+    assert reason == "the recorder was stopped"
+    assert float(seconds) == pytest.approx(50 - 2.3, abs=0.1)
+
+
+def test_a_single_file_is_read_once_even_when_killed(assembled, tmp_path, field_model, sound_of):
+    path = tmp_path / "20260621_220000.wav"
+    soundfile.write(path, sound_of(3), RATE, subtype="PCM_16")
+
+    def source(journal) -> OneFile:
+        recordings = Recordings(RATE, field_model.facts.window_s, time_zone=UTC)
+        return OneFile(path, recordings, lambda key: journal.database.is_done(key, "r"))
+
+    killed = assembled(source)
+    while (event := killed._source.next(0)) is not None and not isinstance(event, Ended):
+        killed.take(event)
+        killed._beat()
+    killed._journal.database.close()
+    assert killed._journal.detections > 10 and len(table(tmp_path)) == 0
+    assembled(source).listen()
+    once = len(table(tmp_path))
+    assert once >= killed._journal.detections
+    for _ in range(2):
+        assembled(source).listen()
+        assert len(table(tmp_path)) == once
+        assert set(table(tmp_path)["time_quality"]) == {"recording"}
+
+
+def test_a_service_whose_file_is_read_stays_idle(assembled, tmp_path, monkeypatch):
+    """systemd would only start it again, every five seconds, for ever."""
+    turns: list[int] = []
+    recorder = assembled(Scripted())
+    recorder._manager.is_there = True
+    monkeypatch.setattr("time.sleep", lambda _: turns.append(1) or (len(turns) > 2 and recorder.ask_to_stop()))
+    recorder.listen()
+    assert len(turns) == 3
+    assert health(tmp_path)["state"] == "idle"
+
+
+def test_a_second_recorder_is_refused(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(f'state_dir = "{tmp_path}"\n[source]\nkind = "stdin"\n')
+    with lock_state(tmp_path):
+        with pytest.raises(RecorderError, match=rf"another recorder writes here \(process {os.getpid()}\)"):
+            run(config)
+        assert not (tmp_path / "health.json").exists()
+    lock_state(tmp_path).close()
+
+
 class Hands:
     def __init__(self, wall: float) -> None:
         self.wall, self.began = wall, steady()
@@ -325,7 +447,8 @@ def test_systemd_is_told(assembled, tmp_path, monkeypatch):
         monkeypatch.setenv("WATCHDOG_USEC", "60000000")
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
         assert ServiceManager().watchdog_s == 60
-        assembled(Scripted(None)).listen()
+        recorder = assembled(Scripted(None, lambda: recorder.ask_to_stop()))
+        recorder.listen()
         told = set()
         while "STOPPING=1" not in told:
             told |= set(manager.recv(1000).decode().splitlines())

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import soundfile
 from ecotf_recorder.errors import SourceError
-from ecotf_recorder.sources import arecord
-from ecotf_recorder.sources.events import Began, Ended, Exhausted, Sound
+from ecotf_recorder.sources import arecord, wav_files
+from ecotf_recorder.sources.events import Began, Ended, Exhausted, FileKey, Sound
 from ecotf_recorder.sources.microphone import Microphone
 from ecotf_recorder.sources.ring import RingBuffer
 from ecotf_recorder.sources.standard_input import StandardInput
 from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings, start_of
+from ecotf_recorder.times.clock import steady
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -351,9 +352,47 @@ def test_a_card_that_is_out(tmp_path):
 
 
 def test_one_file_and_no_more(tmp_path):
-    source = OneFile(record(tmp_path / "a.wav"), Recordings(RATE, 0.02))
-    events = collect(source, lambda events: any(isinstance(event, Exhausted) for event in events))
-    assert [type(event) for event in events] == [Began, np.ndarray, Ended, Exhausted]
+    path = record(tmp_path / "a.wav")
+    done: set[FileKey] = set()
+    for kinds in ([Began, np.ndarray, Ended, Exhausted], [Exhausted]):  # at every start, but not again
+        source = OneFile(path, Recordings(RATE, 0.02), done.__contains__)
+        events = collect(source, lambda events: any(isinstance(event, Exhausted) for event in events))
+        assert [type(event) for event in events] == kinds
+        done |= {event.key for event in events if isinstance(event, Began)}
+
+
+def test_a_folder_of_many_files_is_looked_through_in_parts(tmp_path, monkeypatch):
+    """A scan that took a minute would end the recorder by its watchdog, and one after the other would use it up."""
+    for number in range(30):
+        (tmp_path / f"{number}.wav").touch()
+    asked: list[str] = []
+    real = wav_files.key_of
+    monkeypatch.setattr(wav_files, "key_of", lambda path, name: asked.append(name) or real(path, name))
+    monkeypatch.setattr(wav_files, "_SCAN_AT_A_TIME_S", 0.0)
+    source = folder_source(tmp_path, settle_s=60)
+    for turn in range(30):
+        assert source.next(0.0) is None
+        assert len(asked) == turn
+    while source._scanning is not None:
+        source.next(0.0)
+    assert source._scan_at - steady() > 0.8 * wav_files._REST * source._scan_took_s > 0
+    source.next(0.0)
+    assert len(asked) == 30
+
+
+def test_odd_names_and_years_stop_nothing(tmp_path):
+    from ecotf_recorder.audio.guano import write_fields
+
+    record(tmp_path / "good.wav")
+    record(tmp_path / "plain.wav").rename(tmp_path / os.fsdecode(b"caf\xe9.wav"))
+    (tmp_path / os.fsdecode(b"note.\xff")).touch()
+    for year in ("0001", "9999"):
+        write_fields(record(tmp_path / f"{year}.wav"), {"Timestamp": f"{year}-01-01T00:00:00+14:00"})
+    events = collect(folder_source(tmp_path), ended(4))
+    assert {event.status for event in events if isinstance(event, Ended)} == {"done"}
+    names = sorted(event.name for event in events if isinstance(event, Began))
+    assert names == ["0001.wav", "9999.wav", "caf\\xe9.wav", "good.wav"]
+    assert all(event.wall is None for event in events if isinstance(event, Began))
 
 
 def test_when_a_recording_began(tmp_path):

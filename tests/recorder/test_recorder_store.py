@@ -143,10 +143,32 @@ def test_a_damaged_database_is_put_aside(tmp_path):
     assert database.execute("SELECT COUNT(*) FROM detections").fetchone() == (0,)
     assert len(list(tmp_path.glob("detections.sqlite.damaged-*"))) == 1
     database.close()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_the_table_of_a_database_that_is_lost_goes_with_it(tmp_path, harm):
+    """The ledger is lost, too: every file of a folder is read again, and would be in the table twice."""
+    written(tmp_path, 500)
+    path = tmp_path / "detections.sqlite"
+    path.write_bytes(b"\x55" * path.stat().st_size) if harm == "damaged" else path.unlink()
+    for _ in range(2):
+        journal = Journal(tmp_path, Hands().clock())
+        assert len(rows(tmp_path)) == 0 == journal.detections
+        journal.close()
+    assert (tmp_path / "detections.older-1.csv").read_text().count("\n") == 501
+    assert len(list(tmp_path.glob("*.csv"))) == 3
+
+
+def test_a_database_that_is_damaged_at_work_ends_the_process(tmp_path, monkeypatch):
+    """The next start puts it aside; a process that goes on would keep nothing any more."""
     journal = Journal(tmp_path, Hands().clock())
-    assert len(rows(tmp_path)) == 500  # the table is still there
-    journal.add(journal.begin("n", NOON, 1.0, "r"), "n", NOON, [call(1)])
-    assert journal.commit()
+
+    def damaged() -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(journal.database, "commit", damaged)
+    with pytest.raises(RecorderError, match=r"damaged .*; the next start begins a new one"):
+        journal.commit()
 
 
 OLDER = """

@@ -12,7 +12,7 @@ from ecotf_recorder.facts import ModelFacts
 from ecotf_recorder.files import disk_is_full
 from ecotf_recorder.model import DeviceModel
 from ecotf_recorder.scoring.opening import latency_s
-from ecotf_recorder.sources.events import Source
+from ecotf_recorder.sources.events import FileKey, Source
 from ecotf_recorder.sources.microphone import Microphone
 from ecotf_recorder.sources.standard_input import StandardInput
 from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
@@ -88,10 +88,14 @@ def _source(config: Config, model: DeviceModel, journal: Journal) -> Source:
     channel = source.channel if source.channels > 1 else None
     zone = time_zone_of(source.time_zone) if source.time_zone else None
     recordings = Recordings(rate, facts.window_s, channel, source.time_expansion or None, zone)
-    if source.kind == "file":
-        return OneFile(Path(source.file), recordings)
     database, release = journal.database, model.id
-    return FilledFolder(Path(source.folder), recordings, source.settle_s, lambda key: database.is_done(key, release))
+
+    def is_done(key: FileKey) -> bool:
+        return database.is_done(key, release)
+
+    if source.kind == "file":
+        return OneFile(Path(source.file), recordings, is_done)
+    return FilledFolder(Path(source.folder), recordings, source.settle_s, is_done)
 
 
 def _notes(config: Config, model: DeviceModel) -> dict[str, str]:

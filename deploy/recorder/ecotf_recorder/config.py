@@ -150,6 +150,10 @@ def read_config(path: Path) -> Config:
 def _contradictions(config: Config) -> list[str]:
     source, schedule, clips = config.source, config.schedule, config.clips
     found = []
+    places = {"state_dir": config.state_dir, "source.folder": source.folder, "source.file": source.file}
+    for key, place in places.items():
+        if place and not Path(place).is_absolute():
+            found.append(f"{key} = {place!r}: must begin with /, since the recorder is started from anywhere")
     for kind, key in (("microphone", "device"), ("folder", "folder"), ("file", "file")):
         if source.kind == kind and not getattr(source, key):
             found.append(f"source.{key} is missing; source.kind is {kind!r}")
@@ -177,8 +181,27 @@ def _contradictions(config: Config) -> list[str]:
 
 
 def check_config(path: Path) -> int:
-    """``check-config``: prints one line for each mistake, or ``ok``; also whether the model is there."""
+    """``check-config``: prints one line for each mistake, or ``ok``; also whether sound and model are there.
+
+    Exit status 1 for what may come later, such as a card; 2 for a mistake.
+    """
     config = read_config(path)
+    absent = _absent(config.source)
+    if absent:
+        print(on_one_line(f"{path}: {absent}"), file=sys.stderr)
+    return _check_model(path, config) or int(bool(absent))
+
+
+def _absent(source: Source) -> str:
+    """Say which folder or file is not there."""
+    if source.kind == "folder" and not Path(source.folder).is_dir():
+        return f"source.folder = {source.folder!r} is not there; is the card in?"
+    if source.kind == "file" and not Path(source.file).is_file():
+        return f"source.file = {source.file!r} is not there"
+    return ""
+
+
+def _check_model(path: Path, config: Config) -> int:
     if not config.model_path.exists():
         print(f"{path}: ok; no model yet at {config.model_path}")
         return 0

@@ -69,6 +69,7 @@ class ServiceManager:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         watchdog_us = os.environ.get("WATCHDOG_USEC", "")
         mine = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.is_there = bool(self._address)
         self.watchdog_s = int(watchdog_us) / 1e6 if watchdog_us.isdecimal() and mine else 0.0
 
     def report(self, *lines: str) -> None:

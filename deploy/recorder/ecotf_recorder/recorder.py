@@ -9,10 +9,12 @@ from collections.abc import Generator
 from contextlib import suppress
 
 from ecotf_recorder import __version__
+from ecotf_recorder.absence import STOPPED, find_absence
 from ecotf_recorder.assembly import Parts
 from ecotf_recorder.config import Config
 from ecotf_recorder.files import free_bytes
 from ecotf_recorder.health import Health, ServiceManager, temperature_c, vital_signs
+from ecotf_recorder.hearing import Hearing
 from ecotf_recorder.sources.events import Began, Ended, Event, Exhausted, Sound
 from ecotf_recorder.stretch import Stretch
 from ecotf_recorder.times.clock import Clock, iso_time
@@ -40,6 +42,7 @@ class Recorder:
         self._is_to_date, self._dating_problem = False, ""
         self._dating: Generator[None, None, None] | None = None
         self._seconds, self._gaps, self._refused, self._last_refused = 0.0, 0, 0, ""
+        self._hearing = Hearing(parts.model.facts.sample_rate_hz)
         self._behind_s = _BEHIND_S
         self._health_at = self._commit_at = self._look_at = 0.0
 
@@ -56,10 +59,12 @@ class Recorder:
         self._beat(force=True)
         self._manager.report("READY=1")
         self._is_to_date = True  # what the process before this one left
-        while not self._stopping and not self._over:
+        if self._source.live:
+            self._note_absence()
+        while not self._stopping and not (self._over and not self._manager.is_there):
             self._look_at_clocks()
             wait_s = _WAIT_S if self._dating is None else 0.0
-            if self._source.live and not self._on:
+            if self._over or (self._source.live and not self._on):  # systemd would only start it again
                 time.sleep(wait_s)
             elif (event := self._source.next(wait_s)) is not None:
                 self.take(event)
@@ -70,7 +75,7 @@ class Recorder:
         self._drain()
         if self._stretch is not None:
             unread = self._stretch.began.key is not None  # a file is begun anew at the next start
-            self._end(Ended("stopped", status="failed" if unread else "done"))
+            self._end(Ended(STOPPED, status="failed" if unread else "done"))
         self._close_gap(self._clock.now())
         self._journal.close()
         self._write_health("idle", stopped=True)
@@ -81,6 +86,8 @@ class Recorder:
         if isinstance(event, Sound):
             if self._stretch is not None:
                 self._stretch.push(event.samples)
+                if self._source.live:
+                    self._hearing.push(event.samples)
                 self._seconds += len(event.samples) / self._parts.model.facts.sample_rate_hz
         elif isinstance(event, Began):
             self._begin(event)
@@ -122,6 +129,19 @@ class Recorder:
             self._gap = end, ended.reason
         self._commit()
 
+    def _note_absence(self) -> None:
+        """The time since the process before this one, if that ended while it listened, is a gap."""
+        absence = find_absence(self._journal.database, self._clock, self._times)
+        if absence is None:
+            return
+        if absence.steady is None:
+            self._journal.gap(None, None, absence.reason)
+            self._gaps += 1
+            return
+        self._gap = absence.steady, absence.reason
+        if absence.until is not None and absence.until < self._clock.now():
+            self._close_gap(absence.until)
+
     def _close_gap(self, until: float) -> None:
         if self._gap is not None and until - self._gap[0] > _SHORTEST_GAP_S:
             self._journal.gap(self._gap[0], until - self._gap[0], self._gap[1])
@@ -145,7 +165,7 @@ class Recorder:
         in_a_file = self._stretch is not None and self._stretch.began.key is not None  # kept as a whole, or not at all
         if self._is_to_date and self._dating is None and not in_a_file and self._journal.commit():
             self._begin_dating()
-        if self._source.live:
+        if self._source.live and not self._over:
             self._switch(self._listens(now), now)
 
     def _listens(self, now: float) -> bool:
@@ -236,7 +256,7 @@ class Recorder:
         parts, model = self._parts, self._parts.model.facts
         clips = parts.clips
         problems = [self._journal.problem, self._source.problem if self._on or not self._source.live else ""]
-        problems += [clips.problem if clips is not None else "", self._dating_problem]
+        problems += [self._hearing.problem, clips.problem if clips is not None else "", self._dating_problem]
         if self._source.live and self._source.backlog_s > self._behind_s:
             _log.warning("scoring is %.1f s behind", self._source.backlog_s)
         self._behind_s = max(_BEHIND_S, 2 * self._source.backlog_s)
@@ -251,6 +271,7 @@ class Recorder:
             "next_change": self._next_change(),
             "backlog_s": round(self._source.backlog_s, 3),
             "lost_s": round(self._source.lost_s, 3),
+            **self._hearing.facts,
             "gaps": self._gaps,
             "refused": self._refused,
             "last_refused": self._last_refused,

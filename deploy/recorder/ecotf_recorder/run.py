@@ -13,6 +13,7 @@ from ecotf_recorder.config import Config, read_config
 from ecotf_recorder.diary import open_diary
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.health import Health, ServiceManager, vital_signs
+from ecotf_recorder.lock import lock_state
 from ecotf_recorder.model import digest
 from ecotf_recorder.recorder import Recorder
 from ecotf_recorder.times.clock import Clock
@@ -25,6 +26,11 @@ def run(path: Path) -> int:
     """Read the config and listen; returns the exit status."""
     config = read_config(path)
     config.state.mkdir(parents=True, exist_ok=True)
+    with lock_state(config.state):
+        return _run(config)
+
+
+def _run(config: Config) -> int:
     open_diary(config.state / "recorder.log", config.log.level, config.log.file_mb, config.log.files)
     health, manager, clock = Health(config.state / "health.json"), ServiceManager(), clock_of(config)
     release = digest(config.model_path)[:12] if config.model_path.is_file() else ""

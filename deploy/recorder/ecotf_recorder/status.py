@@ -87,6 +87,11 @@ def _told(facts: dict[str, Any]) -> str:
     lines.append(f"backlog:    {facts.get('backlog_s', 0):.1f} s; {lost}")
     if facts.get("refused"):
         lines.append(f"refused:    {facts['refused']} files; the last: {facts['last_refused']}")
+    lines.append(f"clock:      {facts.get('clock', '?')}")
+    if facts.get("level_dbfs") is not None:
+        floor, clipped, silent = (facts.get(name) for name in ("noise_floor_dbfs", "clipped_share", "silent_share"))
+        heard = f"{facts['level_dbfs']} dBFS, noise floor {floor} dBFS, clipped {clipped}, silent {silent} of a minute"
+        lines.append(f"level:      {heard}")
     lines.append(f"memory:     {facts.get('rss_mb', 0):.0f} MB; disk free {facts.get('free_mb', 0):.0f} MB")
     lines.append(f"clips:      {facts.get('clips', 0)} written, {facts.get('clips_mb', 0):.0f} MB kept")
     lines.append(f"detections: {facts.get('detections', 0)} in all")

@@ -74,7 +74,7 @@ class HealthWatch:
     def _take(self, news: dict[str, Any], release_id: str, moment: float) -> None:
         self._changed = moment
         self._trouble = _describe(news, release_id)
-        well = is_well(news, release_id)
+        well = runs_release(news, release_id)
         if self._well_since is None:
             if well:
                 self._well_since, self._pid = moment, news.get("pid")
@@ -112,9 +112,14 @@ class _Service:
             raise ReleaseError("the recorder's service does not stay up")
 
 
-def is_well(health: dict[str, Any], release_id: str) -> bool:
-    """Check that the recorder reports that it runs ``release_id``, without a problem."""
+def runs_release(health: dict[str, Any], release_id: str) -> bool:
+    """Check that the recorder reports that it runs ``release_id``; a dead microphone is no fault of a release."""
     return health.get("state") in WELL and health.get("release") == release_id and not health.get("stopped")
+
+
+def is_well(health: dict[str, Any], release_id: str) -> bool:
+    """Check that it runs ``release_id`` and has no problem."""
+    return runs_release(health, release_id) and not health.get("error")
 
 
 def read_health(path: Path) -> dict[str, Any] | None:

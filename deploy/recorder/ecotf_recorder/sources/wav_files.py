@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from pathlib import Path
@@ -20,6 +20,8 @@ from ecotf_recorder.times.clock import steady
 
 _log = logging.getLogger(__name__)
 _SCAN_EVERY_S = 2.0
+_SCAN_AT_A_TIME_S = 0.1
+_REST = 20.0  # times as long as it took to look through the folder, before it is looked through again
 _AGAIN_AFTER_S = 60.0  # a file that could not be read is tried again
 _ENDINGS = (".wav", ".wave", ".bwf", ".wavex", ".rf64", ".bw64")
 
@@ -75,12 +77,17 @@ class Recordings:
 
 
 class OneFile:
-    """A single WAV file."""
+    """A single WAV file, which is read once, like a file of a folder: as a whole, or not at all."""
 
     live = False
 
-    def __init__(self, path: Path, recordings: Recordings) -> None:
-        self._events = recordings.play(path, shown_name(path.name), None)
+    def __init__(self, path: Path, recordings: Recordings, is_done: Callable[[FileKey], bool]) -> None:
+        key = key_of(path, shown_name(path))
+        self._events: Iterator[Event] = iter(())
+        if key is not None and is_done(key):
+            _log.info("%s was read before; nothing is left to do", shown_name(path))
+        else:
+            self._events = recordings.play(path, shown_name(path.name), key)
         self.backlog_s = self.lost_s = 0.0
         self.problem = ""
 
@@ -115,12 +122,14 @@ class FilledFolder:
         self._seen: dict[str, tuple[FileKey, float]] = {}
         self._done: set[FileKey] = set()
         self._later: dict[str, float] = {}
-        self._waiting: list[tuple[FileKey, Path]] = []
+        self._waiting: deque[tuple[FileKey, Path]] = deque()
+        self._waiting_bytes = 0
         self._passed_over = ""
         self._playing: Iterator[Event] | None = None
         self._now: FileKey | None = None
         self._left_s = 0.0
-        self._scan_at = 0.0
+        self._scanning: Iterator[None] | None = None
+        self._scan_at = self._scan_took_s = 0.0
         self.lost_s = 0.0
         self.problem = ""
 
@@ -133,13 +142,13 @@ class FilledFolder:
     @property
     def backlog_s(self) -> float:
         """Seconds of sound in finished files that have not been read."""
-        rest = sum(key.size for key, _ in self._waiting) / 2 / self._recordings.sample_rate
-        return max(0.0, self._left_s) + rest
+        return max(0.0, self._left_s) + self._waiting_bytes / 2 / self._recordings.sample_rate
 
     def next(self, timeout_s: float) -> Event | None:
         """The next event; None when no finished file turns up in time."""
         if self._playing is None and not self._choose():
-            time.sleep(max(0.0, min(timeout_s, _SCAN_EVERY_S)))
+            if self._scanning is None:
+                time.sleep(max(0.0, min(timeout_s, _SCAN_EVERY_S)))
             return None
         assert self._playing is not None and self._now is not None
         event = next(self._playing, None)
@@ -155,30 +164,44 @@ class FilledFolder:
 
     def _choose(self) -> bool:
         """Begin with the next finished file, if there is one."""
-        if not self._waiting and steady() >= self._scan_at:
-            self._scan()
+        if not self._waiting:
+            self._scan_some()
         if not self._waiting:
             return False
-        self._now, path = self._waiting.pop(0)
+        self._now, path = self._waiting.popleft()
+        self._waiting_bytes -= self._now.size
         self._left_s = self._now.size / 2 / self._recordings.sample_rate
         self._playing = self._recordings.play(path, self._now.path, self._now)
         return True
 
-    def _scan(self) -> None:
-        now = steady()
-        self._scan_at = now + min(_SCAN_EVERY_S, max(0.05, self._settle_s / 2))
+    def _scan_some(self) -> None:
+        """Look through the folder for a moment: with many files, or a slow card, it takes many of them."""
+        began = steady()
+        if self._scanning is None:
+            if began < self._scan_at:
+                return
+            self._scanning, self._scan_took_s = self._scan(), 0.0
+        for _ in self._scanning:
+            if self._waiting or steady() - began > _SCAN_AT_A_TIME_S:
+                self._scan_took_s += steady() - began
+                return
+        self._scanning = None
+        self._scan_took_s += steady() - began
+        pause_s = min(_SCAN_EVERY_S, max(0.05, self._settle_s / 2))
+        self._scan_at = steady() + max(pause_s, _REST * self._scan_took_s)
+
+    def _scan(self) -> Iterator[None]:
         problem = "" if self._folder.is_dir() else f"{self._folder} is not there; is the card in?"
         if problem and problem != self.problem:
             _log.error("%s", problem)
         self.problem = problem
         seen: dict[str, tuple[FileKey, float]] = {}
-        found, others = _wav_files(self._folder)
-        passed_over = f"{sum(others.values())} files passed over: {', '.join(sorted(others))}" if others else ""
-        if passed_over and passed_over != self._passed_over:
-            _log.info("%s: %s", self._folder, passed_over)
-        self._passed_over = passed_over
-        for path in found:
-            key = key_of(path, shown_name(path.relative_to(self._folder)))
+        others = Counter[str]()
+        root = os.path.join(self._folder, "")
+        for path in _wav_files(root, others):
+            yield
+            now = steady()
+            key = key_of(path, path.removeprefix(root))
             if key is None or key in self._done or self._later.get(key.path, 0.0) > now:
                 continue
             known, since = self._seen.get(key.path, (None, now))
@@ -187,17 +210,23 @@ class FilledFolder:
                 if self._is_done(key):
                     self._done.add(key)
                 else:
-                    self._waiting.append((key, path))
+                    self._waiting.append((key, Path(path)))
+                    self._waiting_bytes += key.size
         self._seen = seen
+        names = ", ".join(sorted(map(shown_name, +others)))
+        passed_over = f"{sum(others.values())} files passed over: {names}" if names else ""
+        if passed_over and passed_over != self._passed_over:
+            _log.info("%s: %s", self._folder, passed_over)
+        self._passed_over = passed_over
 
 
-def key_of(path: Path, name: str) -> FileKey | None:
+def key_of(path: str | Path, name: str) -> FileKey | None:
     """Return what differs between two files of the same name; None if the file is gone."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
-    return FileKey(name, found.st_size, found.st_mtime_ns)
+    return FileKey(name if name.isascii() else shown_name(name), found.st_size, found.st_mtime_ns)
 
 
 def start_of(wav: WavFile) -> float | None:
@@ -205,10 +234,9 @@ def start_of(wav: WavFile) -> float | None:
     return None if wav.began is None or wav.began.utc is None else wav.began.utc.timestamp()
 
 
-def _wav_files(folder: Path) -> tuple[list[Path], dict[str, int]]:
-    """The WAV files below a folder, linked folders once each; and how many others there are, by their ending."""
-    found, others = [], Counter[str]()
-    waiting, seen = [os.fspath(folder)], set()
+def _wav_files(folder: str, others: Counter[str]) -> Iterator[str]:
+    """The WAV files below a folder, linked folders once each; the others are counted, by their ending."""
+    waiting, seen = [folder], set()
     while waiting:
         for place, folders, names in os.walk(waiting.pop(0)):
             real = os.path.realpath(place)
@@ -224,7 +252,6 @@ def _wav_files(folder: Path) -> tuple[list[Path], dict[str, int]]:
                 if name.startswith((".", PARTIAL_PREFIX)):
                     others["hidden files"] += not name.startswith(PARTIAL_PREFIX)
                 elif ending in _ENDINGS:
-                    found.append(Path(place, name))
+                    yield os.path.join(place, name)
                 else:
                     others[ending or "files without an ending"] += 1
-    return found, +others

@@ -42,18 +42,26 @@ class Database:
     path
         A file that turns out to be damaged is put aside under another name, and a new one begun. One of an older
         recorder gets the columns that it lacks; they are empty in its rows.
+
+    Attributes
+    ----------
+    damage
+        What was wrong with the file that is put aside; empty as a rule.
+    is_new
+        Whether it begins empty, so that no row of a table is known to it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.damage = ""
+        self.is_new = not path.exists() or path.stat().st_size == 0
         try:
             self._open()
         except sqlite3.OperationalError as error:  # locked, not allowed, no room: nothing is wrong with the file
             raise RecorderError(f"{path}: cannot be opened ({error})") from None
         except sqlite3.DatabaseError as error:
-            self.damage = str(error)
+            self.damage, self.is_new = str(error), True
             aside = path.with_name(f"{path.name}.damaged-{os.stat(path).st_mtime_ns}")
             for ending in ("", "-wal", "-shm"):
                 if Path(f"{path}{ending}").exists():

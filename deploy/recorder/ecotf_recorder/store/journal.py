@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ecotf_recorder.classify import COLUMNS, cells
+from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.files import disk_is_full
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
@@ -63,7 +64,9 @@ class Journal:
                     "%s: %d bytes at its end were left by a power cut and are cut off", table.path, table.repaired
                 )
             if table.is_of_other_columns:
-                self._put_aside(table)
+                self._put_aside(table, "has other columns than this recorder writes")
+            elif self.database.is_new and table.has_rows:  # what is read again would be in it twice
+                self._put_aside(table, "belongs to a database that is gone or damaged")
         self._rows: list[Sequence[object]] = []
         self._gap_rows: list[Sequence[object]] = []
         self._waiting: list[tuple[str, Sequence[object]]] = []
@@ -89,16 +92,17 @@ class Journal:
             self._waiting.append((_ADD_DETECTION, (stretch, *row, when, quality)))
         self.detections += len(detections)
 
-    def reached(self, stretch: int, seconds: float, ended: str = "") -> None:
-        """Note the length of a stretch and, if it is over, the reason."""
+    def reached(self, stretch: int, seconds: float, ended: str | None = None) -> None:
+        """Note the length of a stretch and, if it is over, the reason, which may be empty."""
         self._waiting.append((_END_STRETCH, (seconds, ended, stretch)))
 
-    def gap(self, steady: float, seconds: float, reason: str) -> None:
-        """Sound that was meant to be heard and was not."""
-        wall, quality = self._clock.at(steady), self._clock.said
-        self._gap_rows.append(["" if wall is None else iso_time(wall), round(seconds, 3), reason, quality])
+    def gap(self, steady: float | None, seconds: float | None, reason: str) -> None:
+        """Sound that was meant to be heard and was not; None where it is not known when, or for how long."""
+        wall, quality = None if steady is None else self._clock.at(steady), self._clock.said
+        length = "" if seconds is None else round(seconds, 3)
+        self._gap_rows.append(["" if wall is None else iso_time(wall), length, reason, quality])
         self._waiting.append((_ADD_GAP, (wall, steady, self._clock.boot, seconds, reason, quality)))
-        _log.warning("gap of %.3f s: %s", seconds, reason)
+        _log.warning("gap of %s s: %s", length if length != "" else "?", reason)
 
     def settle(self, key: FileKey, status: str, reason: str, seconds: float, detections: int, release: str) -> None:
         """Note the result of a file; it is final at the next commit."""
@@ -126,6 +130,9 @@ class Journal:
             self._noted_clock = self._clock.quality
         except (OSError, sqlite3.Error) as error:
             self._take_back(size, gap_size)
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                path = self.database.path
+                raise RecorderError(f"{path}: damaged ({error}); the next start begins a new one") from None
             full = (isinstance(error, OSError) and disk_is_full(error)) or "full" in str(error)
             problem = "disk full: detections wait in memory" if full else f"detections cannot be kept ({error})"
             if problem != self.problem:
@@ -160,14 +167,14 @@ class Journal:
         self.commit()
         self.database.close()
 
-    def _put_aside(self, table: GrowingTable) -> None:
+    def _put_aside(self, table: GrowingTable, reason: str) -> None:
         """Begin a table anew; what the database knows of the length of the old one must never cut the new one."""
         self.database.remember("csv_bytes", _UNKNOWN)
         self.database.commit()
         aside = table.put_aside()
         self.database.remember("csv_bytes", self._table.size)
         self.database.commit()
-        _log.warning("%s has other columns than this recorder writes; it was kept as %s", table.path, aside.name)
+        _log.warning("%s %s; it was kept as %s", table.path, reason, aside.name)
 
     def _take_back(self, size: int, gap_size: int) -> None:
         self._table.cut(size)

@@ -44,6 +44,11 @@ class GrowingTable:
         with open(self.path, "rb") as file:
             return file.readline() != _lines([self.columns])
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is more in it than its header."""
+        return self.size > len(_lines([self.columns]))
+
     def put_aside(self) -> Path:
         """Keep the file under another name, ``detections.older-1.csv``, and begin a new one; return its new place."""
         places = (self.path.with_suffix(f".older-{number}{self.path.suffix}") for number in count(1))
