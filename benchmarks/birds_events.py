@@ -28,7 +28,7 @@ TOLERANCE_S = 0.25
 # the call, and would be known by their background: windows are added up, and so are their labels.
 EVENTS = (
     "clips.seconds=1.5", "inference.segment_s=1.0", "inference.report=events", "evaluation.events=true",
-    "stages.0.windows=true", "stages.0.segment_hop_s=0.5", "stages.0.epochs=4", "stages.0.sampler.clips=560",
+    "stages.0.segments=true", "stages.0.segment_hop_s=0.5", "stages.0.epochs=4", "stages.0.sampler.clips=560",
     "stages.0.loss={name: binary, frames_share: 0.5, average: clips}",
     "stages.0.sound.sum_mixup={probability: 0.6, double: 1.0}",
     "stages.0.image={time_mask: {probability: 0.5, width: 20}}",
