@@ -1,11 +1,11 @@
 """Recipes of events beside `birds/small` with boxes: folds by recording, AP and F at an IoU of 0.3.
 
-    python benchmarks/events.py simulated --runs FOLDER --fold 0 --only small,events
-    python benchmarks/events.py real --data FOLDER --runs FOLDER --only small,events
+    python benchmarks/events.py simulated --runs FOLDER --fold 0 --only small/events
+    python benchmarks/events.py real --data FOLDER --runs FOLDER --only small/events
 
-FOLDER of the data holds `manifest.csv`, `annotations.csv` and the sets of `birds_events.py`. One fold is tested, the next
-chooses epochs and thresholds, the others are learned from. Trainings that are finished are not repeated. Results are in
-`events.md`; figures also go to the runs as JSON.
+FOLDER of the data holds `manifest.csv`, `annotations.csv` and the sets of `birds_events.py`. One fold is tested, the
+next chooses epochs and thresholds, the others are learned from. Trainings that are finished are not repeated. Results
+are in `events.md`; figures also go to the runs as JSON.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from ecotf.tasks.training_run import train_run
 # What is compared: a recipe and its overrides. All but `small` are birds/events with one thing left out or changed.
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
+    "small, longer": ("birds/small", (*EVENTS, "stages.0.epochs=24")),
     "events": ("birds/events", ()),
-    "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws={events: 0.5, weak: 0.2, anywhere: 0.3}")),
+    "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws.mined=0")),
     "without backgrounds": ("birds/events", ("stages.0.sound={}", "stages.1.sound={}")),
     "without frames": ("birds/events", ("stages.0.frames.share=0.05", "stages.1.frames.share=0.05")),
     "plain loss": ("birds/events", ("stages.0.frames={name: focal}", "stages.1.frames={name: focal}")),
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--fold", type=int, action="append", help="only this one; may be given again")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--only", default="small,events", help=f"comma-separated: {', '.join(VARIANTS)}")
+    parser.add_argument("--only", default="small/events", help=f"with / between them: {', '.join(VARIANTS)}")
     parser.add_argument("--sets", default="", help="of real: comma-separated; all by default")
     parser.add_argument("--epochs", type=int, help="of the first stage of birds/events, a third of them of the second")
     options = parser.parse_args()
@@ -67,7 +68,7 @@ def main() -> None:
     file = options.runs / f"{options.what}.json"
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     for name, table, classes in _sets(options):
-        for variant in options.only.split(","):
+        for variant in options.only.split("/"):
             for seed in range(1979, 1979 + options.seeds):
                 folds = options.fold or range(FOLDS)
                 runs = [_fold(options, name, table, variant, fold, seed) for fold in folds]
@@ -109,7 +110,7 @@ def _fold(
     recipe = load_any_recipe(
         recipe_name, [*overrides, *(epochs if recipe_name != "birds/small" else ()), f"seed={seed}"]
     )
-    title = f"{name}/{variant.replace(' ', '_')}_{seed}_fold_{fold}"
+    title = f"{name}/{variant.replace(',', '').replace(' ', '_')}_{seed}_fold_{fold}"
     stages = recipe.stages if recipe_name != "birds/small" else recipe.stages[:1]
     recipe = recipe.model_copy(update={"name": title, "stages": stages})
     done = sorted((options.runs / title).glob("*/environment.json"))

@@ -14,7 +14,8 @@ from ecotf.tasks.recipe_files import recipe_names
 
 EXAMPLES = """\
 examples:
-  ecotf train --recipe bats/field --data calls/manifest.csv
+  ecotf train bats/field --data calls/manifest.csv
+  ecotf train --recipe birds/events --data boxes/manifest.csv
   ecotf train --recipe bats/hybrid_cnn_xgboost --data calls/manifest.csv mining.rounds=1 seed=7
   ecotf train --resume runs/bats/field/2026-06-21_22-15-00
 
@@ -40,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", metavar="FOLDER", type=Path, help="where spectrograms or sounds are kept between runs (in OUTPUT)"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="processor cores to use (all)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of the recipe to change")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value",
+        help="settings of the recipe to change; the first may be the recipe itself, in place of --recipe",
+    )  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_arguments(parser)
     options = parser.parse_intermixed_args(arguments)
+    if options.recipe is None and options.overrides and "=" not in options.overrides[0]:
+        options.recipe = options.overrides.pop(0)
     if options.threads < 1:
         raise ConfigError(f"--threads {options.threads}: at least 1 is needed")
     if options.resume is not None:
