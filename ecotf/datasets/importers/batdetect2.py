@@ -114,4 +114,7 @@ def _number(fields: dict[str, Any], name: str, where: str) -> float:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DataError(f"{where}: {name} is {value!r}; a number is needed")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        raise DataError(f"{where}: {name} has {len(str(abs(value)))} digits; a number is needed") from None
