@@ -111,7 +111,9 @@ def evaluate(
     kept = above_thresholds(named, thresholds)
     metrics = {
         "detection": _detection(detector, thresholds[CALL_LABEL], weights),
-        "species": _species(label_tracks(named, calls, labels, len(recordings), tolerance_s), thresholds, weights),
+        "species": species_figures(
+            label_tracks(named, calls, labels, len(recordings), tolerance_s), thresholds, weights
+        ),
         "confusion": confusion_matrix(kept, calls, labels, tolerance_s) if labels else None,
         "file_majority_accuracy": _majority(kept, calls, labels, weights) if labels else None,
         "calibration": calibration(detector.scores, detector.hits),
@@ -152,7 +154,10 @@ def _detection(track: Track, threshold: float, weights: Integers) -> dict[str, A
     }
 
 
-def _species(tracks: dict[str, Track], thresholds: Mapping[str, float], weights: Integers) -> dict[str, Any] | None:
+def species_figures(
+    tracks: dict[str, Track], thresholds: Mapping[str, float], weights: Integers
+) -> dict[str, Any] | None:
+    """Compute precision, recall, F1 and AP of each label and their means over labels, from matched candidates."""
     if not tracks:
         return None
     n_hits, n_detections, n_calls = count_per_recording(tracks, thresholds)

@@ -38,7 +38,7 @@ def _detection(metrics: Mapping[str, Any]) -> list[str]:
     }
     for key, name in names.items():
         at = f"  at threshold {found['threshold']:.3g}" if key in ("precision", "recall", "f1") else ""
-        lines.append(f"  {name:<26}{_figure(found[key])}  {_span(found[key + '_interval'])}{at}")
+        lines.append(f"  {name:<26}{as_figure(found[key])}  {as_span(found[key + '_interval'])}{at}")
     n_false = found["n_detections"] - found["n_hits"]
     lines.append(
         f"  {found['n_detections']} detections: {found['n_hits']} hits, {n_false} false alarms; "
@@ -46,7 +46,7 @@ def _detection(metrics: Mapping[str, Any]) -> list[str]:
     )
     lines.append(
         f"  {found['n_candidates']} candidates, at any score, find "
-        f"{_figure(found['recall_of_all_candidates'])} of the calls"
+        f"{as_figure(found['recall_of_all_candidates'])} of the calls"
     )
     return lines
 
@@ -58,22 +58,22 @@ def _species(metrics: Mapping[str, Any]) -> list[str]:
     lines = [
         "SPECIES",
         f"  macro F1, {species['n_labels']} species with calls{'':<17}"
-        f"{_figure(species['macro_f1'])}  {_span(species['macro_f1_interval'])}",
+        f"{as_figure(species['macro_f1'])}  {as_span(species['macro_f1_interval'])}",
         f"  macro F1, {species['n_labels_two_recordings']} species in two recordings or more  "
-        f"{_figure(species['macro_f1_two_recordings'])}  {_span(species['macro_f1_two_recordings_interval'])}",
-        f"  macro precision {_figure(species['macro_precision'])}, macro recall {_figure(species['macro_recall'])}",
+        f"{as_figure(species['macro_f1_two_recordings'])}  {as_span(species['macro_f1_two_recordings_interval'])}",
+        f"  macro precision {as_figure(species['macro_precision'])}, macro recall {as_figure(species['macro_recall'])}",
         "",
     ]
-    width = max([len("species"), *(len(_short(label)) for label in species["per_label"])])
+    width = max([len("species"), *(len(shortened(label)) for label in species["per_label"])])
     lines.append(
         f"  {'species':<{width}}  {'calls':>6} {'files':>6} {'found':>6}  threshold  precision  recall     F1"
         f"  {'[95 %]':<12}     AP"
     )
     for label, row in species["per_label"].items():
         lines.append(
-            f"  {_short(label):<{width}}  {row['support']:>6} {row['n_recordings']:>6} {row['n_detections']:>6}"
-            f"  {row['threshold']:>9.2f}  {_figure(row['precision']):>9}  {_figure(row['recall']):>6}"
-            f"  {_figure(row['f1']):>5}  {_span(row['f1_interval']):<12}  {_figure(row['ap']):>5}"
+            f"  {shortened(label):<{width}}  {row['support']:>6} {row['n_recordings']:>6} {row['n_detections']:>6}"
+            f"  {row['threshold']:>9.2f}  {as_figure(row['precision']):>9}  {as_figure(row['recall']):>6}"
+            f"  {as_figure(row['f1']):>5}  {as_span(row['f1_interval']):<12}  {as_figure(row['ap']):>5}"
         )
     return lines
 
@@ -84,8 +84,8 @@ def _majority(metrics: Mapping[str, Any]) -> list[str]:
         return []
     return [
         "MAJORITY SPECIES PER RECORDING",
-        f"  {files['n_right']} of {files['n_judged']} right: {_figure(files['accuracy'])}  "
-        f"{_span(files['accuracy_interval'])}",
+        f"  {files['n_right']} of {files['n_judged']} right: {as_figure(files['accuracy'])}  "
+        f"{as_span(files['accuracy_interval'])}",
         f"  not judged: {files['n_without_calls']} without calls of these species, "
         f"{files['n_excluded_ties']} with several species in equal numbers",
     ]
@@ -96,7 +96,7 @@ def _confusion(metrics: Mapping[str, Any]) -> list[str]:
     if confusion is None:
         return []
     n_labels = len(confusion["columns"]) - 1
-    rows = [f"{i} {_short(name)}" if i <= n_labels else name for i, name in enumerate(confusion["rows"], start=1)]
+    rows = [f"{i} {shortened(name)}" if i <= n_labels else name for i, name in enumerate(confusion["rows"], start=1)]
     columns = [*(str(i) for i in range(1, n_labels + 1)), confusion["columns"][-1]]
     left = max(len(name) for name in rows)
     widths = [max(len(name), *(len(str(row[i])) for row in confusion["counts"])) for i, name in enumerate(columns)]
@@ -122,8 +122,8 @@ def _calibration(metrics: Mapping[str, Any]) -> list[str]:
     ]
     for row in found["bins"]:
         lines.append(
-            f"  {row['low']:.1f} to {row['high']:.1f}  {row['n']:>12}  {_figure(row['mean_score']):>10}"
-            f"  {_figure(row['hit_rate']):>8}"
+            f"  {row['low']:.1f} to {row['high']:.1f}  {row['n']:>12}  {as_figure(row['mean_score']):>10}"
+            f"  {as_figure(row['hit_rate']):>8}"
         )
     return lines
 
@@ -177,16 +177,19 @@ def _each_note(metrics: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _figure(value: float | None) -> str:
+def as_figure(value: float | None) -> str:
+    """Write a figure; ``-`` where there was nothing to compute it from."""
     return "-" if value is None else f"{value:.3f}"
 
 
-def _span(bounds: Sequence[float | None]) -> str:
+def as_span(bounds: Sequence[float | None]) -> str:
+    """Write an interval; nothing where there is none."""
     low, high = bounds
     return "" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"
 
 
-def _short(name: str) -> str:
+def shortened(name: str) -> str:
+    """Cut a long name."""
     return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
 
 

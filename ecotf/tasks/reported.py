@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError
+from ecotf.evaluation.edges_report import main_figures
 from ecotf.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ def figure_of(values: Mapping[str, Any], key: str, name: str) -> Figure:
     """Read a figure and, beside it, its interval."""
     low, high = values.get(f"{key}_interval") or UNKNOWN
     return Figure(name, values.get(key), (low, high))
+
+
+def figures_of_edges(edges: Mapping[str, Any] | None, prefix: str) -> list[Figure]:
+    """Read the figures of where events begin and end; none of a run from before they were judged."""
+    return [] if edges is None else [figure_of(v, "value", prefix + name) for name, v in main_figures(edges).items()]
 
 
 def judged_part(metrics: Mapping[str, Any], key: str, where: Path) -> Mapping[str, Any]:

@@ -31,6 +31,7 @@ _CLIPS = (
     "network.backbone={name: small, stem: 4, filters: [4, 4, 8], blocks: [1, 1, 1], expand: 1, features: 8}",
     "clips.seconds=1.2", "inference.segment_s=1.0", "stages.0.batch=3", "stages.0.epochs=1", "stages.0.sound={}",
     "stages.0.image={}", "stages.1.batch=3", "stages.1.epochs=1", "stages.1.sound={}", "stages.1.image={}",
+    "evaluation.events=true", "evaluation.bootstrap=20", "inference.events={name: change_detection, steps_s: [0.3]}",
 )  # fmt: skip
 
 

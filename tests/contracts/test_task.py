@@ -119,6 +119,12 @@ def test_a_run_holds_what_every_run_holds(case, whole):
     assert read_run_recipe(whole) == case.recipe
     report = (whole / "report.txt").read_text()
     assert report.startswith(f"{case.name}: ") and "left out: 0" in report and "no test recordings" not in report
+    found = read(whole, "metrics.json")
+    if case.recipe.task == "calls" or case.recipe.evaluation.events:
+        edges = (found if case.recipe.task == "calls" else found["events"])["edges"]
+        assert "WHERE EVENTS BEGIN AND END" in report and edges["psds"]["value"] is not None
+        assert set(edges["iou_0.5"]["per_label"]) == set(edges["collars"]["per_label"])
+        assert edges["settings"]["n_recordings"] == found["judged_on"]["recordings"]
     labels = pd.read_csv(whole / "labels.csv")
     assert (labels["training_annotations"] > 0).all()
 

@@ -60,7 +60,7 @@ def test_the_finder_is_fitted_to_the_calls():
             scores[trill, 1] = 0.6 + 0.25 * np.sign(np.sin(2 * np.pi * times[trill] / 0.5))
             rows += [(name, start, start + 0.6, "owl"), (name, start + 1.0, start + 1.6, "owl")]
             rows += [(name, start, start + 1.5, "wren")]
-        kept.append(FrameScores(name, np.clip(scores, 0, 1), times, frame_s, (0.0, 1.0)))
+        kept.append(FrameScores(name, np.clip(scores, 0, 1), times, frame_s, (0.0, 1.0), 30.0))
     manifest = make_manifest(pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]), "/", "test")
     table = pd.DataFrame({"recording": ["a.wav", "b.wav"], "start_s": 0.0})
     config = ChangeDetectionConfig(steps_s=(0.3, 0.6), drops=(0.2, 0.6), ratios=())

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import resource
+from typing import TYPE_CHECKING, Any
 
 from ecotf.detection.scoring import Stopwatch
+from ecotf.evaluation.edges import Listened, judge_edges
+from ecotf.evaluation.edges_report import edges_text
 from ecotf.evaluation.report import metrics_text
 from ecotf.models.saved import save_detector
 from ecotf.tasks.base import Evaluation
@@ -12,8 +15,11 @@ from ecotf.tasks.calls.data import TrainingData
 from ecotf.tasks.calls.fit_gate import fit_gate
 from ecotf.tasks.calls.pictures import draw_run
 from ecotf.tasks.calls.recipe import CallRecipe
-from ecotf.tasks.calls.train import TrainedCalls, judge, score_recordings
+from ecotf.tasks.calls.train import TrainedCalls, judge, score_recordings, without_unnamed
 from ecotf.training.run_store import Log, RunStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def evaluate_calls(
@@ -24,6 +30,7 @@ def evaluate_calls(
     stopwatch = Stopwatch()
     candidates = score_recordings(recipe, data, trained.model, split, stopwatch)
     metrics = judge(recipe, data, candidates, data.recordings_of(split), trained.thresholds)
+    metrics["edges"] = _edges(recipe, data, candidates, trained.thresholds, split)
     with run.writing("model", folder=True) as folder:
         save_detector(trained.model, folder)
         size = sum(path.stat().st_size for path in folder.iterdir())
@@ -49,4 +56,17 @@ def evaluate_calls(
         f"{cost['networks_s_per_minute']:.2f} s, classification {cost['trees_s_per_minute']:.2f} s"
     )
     thresholds = {"thresholds": trained.thresholds, "unfitted": trained.validation["unfitted"], "gate": gate}
-    return Evaluation(metrics, thresholds, head, [metrics_text(metrics), "", pace])
+    return Evaluation(metrics, thresholds, head, [metrics_text(metrics), edges_text(metrics["edges"]), pace])
+
+
+def _edges(
+    recipe: CallRecipe, data: TrainingData, candidates: pd.DataFrame, thresholds: dict[str, float], split: str
+) -> dict[str, Any]:
+    """Judge where the calls' boxes begin and end; recordings of calls are annotated as a whole."""
+    recordings = data.manifest.recordings
+    listened = {recordings[index]: Listened(data.spectrograms[index].duration_s) for index in data.indices_of(split)}
+    return judge_edges(
+        without_unnamed(candidates, data, recipe.evaluation.tolerance_s), data.manifest.table, listened,
+        labels=data.species, ignored_labels=data.ignored_labels, thresholds=thresholds, config=recipe.evaluation,
+        seed=recipe.seed,
+    )  # fmt: skip

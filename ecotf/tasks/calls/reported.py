@@ -21,6 +21,7 @@ from ecotf.tasks.reported import (
     RunRecordings,
     curves_of,
     figure_of,
+    figures_of_edges,
     judged_part,
     some_of_each,
 )
@@ -52,6 +53,7 @@ def report_calls(folder: Path, most: int) -> Material:
     files = metrics["file_majority_accuracy"]
     if files is not None:
         figures.append(figure_of(files, "accuracy", "majority species of a recording"))
+    figures += figures_of_edges(metrics.get("edges"), "")
     classes = [_class_figures(label, found, fitted) for label, found in species["per_label"].items()]
     whole = {**detection, "support": detection["n_calls"], "threshold": fitted["thresholds"][CALL_LABEL]}
     whole["n_recordings"] = metrics["settings"]["n_recordings_with_calls"]

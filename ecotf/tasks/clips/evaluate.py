@@ -9,6 +9,7 @@ import numpy as np
 
 from ecotf.detection.finders import Numbers
 from ecotf.detection.segment_model import SegmentModel
+from ecotf.evaluation.edges_report import edges_text
 from ecotf.evaluation.report import metrics_text
 from ecotf.evaluation.segment_report import clip_metrics_text
 from ecotf.tasks.base import Evaluation, Trained
@@ -96,4 +97,5 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
         )
     if "events" in metrics:
         lines += ["", "events:", metrics_text(metrics["events"])]
+        lines += [edges_text(metrics["events"]["edges"])] if "edges" in metrics["events"] else []
     return lines

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ecotf.datasets.coverage import fully_annotated
 from ecotf.datasets.manifest import Manifest
 from ecotf.detection.finders import Numbers
 from ecotf.evaluation.average_precision import precision_recall
+from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.evaluation.matching import CALL_LABEL, Collars, Overlap, Rule, match_track, scored_tables
 from ecotf.evaluation.metrics import evaluate
@@ -99,16 +101,33 @@ def fit_event_thresholds(
 
 
 def judge_events(
-    plan: ClipPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str], thresholds: dict[str, float]
+    plan: ClipPlan,
+    data: ClipData,
+    scored: ScoredSegments,
+    classes: Sequence[str],
+    thresholds: dict[str, float],
+    edges: bool = True,
 ) -> dict[str, Any]:
-    """Compute the metrics of events as `evaluate` gives them."""
+    """Compute the metrics of events as `evaluate` gives them and, as ``edges``, those of `judge_edges`."""
     assert scored.candidates is not None
     names, manifest = _judged(data, scored, classes)
     found = scored.candidates[scored.candidates["recording"].isin(names)]
-    return evaluate(
+    judged = evaluate(
         found, manifest.table, names, labels=classes, ignored_labels=(), thresholds=thresholds,
         tolerance_s=plan.evaluation.tolerance_s, seed=plan.seed, n_bootstrap=plan.evaluation.bootstrap,
     )  # fmt: skip
+    complete = fully_annotated(data.manifest.table)
+    listened = {
+        one.recording: Listened(one.duration_s, one.recording in complete, one.edges_s, one.probabilities)
+        for one in scored.frames
+        if one.recording in names
+    }
+    if edges and len(listened) == len(names):
+        judged["edges"] = judge_edges(
+            found, manifest.table, listened, labels=classes, ignored_labels=(), thresholds=thresholds,
+            config=plan.evaluation, seed=plan.seed,
+        )  # fmt: skip
+    return judged
 
 
 def _judged(data: ClipData, scored: ScoredSegments, classes: Sequence[str]) -> tuple[list[str], Manifest]:

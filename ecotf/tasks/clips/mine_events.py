@@ -63,7 +63,7 @@ def mine_events(network: ClipNetwork, config: EventMiningConfig, material: Mater
     for recording in listened:
         name = rows.recordings[recording]
         try:
-            scores = score_recording(model, plan, data.manifest.path_of(name), data.manifest.time_expansion_of(name))
+            scores, _ = score_recording(model, plan, data.manifest.path_of(name), data.manifest.time_expansion_of(name))
         except RecordingError:
             unread += 1
             continue

@@ -143,7 +143,7 @@ def _figures(recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], s
         fitted = fit_finder(recipe, data, scored, classes)
         scored = scored if fitted is None else with_events(scored, recipe, classes, fitted.numbers)
         thresholds = fit_event_thresholds(recipe, data, scored, classes).thresholds
-        events = judge_events(recipe, data, scored, classes, thresholds)
+        events = judge_events(recipe, data, scored, classes, thresholds, edges=False)
     return figures_of(judge_segments(scored, classes), events)
 
 

@@ -20,6 +20,7 @@ from ecotf.tasks.reported import (
     RunRecordings,
     curves_of,
     figure_of,
+    figures_of_edges,
     judged_part,
     some_of_each,
 )
@@ -49,6 +50,7 @@ def report_clips(folder: Path, most: int) -> Material:
         figures.append(Figure("recordings named right", right["accuracy"], tuple(right["interval"])))
     if "events" in metrics:
         figures += [figure_of(metrics["events"]["detection"], key, name) for key, name in _OF_EVENTS]
+        figures += figures_of_edges(metrics["events"].get("edges"), "events: ")
     figures += _of_episodes(metrics.get("episodes"))
     history = run.read_table("history.csv")
     measured = next((name for name in _SCORES if name in history and history[name].notna().any()), "padded_cmap")

@@ -31,6 +31,14 @@ class FrameScores(NamedTuple):
     times: np.ndarray
     frame_s: float
     band_hz: tuple[float, float]
+    duration_s: float
+
+    @property
+    def edges_s(self) -> np.ndarray:
+        """Where each frame begins and the last one ends, ``[frames + 1]``."""
+        times, half = self.times, self.frame_s / 2
+        begin, end = max(0.0, times[0] - half), max(float(times[-1]), min(times[-1] + half, self.duration_s))
+        return np.concatenate([[begin], (times[1:] + times[:-1]) / 2, [end]])
 
     def events(self, config: FinderConfig, classes: Sequence[str], numbers: Numbers | None = None) -> pd.DataFrame:
         """Find the events in them, those of any class (``call``) too; with a column ``recording``."""
@@ -70,15 +78,17 @@ class ScoredSegments:
         return np.asarray(expit(self.logits.astype(np.float64)))
 
 
-def score_recording(model: SegmentModel, plan: ClipPlan, path: Path, expansion: float | None) -> SegmentScores:
-    """Score all segments of a recording; raises `RecordingError`."""
+def score_recording(
+    model: SegmentModel, plan: ClipPlan, path: Path, expansion: float | None
+) -> tuple[SegmentScores, float]:
+    """Score all segments of a recording; return them with its length in seconds. Raises `RecordingError`."""
     recording = open_recording(path, time_expansion=expansion)
     rate, rows = model.sample_rate, SegmentCollector(model, plan.inference)
     blocks = recording.blocks(10 * rate, channel=plan.data.channel, sample_rate=rate)
     row, margin = round(plan.inference.segment_s * rate), margin_of(model, plan.inference)
     for window in segment_windows(blocks, row, margin, plan.inference.ends):
         rows.push(window)
-    return rows.finish().until(recording.duration_s)
+    return rows.finish().until(recording.duration_s), recording.duration_s
 
 
 def score_split(model: SegmentModel, data: ClipData, split: str, log: Log) -> ScoredSegments | None:
@@ -101,7 +111,7 @@ def score_split(model: SegmentModel, data: ClipData, split: str, log: Log) -> Sc
         own = np.flatnonzero(truth.table.recording == number)
         manifest = data.manifest
         try:
-            scores = score_recording(model, plan, manifest.path_of(name), manifest.time_expansion_of(name))
+            scores, duration_s = score_recording(model, plan, manifest.path_of(name), manifest.time_expansion_of(name))
         except RecordingError as error:
             log(f"left out: {name}: {error}")
             continue
@@ -111,7 +121,7 @@ def score_split(model: SegmentModel, data: ClipData, split: str, log: Log) -> Sc
         logits[own], there[own] = scores.rows[at], True
         if plan.evaluation.events and scores.frames is not None:
             probabilities = expit(scores.frames.astype(np.float64))
-            kept.append(FrameScores(name, probabilities, scores.frame_times, scores.frame_s, model.band_hz))
+            kept.append(FrameScores(name, probabilities, scores.frame_times, scores.frame_s, model.band_hz, duration_s))
     if not there.any():
         return None
     if kept and not with_ends(data, table["recording"][there], model.classes):
