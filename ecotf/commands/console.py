@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that is not UTF-8, or a terminal that is not
     try:
-        status = command(sys.argv[1:] if arguments is None else arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            status = command(sys.argv[1:] if arguments is None else arguments)
     except EcotfError as error:
         complaints.print(f"[bold red]error:[/] {plain(as_called(str(error)))}")
         status = NOTHING_DONE
@@ -56,6 +59,11 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
         status = 0
     sys.stdout.flush()
     raise SystemExit(status)
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning in one line, without the place in the code that gives it."""
+    complaints.print(f"warning: {plain(message)}")
 
 
 def as_called(text: str) -> str:
