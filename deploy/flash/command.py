@@ -12,13 +12,15 @@ from pathlib import Path
 
 from deploy.flash.bundles import open_bundle, sign_bundle
 from deploy.flash.devices import Device, parse_device, read_devices
+from deploy.flash.fetching import Fetcher
 from deploy.flash.flashing import Flasher
 from deploy.flash.fleet import run_fleet, summarise
 from deploy.flash.login import Login
+from deploy.flash.merging import merge_tables
 from deploy.flash.recorder import RecorderPlace
 from deploy.flash.sdcard import write_to_card
 from deploy.flash.setting_up import RecorderSetup, SetupChoices
-from deploy.flash.showing import show_notes, show_releases, show_status
+from deploy.flash.showing import prune_releases, show_keys, show_notes, show_releases, show_status
 from ecotf.commands.console import log, make_parser
 from ecotf.errors import ConfigError
 
@@ -30,6 +32,7 @@ examples:
   ecotf flash BUNDLE --sdcard /media/me/bootfs
   ecotf flash init --device pi@recorder01.local     once, before the first bundle
   ecotf flash status --devices recorders.txt
+  ecotf flash fetch --devices recorders.txt --output season/
   ecotf flash list --device pi@recorder01.local
   ecotf flash rollback --device pi@recorder01.local
   ecotf flash sign BUNDLE --key signing_key
@@ -42,7 +45,10 @@ exit status: 0 all recorders well, 1 some not, 2 nothing could be done
 
 def main(arguments: Sequence[str]) -> int:
     """Flash a bundle, or run one of the other commands."""
-    others = {"init": _init, "status": _status, "list": _list, "rollback": _rollback, "sign": _sign}
+    others = {
+        "init": _init, "status": _status, "list": _list, "rollback": _rollback, "sign": _sign, "keys": _keys,
+        "fetch": _fetch,
+    }  # fmt: skip
     if arguments and arguments[0] in others:
         return others[arguments[0]](arguments[1:])
     return _flash(arguments)
@@ -121,9 +127,38 @@ def _status(arguments: Sequence[str]) -> int:
 
 def _list(arguments: Sequence[str]) -> int:
     parser = _parser("list", "Which releases are on recorders.")
+    parser.add_argument("--remove-old", action="store_true", help="first remove all but the current and the previous")
     _add_devices(parser)
     options = parser.parse_args(arguments)
+    if options.remove_old:
+        place = RecorderPlace(options.root)
+        if prune_releases(_devices(options), _login(options), place, options.jobs):
+            return 1
     return show_releases(_devices(options), _login(options), RecorderPlace(options.root), options.jobs)
+
+
+def _keys(arguments: Sequence[str]) -> int:
+    parser = _parser("keys", "Whose bundles recorders accept (init --trust adds a key).")
+    parser.add_argument("--remove", metavar="NAME", help="trust this key no longer; the last one stays")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    return show_keys(_devices(options), _login(options), RecorderPlace(options.root), options.jobs, options.remove)
+
+
+def _fetch(arguments: Sequence[str]) -> int:
+    parser = _parser("fetch", "Bring detections, gaps, health, logs and clips home; only what is new is sent.")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, required=True, help="a folder for each recorder in it")
+    parser.add_argument("--no-clips", action="store_true", help="leave the sound there")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    devices = _devices(options)
+    stop = threading.Event()
+    fetcher = Fetcher(_login(options), RecorderPlace(options.root), options.output, not options.no_clips, stop)
+    folders = fetcher.folders(devices)
+    results = run_fleet(devices, lambda device, say: fetcher.fetch(device, folders[device], say), options.jobs, stop)
+    for name, rows in merge_tables(options.output).items():
+        log(f"{options.output / name}: {rows} rows")
+    return summarise(results, "fetch")
 
 
 def _sign(arguments: Sequence[str]) -> int:

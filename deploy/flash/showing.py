@@ -81,6 +81,38 @@ def show_releases(devices: Sequence[Device], login: Login, place: RecorderPlace,
     return int(bool(silent))
 
 
+def show_keys(devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int, remove: str | None) -> int:
+    """Print a row for each key whose bundles a recorder accepts, after removing one; 0 when all recorders did it."""
+    table = Table("device", "key", "fingerprint", "unsigned bundles", title="trusted keys")
+    bad: list[str] = []
+    for device, answer in _ask_all(devices, login, place, jobs, "keys", *(["--remove", remove] if remove else [])):
+        end = answer[-1] if not isinstance(answer, DeviceError) and answer else {}
+        if isinstance(answer, DeviceError) or end.get("status") != "ok":
+            bad.append(f"{device}: {answer if isinstance(answer, DeviceError) else 'answers nonsense'}")
+            table.add_row(plain(device.name), "[red]not done[/]", "", "")
+            continue
+        keys = [line for line in answer if line.get("status") == "shown"]
+        unsigned = "refused" if keys or end.get("required") else "[yellow]accepted[/]"
+        for line in keys or [{}]:
+            name, fingerprint = text_of(line.get("key"), "none"), text_of(line.get("fingerprint"), "")
+            table.add_row(plain(device.name), plain(name), plain(fingerprint), unsigned)
+    console.print(table)
+    for note in bad:
+        log(note)
+    return int(bool(bad))
+
+
+def prune_releases(devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int) -> int:
+    """Remove all releases but the current and the previous one; 0 when all recorders did it."""
+    bad = 0
+    for device, answer in _ask_all(devices, login, place, jobs, "prune"):
+        fine = not isinstance(answer, DeviceError) and bool(answer)
+        said = answer[-1].get("detail") if fine and not isinstance(answer, DeviceError) else answer
+        log(f"{device}: {said or 'answers nonsense'}")
+        bad += not fine
+    return int(bad > 0)
+
+
 def show_notes(card: Path) -> int:
     """Print what a recorder noted on its card; 0 when every bundle there was applied, 1 otherwise."""
     notes = read_notes(card)
@@ -92,12 +124,12 @@ def show_notes(card: Path) -> int:
 
 
 def _ask_all(
-    devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int, command: str
+    devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int, *words: str
 ) -> list[tuple[Device, list[Line] | DeviceError]]:
     def ask(device: Device) -> list[Line] | DeviceError:
         try:
             with connect(device, login) as connection:
-                return ask_recorder(connection, place, [command], silence_s=_PATIENCE_S)
+                return ask_recorder(connection, place, list(words), silence_s=_PATIENCE_S)
         except DeviceError as error:
             return error
 

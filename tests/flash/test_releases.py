@@ -177,6 +177,20 @@ def test_a_full_disk_is_one_line_before_the_upload(make_recorder, make_bundle):
     assert lines[-1]["detail"].startswith("disk full: ")
 
 
+def test_a_stated_size_removes_nothing_and_a_person_may(make_recorder, make_bundle):
+    """Over ssh, too: nothing gives way for a bundle of which only the size is known."""
+    recorder = make_recorder(reserve_mb=1e9)
+    names = [make_bundle(f"good {number}").name for number in range(3)]
+    for name in names:
+        recorder.install(recorder.root.parent / "bundles" / name) if name == names[0] else None
+        (recorder.releases / name).mkdir(exist_ok=True)
+    status, lines = recorder.run("prepare", make_bundle("good 9").name, "--size", "100")
+    assert status == 2 and "list --remove-old makes room" in lines[-1]["detail"]
+    assert {path.name for path in recorder.releases.iterdir() if len(path.name) == 12} == set(names)
+    assert recorder.run("prune")[0] == 0
+    assert {path.name for path in recorder.releases.iterdir() if len(path.name) == 12} == {names[0]}
+
+
 def test_two_at_once(recorder, make_bundle):
     first, second = make_bundle("good 1"), make_bundle("good 2")
     applies = [recorder.upload(first), recorder.upload(second)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pip
 import pytest
+from crate import Crate
 
 from deploy.flash.wheels import Board, build_recorder_wheel, requirements
 
@@ -87,6 +89,25 @@ def test_a_config_with_a_mistake_is_refused(sshd, make_recorder, run_flash_devic
     status, output, _ = run_flash_device("init", *words, "--config", tmp_path / "config.toml")
     assert status == 1 and "sauce is unknown" in output
     assert not (recorder.root / "etc/ecotf/config.toml").exists()
+
+
+def test_keys_are_listed_and_removed_from_here(make_device, run_flash_device, tmp_path, monkeypatch):
+    crate, recorder = Crate(), make_device("oak")
+    crate.roots["pi@oak"] = recorder.root
+    monkeypatch.setattr("deploy.flash.showing.connect", crate.connect)
+    for name in ("mine", "lost"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+        shutil.copy(tmp_path / f"{name}.pub", recorder.root / "etc/ecotf/trusted/")
+    words = ["keys", "--device", "pi@oak", "--no-sudo", "--root", recorder.root]
+    status, output, _ = run_flash_device(*words)
+    assert status == 0 and "mine" in output and "lost" in output and output.count("SHA256:") == 2
+    status, output, _ = run_flash_device(*words, "--remove", "lost")
+    assert status == 0 and output.count("SHA256:") == 1 and "refused" in output
+    assert not (recorder.root / "etc/ecotf/trusted/lost.pub").exists()
+    status, output, _ = run_flash_device(*words, "--remove", "mine")
+    assert status == 1 and "mine is the only trusted key" in output
+    status, output, _ = run_flash_device("list", *words[1:], "--remove-old")
+    assert status == 0 and "nothing to remove" in output
 
 
 def test_what_is_given_to_init_is_checked_first(run_flash_device, tmp_path):

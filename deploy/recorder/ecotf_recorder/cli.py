@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +22,6 @@ DEFAULT_CONFIG = Path("/etc/ecotf/config.toml")
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; a mistake of the user gives one line and exit status 2."""
-    if arguments and arguments[0] == "apply" and importlib.util.find_spec("ecotf_recorder.releases"):
-        from ecotf_recorder import releases
-
-        return int(releases.main(list(arguments[1:])))
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -75,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
     check.set_defaults(command=_check_config)
 
-    commands.add_parser("apply", help="release manager").set_defaults(command=_no_releases)
     return parser
 
 
@@ -127,7 +121,3 @@ def _check_config(options: argparse.Namespace) -> int:
     from ecotf_recorder.config import check_config
 
     return check_config(options.config)
-
-
-def _no_releases(options: argparse.Namespace) -> int:
-    raise RecorderError("this installation has no release manager; install the recorder again")

@@ -9,6 +9,9 @@
     inbox                       apply the bundles on the memory card; at boot
     status, list                what runs, what is there
     keys [--remove NAME]        whose bundles are accepted
+    prune                       remove all releases but the current and the previous one
+    files                       what the recorder wrote
+    send JSON                   its bytes: a list of [name, bytes that are there, their SHA-256, end]
 
 exit status: 0 done, 1 refused or rolled back, 2 cannot be done, 3 another flash is going on
 """
@@ -30,6 +33,7 @@ from ecotf_recorder import __version__
 from ecotf_recorder.files import free_bytes
 from ecotf_recorder.releases.bundle import MODEL, ReleaseError, is_release_id, read_bundle
 from ecotf_recorder.releases.delta import VERSION, closest_release
+from ecotf_recorder.releases.fetching import give_up_rights, send_file, tell_files
 from ecotf_recorder.releases.health import read_health
 from ecotf_recorder.releases.home import make_home
 from ecotf_recorder.releases.inbox import Inbox
@@ -147,6 +151,33 @@ class Releases:
         self.report("keys", "ok", required=self.settings.require_signature)
         return 0
 
+    def prune(self) -> int:
+        """Remove older releases, because somebody who may change the recorder says so."""
+        with self.store.lock():
+            self._recover()
+            removed = self.store.prune(0)
+        self.report("prune", "ok", ", ".join(removed) or "nothing to remove")
+        return 0
+
+    def files(self) -> int:
+        """Say what could be fetched."""
+        give_up_rights(self.settings.user)
+        for line in tell_files(self.settings.health.parent):
+            self.report("file", "shown", **line)
+        self.report("files", "shown", version=1)
+        return 0
+
+    def send(self) -> int:
+        """Send what was asked for."""
+        give_up_rights(self.settings.user)
+        for name, have, digest, end in self.options.wanted:
+            try:
+                for line in send_file(self.settings.health.parent, name, have, digest, end):
+                    self.report("sent" if "sha256" in line else "piece", "shown", **line)
+            except (OSError, ReleaseError) as error:  # a clip that gave way meanwhile
+                self.report("absent", "shown", str(error), name=name)
+        return 0
+
     def status(self) -> int:
         """Say what runs."""
         self.store.check_set_up()
@@ -233,9 +264,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--root", type=Path, default=Path("/"), help="before every path; for tests")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("init", "recover", "inbox", "status", "list"):
+    for name in ("init", "recover", "inbox", "status", "list", "prune", "files"):
         commands.add_parser(name)
     commands.add_parser("keys").add_argument("--remove", metavar="NAME", help="trust this key no longer")
+    commands.add_parser("send").add_argument("wanted", type=_wanted)
     prepare = commands.add_parser("prepare")
     prepare.add_argument("--size", type=int, required=True, help="bytes to come")
     blocks = commands.add_parser("blocks")
@@ -259,6 +291,13 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"step": "end", "status": "failed", "detail": str(error)}), flush=True)
         status = BUSY if isinstance(error, Busy) else CANNOT
     return status
+
+
+def _wanted(text: str) -> list[tuple[str, int, str, int]]:
+    try:
+        return [(str(name), int(have), str(digest), int(end)) for name, have, digest, end in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise argparse.ArgumentTypeError(f"no list of files ({error})") from None
 
 
 def _release_id(text: str) -> str:

@@ -82,7 +82,7 @@ class Inbox:
             # What the card says is believed last: older releases make way for nothing that is not proved.
             check_signature(bundle, self.settings.trusted, self.settings.require_signature)
             check_files(bundle)
-            part = new_part(self.settings, self.store, bundle.id, bundle.size)
+            part = new_part(self.settings, self.store, bundle.id, bundle.size, is_proved=True)
             for name in bundle.names:
                 _copy(bundle.folder / name, part / name)
             return self.steps.apply(bundle.id, part), ""

@@ -21,10 +21,13 @@ from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.store import PART, ReleaseStore
 
 
-def new_part(settings: ReleaseSettings, store: ReleaseStore, release_id: str, size: int) -> Path:
-    """Make the folder that an upload of ``size`` bytes goes to; older releases make way for it where they must.
+def new_part(
+    settings: ReleaseSettings, store: ReleaseStore, release_id: str, size: int, is_proved: bool = False
+) -> Path:
+    """Make the folder that an upload of ``size`` bytes goes to.
 
-    So whoever asks must be root by a login, or have a bundle that is whole and signed as it should be.
+    Older releases make way only for a bundle that is there, whole and signed as it should be (``is_proved``); a size
+    that somebody states removes nothing.
 
     It belongs to the user who called ``sudo``, so that the same user may write there through sftp.
 
@@ -37,13 +40,13 @@ def new_part(settings: ReleaseSettings, store: ReleaseStore, release_id: str, si
         raise ReleaseError(f"{size} bytes are to come; a bundle has at most {MOST_BYTES}")
     store.discard_parts()
     needed = size + int(settings.reserve_mb * 1e6)
-    if free_bytes(store.releases) < needed:
+    if is_proved and free_bytes(store.releases) < needed:
         store.prune(0)
     free = free_bytes(store.releases)
     if free < needed:
         raise ReleaseError(
             f"disk full: {free / 1e6:.1f} MB free in {store.releases}, and {size / 1e6:.1f} MB are to come beside the "
-            f"{settings.reserve_mb:g} MB that stay free"
+            f"{settings.reserve_mb:g} MB that stay free; flash_device.py list --remove-old makes room"
         )
     part = store.releases / f"{release_id}-{uuid.uuid4().hex[:8]}{PART}"
     part.mkdir(mode=0o755)
