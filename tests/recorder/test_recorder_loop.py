@@ -267,7 +267,7 @@ def test_a_deaf_recorder_is_not_well(assembled, tmp_path, sound_of):
     recorder.listen()
 
 
-@pytest.mark.parametrize("boot", ["same", "other", "unset"])
+@pytest.mark.parametrize("boot", ["same", "other", "unset", "set later"])
 def test_sound_that_a_kill_or_a_stop_cost_is_a_gap(assembled, tmp_path, sound_of, boot):
     hands = Hands(wall=NOON)
     began = steady()
@@ -276,11 +276,17 @@ def test_sound_that_a_kill_or_a_stop_cost_is_a_gap(assembled, tmp_path, sound_of
         killed.take(event)
     killed._commit()
     killed._journal.database.close()
-    if boot == "unset":
+    if "set" in boot:
         hands.wall = 100.0
+
+    def sets_the_clock() -> None:
+        hands.wall = NOON if boot == "set later" else hands.wall
+        recorder._look_at = 0.0
+
     clock = Clock(steady, lambda: hands.wall + steady() - hands.began, "abcd1234" if boot == "same" else "other",
                   right_since_2020)  # fmt: skip
-    assembled(Scripted(Began(began), *in_pieces(sound_of(3)), Began(began + 50)), clock).listen()
+    recorder = assembled(Scripted(Began(began), *in_pieces(sound_of(3)), sets_the_clock, Began(began + 50)), clock)
+    recorder.listen()
     ((when, seconds, reason, _),) = gaps(tmp_path)
     if boot == "unset":
         assert (when, seconds) == ("", "")

@@ -21,12 +21,20 @@ _NEAR_S = 0.01
 class Absence(NamedTuple):
     """Since when it did not listen, by the steady clock of this boot, and until when if the schedule ended it.
 
-    ``steady`` is None where it is not known, in another boot while the clock is not set.
+    ``steady`` is None where it is not known, in another boot while the clock is not set; ``wall`` is when that was.
     """
 
     steady: float | None
     until: float | None
     reason: str
+    wall: float | None
+
+    def dated(self, clock: Clock, times: ListeningTimes) -> Absence:
+        """The same once the clock is set."""
+        if self.wall is None or not clock.is_set:
+            return self
+        until = times.next_change(self.wall)
+        return self._replace(steady=self.wall - clock.offset, until=None if until is None else until - clock.offset)
 
 
 def find_absence(database: Database, clock: Clock, times: ListeningTimes) -> Absence | None:
@@ -45,12 +53,7 @@ def find_absence(database: Database, clock: Clock, times: ListeningTimes) -> Abs
     end = steady + seconds
     noted = database.execute(_NOTED, (boot, end - _NEAR_S)).fetchone()[0]  # a microphone that was away until a stop
     end = max(end, noted or end)
-    if boot == clock.boot:
-        since = end
-    elif began is not None and clock.is_set:
-        since = began - steady + end - clock.offset
-    else:
-        return Absence(None, None, f"{reason}; for how long is not known")
-    wall = clock.at(since)
-    until = None if wall is None else times.next_change(wall)
-    return Absence(since, None if until is None else until - clock.offset, reason)
+    if boot != clock.boot:
+        wall = None if began is None else began - steady + end
+        return Absence(None, None, reason, wall).dated(clock, times)
+    return Absence(end, None, reason, clock.at(end)).dated(clock, times)

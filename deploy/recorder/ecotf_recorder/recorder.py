@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
-from collections.abc import Generator
-from contextlib import suppress
 
 from ecotf_recorder import __version__
-from ecotf_recorder.absence import STOPPED, find_absence
+from ecotf_recorder.absence import STOPPED, Absence, find_absence
 from ecotf_recorder.assembly import Parts
 from ecotf_recorder.config import Config
+from ecotf_recorder.dating import Dater
 from ecotf_recorder.files import free_bytes
 from ecotf_recorder.health import Health, ServiceManager, temperature_c, vital_signs
 from ecotf_recorder.hearing import Hearing
@@ -24,7 +24,7 @@ _DRAIN_S = 20.0
 _WAIT_S = 0.5
 _SHORTEST_GAP_S = 0.001
 _BEHIND_S = 3.0  # of sound that waits; from there on the log says so
-_DATING_S = 0.05  # of work at a time
+_SET_WITHIN_S = 600.0  # after the start; an absence waits so long for the clock
 _OPENING_S = 5.0  # a microphone may take so long to open
 
 
@@ -37,10 +37,11 @@ class Recorder:
         self._stretch: Stretch | None = None
         self._on, self._opens_at = False, 0.0
         self._stopping = self._over = False
+        self._absence: tuple[Absence, float] | None = None  # that waits for the clock, and until when
+        self._first_began: float | None = None
         self._gap: tuple[float, str] | None = None  # since when, by the steady clock, and why
         self._clock_was_set = clock.is_set
-        self._is_to_date, self._dating_problem = False, ""
-        self._dating: Generator[None, None, None] | None = None
+        self._dater = Dater(parts.journal, parts.clips)
         self._seconds, self._gaps, self._refused, self._last_refused = 0.0, 0, 0, ""
         self._hearing = Hearing(parts.model.facts.sample_rate_hz)
         self._behind_s = _BEHIND_S
@@ -58,25 +59,25 @@ class Recorder:
         )
         self._beat(force=True)
         self._manager.report("READY=1")
-        self._is_to_date = True  # what the process before this one left
         if self._source.live:
             self._note_absence()
         while not self._stopping and not (self._over and not self._manager.is_there):
             self._look_at_clocks()
-            wait_s = _WAIT_S if self._dating is None else 0.0
+            wait_s = _WAIT_S if not self._dater.is_at_work else 0.0
             if self._over or (self._source.live and not self._on):  # systemd would only start it again
                 time.sleep(wait_s)
             elif (event := self._source.next(wait_s)) is not None:
                 self.take(event)
-            self._date_some()
+            self._dater.work()
             self._beat()
         self._manager.report("STOPPING=1")
-        self._end_dating()
+        self._dater.end()
         self._drain()
         if self._stretch is not None:
             unread = self._stretch.began.key is not None  # a file is begun anew at the next start
             self._end(Ended(STOPPED, status="failed" if unread else "done"))
         self._close_gap(self._clock.now())
+        self._settle_absence(math.inf)
         self._journal.close()
         self._write_health("idle", stopped=True)
         _log.info("stopped after %.1f s of sound; %d detections in all", self._seconds, self._journal.detections)
@@ -105,6 +106,7 @@ class Recorder:
             began, parts.model, parts.wishes, self._journal, parts.clips, parts.recent, self._clock, parts.model.id
         )
         if began.steady is not None:
+            self._first_began = self._first_began or began.steady
             self._close_gap(began.steady)
         _log.info("listening: %s", self._stretch.origin.recording)
 
@@ -112,6 +114,7 @@ class Recorder:
         stretch, self._stretch = self._stretch, None
         assert stretch is not None
         key, end = stretch.began.key, stretch.end_steady
+        self._opens_at = self._clock.now()  # what comes next may take as long to open
         if (key is None and not stretch.began.name) or ended.status in ("done", "silent"):
             stretch.finish(ended.reason)
         status, reason = ended.status, ended.reason
@@ -134,13 +137,27 @@ class Recorder:
         absence = find_absence(self._journal.database, self._clock, self._times)
         if absence is None:
             return
-        if absence.steady is None:
-            self._journal.gap(None, None, absence.reason)
-            self._gaps += 1
+        if absence.steady is None:  # a clock is often set some seconds after the start
+            self._absence = absence, self._clock.now() + _SET_WITHIN_S
             return
         self._gap = absence.steady, absence.reason
         if absence.until is not None and absence.until < self._clock.now():
             self._close_gap(absence.until)
+
+    def _settle_absence(self, by: float) -> None:
+        """Note an absence that waited for the clock, once that is set, or, ``by`` then, without its length."""
+        if self._absence is None:
+            return
+        absence, last = self._absence[0].dated(self._clock, self._times), self._absence[1]
+        if absence.steady is not None and self._first_began is not None:
+            until = min(self._first_began, absence.until or self._first_began)
+            self._journal.gap(absence.steady, until - absence.steady, absence.reason)
+        elif by >= last:
+            self._journal.gap(None, None, f"{absence.reason}; for how long is not known")
+        else:
+            return
+        self._gaps += 1
+        self._absence = None
 
     def _close_gap(self, until: float) -> None:
         if self._gap is not None and until - self._gap[0] > _SHORTEST_GAP_S:
@@ -159,12 +176,14 @@ class Recorder:
             _log.warning("the clock jumped by %+.1f s", jump)
         if self._clock.is_set and not self._clock_was_set:
             _log.info("the clock is set (%s)", self._clock.quality)
-            self._is_to_date = self._clock_was_set = jump = True
+            self._clock_was_set = jump = True
+            self._dater.ask()
+        self._settle_absence(now)
         if jump and self._stretch is not None:
             self._stretch.redate()
         in_a_file = self._stretch is not None and self._stretch.began.key is not None  # kept as a whole, or not at all
-        if self._is_to_date and self._dating is None and not in_a_file and self._journal.commit():
-            self._begin_dating()
+        if not in_a_file:
+            self._dater.begin()
         if self._source.live and not self._over:
             self._switch(self._listens(now), now)
 
@@ -187,34 +206,6 @@ class Recorder:
         if on and self._stretch is None and self._gap is None and now > self._opens_at + _OPENING_S:
             self._gap = self._opens_at, self._source.problem or "no sound came"
         self._on = on
-
-    def _begin_dating(self) -> None:
-        """What was heard before the clock was set gets its time from now on."""
-        self._is_to_date = False
-        if self._journal.needs_dating:
-            clips = self._parts.clips
-            self._dating = self._journal.dating(None if clips is None else clips.date)
-
-    def _date_some(self) -> None:
-        """Do so for a moment; sound that comes meanwhile waits in the buffer no longer than that."""
-        until = self._clock.now() + _DATING_S
-        while self._dating is not None and self._clock.now() < until:
-            try:
-                next(self._dating)
-            except StopIteration:
-                self._dating, self._dating_problem = None, ""
-                _log.info("what was heard before the clock was set has its time")
-            except (OSError, ValueError, sqlite3.Error) as error:
-                self._dating_problem = f"what was heard before the clock was set has no time yet ({error})"
-                _log.error("%s; tried again at the next start", self._dating_problem)
-                self._end_dating()
-
-    def _end_dating(self) -> None:
-        if self._dating is not None:
-            self._dating.close()
-            self._dating = None
-            with suppress(sqlite3.Error):
-                self._journal.database.rollback()
 
     def _drain(self) -> None:
         """Score the sound that is in the buffer, while there is time."""
@@ -256,7 +247,7 @@ class Recorder:
         parts, model = self._parts, self._parts.model.facts
         clips = parts.clips
         problems = [self._journal.problem, self._source.problem if self._on or not self._source.live else ""]
-        problems += [self._hearing.problem, clips.problem if clips is not None else "", self._dating_problem]
+        problems += [self._hearing.problem, clips.problem if clips is not None else "", self._dater.problem]
         if self._source.live and self._source.backlog_s > self._behind_s:
             _log.warning("scoring is %.1f s behind", self._source.backlog_s)
         self._behind_s = max(_BEHIND_S, 2 * self._source.backlog_s)

@@ -22,7 +22,7 @@ _DATE_GAPS = (
 _DATE_DETECTIONS = f"""
 UPDATE detections SET recording = s.recording, time = s.began + start_s, time_quality = '{REDATED}'
 FROM stretches AS s WHERE s.id = detections.stretch AND s.boot = ? AND s.steady IS NOT NULL
-AND detections.time IS NULL AND detections.id > ? AND detections.id <= ?"""
+AND +detections.time IS NULL AND detections.id > ? AND detections.id <= ?"""  # + keeps it from the index by time
 
 Dating = Generator[None, None, None]
 
