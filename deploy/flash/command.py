@@ -17,7 +17,7 @@ from deploy.flash.flashing import Flasher
 from deploy.flash.fleet import run_fleet, summarise
 from deploy.flash.login import Login
 from deploy.flash.merging import merge_tables
-from deploy.flash.recorder import RecorderPlace
+from deploy.flash.release_manager import RecorderPlace
 from deploy.flash.sdcard import write_to_card
 from deploy.flash.setting_up import RecorderSetup, SetupChoices
 from deploy.flash.showing import prune_releases, show_keys, show_notes, show_releases, show_status

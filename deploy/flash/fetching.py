@@ -23,7 +23,7 @@ from deploy.flash.devices import Device
 from deploy.flash.errors import DeviceError
 from deploy.flash.flashing import Progress, Result, Say
 from deploy.flash.login import Login, connect
-from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
+from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.files import atomic_file, explain_write_errors, lock
 

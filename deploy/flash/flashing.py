@@ -19,7 +19,7 @@ from deploy.flash.connection import Connection
 from deploy.flash.devices import Device
 from deploy.flash.errors import ConnectionLost, DeviceError
 from deploy.flash.login import Login, connect
-from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
+from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder
 from deploy.flash.sending import Sending
 
 Outcome = Literal["done", "unchanged", "refused", "rolled-back", "undone", "failed", "unknown"]

@@ -10,7 +10,7 @@ from ecotf_recorder.releases.uploads import manifest_digest
 
 from deploy.flash.connection import Connection
 from deploy.flash.errors import ConnectionLost, DeviceError, NoDelta
-from deploy.flash.recorder import Line, RecorderPlace, ask_recorder
+from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder
 
 _WORTH_IT = 0.8  # a delta that is a larger part of the model than this is not sent
 

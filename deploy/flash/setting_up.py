@@ -18,7 +18,7 @@ from deploy.flash.devices import Device
 from deploy.flash.errors import DeviceError
 from deploy.flash.flashing import Progress, Result, Say
 from deploy.flash.login import Login, connect
-from deploy.flash.recorder import Line, RecorderPlace, parse_line
+from deploy.flash.release_manager import Line, RecorderPlace, parse_line
 from deploy.flash.wheels import Board, build_recorder_wheel, download_wheels
 from ecotf.errors import ConfigError, EcotfError
 

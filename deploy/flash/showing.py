@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ecotf_recorder.releases.health import is_well
+from ecotf_recorder.releases.watching import is_well
 from rich.table import Table
 
 from deploy.flash.devices import Device
 from deploy.flash.errors import DeviceError
 from deploy.flash.login import Login, connect
-from deploy.flash.recorder import Line, RecorderPlace, ask_recorder, mapping_of, number_of, text_of
+from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder, mapping_of, number_of, text_of
 from deploy.flash.sdcard import read_notes
 from ecotf.commands.console import console, log, plain
 

@@ -7,7 +7,7 @@ import threading
 from deploy.flash.devices import Device, parse_device
 from deploy.flash.flashing import Flasher
 from deploy.flash.login import Login
-from deploy.flash.recorder import RecorderPlace
+from deploy.flash.release_manager import RecorderPlace
 
 
 def login(sshd) -> Login:

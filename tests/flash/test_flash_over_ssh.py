@@ -16,7 +16,7 @@ from typing import Any
 
 import paramiko
 import pytest
-from ecotf_recorder.releases.health import is_well, runs_release
+from ecotf_recorder.releases.watching import is_well, runs_release
 from local_sshd import free_port
 from ssh_login import at, flasher
 
@@ -25,7 +25,7 @@ from deploy.flash.connection import Connection
 from deploy.flash.devices import Device
 from deploy.flash.errors import ConnectionLost, DeviceError
 from deploy.flash.login import Login
-from deploy.flash.recorder import RecorderPlace, parse_line
+from deploy.flash.release_manager import RecorderPlace, parse_line
 from deploy.flash.showing import show_releases, show_status
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "flash_device.py"

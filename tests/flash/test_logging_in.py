@@ -18,7 +18,7 @@ from deploy.flash.bundles import open_bundle
 from deploy.flash.devices import parse_device
 from deploy.flash.flashing import Flasher
 from deploy.flash.login import Login, way_through
-from deploy.flash.recorder import RecorderPlace
+from deploy.flash.release_manager import RecorderPlace
 
 
 def test_an_unknown_host_is_named_with_its_fingerprint(sshd, make_device, make_bundle, run_flash_device, tmp_path):

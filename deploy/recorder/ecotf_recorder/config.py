@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecotf_recorder.errors import ConfigError, ModelError
-from ecotf_recorder.settings import number, one_of, read_table, text, texts
 from ecotf_recorder.strangers import on_one_line
 from ecotf_recorder.times.beginning import time_zone_of
 from ecotf_recorder.times.schedule import check_moment
+from ecotf_recorder.typed_tables import number, one_of, read_table, text, texts
 
 _HOME = Path("/var/lib/ecotf")  # of the releases; root's
 _DATA = _HOME / "data"  # of the recorder

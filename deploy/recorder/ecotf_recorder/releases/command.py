@@ -34,7 +34,6 @@ from ecotf_recorder.files import free_bytes
 from ecotf_recorder.releases.bundle import MODEL, ReleaseError, is_release_id, read_bundle
 from ecotf_recorder.releases.delta import VERSION, closest_release
 from ecotf_recorder.releases.fetching import give_up_rights, send_file, tell_files
-from ecotf_recorder.releases.health import read_health
 from ecotf_recorder.releases.home import make_home
 from ecotf_recorder.releases.inbox import Inbox
 from ecotf_recorder.releases.keys import list_keys, remove_key, require_signature
@@ -42,6 +41,7 @@ from ecotf_recorder.releases.settings import DATA, ReleaseSettings, read_setting
 from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
 from ecotf_recorder.releases.store import Busy, ReleaseStore, now
 from ecotf_recorder.releases.uploads import manifest_digest, new_part
+from ecotf_recorder.releases.watching import read_health
 
 REFUSED, CANNOT, BUSY = 1, 2, 3
 

@@ -18,10 +18,10 @@ from typing import Any
 from ecotf_recorder.releases.bundle import ReleaseError
 from ecotf_recorder.releases.checking import check_manifest, check_release
 from ecotf_recorder.releases.delta import DELTA, assemble
-from ecotf_recorder.releases.health import HealthWatch, read_health
 from ecotf_recorder.releases.processes import run_quietly, run_selftest
 from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.store import Journal, ReleaseStore
+from ecotf_recorder.releases.watching import HealthWatch, read_health
 
 # Report(step, status, detail): what is passed on to whoever watches.
 Report = Callable[[str, str, str], None]
