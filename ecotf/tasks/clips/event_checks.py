@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,28 @@ from ecotf.datasets.coverage import FULLY_ANNOTATED
 from ecotf.errors import DataError
 from ecotf.pipelines.event_rows import EventRows, Kind
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _TINY_S = 1e-6
+
+
+def describe_validation(valid: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Say which classes have their validation events in fewer than two recordings; ``valid`` are its annotations.
+
+    Nothing is said where there is no validation: the training says so itself.
+    """
+    if not len(valid):
+        return []
+    boxes = valid[valid["end_s"].notna()]
+    counts = boxes.groupby("label")["recording"].nunique()
+    said = []
+    for name in classes:
+        n = int(counts.get(name, 0))
+        if n < 2:
+            which = "one recording" if n == 1 else "no recording"
+            said.append(f"{name} has its validation events in {which}: what is chosen by them is chosen by chance")
+    return said
 
 
 def require_steps(rows: EventRows, frame_s: float, title: str, classes: Sequence[str]) -> None:

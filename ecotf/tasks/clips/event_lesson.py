@@ -20,7 +20,7 @@ from ecotf.pipelines.event_rows import EventRows, event_rows
 from ecotf.pipelines.frame_truth import FrameTruth
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.pipelines.quiet_sounds import Backgrounds, QuietSounds
-from ecotf.tasks.clips.event_checks import describe_events, require_negatives, require_steps
+from ecotf.tasks.clips.event_checks import describe_events, describe_validation, require_negatives, require_steps
 from ecotf.tasks.clips.fit_events import FitEventsStage
 from ecotf.tasks.clips.lessons import LabelLesson, mean_loss
 from ecotf.tasks.clips.stages import FitClipsStage, Material
@@ -69,8 +69,9 @@ class EventLesson(LabelLesson):
         """What people should know of the annotations."""
         shares = ", ".join(f"{share:.0%} {name}" for name, share in self.drawn.items())
         own = describe_events(self.rows, self.seconds, self.material.classes)
+        valid = describe_validation(self.material.data.side("valid", self.stage.data).table, self.material.classes)
         step = f"frames of {1000 * self.frame_s:g} ms; of an epoch of {self.draws.clips:,} clips {shares}"
-        return (*self.rows.notes, *own, *self.mined.notes, step)
+        return (*self.rows.notes, *own, *valid, *self.mined.notes, step)
 
     def backgrounds(self, number: int) -> Sequence[Backgrounds]:
         """Return quiet stretches of the training recordings for each set, or the manifest's background recordings."""

@@ -18,7 +18,7 @@ from ecotf.models.image_network import ClipNetworkConfig, build_clip_network
 from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig
 from ecotf.pipelines.event_rows import EventRows, event_rows
 from ecotf.pipelines.frame_truth import FrameTruth
-from ecotf.tasks.clips.event_checks import describe_events, require_negatives, require_steps
+from ecotf.tasks.clips.event_checks import describe_events, describe_validation, require_negatives, require_steps
 from ecotf.tasks.clips.event_lesson import frame_average_precision
 from ecotf.tasks.clips.fit_events import EventMiningConfig, FitEventsStage
 from ecotf.tasks.clips.mine_events import false_events
@@ -54,6 +54,10 @@ def test_odd_data_are_said_in_one_line_each():
     assert [line.split(":")[0] for line in said] == [
         "owl has one event to learn from", "wren has one event to learn from", "1 event is longer than a clip of 5 s",
         "2 of 2 recordings with events are not said to be fully annotated (a, ...)",
+    ]  # fmt: skip
+    valid = pd.DataFrame({"recording": ["a", "a", "b"], "label": ["owl", "owl", "owl"], "end_s": [1.0, 2.0, np.nan]})
+    assert [line.split(":")[0] for line in describe_validation(valid, CLASSES)] == [
+        "owl has its validation events in one recording", "wren has its validation events in no recording",
     ]  # fmt: skip
     with pytest.raises(DataError, match="nothing to learn from"):
         _ = EventDraws(rows_of(("a", 1.0, 2.0, "owl"), full=""), EventDrawsConfig(events=0, weak=1), 5.0).shares
