@@ -116,6 +116,16 @@ def test_import_with_options_of_the_format(raven, run):
     assert manifest.groups == ["oak", "."]
 
 
+@pytest.mark.parametrize(("said", "kept"), [("--fully-annotated", "yes"), ("--no-fully-annotated", "no"), ("", None)])
+def test_import_says_whether_every_event_is_annotated(raven, run, said, kept):
+    arguments = ["import", raven / "night.txt", "--format", "raven", "--audio-dir", raven / "audio", "label=bat"]
+    status, out, err = run(*arguments, "--output", raven / "manifest.csv", *([said] if said else []))
+    told = " ".join((out + err).split())
+    assert status == 1 and ("--fully-annotated, if every event is annotated" in told) == (kept is None)
+    table = read_manifest(raven / "manifest.csv").table
+    assert (table["fully_annotated"] == kept).all() if kept else "fully_annotated" not in table
+
+
 def test_import_reads_lists_mappings_and_switches(tmp_path, run):
     for name in ("Pip", "quiet", "rain"):
         (tmp_path / "classes" / name).mkdir(parents=True)
