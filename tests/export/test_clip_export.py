@@ -118,14 +118,14 @@ def in_the_runtime(run: ClipsRun, settings: ExportSettings, sounds: np.ndarray) 
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-@pytest.mark.parametrize("precision", ["f32", "f16", "dynamic", "int8"])
+@pytest.mark.parametrize("precision", ["f32", "dynamic", "int8"])
 def test_every_precision(precision, clip_run, here, tmp_path, capsys):
     settings = ExportSettings(precision=precision, rate=RATE, embedding=True)
     made = make_model(ClipExport(clip_run), settings, ExportJob(seconds=7), lambda _: None, here)
     report, values = made.parity, made.values
     assert report["compared_on"] == "test recordings of the run" and report["failures"] == []
     assert report["front_end"]["max_within_40_db"] < 1e-3
-    limit = {"f32": 1e-5, "f16": 5e-3, "dynamic": 0.1, "int8": 0.3}[precision]
+    limit = {"f32": 1e-5, "dynamic": 0.1, "int8": 0.3}[precision]
     assert report["network"]["max"] < limit and report["serving_default"]["n"] == 8
     assert report["detections"]["segments_with_truth"] > 0
     assert values["kind"] == "segments" and values["species"] == list(CLASSES) and values["thresholds"]["007"] == 0.5

@@ -43,9 +43,7 @@ COMBINATIONS = [
     ({"name": "small"}, {"name": "sed"}, 1, True, 1),
     ({"name": "small", "squeeze": 4, "activation": "hard_swish"}, {"name": "gem"}, 2, False, 3),
     (SMALL, {"name": "attention"}, 1, False, 1),
-    (SMALL, CHRONONET, 1, False, 3),
     (SMALL, {**CHRONONET, "normalise": "features", "sequence": "bands_together"}, 1, False, 3),
-    (SMALL, INCEPTION, 1, False, 3),
 ]
 
 
