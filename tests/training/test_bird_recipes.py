@@ -71,6 +71,7 @@ def two_steps(name: str, *overrides: str) -> ClipRecipe:
     stages = load_any_recipe(name).stages  # type: ignore[union-attr]
     each = [f"stages.{number}.{key}" for number in range(len(stages)) for key in ("epochs=1", "batch=3")]
     each += [f"stages.{number}.sampler.clips=6" for number, stage in enumerate(stages) if stage.sampler.clips]
+    each += [f"stages.{number}.draws.clips=6" for number, stage in enumerate(stages) if hasattr(stage, "draws")]
     recipe = load_any_recipe(name, [*each, *overrides])
     assert isinstance(recipe, ClipRecipe)
     return recipe

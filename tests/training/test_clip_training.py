@@ -165,7 +165,7 @@ def test_a_softmax_becomes_logits_of_its_own():
     ("overrides", "said"),
     [
         (["stages.0.weights_from=nothing"], "weights_from = 'nothing'; allowed: previous, fresh"),
-        (["network.head={name: gem}"], "gives no frames"),
+        (["network.head={name: gem}"], "learns frames, but the head gem gives none"),
         (["inference.segment_s=9"], "longer than what the model sees"),
         (["clips.seconds=0.3", "inference.segment_s=0.2"], "too small"),
         (["front_end.high_hz=20000"], "front_end"),
