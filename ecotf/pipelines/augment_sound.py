@@ -99,6 +99,7 @@ def augment_clips(
     backgrounds: Sequence[Any] = (),
     *,
     sample_rate: float,
+    apart: Sequence[Any] = (),
 ) -> tuple[Any, Any, Any]:
     """Augment a batch.
 
@@ -116,6 +117,8 @@ def augment_clips(
         For each of ``config.backgrounds``, float32 ``[m, samples]`` to choose from.
     sample_rate
         In Hz.
+    apart
+        For each of ``config.backgrounds``, bool ``[n, m]``: which of them a clip may get. By default all.
     """
     import tensorflow as tf
 
@@ -123,10 +126,11 @@ def augment_clips(
     thrown = coins(seed, tf.shape(sound)[0], chances, config.one_of)
     seeds = {name: seed_of(seed, name) for name in chances}
     window = timing.vocoder_window(sample_rate)
+    pools = tuple(zip(backgrounds, apart or (None,) * len(backgrounds), strict=True))
     # Mixing comes in the middle, so what is before it runs on the clips, what is after it on what they became.
     for name in (*_BEFORE_BACKGROUND, *(f"background {i}" for i in range(len(config.backgrounds))), *_BEFORE_MIXING):
         if name in chances:
-            sound = on_some(thrown[name], sound, _change(name, config, seeds[name], backgrounds, sample_rate, window))
+            sound = on_some(thrown[name], sound, _change(name, config, seeds[name], pools, sample_rate, window))
     n = tf.shape(sound)[0]
     if "sum_mixup" in chances:
         drawn = mixing.draw_sum_mixup(config.sum_mixup, n, seeds["sum_mixup"])
@@ -142,7 +146,7 @@ def augment_clips(
         )
     for name in _AFTER_MIXING:
         if name in chances:
-            sound = on_some(thrown[name], sound, _change(name, config, seeds[name], backgrounds, sample_rate, window))
+            sound = on_some(thrown[name], sound, _change(name, config, seeds[name], pools, sample_rate, window))
     return sound, targets, weight
 
 
@@ -152,17 +156,26 @@ _AFTER_MIXING = ("time_stretch", "pitch_shift", "time_shift")
 
 
 def _change(
-    name: str, config: AugmentSoundConfig, seed: Any, backgrounds: Sequence[Any], sample_rate: float, window: int
+    name: str,
+    config: AugmentSoundConfig,
+    seed: Any,
+    pools: Sequence[tuple[Any, Any]],
+    sample_rate: float,
+    window: int,
 ) -> Any:
     """Change the sounds ``x`` of the batch that were drawn for it."""
     import tensorflow as tf
 
     if name.startswith("background "):
         number = int(name.removeprefix("background "))
-        own, sounds = config.backgrounds[number], backgrounds[number]
-        return lambda x, _: noise.apply_background(
-            x, noise.draw_background(own, x, tf.shape(sounds)[0], seed), sounds, own.measure
-        )
+        own, (sounds, apart) = config.backgrounds[number], pools[number]
+
+        def mixed(x: Any, index: Any) -> Any:
+            allowed = None if apart is None else tf.gather(apart, index)
+            drawn = noise.draw_background(own, x, tf.shape(sounds)[0], seed, allowed)
+            return noise.apply_background(x, drawn, sounds, own.measure)
+
+        return mixed
     own = getattr(config, name)
     if name in ("time_stretch", "pitch_shift"):
         draw, apply = getattr(timing, f"draw_{name}"), getattr(timing, f"apply_{name}")

@@ -201,14 +201,19 @@ class ClipSounds:
         wanted = round(clips.seconds * self.sample_rate)
         return draw_start(_KeptPassages(self, recording), wanted, self.sample_rate, clips, rng) / self.sample_rate
 
-    def any_crop(self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings) -> np.ndarray:
-        """Cut a clip out of any of the recordings; silence where none of some that are drawn can be read."""
+    def any_crop(
+        self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings
+    ) -> tuple[np.ndarray, int]:
+        """Cut a clip out of any of the recordings; silence where none of some that are drawn can be read.
+
+        Recordings of background are none of those that are trained on, so the number beside the clip is -1.
+        """
         for recording in rng.integers(0, len(self), _TRIES):
             try:
-                return self.crop(int(recording), np.nan, clips, rng)
+                return self.crop(int(recording), np.nan, clips, rng), -1
             except RecordingError as error:
                 report.add(self.paths[recording], str(error))
-        return np.zeros(round(clips.seconds * self.sample_rate), np.float32)
+        return np.zeros(round(clips.seconds * self.sample_rate), np.float32), -1
 
     def decoded(self, recording: int) -> DecodedSound:
         """Return the recording decoded once, by one thread; raises `RecordingError`."""

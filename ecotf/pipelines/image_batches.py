@@ -165,7 +165,7 @@ class BatchFinish:
             sound, places = clip
             seed = tf.stack([tf.constant(self.base, tf.int32), tf.cast(number, tf.int32)])
             made = sound, self._targets(places), tf.gather(self.weight, places)
-            made = self._augment_sound(number, made, seed)
+            made = self._augment_sound(number, made, seed, places)
             made = (self._make_images(number, made[0]), *made[1:])
             if self.draws.image is not None:
                 made = augment_clip_images(*made, self.draws.image, seed)
@@ -189,25 +189,32 @@ class BatchFinish:
         width = truth(table.recording[:0], table.start_s[:0]).shape[1]
         return tf.ensure_shape(tf.numpy_function(made, [places], tf.float32), (None, width))
 
-    def _augment_sound(self, number: Any, made: tuple[Any, Any, Any], seed: Any) -> tuple[Any, Any, Any]:
+    def _augment_sound(self, number: Any, made: tuple[Any, Any, Any], seed: Any, places: Any) -> tuple[Any, Any, Any]:
         import tensorflow as tf
 
         draws = self.draws
         if draws.sound is None:
             return made
         pools: Sequence[Any] = ()
+        apart: Sequence[Any] = ()
         if draws.backgrounds:
-            read = tf.numpy_function(self._backgrounds, [number], tf.float32)
-            pools = tf.unstack(tf.ensure_shape(read, [len(draws.backgrounds), self.pool, self.samples]))
-        return augment_clips(*made, draws.sound, seed, pools, sample_rate=self.images.sounds.sample_rate)
+            sets = len(draws.backgrounds)
+            read, theirs = tf.numpy_function(self._backgrounds, [number], (tf.float32, tf.int64))
+            pools = tf.unstack(tf.ensure_shape(read, [sets, self.pool, self.samples]))
+            own = tf.gather(tf.constant(self.table.recording[self.order], tf.int64), places)
+            # a clip with a stretch of its own recording is that recording still, only louder
+            apart = tf.unstack(tf.ensure_shape(theirs, [sets, self.pool])[:, None] != own[None, :, None], sets)
+        return augment_clips(*made, draws.sound, seed, pools, sample_rate=self.images.sounds.sample_rate, apart=apart)
 
-    def _backgrounds(self, number: np.ndarray) -> np.ndarray:
-        """Crops to mix in, ``[sets, pool, samples]``."""
+    def _backgrounds(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crops to mix in, ``[sets, pool, samples]``, and the training recording of each, int64 ``[sets, pool]``."""
         draws, images = self.draws, self.images
         rng = np.random.default_rng([draws.seed, draws.number, int(number), 1])
         plain = ClipsConfig(seconds=images.clips.seconds, crop="random", pad="repeat")
         read = [own.any_crop(plain, rng, images.report) for own in draws.backgrounds for _ in range(self.pool)]
-        return np.stack(read).reshape(len(draws.backgrounds), self.pool, self.samples)
+        shape = len(draws.backgrounds), self.pool
+        sounds = np.stack([sound for sound, _ in read]).reshape(*shape, self.samples)
+        return sounds, np.array([recording for _, recording in read], np.int64).reshape(shape)
 
     def _make_images(self, number: Any, sound: Any) -> Any:
         import tensorflow as tf

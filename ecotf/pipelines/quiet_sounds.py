@@ -18,8 +18,14 @@ _TRIES = 5
 class Backgrounds(Protocol):
     """Sound that is mixed into clips."""
 
-    def any_crop(self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings) -> np.ndarray:
-        """Cut a clip, float32 ``[samples]``; silence where nothing that is drawn can be read."""
+    def any_crop(
+        self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings
+    ) -> tuple[np.ndarray, int]:
+        """Cut a clip, float32 ``[samples]``; silence where nothing that is drawn can be read.
+
+        Beside it is the number of the training recording that it comes from, which clips of that recording do not get;
+        -1 where it comes from none of them.
+        """
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class QuietSounds:
     Attributes
     ----------
     sounds
-        The recordings that ``places`` count.
+        The recordings that ``places`` count: those that are trained on, in their order.
     places
         See `ecotf.pipelines.event_draws.quiet_places`.
     """
@@ -39,7 +45,9 @@ class QuietSounds:
     sounds: ClipSounds
     places: Places
 
-    def any_crop(self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings) -> np.ndarray:
+    def any_crop(
+        self, clips: ClipsConfig, rng: np.random.Generator, report: SkippedRecordings
+    ) -> tuple[np.ndarray, int]:
         """Cut a clip out of any of the stretches, each recording as often as any other."""
         wanted = round(clips.seconds * self.sounds.sample_rate)
         names = np.unique(self.places.recording)
@@ -56,5 +64,5 @@ class QuietSounds:
             except RecordingError as error:
                 report.add(self.sounds.paths[int(recording)], str(error))
                 continue
-            return np.resize(sound, wanted)
-        return np.zeros(wanted, np.float32)
+            return np.resize(sound, wanted), int(recording)
+        return np.zeros(wanted, np.float32), -1

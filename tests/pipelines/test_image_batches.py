@@ -16,7 +16,9 @@ from ecotf.pipelines.augmentation.band_edges import BandEdges
 from ecotf.pipelines.augmentation.band_edges import moved as moved_bands
 from ecotf.pipelines.clips import ClipsConfig, ClipTable
 from ecotf.pipelines.crops import ClipSounds, SkippedRecordings
+from ecotf.pipelines.event_draws import Places
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
+from ecotf.pipelines.quiet_sounds import QuietSounds
 from ecotf.pipelines.samplers import SamplerConfig
 
 RATE = 8000
@@ -143,6 +145,16 @@ def test_backgrounds_are_heard_only_where_they_are_mixed_in(folder):
     assert all(value == 0 or value > 0.1 for value in changed)
     with pytest.raises(ValueError, match="1 sets of backgrounds are configured and 0 given"):
         EpochDraws(sound=sound)
+
+
+def test_a_quiet_stretch_is_not_mixed_into_its_own_recording(folder):
+    sound = AugmentSoundConfig.model_validate({"backgrounds": [{"probability": 1, "snr_db": [-40, -40]}]})
+    own = Places(np.array([2]), np.array([0.0]), np.array([1.0]), np.ones(1))
+    quiet = [QuietSounds(sounds_of(folder), own)]
+    (plain,) = (collected(batches_of(table(0.0), sounds_of(folder), 4)),)
+    mixed = collected(batches_of(table(0.0), sounds_of(folder), 4, EpochDraws(sound=sound, backgrounds=quiet)))
+    changed = np.abs(plain[0] - mixed[0]).max(axis=(1, 2, 3))
+    assert changed[2] == 0 and (np.delete(changed, 2) > 0.1).all()
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -94,6 +94,14 @@ def test_background(sound):
             sound[i : i + 1], others[d["which"][i]][None], d["snr_db"][i : i + 1], "rms"
         )[0]  # fmt: skip
         close(made[i], expected)
+    everything = noise.draw_background(noise.NoiseBySnr(snr_db=(0, 3)), sound, 3, SEED, np.ones((N, 3), bool))
+    np.testing.assert_array_equal(everything["which"], d["which"])
+    apart = np.arange(3)[None] != np.arange(N)[:, None] % 3
+    apart[0] = False
+    others_only = drawn(noise.draw_background(noise.NoiseBySnr(snr_db=(0, 3)), sound, 3, SEED, apart))
+    assert others_only["which"][0] == -1 and all(apart[i, others_only["which"][i]] for i in range(1, N))
+    assert len(set(others_only["which"])) == 4
+    close(np.asarray(noise.apply_background(sound, others_only, others))[0], sound[0])
 
 
 def test_noise_on_silence_adds_nothing():

@@ -69,22 +69,33 @@ def pink(white: Any) -> Any:
     return tf.signal.irfft(spectrum * tf.cast(tf.math.rsqrt(number), tf.complex64), fft_length=[tf.shape(white)[1]])
 
 
-def draw_background(config: NoiseBySnr, sound: Any, n_backgrounds: Any, seed: Any) -> Draws:
-    """``which`` int ``[n]`` of the backgrounds, and ``snr_db`` ``[n]``."""
+def draw_background(config: NoiseBySnr, sound: Any, n_backgrounds: Any, seed: Any, apart: Any = None) -> Draws:
+    """``which`` int ``[n]`` of the backgrounds, and ``snr_db`` ``[n]``.
+
+    Where ``apart``, bool ``[n, n_backgrounds]``, is given, each sound gets one of those where it is true; -1 is none.
+    """
     import tensorflow as tf
 
     n = tf.shape(sound)[0]
+    if apart is None:
+        which = whole_number(seed, "which", n, n_backgrounds)
+    else:
+        place = whole_number(seed, "which", n, tf.math.count_nonzero(apart, axis=1))
+        first = tf.argsort(tf.cast(apart, tf.int32), axis=1, direction="DESCENDING", stable=True)
+        which = tf.where(place < 0, -1, tf.gather(first, tf.maximum(place, 0), batch_dims=1))
     return {
-        "which": whole_number(seed, "which", n, n_backgrounds),
+        "which": which,
         "snr_db": uniform(seed, "snr_db", n, *config.snr_db),
     }
 
 
 def apply_background(sound: Any, draws: Draws, backgrounds: Any, measure: Measure = "rms") -> Any:
-    """Sound + one of ``backgrounds`` ``[m, samples]``, ``snr_db`` below it."""
+    """Sound + one of ``backgrounds`` ``[m, samples]``, ``snr_db`` below it; nothing where ``which`` is -1."""
     import tensorflow as tf
 
-    return at_snr(sound, tf.gather(backgrounds, draws["which"]), draws["snr_db"], measure)
+    which = draws["which"]
+    chosen = tf.gather(backgrounds, tf.maximum(which, 0))
+    return at_snr(sound, tf.where(which[:, None] < 0, 0.0, chosen), draws["snr_db"], measure)
 
 
 def at_snr(sound: Any, noise: Any, snr_db: Any, measure: Measure) -> Any:

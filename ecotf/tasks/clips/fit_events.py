@@ -48,8 +48,8 @@ class FitEventsStage(FitClipsStage):
     point_s
         The width that an event without a length is given.
     quiet
-        ``sound.backgrounds`` are cut from stretches of the training recordings in which no class is, so that the
-        background of a recording is not learned as its species. Where there are none, or if false, they are the
+        ``sound.backgrounds`` are cut from stretches of the other training recordings in which no class is, so that
+        the background of a recording is not learned as its species. Where there are none, or if false, they are the
         manifest's background recordings.
     mining
         Learn from false alarms, too (``draws.mined``); the stage needs trained weights to begin with.
