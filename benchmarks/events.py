@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pandas as pd
-from birds_events import EVENTS, FOLDS, SETS, field_table, fold_side
+from birds_events import EVENTS, FOLDS, SETS, SONGS, field_table, fold_side
 from events_scenes import CLASSES, scenes
 
 from ecotf.commands.console import log

@@ -193,6 +193,19 @@ class ClipSounds:
         """Cut one clip out of a recording; as `cut_clip`."""
         return cut_clip(_KeptPassages(self, recording), self.sample_rate, start_s, clips, rng, foreground)
 
+    def passage(self, recording: int, start: int, n_samples: int) -> np.ndarray:
+        """Return samples of a recording at the training rate, float32 ``[n_samples]``; silence beyond its ends.
+
+        Raises `RecordingError`.
+        """
+        passages = _KeptPassages(self, recording)
+        first, last = max(0, start), min(passages.n_samples, start + n_samples)
+        sound = np.zeros(n_samples, np.float32)
+        if last > first:
+            read = passages.read(first, last)
+            sound[first - start :][: len(read)] = read
+        return sound
+
     def draw_start_s(self, recording: int, clips: ClipsConfig, rng: np.random.Generator) -> float:
         """Draw where a clip of a recording begins, in seconds: the place that `crop` would take with the same ``rng``.
 

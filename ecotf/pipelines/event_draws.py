@@ -13,7 +13,7 @@ from ecotf.errors import DataError
 from ecotf.pipelines.class_weights import power_class_weights
 from ecotf.pipelines.event_rows import EventRows, Kind
 
-_KINDS = ("events", "weak", "anywhere", "mined")
+_KINDS = ("events", "weak", "anywhere", "mined", "planted")
 
 
 class EventDrawsConfig(Config):
@@ -30,6 +30,8 @@ class EventDrawsConfig(Config):
         annotated as none of the classes.
     mined
         Clips around false alarms in training recordings (the stage's ``mining``).
+    planted
+        Clips as those of ``anywhere``, with an event of another recording planted in them (the stage's ``planting``).
     power
         A class with n of N events is drawn with the weight (n / N) ** power for each event; -1 draws all classes alike.
     clips
@@ -41,6 +43,7 @@ class EventDrawsConfig(Config):
     weak: float = Field(0.2, ge=0)
     anywhere: float = Field(0.3, ge=0)
     mined: float = Field(0.0, ge=0)
+    planted: float = Field(0.0, ge=0)
     power: float = Field(-0.5, ge=-1, le=0)
     clips: int | None = Field(None, ge=1)
 
@@ -89,6 +92,8 @@ class EventDraws:
 
     def __post_init__(self) -> None:
         made = {"events": self._events(), "weak": self._weak(), "anywhere": self._anywhere(), "mined": self.mined}
+        if len(made["events"]):
+            made["planted"] = made["anywhere"]
         self._places.update({name: places for name, places in made.items() if len(places)})
 
     @property
@@ -114,25 +119,47 @@ class EventDraws:
         """How many clips an epoch has."""
         if self.config.clips is not None:
             return self.config.clips
-        counted = sum(len(self._places[name]) for name in self._places if name != "anywhere")
+        counted = sum(len(self._places[name]) for name in self._places if name not in ("anywhere", "planted"))
         anywhere = self._places.get("anywhere", NO_PLACES)
         return max(1, counted + int(np.ceil((anywhere.end_s - anywhere.start_s).sum() / self.seconds)))
 
-    def draw(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw recordings and starts ``[clips]`` in seconds; kinds are mixed so that each batch has its shares.
+    def draw(self, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw recordings, starts in seconds, and what is planted, ``[clips]``: an event of the rows, or -1.
+
+        Kinds are mixed so that each batch has its shares.
 
         The same seed and epoch give the same clips.
         """
         rng = np.random.default_rng([seed, epoch, 3])
         n, shares = self.clips, self.shares
         kinds = _in_shares(np.array(list(shares.values())), n, rng)
-        recording, start_s = np.empty(n, int), np.empty(n)
+        recording, start_s, event = np.empty(n, int), np.empty(n), np.full(n, -1)
         for number, name in enumerate(shares):
             at, places = np.flatnonzero(kinds == number), self._places[name]
             chosen = rng.choice(len(places), len(at), p=places.chance / places.chance.sum())
             recording[at] = places.recording[chosen]
             start_s[at] = self._start_s(places, chosen, rng)
-        return recording, start_s
+            if name == "planted":
+                event[at] = self._planted(recording[at], rng)
+        return recording, start_s, event
+
+    def _planted(self, recording: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw an event for each clip, of another recording where there is one; as rare classes are drawn, and then
+        each recording with the class as often as any other: one with many calls would be known by its background."""
+        places, rows = self._places["events"], self.rows
+        code = rows.code[rows.events]
+        chances = places.chance / np.array(
+            [
+                np.sum((code == one) & (places.recording == where))
+                for one, where in zip(code, places.recording, strict=True)
+            ]
+        )
+        drawn = np.empty(len(recording), int)
+        for i, own in enumerate(recording):
+            other = np.where(places.recording == own, 0.0, chances)
+            chance = other if other.any() else chances
+            drawn[i] = rng.choice(len(places), p=chance / chance.sum())
+        return rows.events[drawn]
 
     def _start_s(self, places: Places, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw starts so that a clip holds its stretch whole, or lies in it where it is longer."""

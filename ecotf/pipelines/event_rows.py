@@ -42,6 +42,8 @@ class EventRows:
         Names, and seconds ``[recordings]``.
     full
         bool ``[recordings]``: where there is no stretch, there is none of the classes.
+    low_hz, high_hz
+        The box of each stretch ``[n]`` in frequency; NaN where it has none.
     n_classes
         Classes that codes count.
     notes
@@ -54,6 +56,8 @@ class EventRows:
     code: np.ndarray
     kind: np.ndarray
     value: np.ndarray
+    low_hz: np.ndarray
+    high_hz: np.ndarray
     recordings: tuple[str, ...]
     durations: np.ndarray
     full: np.ndarray
@@ -123,11 +127,13 @@ def event_rows(
     used = (kind >= 0) & ~late
     value = np.where(in_front(table), 1.0, secondary_value)
     full = np.array([name in full_names for name in recordings], bool)
-    columns = [column[used] for column in (recording, start, np.minimum(end, length), code, kind, value)]
-    recording, start, end, code, kind, value = _merged(columns, notes)
+    low, high = (table[name].to_numpy(float) for name in ("low_hz", "high_hz"))
+    columns = [column[used] for column in (recording, start, np.minimum(end, length), code, kind, value, low, high)]
+    recording, start, end, code, kind, value, low, high = _merged(columns, notes)
     return EventRows(
-        recording, start, end, code, kind, value, tuple(recordings), lengths, full, len(classes), tuple(notes)
-    )
+        recording, start, end, code, kind, value, low, high, tuple(recordings), lengths, full, len(classes),
+        tuple(notes),
+    )  # fmt: skip
 
 
 def _with_widths(
@@ -155,22 +161,23 @@ def _note_outside(labels: pd.Series, band_hz: tuple[float, float], notes: list[s
 
 def _merged(columns: list[np.ndarray], notes: list[str]) -> list[np.ndarray]:
     """Sort the stretches, and make one event of those of one class that overlap: frames cannot tell them apart."""
-    recording, start, end, code, kind, _ = columns
+    recording, start, end, code, kind, *_, low, high = columns
     order = np.lexsort((start, code, kind, recording))
     kept: list[int] = []
-    end = end.copy()
+    end, low, high = end.copy(), low.copy(), high.copy()
     merged = 0
     for i in order:
         last = kept[-1] if kept else -1
         same = last >= 0 and all(column[last] == column[i] for column in (recording, code, kind))
         if same and kind[i] == Kind.EVENT and start[i] < end[last]:
             end[last] = max(end[last], end[i])
+            low[last], high[last] = np.fmin(low[last], low[i]), np.fmax(high[last], high[i])
             merged += 1
         else:
             kept.append(int(i))
     if merged:
         notes.append(f"events that overlap another of their class, and are learned with it as one: {merged}")
-    columns[2] = end
+    columns[2], columns[-2], columns[-1] = end, low, high
     index = np.array(kept, int)
     index = index[np.lexsort((start[index], recording[index]))] if len(index) else index
     return [column[index] for column in columns]

@@ -88,6 +88,19 @@ class FrameTruth:
         shape = (-1, self.frames, classes)
         return ClipTruth(clip, clip_known, tf.reshape(frames, shape), tf.reshape(known, shape))
 
+    def add_event(self, packed: np.ndarray, code: int, start_s: float, end_s: float) -> None:
+        """Write an event that was added to a clip, with its times in the clip, into its row of `packed`."""
+        rows = self.rows
+        parts = np.cumsum([rows.n_classes, rows.n_classes, rows.n_classes * self.frames])
+        clip, clip_known, frames, known = np.split(packed, parts)  # views
+        clip[code] = clip_known[code] = 1.0
+        edges = np.arange(self.frames) * self.frame_s
+        shared = np.minimum(edges + self.frame_s, end_s) - np.maximum(edges, start_s)
+        part = np.clip(shared / self.frame_s, 0.0, 1.0)
+        own, sure = frames.reshape(self.frames, -1)[:, code], known.reshape(self.frames, -1)[:, code]
+        own[:] = np.maximum(own, part)
+        sure[part >= 0.5] = 1.0
+
     def is_nothing(self, recording: int, start_s: float, end_s: float, code: int) -> bool:
         """Whether it is known that none of a class is in a stretch."""
         frames, known = self._cells(recording, np.array([start_s]), np.array([max(end_s, start_s + 1e-6)]))

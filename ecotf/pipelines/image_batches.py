@@ -81,6 +81,9 @@ class EpochDraws:
         Augmentation; None changes nothing.
     backgrounds
         The recordings of each of ``sound.backgrounds``.
+    planted
+        Changes sound and targets of a batch before all augmentation: of the rows of the table ``[n]``, float32
+        ``[n, samples]`` and ``[n, width]``.
     """
 
     seed: int = 0
@@ -89,6 +92,7 @@ class EpochDraws:
     sound: AugmentSoundConfig | None = None
     image: AugmentImageConfig | None = None
     backgrounds: Sequence[Backgrounds] = ()
+    planted: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
 
     def __post_init__(self) -> None:
         sets = self.sound.backgrounds if self.sound is not None else ()
@@ -164,7 +168,7 @@ class BatchFinish:
         def finish(number: Any, clip: Any) -> Any:
             sound, places = clip
             seed = tf.stack([tf.constant(self.base, tf.int32), tf.cast(number, tf.int32)])
-            made = sound, self._targets(places), tf.gather(self.weight, places)
+            made = *self._planted(places, sound, self._targets(places)), tf.gather(self.weight, places)
             made = self._augment_sound(number, made, seed, places)
             made = (self._make_images(number, made[0]), *made[1:])
             if self.draws.image is not None:
@@ -188,6 +192,17 @@ class BatchFinish:
 
         width = truth(table.recording[:0], table.start_s[:0]).shape[1]
         return tf.ensure_shape(tf.numpy_function(made, [places], tf.float32), (None, width))
+
+    def _planted(self, places: Any, sound: Any, targets: Any) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        plant = self.draws.planted
+        if plant is None:
+            return sound, targets
+        made = tf.numpy_function(
+            lambda at, *batch: plant(self.order[at], *batch), [places, sound, targets], [tf.float32, tf.float32]
+        )
+        return tf.ensure_shape(made[0], sound.shape), tf.ensure_shape(made[1], targets.shape)
 
     def _augment_sound(self, number: Any, made: tuple[Any, Any, Any], seed: Any, places: Any) -> tuple[Any, Any, Any]:
         import tensorflow as tf

@@ -107,7 +107,7 @@ def test_each_batch_has_its_shares_and_rare_events_come_more_often():
     config = EventDrawsConfig(events=0.5, weak=0.25, anywhere=0.25, mined=0.3, power=-1, clips=160)
     draws = EventDraws(rows, config, 2.0)
     assert draws.shares == {"events": 0.5, "weak": 0.25, "anywhere": 0.25}
-    recording, start_s = draws.draw(1, 0)
+    recording, start_s, _ = draws.draw(1, 0)
     np.testing.assert_array_equal(draws.draw(1, 0)[1], start_s)
     assert (draws.draw(1, 1)[1] != start_s).any()
     weak = recording == 2

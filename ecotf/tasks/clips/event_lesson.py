@@ -19,6 +19,7 @@ from ecotf.pipelines.event_draws import EventDraws, quiet_places
 from ecotf.pipelines.event_rows import EventRows, event_rows
 from ecotf.pipelines.frame_truth import FrameTruth
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
+from ecotf.pipelines.planting import Planting
 from ecotf.pipelines.quiet_sounds import Backgrounds, QuietSounds
 from ecotf.tasks.clips.event_checks import describe_events, describe_validation, require_negatives, require_steps
 from ecotf.tasks.clips.fit_events import FitEventsStage
@@ -63,6 +64,8 @@ class EventLesson(LabelLesson):
         self.draws = EventDraws(self.rows, stage.draws, self.seconds, self.mined.places)
         self.drawn = self.draws.shares
         self.quiet = quiet_places(self.rows, min(_QUIET_S, self.seconds))
+        band, sounds = (plan.front_end.low_hz, plan.front_end.high_hz), material.data.sounds(train.recordings)
+        self.planting = Planting(stage.planting, self.truth, sounds, self.quiet, band)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,10 +89,13 @@ class EventLesson(LabelLesson):
 
     def epoch(self, images: ClipImages, draws: EpochDraws) -> tuple[ClipTable, EpochDraws]:
         """Draw the clips of an epoch; recordings keep the weights that the manifest gives them."""
-        recording, start_s = self.draws.draw(draws.seed, draws.number)
+        recording, start_s, planted = self.draws.draw(draws.seed, draws.number)
         own = self.train.table
         table = ClipTable(recording, start_s, own.targets[recording], own.weight[recording])
-        return table, EpochDraws(draws.seed, draws.number, None, draws.sound, draws.image, draws.backgrounds)
+        plant = None
+        if "planted" in self.drawn:
+            plant = self.planting.into(planted, recording, start_s, (draws.seed, draws.number))
+        return table, replace(draws, sampler=None, planted=plant)
 
     def label_loss(self, outputs: Any, targets: Any, weight: Any) -> Any:
         """Compute the loss of frames and of whole clips, of what is known."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ecotf.detection.false_alarms import FalseAlarmsConfig
 from ecotf.pipelines.event_draws import EventDrawsConfig
+from ecotf.pipelines.planting import PlantingConfig
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.frame_losses import FrameLossConfig
 from ecotf.training.stages import STAGES, FitPlace, Fitted
@@ -51,6 +52,8 @@ class FitEventsStage(FitClipsStage):
         ``sound.backgrounds`` are cut from stretches of the other training recordings in which no class is, so that
         the background of a recording is not learned as its species. Where there are none, or if false, they are the
         manifest's background recordings.
+    planting
+        How events are planted into the sound of other recordings (``draws.planted``).
     mining
         Learn from false alarms, too (``draws.mined``); the stage needs trained weights to begin with.
     """
@@ -60,6 +63,7 @@ class FitEventsStage(FitClipsStage):
     draws: EventDrawsConfig = EventDrawsConfig()
     point_s: float = Field(0.05, gt=0)
     quiet: bool = True
+    planting: PlantingConfig = PlantingConfig()
     mining: EventMiningConfig | None = None
 
     @property

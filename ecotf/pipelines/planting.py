@@ -1,0 +1,184 @@
+"""Events of one recording planted into the sound of another, so that a species is not known by its background."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ecotf.config import Config
+from ecotf.errors import RecordingError
+from ecotf.pipelines.crops import ClipSounds
+from ecotf.pipelines.event_draws import Places
+from ecotf.pipelines.frame_truth import FrameTruth
+
+_KEPT_BYTES = 256 << 20
+_SILENCE = 1e-7
+
+
+class PlantingConfig(Config):
+    """How an event is planted: only the band of its box is taken, faded in and out.
+
+    Attributes
+    ----------
+    snr_db
+        Level of the event against what is already there, in its own band and time; drawn evenly between the two.
+    decoys
+        This part of what is planted is cut beside the event, in the same band: sound without the class, so that it is
+        the call that is learned, and not that something was planted.
+    fade_s
+        Length of the fades, outside of the event.
+    """
+
+    snr_db: tuple[float, float] = (0.0, 20.0)
+    decoys: float = Field(0.3, ge=0, le=1)
+    fade_s: float = Field(0.03, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PlantingConfig:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db = {self.snr_db}: the first is above the second; allowed: the lower one first")
+        return self
+
+
+@dataclass
+class Planting:
+    """Plants the events of some recordings into clips of them.
+
+    Attributes
+    ----------
+    truth
+        Of the clips; its rows say where events are, and their bands.
+    sounds
+        The recordings that the rows count.
+    quiet
+        Where decoys are cut (`ecotf.pipelines.event_draws.quiet_places`).
+    band_hz
+        What the network hears: the band of events whose boxes have none.
+    """
+
+    config: PlantingConfig
+    truth: FrameTruth
+    sounds: ClipSounds
+    quiet: Places
+    band_hz: tuple[float, float]
+    _kept: dict[tuple[int, float], np.ndarray] = field(default_factory=dict, repr=False)
+    _bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def into(
+        self, events: np.ndarray, recording: np.ndarray, start_s: np.ndarray, seed: tuple[int, int]
+    ) -> PlantedClips:
+        """Say what is planted into the clips of an epoch: an event or -1, the clip's recording and start, ``[clips]``."""
+        return PlantedClips(self, events, recording, start_s, seed)
+
+    def piece(self, event: int, decoy: bool, most_s: float, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+        """Cut an event, or a stretch beside it, out of its recording; its band alone, with both fades.
+
+        Returns
+        -------
+        float32 ``[samples]``, of at most ``most_s`` between the fades, and whether it is an event. A recording without
+        a quiet stretch that is long enough gives no decoy, but the event.
+
+        Raises
+        ------
+        RecordingError
+            The recording cannot be read.
+        """
+        rows = self.truth.rows
+        recording, begin = int(rows.recording[event]), float(rows.start_s[event])
+        length = min(float(rows.end_s[event]) - begin, most_s)
+        begin += rng.random() * (float(rows.end_s[event]) - begin - length)
+        own = np.flatnonzero((self.quiet.recording == recording) & (self.quiet.end_s - self.quiet.start_s >= length))
+        if decoy and len(own):
+            at = own[rng.integers(len(own))]
+            spare = float(self.quiet.end_s[at] - self.quiet.start_s[at]) - length
+            begin = float(self.quiet.start_s[at]) + rng.random() * spare
+            return self._band(event, recording, begin, length), False
+        with self._lock:
+            kept = self._kept.get((event, begin))
+        if kept is None:
+            kept = self._band(event, recording, begin, length)
+            with self._lock:
+                if self._bytes + kept.nbytes <= _KEPT_BYTES:
+                    self._kept[event, begin] = kept
+                    self._bytes += kept.nbytes
+        return kept, True
+
+    def band_of(self, event: int) -> tuple[float, float]:
+        """Return the low and the high edge of an event's box, in Hz."""
+        low, high = float(self.truth.rows.low_hz[event]), float(self.truth.rows.high_hz[event])
+        return (low if low > 0 else self.band_hz[0]), (high if high > 0 else self.band_hz[1])
+
+    def _band(self, event: int, recording: int, begin_s: float, length_s: float) -> np.ndarray:
+        rate = self.sounds.sample_rate
+        fade, inside = round(self.config.fade_s * rate), max(1, round(length_s * rate))
+        sound = self.sounds.passage(recording, round(begin_s * rate) - fade, inside + 2 * fade)
+        sound = in_band(sound, rate, self.band_of(event))
+        if fade:
+            ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / fade)).astype(np.float32)
+            sound[:fade] *= ramp
+            sound[-fade:] *= ramp[::-1]
+        return sound
+
+
+@dataclass(frozen=True)
+class PlantedClips:
+    """What is planted into the clips of one epoch; called with a batch."""
+
+    planting: Planting
+    events: np.ndarray
+    recording: np.ndarray
+    start_s: np.ndarray
+    seed: tuple[int, int]
+
+    def __call__(self, rows: np.ndarray, sound: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Plant into the clips ``rows`` ``[n]`` of the epoch: sound ``[n, samples]`` and targets ``[n, width]``."""
+        events = self.events[rows]
+        if (events < 0).all():
+            return sound, targets
+        sound, targets = sound.copy(), targets.copy()
+        for i in np.flatnonzero(events >= 0):
+            rng = np.random.default_rng([*self.seed, int(rows[i]), 4])
+            try:
+                self._plant(int(rows[i]), int(events[i]), sound[i], targets[i], rng)
+            except RecordingError:
+                continue  # The clip stays as it is; the recording is told of where it is read for itself.
+        return sound, targets
+
+    def _plant(self, row: int, event: int, sound: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
+        made, truth = self.planting, self.planting.truth
+        rate, fade = made.sounds.sample_rate, round(made.config.fade_s * made.sounds.sample_rate)
+        there_s = float(truth.rows.durations[self.recording[row]] - self.start_s[row])
+        room_s = min(truth.seconds, there_s)
+        piece, is_event = made.piece(event, bool(rng.random() < made.config.decoys), room_s, rng)
+        inside = len(piece) - 2 * fade
+        at = int(rng.integers(max(1, round(room_s * rate) - inside + 1)))
+        low, high = max(0, at - fade), min(len(sound), at + inside + fade)
+        piece = piece[low - (at - fade) :][: high - low]
+        below = in_band(sound[low:high], rate, made.band_of(event))
+        sound[low:high] += self._gain(piece, below, rng) * piece
+        if is_event:
+            code = int(truth.rows.code[event])
+            truth.add_event(targets, code, at / rate, (at + inside) / rate)
+
+    def _gain(self, piece: np.ndarray, below: np.ndarray, rng: np.random.Generator) -> np.float32:
+        own, other = (float(np.sqrt(np.mean(np.square(one)))) if len(one) else 0.0 for one in (piece, below))
+        snr_db = rng.uniform(*self.planting.config.snr_db)
+        if own < _SILENCE or other < _SILENCE:
+            return np.float32(1.0)
+        gain = other / own * 10 ** (snr_db / 20)
+        return np.float32(min(gain, 1.0 / max(float(np.abs(piece).max()), _SILENCE)))
+
+
+def in_band(sound: np.ndarray, sample_rate: float, band_hz: tuple[float, float]) -> np.ndarray:
+    """Return sound float32 ``[samples]`` without what is outside of a band; its edges are a tenth of it wide."""
+    if not len(sound):
+        return sound
+    low, high = band_hz
+    soft = max(0.1 * (high - low), sample_rate / len(sound))
+    hertz = np.fft.rfftfreq(len(sound), 1 / sample_rate)
+    kept = np.clip((hertz - low) / soft + 1, 0, 1) * np.clip((high - hertz) / soft + 1, 0, 1)
+    return np.fft.irfft(np.fft.rfft(sound) * kept, len(sound)).astype(np.float32)

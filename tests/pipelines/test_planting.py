@@ -1,0 +1,69 @@
+"""Events planted into other recordings: where they are heard, what is written of them, and that a decoy is no event."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ecotf.pipelines.crops import ClipSounds
+from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig, quiet_places
+from ecotf.pipelines.frame_truth import FrameTruth
+from ecotf.pipelines.planting import Planting, PlantingConfig, in_band
+from tests.pipelines.test_event_truth import rows_of
+
+RATE = 8000
+
+
+def planting_of(folder: Path, **config) -> Planting:
+    """A call of 2 kHz with its box in ``a``, noise in ``b``."""
+    rng = np.random.default_rng(0)
+    noise = 0.01 * rng.standard_normal((2, 10 * RATE))
+    noise[0, 4 * RATE : 5 * RATE] += 0.5 * np.sin(2 * np.pi * 2000 * np.arange(RATE) / RATE)
+    for name, sound in zip("ab", noise, strict=True):
+        soundfile.write(folder / f"{name}.wav", sound, RATE)
+    rows = rows_of(("a", 4.0, 5.0, "owl", "yes"), ("b", 0, np.nan, "", "yes"))
+    rows.low_hz[:1], rows.high_hz[:1] = 1500, 2500
+    truth = FrameTruth(rows, frames=10, frame_s=0.2, seconds=2.0)
+    sounds = ClipSounds([folder / "a.wav", folder / "b.wav"], RATE)
+    return Planting(PlantingConfig(**config), truth, sounds, quiet_places(rows, 1.0), (100.0, 3900.0))
+
+
+def planted(planting: Planting) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clips of ``b`` with the call in them: what was added ``[n, samples]``, and frames and clips of their truth."""
+    events, recording, start_s = np.array([0, 0, -1, 0]), np.ones(4, int), np.array([0.0, 3.0, 4.0, 9.0])
+    targets = planting.truth.packed(recording, start_s)
+    noise = planting.sounds.passage(1, 0, 2 * RATE)
+    sound, marked = planting.into(events, recording, start_s, (3, 1))(
+        np.arange(4), np.stack([noise] * 4), targets.copy()
+    )
+    truth = planting.truth.unpacked(marked)
+    assert (truth.clip_known == 1).all() and (truth.frames_known[:3] == 1).all()
+    return sound - noise, truth.frames[..., 0], truth.clip[:, 0]
+
+
+def test_a_planted_call_is_where_its_frames_say(tmp_path):
+    added, frames, clip = planted(planting_of(tmp_path, snr_db=(10, 10), decoys=0.0))
+    assert clip.tolist() == [1, 1, 0, 1] and not added[2].any() and not frames[2].any()
+    loud = np.sqrt(np.square(added).reshape(4, 10, -1).mean(2))
+    for row in (0, 1, 3):
+        np.testing.assert_allclose(loud[row] > 0.6 * loud[row].max(), frames[row] > 0.5)
+        assert frames[row].sum() * 0.2 == 1 if row < 3 else frames[row].sum() * 0.2 <= 1.001
+    noise = in_band(planting_of(tmp_path).sounds.passage(1, 0, 2 * RATE), RATE, (1500, 2500))
+    assert 8 < 20 * np.log10(loud[0].max() / noise.std()) < 12
+    spectrum = np.abs(np.fft.rfft(added[0]))
+    assert spectrum[: 2 * 1200].max() < 1e-3 * spectrum.max()  # outside of its box nothing is added
+
+
+def test_a_decoy_is_sound_and_no_event(tmp_path):
+    added, frames, clip = planted(planting_of(tmp_path, snr_db=(10, 10), decoys=1.0))
+    assert not frames.any() and not clip.any() and added[0].any() and not added[2].any()
+
+
+def test_an_event_is_planted_into_other_recordings(tmp_path):
+    planting = planting_of(tmp_path)
+    config = EventDrawsConfig(events=0.5, weak=0, anywhere=0, planted=0.5, clips=40)
+    recording, _, events = EventDraws(planting.truth.rows, config, 2.0).draw(1, 0)
+    assert (events >= 0).sum() in (19, 20, 21) and (recording[events < 0] == 0).all()
+    assert set(recording[events >= 0]) == {0, 1}  # of a single recording with the class, its own too
