@@ -1,11 +1,12 @@
-"""Recipes of events beside `birds/small` with boxes: folds by recording, AP and F at an IoU of 0.3.
+"""Recipes of events beside `birds/small` with boxes and a detector of energy: folds by recording.
 
-    python benchmarks/events.py simulated --runs FOLDER --fold 0 --only small/events
-    python benchmarks/events.py real --data FOLDER --runs FOLDER --only small/events
+    python benchmarks/events.py simulated --runs FOLDER --fold 0
+    python benchmarks/events.py real --data FOLDER --runs FOLDER --only energy/small/events
+    python benchmarks/events.py real --data FOLDER --runs FOLDER --sets qut_boobook --only events/plain --seeds 3
 
-FOLDER of the data holds `manifest.csv`, `annotations.csv` and the sets of `birds_events.py`. One fold is tested, the
-next chooses epochs and thresholds, the others are learned from. Trainings that are finished are not repeated. Results
-are in `events.md`; figures also go to the runs as JSON.
+FOLDER of the data holds `manifest.csv`, `annotations.csv` and the sets of `events_sets.py`. One fold is tested, the
+next chooses epochs and thresholds, the others are learned from. Trainings that are finished are not repeated. Figures
+go to RUNS as JSON; `events.md` says what they mean.
 """
 
 from __future__ import annotations
@@ -14,38 +15,45 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import pandas as pd
-from birds_events import EVENTS, FOLDS, SETS, SONGS, field_table, fold_side
+from birds_events import EVENTS
+from events_judged import by_energy, judged
 from events_scenes import CLASSES, scenes
+from events_sets import FOLDS, SETS, EventSet, event_table, folds_of, side_of
 
 from ecotf.commands.console import log
 from ecotf.datasets.manifest import Manifest, make_manifest
-from ecotf.evaluation.average_precision import average_precision
-from ecotf.evaluation.event_overlap import LEAST_IOU, Counts, count_overlaps, f_interval
 from ecotf.quiet import quieten_libraries
 from ecotf.runs import RunFolder
 from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.training_run import train_run
 
-# What is compared: a recipe and its overrides. All but `small` are birds/events with one thing left out or changed.
-VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
+ENERGY = "energy"
+_BOTH = ("stages.0", "stages.1")
+# What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
+CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
-    "small, longer": ("birds/small", (*EVENTS, "stages.0.epochs=24")),
     "events": ("birds/events", ()),
+    "without planting": ("birds/events", tuple(f"{one}.draws.planted=0" for one in _BOTH)),
     "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws.mined=0")),
-    "without backgrounds": ("birds/events", ("stages.0.sound={}", "stages.1.sound={}")),
-    "without frames": ("birds/events", ("stages.0.frames.share=0.05", "stages.1.frames.share=0.05")),
-    "plain loss": ("birds/events", ("stages.0.frames={name: focal}", "stages.1.frames={name: focal}")),
-}  # fmt: skip
+    "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
+    "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
+    "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
+    "change detection": ("birds/events", ("inference.events={name: change_detection}",)),
+    "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
+}
+SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "small": ("birds/small", EVENTS),
+    "events": ("songs/dense", ()),
+    "peaks": ("songs/dense", ("inference.events={smooth_s: 0.004, gap_s: 0.02}",)),
+}
 
 
 def main() -> None:
@@ -56,10 +64,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--fold", type=int, action="append", help="only this one; may be given again")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--only", default="small/events", help=f"with / between them: {', '.join(VARIANTS)}")
+    parser.add_argument("--only", default="energy/small/events", help=f"with / between them: {', '.join(CALLS)}")
     parser.add_argument("--sets", default="", help="of real: comma-separated; all by default")
-    parser.add_argument("--clips", type=int, help="of an epoch of birds/events")
-    parser.add_argument("--epochs", type=int, help="of the first stage of birds/events, a third of them of the second")
     options = parser.parse_args()
     quieten_libraries()
     import tensorflow as tf
@@ -67,112 +73,89 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     file = options.runs / f"{options.what}.json"
-    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    for name, table, classes in _sets(options):
+    for name, table, own in _sets(options):
         for variant in options.only.split("/"):
-            for seed in range(1979, 1979 + options.seeds):
-                folds = options.fold or range(FOLDS)
-                runs = [_fold(options, name, table, variant, fold, seed) for fold in folds]
+            for seed in range(1979, 1979 + (1 if variant == ENERGY else options.seeds)):
+                folds = options.fold or folds_of(table)
                 title = f"{name}, {variant}, seed {seed}, folds {', '.join(map(str, folds))}"
-                results[title] = judged(runs, table, classes)
+                began = process_time()
+                parts = [_fold(options, name, table, own, variant, fold, seed) for fold in folds]
+                tested = table[table["number"].isin(folds)]
+                rows = judged(pd.concat(parts, ignore_index=True), tested, own.classes, own.collar_s)
+                results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+                results[title] = rows
                 file.write_text(json.dumps(results, indent=2) + "\n")
-                log(title)
-                for label, row in results[title].items():
-                    low, high = row["f_interval"]
-                    log(
-                        f"  {label}: {row['recordings']} recordings, {row['events']} events: AP {row['ap']:.3f}  "
-                        f"F {row['f']:.3f} [{low:.3f}, {high:.3f}]  precision {row['precision']:.3f}  recall "
-                        f"{row['recall']:.3f}"
-                    )
+                log(f"{title}: {process_time() - began:.0f} s of processor time")
+                for label, row in rows.items():
+                    log("  " + said(label, row))
 
 
-def _sets(options: argparse.Namespace) -> list[tuple[str, pd.DataFrame, tuple[str, ...]]]:
-    """Return the sets with their folds (column ``number``) and classes."""
+def said(label: str, row: dict[str, Any]) -> str:
+    """Return the figures of a class in one line."""
+    span = ", ".join("-" if one is None else f"{one:.3f}" for one in row["f_interval"])
+    alarms = "-"
+    if row["alarms_hours"]:
+        alarms = f"{row['alarms']:.0f} an hour ({row['alarms_n']} in {row['alarms_hours'] * 60:.1f} min)"
+    psds = float("nan") if row["psds"] is None else row["psds"]
+    return (
+        f"{label}: {row['recordings']} recordings, {row['events']} events: AP {row['ap']:.3f}  "
+        f"F {row['f']:.3f} [{span}]  both edges {row['edges_f']:.3f}  precision {row['precision']:.3f}  "
+        f"recall {row['recall']:.3f}  PSDS {psds:.3f}  false alarms {alarms}"
+    )
+
+
+def _sets(options: argparse.Namespace) -> list[tuple[str, pd.DataFrame, EventSet]]:
+    """Return the sets with their tables: the folds are in ``number``."""
     if options.what == "simulated":
         table = scenes(options.runs / "scenes").table.copy()
         names = sorted(table["recording"].unique())
         table["number"] = table["recording"].map({name: i % FOLDS for i, name in enumerate(names)})
         table["recording"] = [str((options.runs / "scenes" / name).resolve()) for name in table["recording"]]
-        return [("scenes", table[["recording", "start_s", "end_s", "label", "fully_annotated", "number"]], CLASSES)]
+        return [("scenes", table, EventSet(CLASSES))]
     if options.data is None:
         raise SystemExit("events.py real needs --data FOLDER")
     wanted = options.sets.split(",") if options.sets else list(SETS)
-    return [(name, field_table(options.data, name).assign(fully_annotated="yes"), SETS[name]) for name in wanted]
+    return [(name, event_table(options.data, name, options.runs / "pieces"), SETS[name]) for name in wanted]
 
 
 def _fold(
-    options: argparse.Namespace, name: str, table: pd.DataFrame, variant: str, fold: int, seed: int
-) -> tuple[RunFolder, int]:
-    """Return the run that tests a fold."""
-    recipe_name, overrides = VARIANTS[variant]
-    recipe = load_any_recipe(recipe_name, [*overrides, *_shorter(options, recipe_name), f"seed={seed}"])
-    title = f"{name}/{variant.replace(',', '').replace(' ', '_')}_{seed}_fold_{fold}"
+    options: argparse.Namespace, name: str, table: pd.DataFrame, own: EventSet, variant: str, fold: int, seed: int
+) -> pd.DataFrame:
+    """Return what is found in the recordings of a fold, with what is above the threshold in ``kept``."""
+    if variant == ENERGY:
+        sides = sides_of(table, own, fold)
+        return by_energy(sides, table, own.classes)
+    recipe_name, overrides = (SONGS if own.family == "songs" else CALLS)[variant]
+    if recipe_name == "birds/small":
+        overrides = (*overrides, *(() if own.family == "calls" else ("sample_rate=32000",)))
+    else:
+        overrides = (*overrides, *own.overrides)
+    recipe = load_any_recipe(recipe_name, [*overrides, f"seed={seed}"])
+    title = f"{name}/{variant.replace(' ', '_')}_{seed}_fold_{fold}"
     stages = recipe.stages if recipe_name != "birds/small" else recipe.stages[:1]
-    recipe = recipe.model_copy(update={"name": title, "stages": stages})
     done = sorted((options.runs / title).glob("*/environment.json"))
-    if done:
-        return RunFolder.open(done[0].parent), fold
-    began = perf_counter()
-    run = RunFolder.open(train_run(recipe, fold_manifest(table, fold), options.runs, threads=1))
-    log(f"{title}: {perf_counter() - began:.0f} s")
-    return run, fold
+    if not done:
+        began = perf_counter()
+        manifest = fold_manifest(table, own, fold)
+        train_run(recipe.model_copy(update={"name": title, "stages": stages}), manifest, options.runs, threads=1)
+        log(f"{title}: {perf_counter() - began:.0f} s")
+        done = sorted((options.runs / title).glob("*/environment.json"))
+    run = RunFolder.open(done[0].parent)
+    found, least = run.read_table("events.parquet"), run.read_json("thresholds.json")["events"]
+    return found.assign(kept=found["score"] >= found["label"].map(least).fillna(1.1))
 
 
-def _shorter(options: argparse.Namespace, recipe: str) -> list[str]:
-    """Return what makes a training of birds/events shorter than its recipe says."""
-    if recipe != "birds/events":
-        return []
-    epochs = [] if not options.epochs else [options.epochs, -(-options.epochs // 3)]
-    clips = [options.clips] * 2 if options.clips else []
-    return [
-        f"stages.{i}.{key}={n}" for key, ns in (("epochs", epochs), ("draws.clips", clips)) for i, n in enumerate(ns)
-    ]
+def sides_of(table: pd.DataFrame, own: EventSet, fold: int) -> pd.Series:
+    """Return the side of each recording in a fold."""
+    n = len(folds_of(table))
+    firsts = table.drop_duplicates("recording")
+    return pd.Series({row.recording: side_of(row, fold, n, own.pieces) for row in firsts.itertuples()})
 
 
-def fold_manifest(table: pd.DataFrame, fold: int) -> Manifest:
+def fold_manifest(table: pd.DataFrame, own: EventSet, fold: int) -> Manifest:
     """Return the annotations with the side of each recording in a fold."""
-    side = {row.recording: fold_side(int(row.number), fold) for row in table.itertuples()}
-    return make_manifest(table.drop(columns="number").assign(split=table["recording"].map(side)), "/", "benchmark")
-
-
-def judged(
-    runs: Sequence[tuple[RunFolder, int]], table: pd.DataFrame, classes: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Judge each class over all folds: what each run finds in the recordings that it was not trained on."""
-    rows = {}
-    for label in classes:
-        counts, scores, hits, n_events = [], [], [], 0
-        for run, fold in runs:
-            found = run.read_table("events.parquet")
-            found = found[found["label"] == label]
-            kept = found["score"] >= run.read_json("thresholds.json")["events"][label]
-            for recording in sorted(table.loc[table["number"] == fold, "recording"].unique()):
-                own = table[(table["recording"] == recording) & (table["label"] == label)]
-                truth, here = own[["start_s", "end_s"]].to_numpy(float), found["recording"] == recording
-                above = found.loc[here & kept, ["start_s", "end_s"]].to_numpy(float)
-                counts.append(count_overlaps(above, truth))
-                scores.append(found.loc[here, "score"].to_numpy(float))
-                hits.append(greedy_hits(found.loc[here, ["start_s", "end_s"]].to_numpy(float), scores[-1], truth))
-                n_events += len(truth)
-        total = sum(counts, Counts(0, 0, 0))
-        rows[label] = {
-            "recordings": len(counts), "events": n_events, "f": total.f, "f_interval": f_interval(counts),
-            "precision": total.precision, "recall": total.recall,
-            "ap": average_precision(np.concatenate(scores), np.concatenate(hits), n_events),
-        }  # fmt: skip
-    return rows
-
-
-def greedy_hits(found: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Give each event, best score first, the free annotation that it overlaps most, from an IoU of 0.3 on."""
-    hits, free = np.zeros(len(found), bool), np.ones(len(truth), bool)
-    for i in np.argsort(-scores, kind="stable"):
-        shared = np.clip(np.minimum(found[i, 1], truth[:, 1]) - np.maximum(found[i, 0], truth[:, 0]), 0, None)
-        iou = shared / np.maximum(found[i, 1] - found[i, 0] + truth[:, 1] - truth[:, 0] - shared, 1e-12)
-        iou = np.where(free, iou, 0.0)
-        if len(iou) and iou.max() >= LEAST_IOU:
-            hits[i], free[int(iou.argmax())] = True, False
-    return hits
+    made = table.assign(split=table["recording"].map(sides_of(table, own, fold)))
+    return make_manifest(made.drop(columns=["number", "piece"], errors="ignore"), "/", "benchmark")
 
 
 if __name__ == "__main__":

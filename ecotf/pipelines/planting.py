@@ -71,7 +71,7 @@ class Planting:
     def into(
         self, events: np.ndarray, recording: np.ndarray, start_s: np.ndarray, seed: tuple[int, int]
     ) -> PlantedClips:
-        """Say what is planted into the clips of an epoch: an event or -1, the clip's recording and start, ``[clips]``."""
+        """Say what is planted into each clip: an event or -1, the clip's recording and start ``[clips]``."""
         return PlantedClips(self, events, recording, start_s, seed)
 
     def piece(self, event: int, decoy: bool, most_s: float, rng: np.random.Generator) -> tuple[np.ndarray, bool]:

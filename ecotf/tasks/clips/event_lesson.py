@@ -68,6 +68,11 @@ class EventLesson(LabelLesson):
         self.planting = Planting(stage.planting, self.truth, sounds, self.quiet, band)
 
     @property
+    def keeps_start(self) -> bool:
+        """Whether false alarms were mined: a network that knows the events may lose some of them by that."""
+        return self.config.mining is not None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of the annotations."""
         shares = ", ".join(f"{share:.0%} {name}" for name, share in self.drawn.items())

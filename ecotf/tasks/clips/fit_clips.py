@@ -63,6 +63,7 @@ def fit_clips(
     state = FitState(fit.model, fit.optimizer, place.checkpoint, place.save_every_s)
     fit.history = state.history
     fit.remark()
+    fit.judge_start(state)
     watch: ScoreWatch | None = place.watch
     writer = log_writer(place.tensorboard)
 
@@ -141,6 +142,15 @@ class _Fit:
             log(f"{stage.title}: nothing to validate on, so the learning rate stays what it is")
         if stage.patience is not None and self.valid_set is None:
             log(f"{stage.title}: nothing to validate on, so patience = {stage.patience} does not stop it")
+
+    def judge_start(self, state: FitState) -> None:
+        """Let the weights that the stage begins with be the best so far, where the lesson may make them worse."""
+        if not self.lesson.keeps_start or self.stage.keep != "best" or self.valid_set is None or state.epoch:
+            return
+        _, score = self.lesson.judge(self.valid_set, self.judge)
+        if np.isfinite(score):
+            state.best_loss = -score
+            self.log(f"{self.stage.title}: begins with {self.lesson.score_title} {score:.3f}, and keeps nothing worse")
 
     def epoch(self, number: int) -> Epoch:
         """Train and judge one epoch, counted from 0."""

@@ -55,7 +55,8 @@ class FitEventsStage(FitClipsStage):
     planting
         How events are planted into the sound of other recordings (``draws.planted``).
     mining
-        Learn from false alarms, too (``draws.mined``); the stage needs trained weights to begin with.
+        Learn from false alarms, too (``draws.mined``); the stage needs trained weights to begin with, and with ``keep:
+        best`` it keeps them where no epoch is better.
     """
 
     name: Literal["fit_events"] = "fit_events"  # type: ignore[assignment]

@@ -41,6 +41,11 @@ class LabelLesson:
         self.model: Any = network.model
 
     @property
+    def keeps_start(self) -> bool:
+        """Whether the weights that the stage begins with stay where no epoch is better."""
+        return False
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What people should know before the first epoch."""
         return ()

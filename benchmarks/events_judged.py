@@ -1,0 +1,183 @@
+"""What `events.py` says of a class over all folds together, and a detector that learns nothing but a level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecotf.audio.recording import open_recording
+from ecotf.evaluation.average_precision import average_precision
+from ecotf.evaluation.edges import Listened, judge_edges
+from ecotf.evaluation.evaluation_config import EvaluationConfig
+from ecotf.evaluation.event_overlap import LEAST_IOU, Counts, count_overlaps
+
+_CUT_DB = np.arange(1.0, 30.5, 0.5)
+_GAPS_S = (0.0, 0.05, 0.2)
+_HOP_S, _WINDOW_S = 0.005, 0.02
+_FALLBACK_HZ = (100.0, 1000.0)  # of boxes without a band: the fly's
+
+
+def judged(
+    found: pd.DataFrame, table: pd.DataFrame, classes: Sequence[str], collar_s: float
+) -> dict[str, dict[str, Any]]:
+    """Judge detections of tested recordings.
+
+    Parameters
+    ----------
+    found
+        ``recording, start_s, end_s, label, score``, and ``kept``: at or above the threshold of its own fold.
+    table
+        Of `events_sets.event_table`. Where it is not complete, only detections are judged whose middle lies in
+        something that is annotated.
+    """
+    if not (table["fully_annotated"] == "yes").all():
+        found = found[_in_known(found, table)]
+    truth = table[table["label"].isin(classes)]
+    names = sorted(table["recording"].unique())
+    complete = bool((table["fully_annotated"] == "yes").all())
+    listened = {name: Listened(open_recording(Path(name)).duration_s, complete) for name in names}
+    config = EvaluationConfig(collar_s=collar_s, collar_share=0.0)
+    shared = {"labels": tuple(classes), "ignored_labels": (), "config": config}
+    judge = found.assign(low_hz=np.nan, high_hz=np.nan) if "low_hz" not in found else found
+    always = dict.fromkeys(classes, 0.0)
+    kept = judge_edges(judge[judge["kept"]], table, listened, thresholds=always, **shared)
+    every = judge_edges(judge, table, listened, thresholds=always, **shared)
+    rows = {}
+    for label in classes:
+        hits, scores = [], []
+        for name in names:
+            own = found[(found["recording"] == name) & (found["label"] == label)]
+            events = truth.loc[(truth["recording"] == name) & (truth["label"] == label), ["start_s", "end_s"]]
+            scores.append(own["score"].to_numpy(float))
+            hits.append(
+                greedy_hits(own[["start_s", "end_s"]].to_numpy(float), scores[-1], events.to_numpy(float), collar_s)
+            )
+        iou, edge = (kept[key]["per_label"][label] for key in ("iou_0.3", "collars"))
+        points = bool((truth["end_s"] <= truth["start_s"]).any())
+        best = edge if points else iou
+        alarms = kept["false_alarms"]["per_label"][label]
+        rows[label] = {
+            "recordings": int((truth["label"] == label).groupby(truth["recording"]).any().sum()),
+            "events": int((truth["label"] == label).sum()),
+            "ap": average_precision(np.concatenate(scores), np.concatenate(hits), int((truth["label"] == label).sum())),
+            "f": best["f1"], "f_interval": best["f1_interval"], "precision": best["precision"],
+            "recall": best["recall"], "edges_f": edge["f1"], "edges_f_interval": edge["f1_interval"],
+            "psds": every["psds"]["per_label"].get(label), "alarms": alarms["per_hour"],
+            "alarms_interval": alarms["per_hour_interval"], "alarms_n": alarms["n"], "alarms_hours": alarms["hours"],
+        }  # fmt: skip
+    return rows
+
+
+def greedy_hits(found: np.ndarray, scores: np.ndarray, truth: np.ndarray, collar_s: float) -> np.ndarray:
+    """Give each event, best score first, the free annotation that it overlaps most, from an IoU of 0.3 on.
+
+    Annotations without a length are hit within the collar.
+    """
+    hits, free = np.zeros(len(found), bool), np.ones(len(truth), bool)
+    points = truth[:, 1] <= truth[:, 0]
+    for i in np.argsort(-scores, kind="stable"):
+        shared = np.clip(np.minimum(found[i, 1], truth[:, 1]) - np.maximum(found[i, 0], truth[:, 0]), 0, None)
+        iou = shared / np.maximum(found[i, 1] - found[i, 0] + truth[:, 1] - truth[:, 0] - shared, 1e-12)
+        away = np.abs(found[i].mean() - truth[:, 0])
+        iou = np.where(points, np.where(away <= collar_s, 1 - away, 0.0), iou)
+        iou = np.where(free, iou, 0.0)
+        if len(iou) and iou.max() >= LEAST_IOU:
+            hits[i], free[int(iou.argmax())] = True, False
+    return hits
+
+
+def _in_known(found: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
+    middles = (found["start_s"] + found["end_s"]).to_numpy(float) / 2
+    inside = np.zeros(len(found), bool)
+    for name, own in table.groupby("recording"):
+        here = np.flatnonzero(found["recording"] == name)
+        points = (own["end_s"] <= own["start_s"]).to_numpy()
+        low = own["start_s"].to_numpy() - np.where(points, 0.02, 0)
+        high = own["end_s"].to_numpy() + np.where(points, 0.02, 0)
+        inside[here] = ((middles[here, None] >= low) & (middles[here, None] <= high)).any(axis=1)
+    return inside
+
+
+def by_energy(sides: pd.Series, table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Find events as stretches in which the band of a class's training boxes is louder than the recording's median.
+
+    Level over the median and the least pause are chosen by F on the recordings that choose for the networks, too.
+
+    Parameters
+    ----------
+    sides
+        Recording to ``train``, ``valid`` or ``test``.
+
+    Returns
+    -------
+    As `judged` takes; the score is the highest level of the stretch in dB over the median, as a part of 100 dB.
+    """
+    made = []
+    for label in classes:
+        train = table[(table["recording"].map(sides) == "train") & (table["label"] == label)]
+        low, high = float(train["low_hz"].median()), float(train["high_hz"].median())
+        if not np.isfinite(low + high):
+            low, high = _FALLBACK_HZ
+        levels = {str(name): _levels(str(name), low, high) for name in sides.index if sides[name] != "train"}
+        best, chosen = -1.0, (_CUT_DB[0], _GAPS_S[0])
+        for cut in _CUT_DB:
+            for gap in _GAPS_S:
+                f = _valid_f(levels, sides, table, label, float(cut), gap)
+                if f > best:
+                    best, chosen = f, (float(cut), gap)
+        for name in levels:
+            if sides[name] != "test":
+                continue
+            boxes, peaks = _stretches(levels[name], *chosen)
+            made.append(
+                pd.DataFrame(
+                    {
+                        "recording": name, "start_s": boxes[:, 0], "end_s": boxes[:, 1], "label": label,
+                        "score": np.clip(peaks / 100, 0, 1), "kept": True,
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(made, ignore_index=True)
+
+
+def _valid_f(
+    levels: dict[str, np.ndarray], sides: pd.Series, table: pd.DataFrame, label: str, cut: float, gap: float
+) -> float:
+    counts = Counts(0, 0, 0)
+    for name, level in levels.items():
+        if sides[name] == "valid":
+            own = table[(table["recording"] == name) & (table["label"] == label)]
+            counts += count_overlaps(_stretches(level, cut, gap)[0], own[["start_s", "end_s"]].to_numpy(float))
+    return counts.f
+
+
+def _levels(path: str, low_hz: float, high_hz: float) -> np.ndarray:
+    """Level of a band over its median, dB ``[frames]``, every 5 ms."""
+    recording = open_recording(Path(path))
+    sound, rate = recording.read(0.0, recording.duration_s), recording.sample_rate
+    hop, window = max(1, round(_HOP_S * rate)), max(8, round(_WINDOW_S * rate))
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(sound, (window // 2, window)), window)[::hop]
+    frames = frames[: -(-len(sound) // hop)]
+    hertz = np.fft.rfftfreq(window, 1 / rate)
+    band = (hertz >= low_hz) & (hertz <= high_hz)
+    if not band.any():
+        band[np.abs(hertz - (low_hz + high_hz) / 2).argmin()] = True
+    power = (np.abs(np.fft.rfft(frames * np.hanning(window), axis=1)[:, band]) ** 2).sum(axis=1)
+    smooth = np.convolve(power, np.full(5, 0.2), mode="same")
+    level = 10 * np.log10(smooth + 1e-14)
+    return np.asarray(level - np.median(level))
+
+
+def _stretches(level: np.ndarray, cut_db: float, gap_s: float) -> tuple[np.ndarray, np.ndarray]:
+    above = np.concatenate([[False], level >= cut_db, [False]])
+    edges = np.flatnonzero(np.diff(above.astype(int)))
+    first, last = edges[::2], edges[1::2]
+    if len(first) > 1:
+        apart = (first[1:] - last[:-1]) * _HOP_S > gap_s
+        first, last = first[np.concatenate([[True], apart])], last[np.concatenate([apart, [True]])]
+    peaks = np.array([level[a:b].max() for a, b in zip(first, last, strict=True)])
+    return np.stack([first, last], 1) * _HOP_S, peaks

@@ -1,0 +1,118 @@
+"""The sets of `events.py`: recordings with boxes, their folds by recording, and how a class is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class EventSet:
+    """Recordings of one folder.
+
+    Attributes
+    ----------
+    classes
+        What is learned. Everything else that is annotated is known to be none of them.
+    family
+        ``calls`` in soundscapes, or dense ``songs``.
+    collar_s
+        How near both edges must be.
+    overrides
+        What recipes must know of these recordings.
+    complete
+        Whether every event is annotated; else only what is annotated is learned from and judged.
+    pieces
+        Cut every recording into so many, where there are too few to keep one each for learning and choosing. Pieces of
+        one recording are never on two sides of a test.
+    """
+
+    classes: tuple[str, ...]
+    family: str = "calls"
+    collar_s: float = 0.25
+    overrides: tuple[str, ...] = ()
+    complete: bool = True
+    pieces: int = 1
+
+
+_FLY = ("sample_rate=2500", "front_end.low_hz=60", "front_end.high_hz=1200", "front_end.bands=24")
+SETS = {
+    "qut_boobook": EventSet(("Ninox boobook",)),
+    "qut_pitta": EventSet(("Pitta versicolor",)),
+    "pyha_piha": EventSet(("bird",)),
+    "ohun_hermit": EventSet(("Phaethornis longirostris",), "songs", 0.02, ("sample_rate=22050",), pieces=2),
+    "bengalese": EventSet(tuple(f"syll_{i}" for i in range(9)), "songs", 0.01),
+    "songexplorer_fly": EventSet(("mel-pulse",), "songs", 0.01, _FLY, complete=False),
+}
+
+
+def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
+    """Return the annotations of a set as a manifest's table, with the number of the fold that tests each recording.
+
+    Recordings with events and those without are dealt out one after the other, so that each fold has some of both.
+    ``folder`` is for pieces of recordings.
+    """
+    own = SETS[name]
+    manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
+    paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{name}/"))
+    table = annotations[annotations["path"].isin(paths)].copy()
+    others = ~table["label"].isin(own.classes)
+    table = table[~others] if own.complete else table.assign(label=table["label"].where(~others, ""))
+    with_events = [path for path in paths if (table.loc[table["path"] == path, "label"] != "").any()]
+    order = [*with_events, *(path for path in paths if path not in with_events)]
+    without = [{"path": path, "start_s": 0.0, "label": ""} for path in order[len(with_events) :]]
+    columns = ["path", "start_s", "end_s", "low_hz", "high_hz", "label"]
+    table = pd.concat([table[columns], pd.DataFrame(without, columns=columns)], ignore_index=True)
+    table["number"] = table["path"].map({path: i % min(FOLDS, len(order)) for i, path in enumerate(order)})
+    table["recording"] = [str((data / path).resolve()) for path in table.pop("path")]
+    table["fully_annotated"] = "yes" if own.complete else ""
+    return _in_pieces(table, own.pieces, folder / name) if own.pieces > 1 else table.reset_index(drop=True)
+
+
+def folds_of(table: pd.DataFrame) -> list[int]:
+    """Return the folds that test something."""
+    return sorted(table["number"].unique().tolist())
+
+
+def side_of(row: object, fold: int, n: int, pieces: int) -> str:
+    """Return the side of a recording: one fold is tested, the next chooses epochs and thresholds."""
+    number, piece = int(row.number), int(getattr(row, "piece", 0))  # type: ignore[attr-defined]
+    if number == fold:
+        return "test"
+    if pieces > 1 and n < 3:
+        return "valid" if piece == pieces - 1 else "train"
+    return "valid" if number == (fold + 1) % n else "train"
+
+
+def _in_pieces(table: pd.DataFrame, pieces: int, folder: Path) -> pd.DataFrame:
+    """Cut recordings where no event is cut; times then count from the beginning of a piece."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for path, own in table.groupby("recording"):
+        sound, rate = soundfile.read(path)
+        cuts = [0.0, *(_between(own, len(sound) / rate * i / pieces) for i in range(1, pieces)), len(sound) / rate]
+        for i, (low, high) in enumerate(pairwise(cuts)):
+            file = folder / f"{Path(str(path)).stem}_{i}.wav"
+            soundfile.write(file, sound[round(low * rate) : round(high * rate)], rate)
+            part = own[(own["start_s"] >= low) & (own["end_s"] <= high)]
+            made.append(
+                part.assign(
+                    recording=str(file.resolve()), start_s=part["start_s"] - low, end_s=part["end_s"] - low, piece=i
+                )
+            )
+    return pd.concat(made, ignore_index=True)
+
+
+def _between(own: pd.DataFrame, wanted_s: float) -> float:
+    """Return the time nearest to the wanted one that no event is at."""
+    times = np.unique(np.concatenate([[wanted_s], own["start_s"] - 0.01, own["end_s"] + 0.01]))
+    starts, ends = own["start_s"].to_numpy(), own["end_s"].to_numpy()
+    free = [time for time in times if not ((starts < time) & (time < ends)).any()]
+    return float(min(free, key=lambda time: abs(time - wanted_s)))
