@@ -12,12 +12,12 @@ from ecotf_recorder.strangers import as_cell
 from deploy.flash.fetching import NOTES
 from ecotf.files import atomic_file, explain_write_errors
 
-TABLES = ("detections", "gaps")
+TABLES = ("detections", "kept_out", "gaps")
 _SAME = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "time", "seconds", "reason")
 
 
 def merge_tables(season: Path) -> dict[str, int]:
-    """Write ``detections.csv`` and ``gaps.csv`` of all recorders below a folder; their names and numbers of rows.
+    """Write the tables of all recorders below a folder, each kind in one; returns their names and numbers of rows.
 
     Tables that a recorder put aside are part of it; a row that stands in two of them counts once.
     """

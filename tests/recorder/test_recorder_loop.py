@@ -23,10 +23,12 @@ from ecotf_recorder.health import Health, ServiceManager
 from ecotf_recorder.hearing import Hearing
 from ecotf_recorder.lock import lock_state
 from ecotf_recorder.recorder import Recorder
+from ecotf_recorder.rules.judge import Rules
+from ecotf_recorder.rules.plausible import Plausible
 from ecotf_recorder.run import run
 from ecotf_recorder.sources.events import Began, Ended, Exhausted, Sound
 from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
-from ecotf_recorder.status import status_of
+from ecotf_recorder.status import _told, status_of
 from ecotf_recorder.store.clips import ClipKeeper
 from ecotf_recorder.store.journal import Journal
 from ecotf_recorder.store.quota import ClipRoom
@@ -74,8 +76,9 @@ def assembled(tmp_path, field_model):
     """A recorder around a source, in a folder of its own."""
 
     def make(
-        source, clock: Clock | None = None, times: ListeningTimes | None = None, unset: str = "listen"
-    ) -> Recorder:
+        source, clock: Clock | None = None, times: ListeningTimes | None = None, unset: str = "listen",
+        rules: Rules | None = None,
+    ) -> Recorder:  # fmt: skip
         clock = clock or Clock(quality=right_since_2020)
         config = Config(
             state_dir=str(tmp_path / "state"),
@@ -89,7 +92,9 @@ def assembled(tmp_path, field_model):
         wishes = wishes_of(config, field_model.facts)
         times = times or ListeningTimes([], math.nan, math.nan)
         source = source(journal) if callable(source) else source
-        parts = Parts(field_model, source, journal, times, wishes, room_for(wishes, RATE, 3.0), room, clips)
+        rules = rules or Rules()
+        recent = room_for(wishes, RATE, 3.0 + rules.delay_s)
+        parts = Parts(field_model, source, journal, times, wishes, recent, room, clips, rules)
         return Recorder(config, parts, clock, Health(config.state / "health.json"), ServiceManager())
 
     return make
@@ -184,6 +189,32 @@ def test_live_sound_with_a_gap(assembled, tmp_path, sound_of):
     assert said["blocks"] == int(said["seconds"] / 0.4)
     clips = list((tmp_path / "state" / "clips").rglob("*.wav"))
     assert said["clips"] == len(clips) >= 2
+
+
+def test_rules_lose_nothing(assembled, tmp_path, sound_of):
+    """What is reported, kept out and waiting together is what a recorder without rules reports."""
+    sound, now, state = sound_of(3), steady(), tmp_path / "state"
+    assembled(Scripted(Began(now), *in_pieces(sound), Ended())).listen()
+    plain = table(tmp_path)
+    state.rename(tmp_path / "plain")
+    species = plain["label"].value_counts().index[-1]
+    rules = Rules(3, 0.2, plausible=Plausible({"*": frozenset(range(1, 13)), species: frozenset()}))
+    assembled(Scripted(Began(now), *in_pieces(sound, 7_000), Ended()), rules=rules).listen()
+    said = health(tmp_path)
+    assert said["kept_out"]["plausible"] == (plain["label"] == species).sum() > 0
+    assert said["waiting"] > 0
+    recorder = assembled(Scripted(None), rules=rules)
+    recorder._look_at, recorder._clock.now = 0.0, lambda: steady() + 30
+    recorder._look_at_clocks()
+    recorder._beat(force=True)
+    said, kept_out = health(tmp_path), pd.read_csv(state / "kept_out.csv")
+    assert said["waiting"] == 0
+    assert said["kept_out"] == kept_out["rule"].value_counts().to_dict()
+    columns = ["start_s", "label", "score"]
+    both = pd.concat([table(tmp_path), kept_out])[columns].sort_values(columns, ignore_index=True)
+    assert said["detections"] == len(table(tmp_path)) > 3
+    pd.testing.assert_frame_equal(both, plain[columns].sort_values(columns, ignore_index=True))
+    assert f"{said['kept_out']['hits']} kept out by rules.hits" in _told(status_of(state))
 
 
 def test_no_sound_from_the_beginning_is_a_gap(assembled, tmp_path):

@@ -156,7 +156,7 @@ def test_the_table_of_a_database_that_is_lost_goes_with_it(tmp_path, harm):
         assert len(rows(tmp_path)) == 0 == journal.detections
         journal.close()
     assert (tmp_path / "detections.older-1.csv").read_text().count("\n") == 501
-    assert len(list(tmp_path.glob("*.csv"))) == 3
+    assert len(list(tmp_path.glob("*.csv"))) == 4
 
 
 def test_a_database_that_is_damaged_at_work_ends_the_process(tmp_path, monkeypatch):
@@ -203,7 +203,7 @@ def test_what_an_older_recorder_wrote_is_kept_and_goes_on(tmp_path):
     query = "SELECT recording, score, detection_score FROM detections ORDER BY id"
     assert again.database.execute(query).fetchall() == [("old", 0.9, None), ("new", 0.9, 0.95), ("new", 0.9, 0.95)]
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
-        "detections.csv", "detections.older-1.csv", "gaps.csv",
+        "detections.csv", "detections.older-1.csv", "gaps.csv", "kept_out.csv",
     ]  # fmt: skip
 
 

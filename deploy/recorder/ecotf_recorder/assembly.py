@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecotf_recorder.config import Config
-from ecotf_recorder.errors import RecorderError
+from ecotf_recorder.config_check import no_clips_because
+from ecotf_recorder.errors import ConfigError, RecorderError
 from ecotf_recorder.facts import ModelFacts
 from ecotf_recorder.files import disk_is_full
 from ecotf_recorder.model import DeviceModel
+from ecotf_recorder.rules.judge import Rules
+from ecotf_recorder.rules.plausible import read_plausible
+from ecotf_recorder.rules.voices import VoiceSettings
+from ecotf_recorder.scoring.naming import UNNAMED_LABEL
 from ecotf_recorder.scoring.opening import latency_s
 from ecotf_recorder.sources.events import FileKey, Source
 from ecotf_recorder.sources.microphone import Microphone
@@ -28,7 +33,13 @@ from ecotf_recorder.times.schedule import ListeningTimes
 
 @dataclass
 class Parts:
-    """Parts of the recorder's loop."""
+    """Parts of the recorder's loop.
+
+    Attributes
+    ----------
+    problems
+        What is wrong from the start, and no reason not to listen.
+    """
 
     model: DeviceModel
     source: Source
@@ -38,6 +49,8 @@ class Parts:
     recent: RecentSound
     room: ClipRoom | None
     clips: ClipKeeper | None
+    rules: Rules = field(default_factory=Rules)
+    problems: list[str] = field(default_factory=list)
 
 
 def assemble(config: Config, clock: Clock) -> Parts:
@@ -47,16 +60,21 @@ def assemble(config: Config, clock: Clock) -> Parts:
     make_first_room(config.state / "clips")
     journal = _journal(config, clock)
     wishes = wishes_of(config, facts)
+    rules, problem = rules_of(config)
+    problems = [problem, no_clips_because(config, facts)]
     room = clips = None
-    if config.clips.keep:
+    if config.clips.keep and not problems[1]:
         megabyte = 1e6
         folder = config.state / "clips"
         room = ClipRoom(folder, journal.database, config.clips.quota_mb * megabyte, config.clips.reserve_mb * megabyte)
         clips = ClipKeeper(room, journal.database, clock, facts.sample_rate_hz, _notes(config, model))
     site, schedule = config.site, config.schedule
     times = ListeningTimes(schedule.windows, site.latitude, site.longitude, schedule.record_s, schedule.every_s)
-    recent = room_for(wishes, facts.sample_rate_hz if clips is not None else 0, latency_s(facts))
-    return Parts(model, _source(config, model, journal), journal, times, wishes, recent, room, clips)
+    margin_s = wishes.voices.margin_s if wishes.voices is not None else 0.0
+    delay_s = latency_s(facts) + rules.delay_s + margin_s
+    recent = room_for(wishes, facts.sample_rate_hz if clips is not None else 0, delay_s)
+    source = _source(config, model, journal)
+    return Parts(model, source, journal, times, wishes, recent, room, clips, rules, list(filter(None, problems)))
 
 
 def _journal(config: Config, clock: Clock) -> Journal:
@@ -75,7 +93,22 @@ def wishes_of(config: Config, facts: ModelFacts) -> Wishes:
     spans = SpanSettings(clips.before_s, clips.after_s, clips.merge_s, clips.longest_s)
     thresholds = dict.fromkeys(facts.thresholds, stated) if stated else None
     unnamed = None if config.detections.unnamed else False
-    return Wishes(thresholds, unnamed, spans, clips.least_score, frozenset(clips.labels))
+    voices = None
+    if config.privacy.human_voice == "drop":
+        privacy, known = config.privacy, thresholds or facts.thresholds
+        voices = VoiceSettings(frozenset(privacy.voice_labels), privacy.least_score, privacy.margin_s, known)
+    return Wishes(thresholds, unnamed, spans, clips.least_score, frozenset(clips.labels), voices)
+
+
+def rules_of(config: Config) -> tuple[Rules, str]:
+    """Return what the config says of reporting, and a problem: without its table, every label is plausible."""
+    settings, plausible, problem = config.rules, None, ""
+    if settings.plausible:
+        try:
+            plausible = read_plausible(Path(settings.plausible), config.site.name, [UNNAMED_LABEL])
+        except ConfigError as error:
+            problem = f"rules.plausible: {error}; every label is taken for plausible"
+    return Rules(settings.hits, settings.within_s, frozenset(settings.labels), plausible), problem
 
 
 def _source(config: Config, model: DeviceModel, journal: Journal) -> Source:

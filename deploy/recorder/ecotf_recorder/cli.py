@@ -118,6 +118,6 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    from ecotf_recorder.config import check_config
+    from ecotf_recorder.config_check import check_config
 
     return check_config(options.config)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ecotf_recorder.errors import ConfigError, ModelError
-from ecotf_recorder.strangers import on_one_line
+from ecotf_recorder.errors import ConfigError
 from ecotf_recorder.times.beginning import time_zone_of
 from ecotf_recorder.times.schedule import check_moment
 from ecotf_recorder.typed_tables import number, one_of, read_table, text, texts
@@ -81,6 +79,26 @@ class Clips:
 
 
 @dataclass(frozen=True)
+class RuleSettings:
+    """``[rules]``: which detections are reported."""
+
+    hits: int = number(1, 1, 100)
+    within_s: float = number(10.0, 0.1, 600)
+    labels: tuple[str, ...] = texts()
+    plausible: str = text("")
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """``[privacy]``: sound that is not kept."""
+
+    human_voice: str = one_of("keep", "keep", "drop")
+    voice_labels: tuple[str, ...] = texts()
+    least_score: float = number(0.0, 0, 1)
+    margin_s: float = number(2.0, 0, 60)
+
+
+@dataclass(frozen=True)
 class ClockSettings:
     """``[clock]``: what to do before the clock is set."""
 
@@ -109,7 +127,9 @@ class Config:
     site: Site = field(default_factory=Site)
     schedule: Schedule = field(default_factory=Schedule)
     detections: Detections = field(default_factory=Detections)
+    rules: RuleSettings = field(default_factory=RuleSettings)
     clips: Clips = field(default_factory=Clips)
+    privacy: Privacy = field(default_factory=Privacy)
     clock: ClockSettings = field(default_factory=ClockSettings)
     log: Log = field(default_factory=Log)
 
@@ -150,7 +170,10 @@ def read_config(path: Path) -> Config:
 def _contradictions(config: Config) -> list[str]:
     source, schedule, clips = config.source, config.schedule, config.clips
     found = []
-    places = {"state_dir": config.state_dir, "source.folder": source.folder, "source.file": source.file}
+    places = {
+        "state_dir": config.state_dir, "source.folder": source.folder, "source.file": source.file,
+        "rules.plausible": config.rules.plausible,
+    }  # fmt: skip
     for key, place in places.items():
         if place and not Path(place).is_absolute():
             found.append(f"{key} = {place!r}: must begin with /, since the recorder is started from anywhere")
@@ -175,48 +198,8 @@ def _contradictions(config: Config) -> list[str]:
         )
     if (config.site.latitude == config.site.latitude) != (config.site.longitude == config.site.longitude):
         found.append("site needs both latitude and longitude")
+    if config.privacy.human_voice == "drop" and not config.privacy.voice_labels:
+        found.append("privacy.voice_labels is missing: the labels of the model that stand for a human voice")
     if clips.longest_s < clips.before_s + clips.after_s:
         found.append(f"clips.longest_s = {clips.longest_s:g} is shorter than clips.before_s and clips.after_s together")
     return found
-
-
-def check_config(path: Path) -> int:
-    """``check-config``: prints one line for each mistake, or ``ok``; also whether sound and model are there.
-
-    Exit status 1 for what may come later, such as a card; 2 for a mistake.
-    """
-    config = read_config(path)
-    absent = _absent(config.source)
-    if absent:
-        print(on_one_line(f"{path}: {absent}"), file=sys.stderr)
-    return _check_model(path, config) or int(bool(absent))
-
-
-def _absent(source: Source) -> str:
-    """Say which folder or file is not there."""
-    if source.kind == "folder" and not Path(source.folder).is_dir():
-        return f"source.folder = {source.folder!r} is not there; is the card in?"
-    if source.kind == "file" and not Path(source.file).is_file():
-        return f"source.file = {source.file!r} is not there"
-    return ""
-
-
-def _check_model(path: Path, config: Config) -> int:
-    if not config.model_path.exists():
-        print(f"{path}: ok; no model yet at {config.model_path}")
-        return 0
-    from ecotf_recorder.model import describe
-
-    try:
-        facts = describe(config.model_path)
-    except ModelError as error:
-        print(on_one_line(error), file=sys.stderr)
-        return 2
-    strangers = sorted(set(config.clips.labels) - {*facts.species, "bat"})
-    if strangers:
-        known = ", ".join([*facts.species, "bat"])
-        said = f"{path}: clips.labels: the model does not know {strangers[0]!r}; it knows {known}"
-        print(on_one_line(said), file=sys.stderr)
-        return 2
-    print(on_one_line(f"{path}: ok; {facts.name} at {facts.sample_rate_hz} Hz, {len(facts.species)} species"))
-    return 0

@@ -15,6 +15,7 @@ from ecotf_recorder.dating import Dater
 from ecotf_recorder.files import free_bytes
 from ecotf_recorder.health import Health, ServiceManager, temperature_c, vital_signs
 from ecotf_recorder.hearing import Hearing
+from ecotf_recorder.rules.judge import Judge
 from ecotf_recorder.sources.events import Began, Ended, Event, Exhausted, Sound
 from ecotf_recorder.stretch import Stretch
 from ecotf_recorder.times.clock import Clock, iso_time
@@ -42,6 +43,7 @@ class Recorder:
         self._gap: tuple[float, str] | None = None  # since when, by the steady clock, and why
         self._clock_was_set = clock.is_set
         self._dater = Dater(parts.journal, parts.clips)
+        self._judge = Judge(parts.rules, parts.journal, clock, live=True)
         self._seconds, self._gaps, self._refused, self._last_refused = 0.0, 0, 0, ""
         self._hearing = Hearing(parts.model.facts.sample_rate_hz)
         self._behind_s = _BEHIND_S
@@ -102,8 +104,9 @@ class Recorder:
         parts = self._parts
         if began.key is not None:
             self._journal.commit()  # so that a file that fails can be forgotten as a whole
+        judge = self._judge if began.is_live else Judge(parts.rules, self._journal, self._clock, live=False)
         self._stretch = Stretch(
-            began, parts.model, parts.wishes, self._journal, parts.clips, parts.recent, self._clock, parts.model.id
+            began, parts.model, parts.wishes, self._journal, parts.clips, parts.recent, self._clock, judge
         )
         if began.steady is not None:
             self._first_began = self._first_began or began.steady
@@ -179,8 +182,12 @@ class Recorder:
             self._clock_was_set = jump = True
             self._dater.ask()
         self._settle_absence(now)
+        if jump:
+            self._judge.redate()
         if jump and self._stretch is not None:
             self._stretch.redate()
+        if self._stretch is None:
+            self._judge.pass_time(now - self._source.backlog_s - _OPENING_S)
         in_a_file = self._stretch is not None and self._stretch.began.key is not None  # kept as a whole, or not at all
         if not in_a_file:
             self._dater.begin()
@@ -248,6 +255,7 @@ class Recorder:
         clips = parts.clips
         problems = [self._journal.problem, self._source.problem if self._on or not self._source.live else ""]
         problems += [self._hearing.problem, clips.problem if clips is not None else "", self._dater.problem]
+        problems += parts.problems
         if self._source.live and self._source.backlog_s > self._behind_s:
             _log.warning("scoring is %.1f s behind", self._source.backlog_s)
         self._behind_s = max(_BEHIND_S, 2 * self._source.backlog_s)
@@ -269,8 +277,11 @@ class Recorder:
             "blocks": int(self._seconds / model.block_s),
             "seconds": round(self._seconds, 1),
             "detections": self._journal.detections,
+            "kept_out": {rule: n for rule, n in sorted(self._journal.kept_out.items()) if n},
+            "waiting": self._judge.n_waiting,
             "clips": clips.written if clips is not None else 0,
             "clips_skipped": clips.skipped if clips is not None else 0,
+            "clips_with_voices": clips.with_voices if clips is not None else 0,
             "clips_mb": round(parts.room.used / 1e6, 1) if parts.room is not None else 0,
             "free_mb": round(free_bytes(self._config.state) / 1e6, 1),
             "temperature_c": temperature_c(),

@@ -94,7 +94,16 @@ def _told(facts: dict[str, Any]) -> str:
         lines.append(f"level:      {heard}")
     lines.append(f"memory:     {facts.get('rss_mb', 0):.0f} MB; disk free {facts.get('free_mb', 0):.0f} MB")
     lines.append(f"clips:      {facts.get('clips', 0)} written, {facts.get('clips_mb', 0):.0f} MB kept")
-    lines.append(f"detections: {facts.get('detections', 0)} in all")
+    if facts.get("clips_with_voices"):
+        lines.append(f"voices:     {facts['clips_with_voices']} clips dropped, with a human voice in them")
+    lines.append(f"detections: {facts.get('detections', 0)} in all{_kept_out(facts)}")
     lines.append(f"last 24 h:  {night['listened_s'] / 3600:.2f} h listened, {night['gaps_s']:.0f} s of gaps")
     lines += [f"{count:10d}  {label}" for label, count in night["detections"].items()]
     return "\n".join(map(on_one_line, lines))
+
+
+def _kept_out(facts: dict[str, Any]) -> str:
+    """Say how many more the rules kept out, and how many wait."""
+    kept_out = [f"{n} kept out by rules.{rule}" for rule, n in facts.get("kept_out", {}).items()]
+    waiting = [f"{facts['waiting']} wait for company"] if facts.get("waiting") else []
+    return "".join(f"; {said}" for said in (*kept_out, *waiting))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from numpy.typing import NDArray
 
+from ecotf_recorder.rules.judge import Judge
+from ecotf_recorder.rules.voices import Voices, VoiceSettings
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.sources.events import Began
 from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.journal import Journal
-from ecotf_recorder.store.spans import RecentSound, SpanPlanner, SpanSettings
+from ecotf_recorder.store.spans import RecentSound, Span, SpanPlanner, SpanSettings
 from ecotf_recorder.times.clock import Clock
 from ecotf_recorder.times.trust import NOT_KNOWN, RECORDING
 
@@ -30,6 +33,8 @@ class Wishes:
         Instead of the model's own; None keeps them.
     least_score, labels
         Which detections get a clip; no labels stand for all.
+    voices
+        Sound with these gets none; None for no such wish.
     """
 
     thresholds: Mapping[str, float] | None
@@ -37,6 +42,7 @@ class Wishes:
     spans: SpanSettings
     least_score: float
     labels: Collection[str]
+    voices: VoiceSettings | None = None
 
 
 class Stretch:
@@ -48,31 +54,35 @@ class Stretch:
         None keeps none.
     recent
         The room for its latest sound, used again from stretch to stretch.
+    judge
+        Says what is reported, and writes it into the journal.
 
     Attributes
     ----------
     number
         In the journal.
     found
-        Detections so far.
+        Reported detections so far.
     """
 
     def __init__(
         self, began: Began, model: Any, wishes: Wishes, journal: Journal, clips: ClipKeeper | None,
-        recent: RecentSound, clock: Clock, release: str,
+        recent: RecentSound, clock: Clock, judge: Judge,
     ) -> None:  # fmt: skip
+        self._judge, self._voices = judge, None if wishes.voices is None else Voices(wishes.voices)
+        self._uncut: list[Span] = []
         self.began, self._clock, self._journal, self._clips, self._wishes = began, clock, journal, clips, wishes
         self._rate = model.facts.sample_rate_hz
         wall = began.wall if began.steady is None else clock.at(began.steady)
         name = began.name or clock.name(began.steady or 0.0)
         known = RECORDING if wall is not None else NOT_KNOWN
         self.origin = Origin(name, wall, began.steady, known if began.steady is None else clock.said)
-        live = began.key is None and not began.name
-        self._stream = open_stream(model, wishes.thresholds, wishes.unnamed, _SEGMENT_S, live)
+        thresholds = wishes.thresholds if wishes.voices is None else wishes.voices.lowered()
+        self._stream = open_stream(model, thresholds, wishes.unnamed, _SEGMENT_S, began.is_live)
         self._planner = SpanPlanner(wishes.spans, self._rate)
         self._recent = recent
         recent.end = 0
-        self.number = journal.begin(name, wall, began.steady, release)
+        self.number = journal.begin(name, wall, began.steady, model.id)
         self.found = 0
 
     def push(self, samples: NDArray[Any]) -> None:
@@ -108,19 +118,39 @@ class Stretch:
         """True if all samples have one value."""
         return self._stream.silent
 
-    def _keep(self, detections: list[Detection], settled_s: float | None) -> None:
-        self.found += len(detections)
-        origin = self.origin
-        self._journal.add(self.number, origin.recording, origin.wall, detections, origin.quality)
+    def _keep(self, heard: list[Detection], settled_s: float | None) -> None:
+        """Take detections; ``settled_s`` is None at the end of the stretch."""
+        found = heard if self._voices is None else self._voices.hear(heard)
+        end_s = self.seconds if self.began.is_live else inf  # live ones may still get company from the next stretch
+        until = end_s if settled_s is None else settled_s
+        reported = self._judge.push(self.number, self.origin, found, until)
+        self.found += len(reported)
         if self._clips is None:
             return
-        for one in detections:
+        # The sound of what is not decided at the end is kept: it is not there any more when that is decided.
+        undecided = self._judge.waiting(self.number) if settled_s is None else []
+        for one in (*reported, *undecided):
             if one.score >= self._wishes.least_score and (not self._wishes.labels or one.label in self._wishes.labels):
                 self._planner.add(one)
-        for span in self._planner.ready(settled_s, self._stream.samples):
-            start, samples = self._recent.cut(span.start, span.end)
-            if len(samples):
-                self._clips.write(self.origin, span, start, samples)
+        decided_s = None if settled_s is None else self._judge.decided_s(self.origin, settled_s)
+        self._uncut += self._planner.ready(decided_s, self._stream.samples)
+        self._cut(self._clips, inf if settled_s is None else settled_s)
+
+    def _cut(self, clips: ClipKeeper, settled_s: float) -> None:
+        """Write the clips of spans; where voices are listened for, once all of them near the span are known."""
+        waiting, voices = [], self._voices
+        for span in self._uncut:
+            if voices is not None and settled_s < span.end / self._rate + voices.settings.margin_s:
+                waiting.append(span)
+            elif voices is not None and voices.are_in(span.start / self._rate, span.end / self._rate):
+                clips.with_voices += 1
+            else:
+                start, samples = self._recent.cut(span.start, span.end)
+                if len(samples):
+                    clips.write(self.origin, span, start, samples)
+        self._uncut = waiting
+        if voices is not None:
+            voices.forget(self.seconds - self._recent.length / self._rate)
 
 
 def room_for(wishes: Wishes, sample_rate: int, latency_s: float) -> RecentSound:

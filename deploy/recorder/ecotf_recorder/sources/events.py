@@ -36,6 +36,11 @@ class Began:
     wall: float | None = None
     key: FileKey | None = None
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it is sound of this moment, and not of a file."""
+        return self.key is None and not self.name
+
 
 @dataclass(frozen=True)
 class Sound:

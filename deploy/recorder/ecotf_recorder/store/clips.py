@@ -51,8 +51,8 @@ class ClipKeeper:
 
     Attributes
     ----------
-    written, skipped
-        How many since the start.
+    written, skipped, with_voices
+        How many since the start: kept, without room, and dropped because there is a human voice in them.
     problem
         Why clips are not written; empty while they are.
     """
@@ -62,7 +62,7 @@ class ClipKeeper:
     ) -> None:
         self._room, self._database, self._clock = room, database, clock
         self._rate, self._notes = sample_rate, dict(notes)
-        self.written = self.skipped = 0
+        self.written = self.skipped = self.with_voices = 0
         self.problem = ""
 
     def write(self, origin: Origin, span: Span, start: int, samples: NDArray[np.int16]) -> None:

@@ -20,6 +20,13 @@ CREATE TABLE IF NOT EXISTS detections (     -- time: seconds since 1970, empty w
     id INTEGER PRIMARY KEY, stretch INTEGER REFERENCES stretches, recording TEXT, start_s REAL, end_s REAL, low_hz REAL,
     high_hz REAL, label TEXT, score REAL, detection_score REAL, time REAL, time_quality TEXT);
 CREATE INDEX IF NOT EXISTS detections_by_time ON detections (time);
+CREATE TABLE IF NOT EXISTS kept_out (       -- detections that a rule of the config keeps out, and why
+    id INTEGER PRIMARY KEY, stretch INTEGER REFERENCES stretches, recording TEXT, start_s REAL, end_s REAL, low_hz REAL,
+    high_hz REAL, label TEXT, score REAL, detection_score REAL, time REAL, time_quality TEXT, rule TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS waiting (        -- detections that wait for company (rules.hits); in no other table yet
+    id INTEGER PRIMARY KEY, stretch INTEGER REFERENCES stretches, recording TEXT, wall REAL, time_quality TEXT,
+    start_s REAL, end_s REAL, low_hz REAL, high_hz REAL, label TEXT, score REAL, detection_score REAL,
+    is_confirmed INTEGER);
 CREATE TABLE IF NOT EXISTS gaps (           -- sound that was meant to be heard and was not
     id INTEGER PRIMARY KEY, began REAL, steady REAL, boot TEXT, seconds REAL, reason TEXT, time_quality TEXT);
 CREATE TABLE IF NOT EXISTS files (          -- the ledger of a folder

@@ -5,7 +5,7 @@ A power cut may come at any step: what is under way is noted first, and each ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.table import GrowingTable
@@ -20,29 +20,31 @@ _DATE_GAPS = (
     "UPDATE gaps SET began = steady + ?, time_quality = ? WHERE began IS NULL AND steady IS NOT NULL AND boot = ?"
 )
 _DATE_DETECTIONS = f"""
-UPDATE detections SET recording = s.recording, time = s.began + start_s, time_quality = '{REDATED}'
-FROM stretches AS s WHERE s.id = detections.stretch AND s.boot = ? AND s.steady IS NOT NULL
-AND +detections.time IS NULL AND detections.id > ? AND detections.id <= ?"""  # + keeps it from the index by time
+UPDATE {{table}} SET recording = s.recording, time = s.began + start_s, time_quality = '{REDATED}'
+FROM stretches AS s WHERE s.id = {{table}}.stretch AND s.boot = ? AND s.steady IS NOT NULL
+AND +{{table}}.time IS NULL AND {{table}}.id > ? AND {{table}}.id <= ?"""  # + keeps it from the index by time
 
 Dating = Generator[None, None, None]
 
 
 def redate(
     database: Database,
-    table: GrowingTable,
+    tables: Sequence[GrowingTable],
     gaps: GrowingTable,
     clock: Clock,
     clips: Callable[[str, float], Dating] | None,
-    replacing: Callable[[bool], None],
+    replacing: Callable[[GrowingTable, bool], None],
 ) -> Dating:
     """Do the next part at each turn; at the end everything has its time.
 
     Parameters
     ----------
+    tables
+        Of detections, and of what was kept out.
     clips
         Gives the clips of a boot their time.
     replacing
-        Called with True before the table is replaced, and with False afterwards.
+        Called with True before a table is replaced, and with False afterwards.
     """
     noted = database.fact(_NOTE)
     if noted is None:
@@ -53,8 +55,10 @@ def redate(
         database.commit()
     boot, offset = noted.split()[0], float(noted.split()[1])
     yield from _date_stretches(database, boot, offset)
-    yield from _date_table(database, table, boot, replacing)
-    yield from _date_detections(database, boot)
+    for table in tables:
+        yield from _date_table(database, table, boot, replacing)
+    for name in ("detections", "kept_out"):
+        yield from _date_detections(database, name, boot)
     yield from _date_gaps(database, gaps, boot, offset)
     if clips is not None:
         yield from clips(boot, offset)
@@ -83,7 +87,9 @@ def _date_stretches(database: Database, boot: str, offset: float) -> Dating:
         yield
 
 
-def _date_table(database: Database, table: GrowingTable, boot: str, replacing: Callable[[bool], None]) -> Dating:
+def _date_table(
+    database: Database, table: GrowingTable, boot: str, replacing: Callable[[GrowingTable, bool], None]
+) -> Dating:
     query = "SELECT steady, began FROM stretches WHERE boot = ? AND steady IS NOT NULL"
     named = {f"{UNSET_PREFIX}{boot}-{steady:.3f}": began for steady, began in database.execute(query, (boot,))}
 
@@ -97,14 +103,15 @@ def _date_table(database: Database, table: GrowingTable, boot: str, replacing: C
             return row
 
     if named:
-        yield from table.rewriting(dated, lambda: replacing(True))
-        replacing(False)
+        yield from table.rewriting(dated, lambda: replacing(table, True))
+        replacing(table, False)
 
 
-def _date_detections(database: Database, boot: str) -> Dating:
-    last = database.execute("SELECT COALESCE(MAX(id), 0) FROM detections").fetchone()[0]
+def _date_detections(database: Database, name: str, boot: str) -> Dating:
+    last = database.execute(f"SELECT COALESCE(MAX(id), 0) FROM {name}").fetchone()[0]
+    change = _DATE_DETECTIONS.format(table=name)
     for at in range(0, last, _ROWS_AT_A_TIME):
-        if database.execute(_DATE_DETECTIONS, (boot, at, at + _ROWS_AT_A_TIME)).rowcount:
+        if database.execute(change, (boot, at, at + _ROWS_AT_A_TIME)).rowcount:
             database.commit()
         yield
     database.commit()

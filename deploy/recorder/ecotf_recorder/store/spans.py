@@ -43,6 +43,11 @@ class RecentSound:
         self._ring = np.empty(max(1, n_samples), np.int16)
         self.end = 0
 
+    @property
+    def length(self) -> int:
+        """How many samples there is room for."""
+        return len(self._ring)
+
     def push(self, samples: NDArray[Any]) -> None:
         """Take the next samples."""
         self.end += len(samples)

@@ -1,0 +1,1 @@
+"""What is reported, and which sound is kept: plausibility, hits, and human voices."""
