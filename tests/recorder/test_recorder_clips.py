@@ -18,7 +18,7 @@ import yaml
 from convert_here import convert_here
 from ecotf_recorder.classify import classify
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import EventFacts, SegmentFacts, _event_facts, read_facts
+from ecotf_recorder.facts import EventFacts, SegmentFacts, _box_facts, _event_facts, read_facts
 from ecotf_recorder.model import DeviceModel, member
 from ecotf_recorder.scoring.change_events import open_events
 from ecotf_recorder.scoring.frame_events import EventStream
@@ -29,6 +29,7 @@ from ecotf.commands import run_classifier
 from ecotf.detection.change_events import ChangeDetectionConfig
 from ecotf.detection.finders import find_events
 from ecotf.detection.frame_events import FrameEventsConfig
+from ecotf.detection.frequency_boxes import BoxesConfig, unfitted
 from ecotf.detection.segments import segment_windows
 
 ROOT = Path(__file__).parents[2]
@@ -94,8 +95,12 @@ def answering_otherwise(report: str, path: Path, run: Path, tmp_path: Path) -> t
         numbers = {name: {"step_s": 0.3, "drop": None, "ratio": 1.02} for name in CLASSES}
         recipe["inference"]["events"] = finder.model_dump(mode="json")
         fitted = json.loads((other / "thresholds.json").read_text())
-        (other / "thresholds.json").write_text(json.dumps({**fitted, "finder": numbers}))
+        boxes, band_hz = BoxesConfig(around_s=0.3), tuple(values["band_hz"])
+        recipe["inference"]["boxes"] = boxes.model_dump(mode="json")
+        edges = {"owl": {**unfitted(band_hz), "to_hz": 3000.0, "under_db": 30.0, "share": 0.01}}
+        (other / "thresholds.json").write_text(json.dumps({**fitted, "finder": numbers, "boxes": edges}))
         values["events"] = finder.facts(CLASSES, numbers)
+        values["boxes"] = boxes.facts(CLASSES, edges, band_hz)
     (other / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     made = tmp_path / "other.tflite"
     made.write_bytes(path.read_bytes()[: values["flatbuffer"]["bytes"]])
@@ -124,13 +129,18 @@ def test_detections_are_the_desktops(report, clip_device, night, tmp_path):
     assert len(device) > 5 and device["label"].nunique() == 2
     assert device["label"].tolist() == desktop["label"].tolist()
     edges = {"start_s": 1e-4, "end_s": 1e-4, "low_hz": 0.1, "high_hz": 0.1}
+    assert desktop["high_hz"].nunique() > 2 if report == "changes" else desktop["high_hz"].nunique() == 1
     for column, least in {**edges, "score": 2e-4, "detection_score": 2e-4}.items():
         np.testing.assert_allclose(device[column], desktop[column], rtol=0, atol=least)
 
 
-@pytest.mark.parametrize("live", [False, True])
-def test_sound_may_come_in_any_pieces(live, clip_device):
+@pytest.mark.parametrize(("live", "boxes"), [(False, False), (True, False), (True, True)])
+def test_sound_may_come_in_any_pieces(live, boxes, clip_device):
     model, sound = DeviceModel(clip_device[1]), bird_sound(5, 9.3)
+    if boxes:
+        band_hz = model.facts.band_hz
+        facts = _box_facts(BoxesConfig(around_s=0.4).facts(CLASSES, None, band_hz), band_hz)
+        model.facts = dataclasses.replace(model.facts, boxes=facts)
     whole = open_stream(model, live=live)
     expected = whole.push(sound) + whole.finish()
     assert len(expected) >= 2 and whole.windows == 10
@@ -174,6 +184,7 @@ def clip_facts(**changes: object) -> SegmentFacts:
         segment_samples=1000, margin_samples=0, segment_s=1.0, repeats=False,
         frame_times_s=np.array([0.125, 0.375, 0.625, 0.875]), frame_s=0.25,
         band_hz=(0.0, 1.0), reports_events=False, events=EventFacts(0.1, 0.01, 0.4, 0.5),
+        boxes=None,
     )  # fmt: skip
     return dataclasses.replace(facts, **changes)
 

@@ -172,10 +172,13 @@ def test_what_a_header_says_and_what_a_file_holds(tmp_path, name):
         np.testing.assert_array_equal(last, SOUND[-1000:] if last.dtype == np.int16 else SOUND[-1000:] / 32768)
 
 
-@pytest.mark.parametrize("name", ["audio/riff.py", "times/beginning.py", "strangers.py", "scoring/change_points.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["audio/riff.py", "times/beginning.py", "strangers.py", "scoring/change_points.py", "scoring/band_edges.py"],
+)
 def test_files_that_both_packages_have_are_the_same(name):
     root = Path(__file__).parents[2]
-    place = {"strangers.py": "", "scoring/change_points.py": "detection"}.get(name, "audio")
+    place = {"strangers": "", "scoring": "detection"}.get(Path(name).parts[0].removesuffix(".py"), "audio")
     desktop = (root / "ecotf" / place / Path(name).name).read_text(encoding="utf-8")
     recorder = (root / "deploy" / "recorder" / "ecotf_recorder" / name).read_text(encoding="utf-8")
     assert desktop.replace("from ecotf.", "from ecotf_recorder.") == recorder

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
+from ecotf_recorder.scoring.band_edges import ClassEdges, EdgeSettings
 from ecotf_recorder.scoring.block import DENOISE
 from ecotf_recorder.scoring.boxes import BoxSettings
 from ecotf_recorder.scoring.change_points import Change
@@ -112,6 +113,11 @@ class PeakFacts(ModelFacts):
         """The least that two times of detections differ by."""
         return self.front_end.hop_s
 
+    @property
+    def edge_hz(self) -> float:
+        """Edges in frequency are not compared: one that is off by a row is a box all the same."""
+        return float("inf")
+
 
 @dataclass(frozen=True)
 class EventFacts:
@@ -134,6 +140,14 @@ class ChangeFacts:
 
 
 @dataclass(frozen=True)
+class BoxFacts:
+    """Settings for the edges of events in frequency, as on the desktop; the numbers of each species."""
+
+    settings: EdgeSettings
+    classes: tuple[ClassEdges, ...]
+
+
+@dataclass(frozen=True)
 class SegmentFacts(ModelFacts):
     """A model that scores segments of some seconds (kind ``segments``).
 
@@ -149,6 +163,8 @@ class SegmentFacts(ModelFacts):
         From one frame to the next.
     reports_events
         Whether detections are events in place of segments.
+    boxes
+        How events get their edges in frequency; None where these are those of the band.
     """
 
     samples: int
@@ -161,6 +177,7 @@ class SegmentFacts(ModelFacts):
     band_hz: tuple[float, float]
     reports_events: bool
     events: EventFacts | ChangeFacts
+    boxes: BoxFacts | None
 
     @property
     def block_s(self) -> float:
@@ -171,6 +188,11 @@ class SegmentFacts(ModelFacts):
     def step_s(self) -> float:
         """From one frame to the next, within which the ends of events lie."""
         return self.frame_s
+
+    @property
+    def edge_hz(self) -> float:
+        """How far an edge in frequency may be off where an end is off by a few frames."""
+        return float("inf") if self.boxes is None else 0.05 * (self.band_hz[1] - self.band_hz[0])
 
 
 def read_facts(text: str | bytes) -> PeakFacts | SegmentFacts:
@@ -247,7 +269,10 @@ def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
         band_hz=(float(low_hz), float(high_hz)),
         reports_events=report == "events",
         events=_event_facts(events),
+        boxes=_box_facts(facts.get("boxes"), (float(low_hz), float(high_hz))),
     )
+    if made.boxes is not None and len(made.boxes.classes) != len(made.species):
+        raise ValueError(f"boxes.classes has {len(made.boxes.classes)} rows for {len(made.species)} species")
     if isinstance(made.events, ChangeFacts) and len(made.events.changes) != len(made.species):
         raise ValueError(f"events.changes has {len(made.events.changes)} rows for {len(made.species)} species")
     absent = [name for name in made.species if name not in made.thresholds]
@@ -266,6 +291,16 @@ def _event_facts(events: Mapping[str, Any]) -> EventFacts | ChangeFacts:
     ]
     floor, shortest_s, longest_s = (float(events[name]) for name in ("floor", "shortest_s", "longest_s"))
     return ChangeFacts(floor, shortest_s, longest_s, tuple(changes))
+
+
+def _box_facts(boxes: Mapping[str, Any] | None, band_hz: tuple[float, float]) -> BoxFacts | None:
+    """Read how events get their edges in frequency; descriptions from before that say nothing of it."""
+    if boxes is None:
+        return None
+    rows, around_s = int(boxes["rows"]), float(boxes["around_s"])
+    if rows < 1 or not around_s > 0 or not band_hz[0] < band_hz[1]:
+        raise ValueError(f"boxes.rows = {rows}, boxes.around_s = {around_s:g}, band_hz = {list(band_hz)}")
+    return BoxFacts(EdgeSettings(rows, around_s, *band_hz), tuple(map(ClassEdges.read, boxes["classes"])))
 
 
 def _common(facts: Mapping[str, Any]) -> dict[str, Any]:

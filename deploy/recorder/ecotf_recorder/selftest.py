@@ -94,7 +94,7 @@ def _check_detections(
     names = Detection._fields
     expected = [Detection(*row) for row in zip(*(golden[f"detections.{name}"].tolist() for name in names), strict=True)]
     facts = model.facts
-    slack_s = _STEPS * facts.step_s
+    slack_s, slack_hz = _STEPS * facts.step_s, facts.edge_hz
     left = list(found)
     alone = []
     for one in expected:
@@ -102,6 +102,7 @@ def _check_detections(
             other for other in left
             if other.label == one.label and abs(other.start_s - one.start_s) < slack_s
             and abs(other.end_s - one.end_s) < slack_s and abs(other.score - one.score) <= tolerance
+            and max(abs(other.low_hz - one.low_hz), abs(other.high_hz - one.high_hz)) <= slack_hz
         ]  # fmt: skip
         if same:
             left.remove(same[0])

@@ -15,6 +15,7 @@ from ecotf.evaluation.segment_report import clip_metrics_text
 from ecotf.tasks.base import Evaluation, Trained
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
+from ecotf.tasks.clips.fit_boxes import fit_boxes, judge_boxes
 from ecotf.tasks.clips.judge_episodes import episode_lines, judge_episodes
 from ecotf.tasks.clips.pictures import draw_clip_run
 from ecotf.tasks.clips.plan import ClipPlan
@@ -59,6 +60,12 @@ def evaluate_clips(
         assert judged.candidates is not None
         metrics["events"] = judge_events(recipe, data, judged, classes, events)
         run.write_table("events.parquet", judged.candidates)
+    boxes: Numbers | None = None
+    if recipe.inference.boxes is not None:
+        boxes = fit_boxes(data, model, classes, log)
+        if "events" in metrics:
+            split = str(metrics["judged_on"]["split"])
+            metrics["events"]["boxes"] = judge_boxes(data, model, classes, boxes, split, log)
     with run.writing("model", folder=True) as folder:
         model.save(folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -68,7 +75,7 @@ def evaluate_clips(
         assert judged is not None and events is not None
         draw_clip_run(recipe, data, model, judged, metrics, events, run, log)
     kept: dict[str, Any] = {"thresholds": thresholds, "unfitted": unfitted, "events": events}
-    kept |= {} if finder is None else {"finder": finder}
+    kept |= {name: numbers for name, numbers in (("finder", finder), ("boxes", boxes)) if numbers is not None}
     return Evaluation(metrics, kept, head, _figures(metrics))
 
 
@@ -98,4 +105,9 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
     if "events" in metrics:
         lines += ["", "events:", metrics_text(metrics["events"])]
         lines += [edges_text(metrics["events"]["edges"])] if "edges" in metrics["events"] else []
+        for name, row in metrics["events"].get("boxes", {}).items():
+            own, typical = (f"{row[f'{of}low_hz']:.0f} and {row[f'{of}high_hz']:.0f} Hz" for of in ("", "typical_"))
+            lines.append(
+                f"low and high edges of {name} ({row['n']} boxes) are off by {own}; the median box by {typical}"
+            )
     return lines

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from ecotf.config import Config
 from ecotf.datasets.data_config import DataConfig
 from ecotf.detection import change_events  # noqa: F401 - its finder is registered
 from ecotf.detection.finders import FINDERS, FinderConfig
 from ecotf.detection.frame_events import FrameEventsConfig
+from ecotf.detection.frequency_boxes import BoxesConfig
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig
 from ecotf.errors import ConfigError
@@ -90,11 +91,20 @@ class InferenceConfig(SegmentsConfig):
         ``segments``: the classes of each segment that reach their thresholds. ``events``: events found in the frames.
     events
         The event finder: ``peaks`` (the default, where no name is given) or ``change_detection``.
+    boxes
+        Give each event its lowest and highest frequency; by default they are those of all that the model hears.
     """
 
     parts: int | None = Field(None, ge=1)
     report: Literal["segments", "events"] = "segments"
     events: AnyFinder = FrameEventsConfig()
+    boxes: BoxesConfig | None = None
+
+    @model_validator(mode="after")
+    def _boxes_are_of_events(self) -> InferenceConfig:
+        if self.boxes is not None and self.report != "events":
+            raise ValueError("boxes: segments have no edges in frequency; allowed: with report = events")
+        return self
 
 
 class StageModels(Protocol):

@@ -48,6 +48,8 @@ class ClipsRun(Generic[Plan, Model]):
         The same for events; None where the run has none.
     finder
         What the event finder was fitted to; None where it was not.
+    boxes
+        What the edges of events in frequency were fitted to; None where they were not.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class ClipsRun(Generic[Plan, Model]):
     thresholds: dict[str, float]
     event_thresholds: dict[str, float] | None
     finder: Numbers | None = None
+    boxes: Numbers | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -147,7 +150,8 @@ class ClipsRun(Generic[Plan, Model]):
         thresholds, events = self.thresholds, None
         if self.recipe.inference.report == "events":
             events = self.event_thresholds or self.thresholds
-        return Answering((self.model,), (self.recipe.inference,), (1.0,), self.classes, thresholds, events, self.finder)
+        configs = (self.recipe.inference,)
+        return Answering((self.model,), configs, (1.0,), self.classes, thresholds, events, self.finder, self.boxes)
 
 
 def load_clip_run(path: str | Path) -> ClipsRun:
@@ -162,4 +166,5 @@ def load_clip_run(path: str | Path) -> ClipsRun:
     classes = pd.read_csv(run.file("labels.csv"), dtype=str, keep_default_na=False)["label"].tolist()
     model = recipe.load_model(run.file("model"), classes)
     fitted = run.read_json("thresholds.json")
-    return ClipsRun(run.path, recipe, model, dict(fitted["thresholds"]), fitted.get("events"), fitted.get("finder"))
+    numbers = fitted.get("events"), fitted.get("finder"), fitted.get("boxes")
+    return ClipsRun(run.path, recipe, model, dict(fitted["thresholds"]), *numbers)

@@ -112,7 +112,12 @@ class SegmentExport(Generic[Plan, Model]):
             found = [reports.rows(scores[f"{DEFAULT}.scores"][own].astype(np.float64), sound.duration_s)]
             if frames is not None:
                 found.append(reports.frames(frames[own].astype(np.float64), times, step, sound.duration_s))
-            tables.append(in_order([*found, reports.finish()]).assign(recording=sound.name))
+            found.append(reports.finish())
+            boxed = answering.boxed()
+            if boxed is not None:
+                boxed.hear(sound.samples)
+                found = boxed.settle(found, None)
+            tables.append(in_order(found).assign(recording=sound.name))
             begin += n
         return pd.concat(tables, ignore_index=True)
 
@@ -160,6 +165,7 @@ class SegmentExport(Generic[Plan, Model]):
             },
             "report": config.report,
             "events": config.events.facts(model.classes, self.run.finder),
+            "boxes": config.boxes.facts(model.classes, self.run.boxes, model.band_hz) if config.boxes else None,
         }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecotf.detection.finders import FINDERS, EventFinder, Framing, Numbers
+from ecotf.detection.frequency_boxes import BoxedEvents
 from ecotf.detection.held import HeldDetections
 from ecotf.detection.scoring import Stopwatch
 from ecotf.detection.segment_model import SegmentModel
@@ -44,6 +45,8 @@ class Answering:
         Of every class where detections are events, of one model alone; None where they are segments.
     finder
         What the event finder was fitted to; None of one that is not fitted.
+    boxes
+        What the edges of events in frequency were fitted to; None where no class was.
     """
 
     models: tuple[SegmentModel, ...]
@@ -53,6 +56,7 @@ class Answering:
     thresholds: dict[str, float]
     event_thresholds: dict[str, float] | None = None
     finder: Numbers | None = None
+    boxes: Numbers | None = None
 
     @property
     def rate(self) -> int:
@@ -73,6 +77,13 @@ class Answering:
         """Make a cutter of windows that are wide enough for all models."""
         margin = max(margin_of(model, config) for model, config in zip(self.models, self.configs, strict=True))
         return WindowCutter(round(self.segment_s * self.rate), margin, self.configs[0].ends)
+
+    def boxed(self) -> BoxedEvents | None:
+        """Make what gives the events of a channel their edges in frequency; None where nothing does."""
+        config = self.configs[0].boxes
+        if config is None or self.event_thresholds is None:
+            return None
+        return BoxedEvents(config, self.classes, self.boxes, self.band_hz, self.rate)
 
     def probabilities(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """Compute scores ``[segments, classes]`` from the models' logits."""
@@ -103,7 +114,7 @@ class SegmentStream:
         self._answering, self._cutter = answering, answering.cutter()
         self._scorers = [SegmentScorer(*pair) for pair in zip(answering.models, answering.configs, strict=True)]
         self._scored: list[deque[np.ndarray]] = [deque() for _ in self._scorers]  # logits of segments, not yet joined
-        self._reports = Reports(answering, options.threshold)
+        self._reports, self._boxed = Reports(answering, options.threshold), answering.boxed()
         self._held, self.spent = HeldDetections(), Stopwatch()
         self._kept: list[np.ndarray] | None = [] if options.segments else None
         if start:
@@ -118,9 +129,11 @@ class SegmentStream:
         tables, block = [], round(_BLOCK_S * self._answering.rate)
         for at in range(0, len(sound), block):
             self._held.hear(sound[at : at + block])
+            if self._boxed is not None:
+                self._boxed.hear(sound[at : at + block])
             for window in self._cutter.push(sound[at : at + block]):
                 tables += self._take([scorer.push(window) for scorer in self._scorers])
-        return self._held.release(tables)
+        return self._held.release(self._with_edges(tables, self._reports.settled_s))
 
     def finish(self) -> pd.DataFrame:
         """End the sound; return the last detections: none of sound shorter than `SHORTEST_S`."""
@@ -131,7 +144,7 @@ class SegmentStream:
         for window in self._cutter.finish():
             tables += self._take([scorer.push(window) for scorer in self._scorers], end_s)
         tables += self._take([scorer.finish() for scorer in self._scorers], end_s)
-        return self._held.release([*tables, self._reports.finish()])
+        return self._held.release(self._with_edges([*tables, self._reports.finish()], None))
 
     def take_segments(self) -> np.ndarray:
         """Return the scores of segments since the last call, ``[n, classes]``."""
@@ -158,7 +171,14 @@ class SegmentStream:
     @property
     def settled_s(self) -> float:
         """Up to when all detections are out; seconds."""
-        return 0.0 if self._held.are_waiting else self._reports.settled_s
+        if self._held.are_waiting:
+            return 0.0
+        settled_s = self._reports.settled_s
+        return settled_s if self._boxed is None else self._boxed.settled_s(settled_s)
+
+    def _with_edges(self, tables: list[pd.DataFrame], settled_s: float | None) -> list[pd.DataFrame]:
+        """Events with their edges in frequency, where they have such, as soon as those are known."""
+        return tables if self._boxed is None else self._boxed.settle(tables, settled_s)
 
     def _take(self, scored: Sequence[list[ScoredRows]], end_s: float | None = None) -> list[pd.DataFrame]:
         """Take batches of each model, of any sizes; report the segments that all models have scored."""

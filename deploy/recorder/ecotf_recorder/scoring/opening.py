@@ -36,4 +36,5 @@ def latency_s(facts: Any) -> float:
     """From a sample until its detections are settled, at the most."""
     if not isinstance(facts, SegmentFacts):
         return _PEAKS_S
-    return facts.samples / facts.sample_rate_hz + (LONGEST_LIVE_S if facts.reports_events else 0.0)
+    around_s = 0.0 if facts.boxes is None else facts.boxes.settings.around_s
+    return facts.samples / facts.sample_rate_hz + (LONGEST_LIVE_S + around_s if facts.reports_events else 0.0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.facts import SegmentFacts
+from ecotf_recorder.scoring.band_edges import EdgeStream
 from ecotf_recorder.scoring.change_events import open_events
 from ecotf_recorder.scoring.front_end import as_samples
 from ecotf_recorder.scoring.held import Detection, HeldDetections
@@ -46,6 +47,10 @@ class SegmentStream:
         levels = facts.thresholds if thresholds is None else thresholds
         self._levels = np.array([levels[name] for name in facts.species])
         self._events = open_events(facts, longest_s) if facts.reports_events else None
+        boxes = facts.boxes if facts.reports_events else None
+        self._edges: EdgeStream[Detection] | None = None
+        if boxes is not None:
+            self._edges = EdgeStream(boxes.settings, boxes.classes, facts.sample_rate_hz)
         self._sound = self._latest = np.empty(0, facts.takes)
         self._begun = False
         self._held = HeldDetections()
@@ -56,6 +61,8 @@ class SegmentStream:
         facts, found = self._facts, []
         self._held.hear(sound)
         taken = as_samples(sound, np.dtype(facts.takes))
+        if self._edges is not None:
+            self._edges.hear(taken)
         self._sound = np.concatenate([self._sound, taken])
         self._latest = np.concatenate([self._latest, taken[-facts.samples :]])[-facts.samples :]
         if len(self._sound) >= facts.margin_samples + facts.segment_samples:
@@ -96,7 +103,10 @@ class SegmentStream:
         """Up to when all detections are out: later ones begin after this."""
         if self._held.are_waiting:
             return 0.0
-        return self.windows * self._facts.segment_s if self._events is None else self._events.settled_s
+        if self._events is None:
+            return self.windows * self._facts.segment_s
+        settled_s = self._events.settled_s
+        return settled_s if self._edges is None else self._edges.settled_s(settled_s)
 
     def _begin(self) -> None:
         """Put before the sound what the first window sees there."""
@@ -131,15 +141,23 @@ class SegmentStream:
         if events is None:
             return []
         last = np.inf if end_s is None else end_s
-        return [
-            Detection(
-                event.start_s,
-                min(event.end_s, last),
-                *facts.band_hz,
-                facts.species[event.code],
-                event.score,
-                event.detection_score,
+        found = [
+            (
+                event.code,
+                Detection(
+                    event.start_s,
+                    min(event.end_s, last),
+                    *facts.band_hz,
+                    facts.species[event.code],
+                    event.score,
+                    event.detection_score,
+                ),
             )
             for event in events.settle(end_s)
             if event.score >= self._levels[event.code]
         ]
+        if self._edges is None:
+            return [one for _, one in found]
+        waiting = [(one.start_s, one.end_s, code, one) for code, one in found]
+        known = self._edges.settle(waiting, None if end_s is not None else events.settled_s)
+        return [one._replace(low_hz=low, high_hz=high) for one, low, high in known]
