@@ -28,6 +28,7 @@ def crate(monkeypatch, make_device) -> Crate:
         (data / "clips" / "20260621").mkdir(parents=True)
         (data / "clips" / "20260621" / "a_Myotis_0.900.wav").write_bytes(rng.bytes(700_000))
         (data / "detections.csv").write_text(HEADER + "".join(row(name, i) for i in range(3)))
+        (data / "kept_out.csv").write_text(HEADER + row(name, 7))
         (data / "gaps.csv").write_text("time,seconds,reason,time_quality\n,3.0,=unplugged,not set\n")
         (data / "health.json").write_text("{}")
         (data / "detections.sqlite").write_bytes(b"left there")
@@ -71,6 +72,7 @@ def test_a_crate_comes_home_and_a_lost_one_goes_on(crate, fetch, tmp_path):
         (name, name, f"{i}") for name in ("oak", "pond") for i in range(3)
     ]
     assert [one["reason"] for one in table(season / "gaps.csv")] == ["=unplugged"] * 2
+    assert [one["recorder"] for one in table(season / "kept_out.csv")] == sorted({one["recorder"] for one in found})
     before = dict(crate.came)
     fetch()
     assert crate.came == before, "nothing is new"

@@ -123,6 +123,7 @@ class Config:
     model: str = text("current/model.tflite")
     threads: int = number(1, 1, 8)
     health_s: float = number(5.0, 0.1, 10)
+    page_s: float = number(60.0, 0, 86400)
     source: Source = field(default_factory=Source)
     site: Site = field(default_factory=Site)
     schedule: Schedule = field(default_factory=Schedule)

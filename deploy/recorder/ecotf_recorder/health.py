@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from ecotf_recorder.files import atomic_file
+from ecotf_recorder.page.writing import StatusPage
 from ecotf_recorder.times.clock import Clock, iso_time
 
 _log = logging.getLogger(__name__)
 
 
 class Health:
-    """Writes the file, atomically."""
+    """Writes the file, atomically, and shows the page what is in it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Parameters
+    ----------
+    page
+        None for no page.
+    """
+
+    def __init__(self, path: Path, page: StatusPage | None = None) -> None:
+        self.path, self._page = path, page
         self._failed = False
 
     def write(self, facts: dict[str, Any]) -> None:
@@ -32,6 +39,8 @@ class Health:
             if not self._failed:
                 _log.error("%s cannot be written (%s)", self.path, error.strerror)
             self._failed = True
+        if self._page is not None:
+            self._page.follow(facts)
 
 
 def resident_mb() -> float:

@@ -15,6 +15,7 @@ from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.health import Health, ServiceManager, vital_signs
 from ecotf_recorder.lock import lock_state
 from ecotf_recorder.model import digest
+from ecotf_recorder.page.writing import StatusPage
 from ecotf_recorder.recorder import Recorder
 from ecotf_recorder.times.clock import Clock
 from ecotf_recorder.times.trust import stated_quality, time_quality
@@ -32,7 +33,8 @@ def run(path: Path) -> int:
 
 def _run(config: Config) -> int:
     open_diary(config.state / "recorder.log", config.log.level, config.log.file_mb, config.log.files)
-    health, manager, clock = Health(config.state / "health.json"), ServiceManager(), clock_of(config)
+    page = StatusPage(config.state, config.site.name, config.page_s)
+    health, manager, clock = Health(config.state / "health.json", page), ServiceManager(), clock_of(config)
     release = digest(config.model_path)[:12] if config.model_path.is_file() else ""
     facts: dict[str, Any] = {"state": "starting", "release": release, "version": __version__, "error": ""}
     try:
