@@ -2,7 +2,8 @@
 
     python benchmarks/events.py simulated --runs FOLDER --fold 0
     python benchmarks/events.py real --data FOLDER --runs FOLDER --only energy/small/events
-    python benchmarks/events.py real --data FOLDER --runs FOLDER --sets qut_boobook --only events/plain --seeds 3
+    python benchmarks/events.py real --data FOLDER --runs FOLDER --sets qut_boobook --only events/plain loss --seeds 3
+    python benchmarks/events.py table --runs FOLDER
 
 FOLDER of the data holds `manifest.csv`, `annotations.csv` and the sets of `events_sets.py`. One fold is tested, the
 next chooses epochs and thresholds, the others are learned from. Trainings that are finished are not repeated. Figures
@@ -59,7 +60,7 @@ SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
 def main() -> None:
     """Train what is asked for and is not there yet, and judge it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("simulated", "real"))
+    parser.add_argument("what", choices=("simulated", "real", "table"))
     parser.add_argument("--data", type=Path, help="of real: the folder of the recordings")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--fold", type=int, action="append", help="only this one; may be given again")
@@ -67,6 +68,9 @@ def main() -> None:
     parser.add_argument("--only", default="energy/small/events", help=f"with / between them: {', '.join(CALLS)}")
     parser.add_argument("--sets", default="", help="of real: comma-separated; all by default")
     options = parser.parse_args()
+    if options.what == "table":
+        print(as_table(json.loads((options.runs / "real.json").read_text())))
+        return
     quieten_libraries()
     import tensorflow as tf
 
@@ -102,6 +106,33 @@ def said(label: str, row: dict[str, Any]) -> str:
         f"F {row['f']:.3f} [{span}]  both edges {row['edges_f']:.3f}  precision {row['precision']:.3f}  "
         f"recall {row['recall']:.3f}  PSDS {psds:.3f}  false alarms {alarms}"
     )
+
+
+def as_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Return the results as the table of `events.md`."""
+    lines = [
+        "| set, class | recordings, events | by | seed | AP | F [95 %] | F, both edges [95 %] | PSDS | false alarms "
+        "an hour [95 %] |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for title, rows in results.items():
+        name, variant, seed, _ = title.split(", ", 3)
+        for label, row in rows.items():
+            alarms = "-"
+            if row["alarms_hours"]:
+                low, high = row["alarms_interval"]
+                alarms = f"{row['alarms']:.0f} [{low:.0f}, {high:.0f}]"
+            psds = "-" if row["psds"] is None or row["psds"] != row["psds"] else f"{row['psds']:.2f}"
+            edges = f"{row['edges_f']:.2f} {_span(row['edges_f_interval'])}"
+            lines.append(
+                f"| {name}, {label} | {row['recordings']}, {row['events']} | {variant} | {seed.removeprefix('seed ')} "
+                f"| {row['ap']:.2f} | {row['f']:.2f} {_span(row['f_interval'])} | {edges} | {psds} | {alarms} |"
+            )
+    return "\n".join(lines)
+
+
+def _span(interval: list[float | None]) -> str:
+    return "[" + ", ".join("-" if one is None else f"{one:.2f}" for one in interval) + "]"
 
 
 def _sets(options: argparse.Namespace) -> list[tuple[str, pd.DataFrame, EventSet]]:

@@ -65,7 +65,10 @@ class DeviceRun:
         """Return the model's rate; raises `ConfigError` for another one, which is never resampled."""
         wanted = int(self._model.facts.sample_rate_hz)
         if sample_rate != wanted:
-            raise ConfigError(f"sound of {sample_rate:g} Hz; this file is for {wanted} Hz: export it with --rate")
+            raise ConfigError(
+                f"sound of {sample_rate:g} Hz; this file is for {wanted} Hz: one of calls is exported with --rate "
+                f"{sample_rate:g}, one of clips is trained with sample_rate={sample_rate:g}"
+            )
         return wanted
 
     def open_stream(self, sample_rate: int, options: StreamOptions) -> DeviceStream:

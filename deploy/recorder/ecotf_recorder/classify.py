@@ -127,7 +127,8 @@ def check_rate(sample_rate: int, wanted: int) -> None:
     """A model is for one sample rate; another rate is refused, never resampled."""
     if sample_rate != wanted:
         raise SoundError(
-            f"recorded at {sample_rate} Hz, the model is for {wanted} Hz; export it with --rate {sample_rate}",
+            f"recorded at {sample_rate} Hz, the model is for {wanted} Hz; one of calls is exported with --rate "
+            f"{sample_rate}, one of clips is trained with sample_rate={sample_rate}",
             "unsupported",
         )
 
