@@ -96,7 +96,7 @@ def test_what_a_recorder_answers_does_nothing_on_a_terminal(monkeypatch, capsys)
     }  # fmt: skip
     answers = {"list": [line], "status": [status]}
     oak = SimpleNamespace(name="oak")
-    monkeypatch.setattr(showing, "_ask_all", lambda devices, login, place, jobs, word: [(oak, answers[word])])
+    monkeypatch.setattr(showing, "ask_all", lambda devices, login, place, jobs, word: [(oak, answers[word])])
     monkeypatch.setattr(showing.console, "width", 400)
     showing.show_releases([oak], None, None, 1)
     showing.show_status([oak], None, None, 1)

@@ -20,6 +20,7 @@ from deploy.flash.merging import merge_tables
 from deploy.flash.release_manager import RecorderPlace
 from deploy.flash.sdcard import write_to_card
 from deploy.flash.setting_up import RecorderSetup, SetupChoices
+from deploy.flash.settings import ConfigSetter, read_changes, show_config, show_logs
 from deploy.flash.showing import prune_releases, show_keys, show_notes, show_releases, show_status
 from ecotf.commands.console import log, make_parser
 from ecotf.errors import ConfigError
@@ -33,6 +34,8 @@ examples:
   ecotf flash init --device pi@recorder01.local     once, before the first bundle
   ecotf flash status --devices recorders.txt
   ecotf flash fetch --devices recorders.txt --output season/
+  ecotf flash config --devices recorders.txt --set rules.hits=3
+  ecotf flash logs --device pi@recorder01.local
   ecotf flash list --device pi@recorder01.local
   ecotf flash rollback --device pi@recorder01.local
   ecotf flash sign BUNDLE --key signing_key
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     """Flash a bundle, or run one of the other commands."""
     others = {
         "init": _init, "status": _status, "list": _list, "rollback": _rollback, "sign": _sign, "keys": _keys,
-        "fetch": _fetch,
+        "fetch": _fetch, "config": _config, "logs": _logs,
     }  # fmt: skip
     if arguments and arguments[0] in others:
         return others[arguments[0]](arguments[1:])
@@ -159,6 +162,39 @@ def _fetch(arguments: Sequence[str]) -> int:
     for name, rows in merge_tables(options.output).items():
         log(f"{options.output / name}: {rows} rows")
     return summarise(results, "fetch")
+
+
+def _config(arguments: Sequence[str]) -> int:
+    parser = _parser("config", "Show what recorders are set to, or change it. The recorder checks it, and goes back.")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="such as rules.hits=3")
+    parser.add_argument("--unset", metavar="KEY", action="append", default=[], help="let its default hold again")
+    table = "table of plausible labels: it goes there, and rules.plausible is set"
+    parser.add_argument("--plausible", metavar="FILE", type=Path, help=table)
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    changes = read_changes(options.set, options.unset)
+    if options.plausible is not None and not options.plausible.is_file():
+        raise ConfigError(f"{options.plausible}: no such file")
+    devices, place = _devices(options), RecorderPlace(options.root)
+    if not changes and options.plausible is None:
+        return show_config(devices, _login(options), place, options.jobs)
+    stop = threading.Event()
+    setter = ConfigSetter(_login(options), place, changes, options.plausible, stop)
+    return summarise(run_fleet(devices, setter.set, options.jobs, stop), "config")
+
+
+def _logs(arguments: Sequence[str]) -> int:
+    parser = _parser("logs", "Show the last lines of a recorder's log.")
+    said = "recorder: its own log; service: systemd's journal of it, with crashes; changes: of release and config"
+    parser.add_argument("--of", choices=("recorder", "service", "changes"), default="recorder", help=said)
+    parser.add_argument("--lines", type=int, default=50, metavar="N", help="how many (50)")
+    _add_devices(parser)
+    options = parser.parse_args(arguments)
+    if not 1 <= options.lines <= 10_000:
+        raise ConfigError(f"--lines {options.lines}: from 1 to 10000")
+    return show_logs(
+        _devices(options), _login(options), RecorderPlace(options.root), options.jobs, options.of, options.lines
+    )
 
 
 def _sign(arguments: Sequence[str]) -> int:

@@ -102,10 +102,10 @@ class Flasher:
                 connection.upload({f"{part}/{name}": path for name, path in files.items()}, moved)
             return ["apply", bundle.id, "--part", part], current
 
-        result = self._change(device, send, say)
+        result = self.change(device, send, say)
         if result.step == "assemble":
             why_whole = result.reason
-            result = self._change(device, send, say)
+            result = self.change(device, send, say)
         return dataclasses.replace(result, note=notes[-1] if notes else "")
 
     def rehearse(self, device: Device, bundle: Bundle, say: Say) -> Result:
@@ -127,12 +127,23 @@ class Flasher:
             current = ask_recorder(connection, self.place, ["status"])[-1].get("current")
             return ["rollback", *([release_id] if release_id else [])], current
 
-        return self._change(device, look, say)
+        return self.change(device, look, say)
 
-    def _change(self, device: Device, begin: Callable[[Connection], tuple[list[str], str | None]], say: Say) -> Result:
-        """Let the recorder change its release, and find out how that ended even if the connection breaks.
+    def change(
+        self,
+        device: Device,
+        begin: Callable[[Connection], tuple[list[str], str | None]],
+        say: Say,
+        end_with: Callable[[Connection], None] = lambda connection: None,
+    ) -> Result:
+        """Let the recorder change something, and find out how that ended even if the connection breaks.
 
-        ``begin`` gives the command, and the release that is current before it.
+        Parameters
+        ----------
+        begin
+            Gives the command, and the release that is current before it.
+        end_with
+            Called last, with the same connection.
         """
         token = uuid.uuid4().hex
         before: str | None = None
@@ -151,6 +162,7 @@ class Flasher:
                 words, before = begin(connection)
                 begun = True
                 end = ask_recorder(connection, self.place, [*words, "--token", token], hear, self.stop)[-1]
+                end_with(connection)
             if end.get("step") != "end":
                 raise DeviceError(f"the recorder did not say how it ended; its last step was {end['step']}")
             return Result(device, end["status"], end.get("detail", ""), before, end.get("current"), "", failed)

@@ -67,6 +67,8 @@ def ask_recorder(
     if not lines and status != 0:
         if status in (126, 127) or "command not found" in complaint or "No such file" in complaint:
             raise DeviceError(f"{place.python} is not there; set the recorder up with ecotf flash init")
+        if "invalid choice" in complaint or "unrecognized arguments" in complaint:
+            raise DeviceError(f"its software is too old for {arguments[0]}; flash_device.py init updates it")
         raise DeviceError(complaint.splitlines()[-1] if complaint else f"{arguments[0]} ended with status {status}")
     return lines
 

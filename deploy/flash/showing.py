@@ -26,7 +26,7 @@ def show_status(devices: Sequence[Device], login: Login, place: RecorderPlace, j
     table = Table("device", "release", "state", "backlog", "detections", "free", "previous")
     notes: list[str] = []
     well = 0
-    for device, answer in _ask_all(devices, login, place, jobs, "status"):
+    for device, answer in ask_all(devices, login, place, jobs, "status"):
         if isinstance(answer, DeviceError):
             table.add_row(plain(device.name), "-", "[red]unreachable[/]", "-", "-", "-", "-")
             notes.append(f"{device}: {answer}")
@@ -61,7 +61,7 @@ def show_releases(devices: Sequence[Device], login: Login, place: RecorderPlace,
     """Print a row for each release on each recorder; 0 when all recorders answered, 1 otherwise."""
     table = Table("device", "release", "name", "created", "MB", "", title="releases")
     silent: list[str] = []
-    for device, answer in _ask_all(devices, login, place, jobs, "list"):
+    for device, answer in ask_all(devices, login, place, jobs, "list"):
         if isinstance(answer, DeviceError):
             silent.append(f"{device}: {answer}")
             table.add_row(plain(device.name), "-", "", "", "", "[red]unreachable[/]")
@@ -85,7 +85,7 @@ def show_keys(devices: Sequence[Device], login: Login, place: RecorderPlace, job
     """Print a row for each key whose bundles a recorder accepts, after removing one; 0 when all recorders did it."""
     table = Table("device", "key", "fingerprint", "unsigned bundles", title="trusted keys")
     bad: list[str] = []
-    for device, answer in _ask_all(devices, login, place, jobs, "keys", *(["--remove", remove] if remove else [])):
+    for device, answer in ask_all(devices, login, place, jobs, "keys", *(["--remove", remove] if remove else [])):
         end = answer[-1] if not isinstance(answer, DeviceError) and answer else {}
         if isinstance(answer, DeviceError) or end.get("status") != "ok":
             bad.append(f"{device}: {answer if isinstance(answer, DeviceError) else 'answers nonsense'}")
@@ -105,7 +105,7 @@ def show_keys(devices: Sequence[Device], login: Login, place: RecorderPlace, job
 def prune_releases(devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int) -> int:
     """Remove all releases but the current and the previous one; 0 when all recorders did it."""
     bad = 0
-    for device, answer in _ask_all(devices, login, place, jobs, "prune"):
+    for device, answer in ask_all(devices, login, place, jobs, "prune"):
         fine = not isinstance(answer, DeviceError) and bool(answer)
         said = answer[-1].get("detail") if fine and not isinstance(answer, DeviceError) else answer
         log(f"{device}: {said or 'answers nonsense'}")
@@ -123,9 +123,11 @@ def show_notes(card: Path) -> int:
     return int(any(not name.endswith(".done") for name, _ in notes))
 
 
-def _ask_all(
+def ask_all(
     devices: Sequence[Device], login: Login, place: RecorderPlace, jobs: int, *words: str
 ) -> list[tuple[Device, list[Line] | DeviceError]]:
+    """Ask every recorder one thing; its lines, or why it does not answer."""
+
     def ask(device: Device) -> list[Line] | DeviceError:
         try:
             with connect(device, login) as connection:

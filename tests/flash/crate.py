@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,18 @@ class Crate:
 
 
 class Line:
+    """One connection."""
+
     def __init__(self, crate: Crate, name: str) -> None:
         self.crate, self.name = crate, name
+
+    def ask(self, words):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def upload(self, files, moved):
+        for there, here in files.items():
+            shutil.copyfile(here, there)
 
     def run(self, words, hear, stop=None, root=False, **_):
         own, shared = str(self.crate.roots[self.name]), words[words.index("--root") + 1]

@@ -77,6 +77,9 @@ def main(root: Path, command: str) -> int:
     state = root / "var/lib/ecotf"
     if command == "restart":
         return restart(root, state)
+    if command == "stop":
+        stop(root, state)
+        return 0
     run(state)
     return 0
 

@@ -113,7 +113,7 @@ def test_odd_recorders_in_a_crate_are_rows(monkeypatch, capsys):
             yield Device(name, "h"), [line] if line is not None else []
         yield Device("good", "h"), [{"step": "status", "current": "a", "health": {"state": "idle", "release": "a"}}]
 
-    monkeypatch.setattr("deploy.flash.showing._ask_all", ask)
+    monkeypatch.setattr("deploy.flash.showing.ask_all", ask)
     monkeypatch.setattr("deploy.flash.showing.console.width", 240)
     assert show_status([Device("x", "h")] * 7, Login(), RecorderPlace(), 1) == 1
     said = capsys.readouterr().out

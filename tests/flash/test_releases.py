@@ -86,15 +86,18 @@ def test_a_recorder_that_is_not_well_goes_back(make_recorder, make_bundle, conte
     ("says", "reason"), [("", "Job failed."), ('{{"release": "{id}", "error": "out of memory"}}', "out of memory")]
 )
 def test_a_service_that_does_not_start_goes_back(make_recorder, make_bundle, says, reason):
-    """Its restart fails for the new release alone, as systemctl tells it: the reason first, then where to look."""
+    """Its restart fails for the new release alone, as systemctl tells it: the reason first, then where to look.
+
+    As systemd does it, the one before is ended first: it would go on saying that it is well.
+    """
     recorder = make_recorder()
     first, second = make_bundle("good 1"), make_bundle("good 2")
     recorder.install(first)
     health = says.format(id=second.name)
     place = recorder.root / "etc/ecotf/releases.toml"
-    works = " ".join(recorder._service("restart"))
+    works, ends = (" ".join(recorder._service(command)) for command in ("restart", "stop"))
     script = (
-        f"case $(readlink {recorder.state}/current) in *{second.name}) "
+        f"case $(readlink {recorder.state}/current) in *{second.name}) {ends}; "
         f"test -z '{health}' || echo '{health}' > {recorder.state}/data/health.json; "
         f"echo 'Job failed.' >&2; echo 'See the journal.' >&2; exit 1;; esac; {works}"
     )

@@ -10,6 +10,8 @@
     status, list                what runs, what is there
     keys [--remove NAME]        whose bundles are accepted
     prune                       remove all releases but the current and the previous one
+    config [JSON] [--table FILE]  what the config says, or another one: {"rules.hits": "3", "clips.labels": null}
+    logs SOURCE --lines N       the last lines of a log
     files                       what the recorder wrote
     send JSON                   its bytes: a list of [name, bytes that are there, their SHA-256, end]
 
@@ -26,17 +28,20 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ecotf_recorder import __version__
 from ecotf_recorder.files import free_bytes
-from ecotf_recorder.releases.bundle import MODEL, ReleaseError, is_release_id, read_bundle
+from ecotf_recorder.releases.arguments import make_parser
+from ecotf_recorder.releases.bundle import MODEL, ReleaseError, read_bundle
+from ecotf_recorder.releases.config_change import ConfigChange, read_config_text
+from ecotf_recorder.releases.config_text import settings_in
 from ecotf_recorder.releases.delta import VERSION, closest_release
 from ecotf_recorder.releases.fetching import give_up_rights, send_file, tell_files
 from ecotf_recorder.releases.home import make_home
 from ecotf_recorder.releases.inbox import Inbox
 from ecotf_recorder.releases.keys import list_keys, remove_key, require_signature
+from ecotf_recorder.releases.logs import last_lines
 from ecotf_recorder.releases.settings import DATA, ReleaseSettings, read_settings
 from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
 from ecotf_recorder.releases.store import Busy, ReleaseStore, now
@@ -151,6 +156,27 @@ class Releases:
         self.report("keys", "ok", required=self.settings.require_signature)
         return 0
 
+    def config(self) -> int:
+        """Say what the config says, or change it."""
+        if not self.options.changes and self.options.table is None:
+            for key, value in settings_in(read_config_text(self.settings)):
+                self.report("config", "shown", key=key, value=value)
+            self.report("config", "ok")
+            return 0
+
+        def change() -> str:
+            new = ConfigChange(self.settings, self.store, self.report)
+            return new.apply(self.options.changes, self.options.table, self.options.token)
+
+        return detached(lambda: self._change(change))
+
+    def logs(self) -> int:
+        """Say the last lines of a log."""
+        for line in last_lines(self.settings, self.store.log_path, self.options.source, self.options.lines):
+            self.report("log", "shown", text=line)
+        self.report("logs", "shown")
+        return 0
+
     def prune(self) -> int:
         """Remove older releases, because somebody who may change the recorder says so."""
         with self.store.lock():
@@ -257,32 +283,7 @@ def detached(change: Callable[[], int]) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ecotf_recorder.releases",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--root", type=Path, default=Path("/"), help="before every path; for tests")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("init", "recover", "inbox", "status", "list", "prune", "files"):
-        commands.add_parser(name)
-    commands.add_parser("keys").add_argument("--remove", metavar="NAME", help="trust this key no longer")
-    commands.add_parser("send").add_argument("wanted", type=_wanted)
-    prepare = commands.add_parser("prepare")
-    prepare.add_argument("--size", type=int, required=True, help="bytes to come")
-    blocks = commands.add_parser("blocks")
-    blocks.add_argument("--name", default="", help="of the bundle; a release of this name is like it")
-    for asking in (prepare, blocks):
-        asking.add_argument("id", type=_release_id)
-        asking.add_argument("--digest", default="", help="of manifest and signature; equal means no upload is needed")
-    apply = commands.add_parser("apply")
-    apply.add_argument("id", type=_release_id)
-    apply.add_argument("--part", help="the folder that prepare named")
-    rollback = commands.add_parser("rollback")
-    rollback.add_argument("id", type=_release_id, nargs="?")
-    for changing in (apply, rollback):
-        changing.add_argument("--token", default="", help="said again in the last line and kept")
-    options = parser.parse_args(arguments)
+    options = make_parser(__doc__ or "").parse_args(arguments)
     os.umask(0o022)  # the recorder's own user must be able to read its releases
     try:
         releases = Releases(read_settings(options.root.resolve()), options)
@@ -291,16 +292,3 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"step": "end", "status": "failed", "detail": str(error)}), flush=True)
         status = BUSY if isinstance(error, Busy) else CANNOT
     return status
-
-
-def _wanted(text: str) -> list[tuple[str, int, str, int]]:
-    try:
-        return [(str(name), int(have), str(digest), int(end)) for name, have, digest, end in json.loads(text)]
-    except (ValueError, TypeError) as error:
-        raise argparse.ArgumentTypeError(f"no list of files ({error})") from None
-
-
-def _release_id(text: str) -> str:
-    if not is_release_id(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no release id (twelve hexadecimal digits)")
-    return text

@@ -50,14 +50,14 @@ def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
     """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [*_without_rights(settings), *settings.selftest, str(folder / MODEL)],
+            [*without_rights(settings), *settings.selftest, str(folder / MODEL)],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
             cwd="/",
             start_new_session=True,
             preexec_fn=lambda: _limit(settings),
-            **_as_user(settings.user),
+            **as_user(settings.user),
         )
         try:
             status = process.wait(settings.selftest_s)
@@ -89,13 +89,13 @@ def _limit(settings: ReleaseSettings) -> None:
         resource.setrlimit(limit, (value, value))
 
 
-def _without_rights(settings: ReleaseSettings) -> list[str]:
+def without_rights(settings: ReleaseSettings) -> list[str]:
     """Words that take away the way back to more rights, where the board has them."""
     tool = shutil.which("setpriv") if os.geteuid() == 0 and settings.user else None
     return [tool, "--no-new-privs", "--"] if tool else []
 
 
-def _as_user(name: str) -> dict[str, Any]:
+def as_user(name: str) -> dict[str, Any]:
     """Return a command for the recorder's user, if we are root: an unknown model gets no more rights."""
     if os.geteuid() != 0 or not name:
         return {}

@@ -43,6 +43,7 @@ class ReleaseSettings:
     restart: tuple[str, ...] = ("systemctl", "restart", SERVICE)
     active: tuple[str, ...] = ("systemctl", "is-active", "--quiet", SERVICE)
     selftest: tuple[str, ...] = (sys.executable, "-I", "-m", "ecotf_recorder", "selftest")
+    check_config: tuple[str, ...] = (sys.executable, "-I", "-m", "ecotf_recorder", "check-config", "--config")
 
     @property
     def state(self) -> Path:
