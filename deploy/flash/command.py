@@ -14,7 +14,7 @@ from deploy.flash.bundles import open_bundle, sign_bundle
 from deploy.flash.devices import Device, parse_device, read_devices
 from deploy.flash.fetching import Fetcher
 from deploy.flash.flashing import Flasher
-from deploy.flash.fleet import run_fleet, summarise
+from deploy.flash.fleet import Stages, run_fleet, summarise
 from deploy.flash.login import Login
 from deploy.flash.merging import merge_tables
 from deploy.flash.release_manager import RecorderPlace
@@ -29,6 +29,7 @@ EXAMPLES = """\
 examples:
   ecotf flash BUNDLE --device pi@recorder01.local
   ecotf flash BUNDLE --devices recorders.txt
+  ecotf flash BUNDLE --devices recorders.txt --stage 2
   ecotf flash BUNDLE --device pi@recorder01.local --dry-run
   ecotf flash BUNDLE --sdcard /media/me/bootfs
   ecotf flash init --device pi@recorder01.local     once, before the first bundle
@@ -62,10 +63,17 @@ def _flash(arguments: Sequence[str]) -> int:
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that ecotf export wrote")
     parser.add_argument("--sdcard", metavar="FOLDER", type=Path, help="where a recorder's memory card is mounted")
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and change nothing")
+    older = "also where the installed release was made later"
+    parser.add_argument("--allow-older", action="store_true", help=older)
+    stage = "begin with the first N; the next N follow when these are dealt with, and none of them failed"
+    parser.add_argument("--stage", type=int, default=0, metavar="N", help=stage)
+    failures = "begin no other recorder after N that did not take it (with --stage: 1; otherwise no limit)"
+    parser.add_argument("--max-failures", type=int, metavar="N", help=failures)
     _add_devices(parser)
     options = parser.parse_args(arguments)
     if options.sdcard is not None and (options.device or options.devices):
         raise ConfigError("either --sdcard or --device, --devices")
+    stages = _stages(options)
     devices = [] if options.sdcard is not None else _devices(options)
     bundle = open_bundle(options.bundle)
     log(f"bundle: {bundle.id} {bundle.name} ({bundle.size / 1e6:.1f} MB)")
@@ -73,15 +81,15 @@ def _flash(arguments: Sequence[str]) -> int:
         log(f"all of it would be written to {options.sdcard}")
         return 0
     if options.sdcard is not None:
-        folder, replaced = write_to_card(bundle, options.sdcard)
+        folder, replaced = write_to_card(bundle, options.sdcard, options.allow_older)
         for name in replaced:
             log(f"{name}, which waited on the card, is replaced")
         log(f"written: {folder}; the recorder applies it when it starts, and writes result.txt beside it")
         return 0
     stop = threading.Event()
-    flasher = Flasher(_login(options), RecorderPlace(options.root), stop)
+    flasher = Flasher(_login(options), RecorderPlace(options.root), stop, options.allow_older)
     work = flasher.rehearse if options.dry_run else flasher.flash
-    results = run_fleet(devices, lambda device, say: work(device, bundle, say), options.jobs, stop)
+    results = run_fleet(devices, lambda device, say: work(device, bundle, say), options.jobs, stop, stages)
     return summarise(results, f"{bundle.id} {bundle.name}")
 
 
@@ -239,6 +247,14 @@ def _devices(options: argparse.Namespace) -> list[Device]:
     if not devices:
         raise ConfigError("which recorder? --device user@host, --devices FILE, or --sdcard FOLDER")
     return devices
+
+
+def _stages(options: argparse.Namespace) -> Stages:
+    for name, value in (("--stage", options.stage), ("--max-failures", options.max_failures)):
+        if value is not None and value < 0:
+            raise ConfigError(f"{name} {value}: a number from 0")
+    most = options.max_failures if options.max_failures is not None else int(options.stage > 0)
+    return Stages(options.stage, most)
 
 
 def _login(options: argparse.Namespace) -> Login:

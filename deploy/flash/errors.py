@@ -13,5 +13,9 @@ class ConnectionLost(DeviceError):
     """The connection broke while a command ran there; the command may go on by itself."""
 
 
+class BundleRefused(DeviceError):
+    """The bundle is not for this recorder, or older than what it has; nothing was sent."""
+
+
 class NoDelta(DeviceError):
     """The whole bundle must be sent; one clause saying why."""

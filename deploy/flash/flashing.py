@@ -17,12 +17,12 @@ from ecotf_recorder.releases.bundle import Bundle
 
 from deploy.flash.connection import Connection
 from deploy.flash.devices import Device
-from deploy.flash.errors import ConnectionLost, DeviceError
+from deploy.flash.errors import BundleRefused, ConnectionLost, DeviceError
 from deploy.flash.login import Login, connect
 from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder
 from deploy.flash.sending import Sending
 
-Outcome = Literal["done", "unchanged", "refused", "rolled-back", "undone", "failed", "unknown"]
+Outcome = Literal["done", "unchanged", "refused", "rolled-back", "undone", "failed", "unknown", "not begun"]
 GOOD: tuple[Outcome, ...] = ("done", "unchanged")
 
 _FIND_AGAIN_S = 300.0
@@ -35,7 +35,7 @@ class Result:
 
     ``undone`` is a recorder that lost its power meanwhile and went back; ``unknown`` is one that went out of reach
     while it changed, and finishes or goes back by itself. ``note`` says how much was sent, ``step`` is the step that
-    failed.
+    failed. ``reached`` is False where nobody answered: that says nothing about what was to be done.
     """
 
     device: Device
@@ -45,6 +45,7 @@ class Result:
     current: str | None = None
     note: str = ""
     step: str = ""
+    reached: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,13 @@ class Flasher:
         How to get in, and where ecotf lives there.
     stop
         When set, it no longer waits for recorders; what they do goes on.
+    allow_older
+        Put a bundle there also if the recorder's release was made later.
     """
 
-    def __init__(self, login: Login, place: RecorderPlace, stop: threading.Event) -> None:
+    def __init__(self, login: Login, place: RecorderPlace, stop: threading.Event, allow_older: bool = False) -> None:
         self.login = login
+        self.allow_older = allow_older
         self.place = place
         self.stop = stop
 
@@ -82,13 +86,14 @@ class Flasher:
         """
         why_whole = ""
         notes: list[str] = []
+        older = ["--allow-older"] if self.allow_older else []
 
         def send(connection: Connection) -> tuple[list[str], str | None]:
             with tempfile.TemporaryDirectory() as scratch:
-                sending = Sending(connection, self.place, bundle, Path(scratch), why_whole)
+                sending = Sending(connection, self.place, bundle, Path(scratch), why_whole, self.allow_older)
                 part, current = sending.prepare()
                 if part is None:
-                    return ["apply", bundle.id], current
+                    return ["apply", bundle.id, *older], current
                 files = sending.files()
                 say(Progress("sending", sending.note))
                 notes.append(sending.note)
@@ -100,7 +105,7 @@ class Flasher:
                     say(Progress("upload", "", done / size))
 
                 connection.upload({f"{part}/{name}": path for name, path in files.items()}, moved)
-            return ["apply", bundle.id, "--part", part], current
+            return ["apply", bundle.id, "--part", part, *older], current
 
         result = self.change(device, send, say)
         if result.step == "assemble":
@@ -113,9 +118,11 @@ class Flasher:
         say(Progress("connect"))
         try:
             with connect(device, self.login) as connection, tempfile.TemporaryDirectory() as scratch:
-                sending = Sending(connection, self.place, bundle, Path(scratch))
+                sending = Sending(connection, self.place, bundle, Path(scratch), "", self.allow_older)
                 current = sending.look()
                 sending.files()
+        except BundleRefused as error:
+            return Result(device, "refused", str(error))
         except DeviceError as error:
             return Result(device, "failed", str(error))
         return Result(device, "unchanged", "", current, current, sending.note.replace("sent", "would send", 1))
@@ -147,7 +154,7 @@ class Flasher:
         """
         token = uuid.uuid4().hex
         before: str | None = None
-        begun = False
+        begun = reached = False
         failed = ""
 
         def hear(line: Line) -> None:
@@ -159,6 +166,7 @@ class Flasher:
         say(Progress("connect"))
         try:
             with connect(device, self.login) as connection:
+                reached = True
                 words, before = begin(connection)
                 begun = True
                 end = ask_recorder(connection, self.place, [*words, "--token", token], hear, self.stop)[-1]
@@ -169,9 +177,11 @@ class Flasher:
         except ConnectionLost as error:
             if begun:
                 return self._find_out(device, token, say, before, str(error))
-            return Result(device, "failed", str(error), before, before)
+            return Result(device, "failed", str(error), before, before, reached=reached)
+        except BundleRefused as error:
+            return Result(device, "refused", str(error), before, before)
         except DeviceError as error:
-            return Result(device, "failed", str(error), before, before)
+            return Result(device, "failed", str(error), before, before, reached=reached)
 
     def _find_out(self, device: Device, token: str, say: Say, before: str | None, why: str) -> Result:
         say(Progress("reconnect", why))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -14,7 +15,7 @@ from deploy.flash.flashing import GOOD, Result, Say
 from deploy.flash.flashing import Progress as Now
 from ecotf.commands.console import console, log, plain
 
-_COLOURS = {"done": "green", "unchanged": "green", "unknown": "yellow"}
+_COLOURS = {"done": "green", "unchanged": "green", "unknown": "yellow", "not begun": "yellow"}
 _STEPS = (
     "connect", "prepare", "sending", "upload", "assemble", "check", "place", "selftest", "switch", "restart", "health",
     "commit",
@@ -67,36 +68,67 @@ class FleetProgress:
         )
 
 
+@dataclass(frozen=True)
+class Stages:
+    """How a crate is gone through.
+
+    Attributes
+    ----------
+    size
+        Recorders of a stage, in the order of the list; the next stage begins when these are dealt with. 0: all at once.
+    most_failures
+        After so many recorders that did not take it, no other is begun; 0 for no limit. Those that do not answer are
+        not counted: they say nothing about what is sent.
+    """
+
+    size: int = 0
+    most_failures: int = 0
+
+
 def run_fleet(
     devices: Sequence[Device],
     work: Callable[[Device, Say], Result],
     jobs: int,
     stop: threading.Event,
+    stages: Stages = Stages(),
 ) -> list[Result]:
     """Do ``work`` for every recorder, ``jobs`` at a time; the results in the order of ``devices``.
 
     Ctrl-C ends the waiting, not what recorders do; those it cut short have a result all the same.
     """
     results: dict[Device, Result] = {}
+    size = stages.size or len(devices)
+    failures, counting = 0, threading.Lock()
+
     with FleetProgress(devices) as progress, ThreadPoolExecutor(jobs) as pool:
 
         def one(device: Device) -> Result:
+            nonlocal failures
             if stop.is_set():
-                return Result(device, "failed", "not begun, because it was stopped")
-            return work(device, progress.say(device))
-
-        tasks = {pool.submit(one, device): device for device in devices}
-        waiting = set(tasks)
-        while waiting:
+                return Result(device, "not begun", "it was stopped")
+            if stages.most_failures and failures >= stages.most_failures:
+                return Result(device, "not begun", f"{failures} recorders before it failed")
+            result = Result(device, "failed")
             try:
-                for task in as_completed(list(waiting)):
-                    waiting.discard(task)
-                    device = tasks[task]
-                    error = task.exception()
-                    results[device] = task.result() if error is None else Result(device, "failed", f"bug: {error!r}")
-                    progress.end(results[device])
-            except KeyboardInterrupt:
-                stop.set()
+                result = work(device, progress.say(device))
+            finally:
+                with counting:
+                    failures += result.outcome not in GOOD and result.reached
+            return result
+
+        for first in range(0, len(devices), max(1, size)):
+            tasks = {pool.submit(one, device): device for device in devices[first : first + size]}
+            waiting = set(tasks)
+            while waiting:
+                try:
+                    for task in as_completed(list(waiting)):
+                        waiting.discard(task)
+                        device, error = tasks[task], task.exception()
+                        bug = Result(device, "failed", f"bug: {error!r}")
+                        results[device] = task.result() if error is None else bug
+                        progress.end(results[device])
+                except KeyboardInterrupt:
+                    stop.set()
     return [results[device] for device in devices]
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from ecotf_recorder.releases.bundle import Bundle, ReleaseError, check_files, read_bundle
+from ecotf_recorder.releases.inbox import ALLOW_OLDER
 
 from ecotf.errors import ConfigError, EcotfError
 from ecotf.files import explain_write_errors
@@ -14,13 +15,15 @@ from ecotf.files import explain_write_errors
 INBOX = Path("ecotf/inbox")
 
 
-def write_to_card(bundle: Bundle, card: Path) -> tuple[Path, list[str]]:
+def write_to_card(bundle: Bundle, card: Path, allow_older: bool = False) -> tuple[Path, list[str]]:
     """Put a bundle into the card's inbox; it has its full name there only when it is whole.
 
     Parameters
     ----------
     card
         Where the card is mounted: its first partition (``bootfs`` on a Raspberry Pi's), or that of the system.
+    allow_older
+        The recorder takes it also if its current release was made later.
 
     Returns
     -------
@@ -53,6 +56,8 @@ def write_to_card(bundle: Bundle, card: Path) -> tuple[Path, list[str]]:
             except ReleaseError as error:
                 raise EcotfError(f"{card}: the card gives back other bytes than were written ({error})") from None
             replaced = _clear(inbox, keep=part)
+            if allow_older:
+                folder.with_name(folder.name + ALLOW_OLDER).touch()
             os.rename(part, folder)
             _sync(inbox)
         except BaseException:
@@ -72,6 +77,8 @@ def _clear(inbox: Path, keep: Path) -> list[str]:
     others = [path for path in inbox.iterdir() if path.is_dir() and path != keep and not path.name.startswith(".")]
     for path in others:
         shutil.rmtree(path)
+    for path in inbox.glob(f"*{ALLOW_OLDER}"):
+        path.unlink()
     return [path.name for path in others if "." not in path.name]
 
 

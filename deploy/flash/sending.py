@@ -6,11 +6,12 @@ from pathlib import Path
 
 from ecotf_recorder.releases.bundle import MODEL, Bundle
 from ecotf_recorder.releases.delta import DELTA, VERSION
+from ecotf_recorder.releases.fitting import why_older, why_unfit
 from ecotf_recorder.releases.uploads import manifest_digest
 
 from deploy.flash.connection import Connection
-from deploy.flash.errors import ConnectionLost, DeviceError, NoDelta
-from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder
+from deploy.flash.errors import BundleRefused, ConnectionLost, DeviceError, NoDelta
+from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder, mapping_of
 
 _WORTH_IT = 0.8  # a delta that is a larger part of the model than this is not sent
 
@@ -24,6 +25,8 @@ class Sending:
         Folder for the delta.
     why_whole
         If the whole is to be sent, the reason.
+    allow_older
+        Send it also if the recorder's release was made later.
 
     Attributes
     ----------
@@ -32,24 +35,27 @@ class Sending:
     """
 
     def __init__(
-        self, connection: Connection, place: RecorderPlace, bundle: Bundle, scratch: Path, why_whole: str = ""
-    ) -> None:
+        self, connection: Connection, place: RecorderPlace, bundle: Bundle, scratch: Path, why_whole: str = "",
+        allow_older: bool = False,
+    ) -> None:  # fmt: skip
         self.connection, self.place = connection, place
         self.bundle = bundle
         self.scratch = scratch
         self.note = ""
-        self._why_whole = why_whole
+        self._why_whole, self._allow_older = why_whole, allow_older
         self._digest = manifest_digest(bundle.folder)
 
     def prepare(self) -> tuple[str | None, str | None]:
         """Ask for room; return the folder for the upload, None where none is needed, and the current release."""
         room = self._ask("prepare", self.bundle.id, "--size", str(self.bundle.size), "--digest", self._digest)
+        self._require_fit(room)
         self._require_delta(room)
         return None if room["present"] else str(room["part"]), room.get("current")
 
     def look(self) -> str | None:
         """Return the current release; nothing changes there."""
         status = self._ask("status")
+        self._require_fit(status)
         self._require_delta(status)
         return status.get("current")
 
@@ -106,6 +112,16 @@ class Sending:
 
     def _ask(self, *words: str) -> Line:
         return ask_recorder(self.connection, self.place, list(words))[-1]
+
+    def _require_fit(self, said: Line) -> None:
+        """Ask before anything is sent what the recorder will ask again; an older recorder does not say it."""
+        board = mapping_of(said.get("board"))
+        reason = why_unfit(self.bundle, board.get("machine"), board.get("memory_mb"))
+        if not reason and not self._allow_older:
+            current, created, name = (said.get(key) for key in ("current", "current_created", "current_name"))
+            reason = why_older(self.bundle, current, created, name)
+        if reason:
+            raise BundleRefused(f"{reason}; nothing was sent")
 
     def _require_delta(self, said: Line) -> None:
         if said.get("delta") != VERSION and not self._why_whole:

@@ -63,6 +63,8 @@ def test_the_bundle_is_what_it_says(bundles):
         assert facts["id"] == digest[:12]
         assert facts["files"] == {"model.tflite": {"sha256": digest, "bytes": len(content)}}
         assert facts["sample_rate_hz"] == RATE and facts["needs"]["runtime"] == "tflite-runtime>=2.14"
+        cost = json.loads(members(bundle)["model.json"])["cost"]
+        assert facts["fits"] == {"machines": ["aarch64", "x86_64"], "memory_mb": round(cost["memory_mb"], 1)}
         assert ["CONV_2D", 1] in facts["needs"]["operators"]
 
 

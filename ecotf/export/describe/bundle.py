@@ -13,6 +13,7 @@ from ecotf.files import atomic_folder
 
 MODEL_NAME = "model.tflite"
 RUNTIME = "tflite-runtime>=2.14"
+MACHINES = ["aarch64", "x86_64"]  # for which there is a runtime
 
 
 def refuse_foreign(output: Path) -> None:
@@ -41,6 +42,7 @@ def write_bundle(folder: Path, model: bytes, values: dict[str, Any], beside: Map
         "created": values["created"],
         "sample_rate_hz": values["sample_rate_hz"],
         "files": {MODEL_NAME: {"sha256": digest, "bytes": len(model)}},
+        "fits": {"machines": MACHINES, "memory_mb": round(values["cost"]["memory_mb"], 1)},
         "needs": {"runtime": RUNTIME, "operators": values["operators"]},
     }
     write_files(folder, {MODEL_NAME: model, "bundle.json": json_text(bundle).encode(), **beside})

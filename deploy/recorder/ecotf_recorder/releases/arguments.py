@@ -33,6 +33,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     apply = commands.add_parser("apply")
     apply.add_argument("id", type=_release_id)
     apply.add_argument("--part", help="the folder that prepare named")
+    apply.add_argument("--allow-older", action="store_true", help="also if the current release was made later")
     rollback = commands.add_parser("rollback")
     rollback.add_argument("id", type=_release_id, nargs="?")
     config = commands.add_parser("config")

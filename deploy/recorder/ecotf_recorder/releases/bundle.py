@@ -48,7 +48,10 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Content of ``bundle.json``. ``content`` has the bytes of the file; the signature is for these bytes."""
+    """Content of ``bundle.json``. ``content`` has the bytes of the file; the signature is for these bytes.
+
+    ``machines`` and ``memory_mb`` say which boards it fits; empty and 0 where an older export does not say.
+    """
 
     folder: Path
     id: str
@@ -56,6 +59,8 @@ class Bundle:
     created: str
     files: tuple[BundleFile, ...]
     content: bytes
+    machines: tuple[str, ...] = ()
+    memory_mb: float = 0.0
 
     @property
     def size(self) -> int:
@@ -102,7 +107,8 @@ def read_bundle(folder: Path) -> Bundle:
     release_id = said.get("id")
     if not isinstance(release_id, str) or release_id != by_name[MODEL].sha256[:12]:
         raise ReleaseError(f"{path}: id {release_id!r} is not the beginning of the checksum of {MODEL}")
-    return Bundle(folder, release_id, str(said.get("name", "")), str(said.get("created", "")), files, content)
+    name, created, fits = str(said.get("name", "")), str(said.get("created", "")), _fits(path, said.get("fits", {}))
+    return Bundle(folder, release_id, name, created, files, content, *fits)
 
 
 def check_files(bundle: Bundle, only_these: bool = False) -> None:
@@ -193,6 +199,22 @@ def _file(path: Path, name: str, entry: object) -> BundleFile:
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ReleaseError(f"{path}: the bytes of {name} are not a number")
     return BundleFile(name, sha256, size)
+
+
+def _fits(path: Path, value: object) -> tuple[tuple[str, ...], float]:
+    """Read the machines and the memory of the boards that a bundle fits."""
+    said: dict[str, Any] = value if isinstance(value, dict) else {"machines": None}
+    machines, memory = said.get("machines", []), said.get("memory_mb", 0)
+    good = isinstance(machines, list) and all(isinstance(one, str) and _FILE_NAME.fullmatch(one) for one in machines)
+    if (
+        machines is None
+        or not good
+        or isinstance(memory, bool)
+        or not isinstance(memory, (int, float))
+        or not 0 <= memory < 1e6
+    ):
+        raise ReleaseError(f"{path}: fits is not {{machines: [names], memory_mb: number}}")
+    return tuple(machines), float(memory)
 
 
 def _mapping(path: Path, value: object) -> dict[str, Any]:

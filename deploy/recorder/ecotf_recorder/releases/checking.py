@@ -9,7 +9,7 @@ from ecotf_recorder.releases.bundle import Bundle, ReleaseError, check_files, ch
 from ecotf_recorder.releases.settings import ReleaseSettings
 
 
-def check_release(settings: ReleaseSettings, folder: Path, release_id: str) -> None:
+def check_release(settings: ReleaseSettings, folder: Path, release_id: str) -> Bundle:
     """Check names, sizes, checksums and, where there are trusted keys, the signature.
 
     Raises
@@ -17,7 +17,9 @@ def check_release(settings: ReleaseSettings, folder: Path, release_id: str) -> N
     ReleaseError
         The folder is not there, or holds something else.
     """
-    check_files(check_manifest(settings, folder, release_id), only_these=True)
+    bundle = check_manifest(settings, folder, release_id)
+    check_files(bundle, only_these=True)
+    return bundle
 
 
 def check_manifest(settings: ReleaseSettings, folder: Path, release_id: str) -> Bundle:

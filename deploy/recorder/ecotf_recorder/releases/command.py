@@ -24,7 +24,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -38,10 +37,12 @@ from ecotf_recorder.releases.config_change import ConfigChange, read_config_text
 from ecotf_recorder.releases.config_text import settings_in
 from ecotf_recorder.releases.delta import VERSION, closest_release
 from ecotf_recorder.releases.fetching import give_up_rights, send_file, tell_files
+from ecotf_recorder.releases.fitting import board_facts
 from ecotf_recorder.releases.home import make_home
 from ecotf_recorder.releases.inbox import Inbox
 from ecotf_recorder.releases.keys import list_keys, remove_key, require_signature
 from ecotf_recorder.releases.logs import last_lines
+from ecotf_recorder.releases.processes import detached
 from ecotf_recorder.releases.settings import DATA, ReleaseSettings, read_settings
 from ecotf_recorder.releases.steps import ReleaseSteps, RolledBack
 from ecotf_recorder.releases.store import Busy, ReleaseStore, now
@@ -85,7 +86,7 @@ class Releases:
         """Say where an upload goes, or that it is not needed."""
         with self.store.lock():
             self._recover()
-            said: dict[str, Any] = {"current": self.store.pointed("current"), "delta": VERSION}
+            said = self._installed() | {"delta": VERSION}
             if self._is_present():
                 self.report("prepare", "ok", present=True, **said)
                 return 0
@@ -109,9 +110,9 @@ class Releases:
         part = self.store.part(self.options.part) if self.options.part else None
 
         def change() -> str:
-            return self.steps.apply(self.options.id, part, self.options.token)
+            return self.steps.apply(self.options.id, part, self.options.token, self.options.allow_older)
 
-        return detached(lambda: self._change(change))
+        return detached(lambda: self._change(change), CANNOT)
 
     def rollback(self) -> int:
         """Go back."""
@@ -124,7 +125,7 @@ class Releases:
                 raise ReleaseError(f"{target} is current already")
             return self.steps.roll_back(target, self.options.token)
 
-        return detached(lambda: self._change(change))
+        return detached(lambda: self._change(change), CANNOT)
 
     def recover(self) -> int:
         """Finish or undo; runs before the recorder starts, so it restarts nothing and stops nobody."""
@@ -168,7 +169,7 @@ class Releases:
             new = ConfigChange(self.settings, self.store, self.report)
             return new.apply(self.options.changes, self.options.table, self.options.token)
 
-        return detached(lambda: self._change(change))
+        return detached(lambda: self._change(change), CANNOT)
 
     def logs(self) -> int:
         """Say the last lines of a log."""
@@ -216,7 +217,7 @@ class Releases:
         steady_s = (health or {}).get("steady_s")
         age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - steady_s if isinstance(steady_s, (int, float)) else None
         self.report(
-            "status", "shown", busy=busy, recorder=__version__, current=self.store.pointed("current"),
+            "status", "shown", busy=busy, recorder=__version__, **self._installed(),
             previous=self.store.pointed("previous"), journal=self.store.read_journal(), last=self.store.read_last(),
             delta=VERSION, health=health, health_age_s=age_s, time=now(),
             free_mb=round(free_bytes(self.store.releases) / 1e6),
@@ -258,27 +259,16 @@ class Releases:
         release_id, folder = self.options.id, self.store.folder(self.options.id)
         return self.store.is_whole(release_id) and manifest_digest(folder) == self.options.digest
 
+    def _installed(self) -> dict[str, Any]:
+        """What is known of board and current release before anything is sent."""
+        bundle = self.store.current_bundle()
+        made = {"current_created": bundle.created, "current_name": bundle.name} if bundle is not None else {}
+        return {"current": self.store.pointed("current"), **made, "board": board_facts(self.settings)}
+
     def _recover(self) -> None:
         done = self.steps.recover(restart=True)
         if done:
             self.report("recover", "ok", done)
-
-
-def detached(change: Callable[[], int]) -> int:
-    """Run a change in a process of its own, which goes on when the connection or the terminal goes away."""
-    child = os.fork()
-    if child:
-        _, ended = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(ended)
-        return code if code >= 0 else 128 - code
-    code = CANNOT
-    try:
-        os.setsid()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        code = change()
-    finally:
-        os._exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:

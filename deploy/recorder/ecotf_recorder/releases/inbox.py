@@ -18,6 +18,7 @@ from ecotf_recorder.releases.store import PART, ReleaseStore
 from ecotf_recorder.releases.uploads import manifest_digest, new_part
 
 NOTE = "result.txt"
+ALLOW_OLDER = ".allow-older"
 _ENDINGS = (".done", ".refused", PART)
 _MOST_ATTEMPTS = 3
 
@@ -85,7 +86,7 @@ class Inbox:
             part = new_part(self.settings, self.store, bundle.id, bundle.size, is_proved=True)
             for name in bundle.names:
                 _copy(bundle.folder / name, part / name)
-            return self.steps.apply(bundle.id, part), ""
+            return self.steps.apply(bundle.id, part, allow_older=_may_be_older(bundle.folder)), ""
         except RolledBack as error:
             return "rolled-back", str(error)
         except (ReleaseError, OSError) as error:
@@ -118,6 +119,11 @@ def _note(folder: Path, status: str, reason: str) -> None:
         os.rename(folder, dealt_with)
     except OSError:
         pass
+
+
+def _may_be_older(folder: Path) -> bool:
+    """Whether a file beside the bundle says that it may be older than what is installed."""
+    return os.path.lexists(folder.with_name(folder.name + ALLOW_OLDER))
 
 
 def _is_folder(path: Path) -> bool:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,28 @@ def run_selftest(settings: ReleaseSettings, folder: Path) -> None:
         raise ReleaseError(f"the self-test was ended by signal {-status}")
     if status > 0:
         raise ReleaseError(f"the self-test failed: {lines[-1][:300] if lines else f'status {status}'}")
+
+
+def detached(change: Callable[[], int], otherwise: int) -> int:
+    """Run a change in a process of its own, which goes on when the connection or the terminal goes away.
+
+    Returns
+    -------
+    What ``change`` returned; ``otherwise`` if it ended by an error.
+    """
+    child = os.fork()
+    if child:
+        _, ended = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(ended)
+        return code if code >= 0 else 128 - code
+    code = otherwise
+    try:
+        os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        code = change()
+    finally:
+        os._exit(code)
 
 
 def _limit(settings: ReleaseSettings) -> None:

@@ -39,6 +39,9 @@ class ReleaseSettings:
     stale_s: float = 30.0  # a recorder that is well writes health.json every 10 s
     poll_s: float = 0.5
     reserve_mb: float = 16.0  # what must stay free after an upload
+    system_mb: float = 100.0  # of memory that the rest of the system needs
+    machine: str = ""  # as "uname -m" says it; empty: the board is asked
+    memory_mb: float = 0.0  # for the recorder; 0: all of the board's but system_mb
     user: str = "ecotf"  # whom the self-test of a foreign model runs as
     restart: tuple[str, ...] = ("systemctl", "restart", SERVICE)
     active: tuple[str, ...] = ("systemctl", "is-active", "--quiet", SERVICE)

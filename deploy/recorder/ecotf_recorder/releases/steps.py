@@ -18,6 +18,7 @@ from typing import Any
 from ecotf_recorder.releases.bundle import ReleaseError
 from ecotf_recorder.releases.checking import check_manifest, check_release
 from ecotf_recorder.releases.delta import DELTA, assemble
+from ecotf_recorder.releases.fitting import check_fit
 from ecotf_recorder.releases.processes import run_quietly, run_selftest
 from ecotf_recorder.releases.settings import ReleaseSettings
 from ecotf_recorder.releases.store import Journal, ReleaseStore
@@ -59,8 +60,13 @@ class ReleaseSteps:
         self.report = report
         self._journal: Journal = {}
 
-    def apply(self, release_id: str, part: Path | None, token: str = "") -> str:
+    def apply(self, release_id: str, part: Path | None, token: str = "", allow_older: bool = False) -> str:
         """Make ``release_id`` current, from an upload or, without ``part``, from what is there already.
+
+        Parameters
+        ----------
+        allow_older
+            Also if the current release was made later.
 
         Returns
         -------
@@ -81,7 +87,8 @@ class ReleaseSteps:
             if part is not None and (part / DELTA).exists():
                 self._assemble(part, release_id)
             with self._step("check"):
-                check_release(self.settings, part or here, release_id)
+                bundle = check_release(self.settings, part or here, release_id)
+                check_fit(self.settings, bundle, self.store.current_bundle(), allow_older)
             if self.store.pointed("current") == release_id and self.store.is_whole(release_id):
                 self._refresh(part, release_id)
                 return "unchanged"

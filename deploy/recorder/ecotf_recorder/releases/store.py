@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ecotf_recorder.files import atomic_file, sync
-from ecotf_recorder.releases.bundle import ReleaseError, check_files, is_release_id, read_bundle
+from ecotf_recorder.releases.bundle import Bundle, ReleaseError, check_files, is_release_id, read_bundle
 from ecotf_recorder.releases.home import check_owned
 from ecotf_recorder.releases.settings import ReleaseSettings
 
@@ -129,6 +129,14 @@ class ReleaseStore:
         except (ReleaseError, OSError):
             return False
         return bundle.id == release_id
+
+    def current_bundle(self) -> Bundle | None:
+        """What the current release says of itself; None if there is none, or none that can be read."""
+        current = self.pointed("current")
+        try:
+            return None if current is None else read_bundle(self.folder(current))
+        except (ReleaseError, OSError):
+            return None
 
     def place(self, part: Path, release_id: str) -> None:
         """Give a checked upload its full name. A damaged release of that name is mended file by file.
