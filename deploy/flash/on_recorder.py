@@ -58,7 +58,7 @@ class Setup:
 
     def run(self) -> None:
         """All of them."""
-        for step in (self.user, self.packages, self.settings, self.folders, self.service, self.tidy):
+        for step in (self.user, self.packages, self.words, self.settings, self.folders, self.service, self.tidy):
             report(step.__name__, "started")
             report(step.__name__, "ok", step())
         report("end", "done")
@@ -95,6 +95,17 @@ class Setup:
         return ", ".join(
             name.split("-")[0] + " " + name.split("-")[1] for name in wheels if not name.startswith("pip-")
         )
+
+    def words(self) -> str:
+        """Let ``ecotf-recorder`` be a command for everybody, also behind sudo."""
+        link, program = self.root / "usr/local/bin/ecotf-recorder", self.environment / "bin/ecotf-recorder"
+        if link.is_symlink() and os.readlink(link) == str(program):
+            return "as it was"
+        if os.path.lexists(link):
+            return f"{link} is something else, and stays"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(program, link)
+        return str(link)
 
     def settings(self) -> str:
         """The config file, which is never overwritten unless another one is given, and trusted keys."""

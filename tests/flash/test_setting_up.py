@@ -12,6 +12,7 @@ import pip
 import pytest
 from crate import Crate
 
+from deploy.flash import on_recorder
 from deploy.flash.wheels import Board, build_recorder_wheel, requirements
 
 
@@ -152,6 +153,17 @@ def test_a_board_takes_every_wheel_that_its_own_pip_would(machine):
     expected = {f"manylinux_2_36_{machine}", f"manylinux_2_17_{machine}", f"manylinux2014_{machine}"}
     assert expected <= there
     assert (f"manylinux1_{machine}" in there) == (machine == "x86_64")
+
+
+def test_the_program_is_a_command_for_everybody(tmp_path):
+    """The manual says ``sudo ecotf-recorder status``, and /opt/ecotf/bin is in nobody's PATH."""
+    setup = on_recorder.Setup(tmp_path, tmp_path, offline=True)
+    link = tmp_path / "usr/local/bin/ecotf-recorder"
+    assert setup.words() == str(link) and setup.words() == "as it was"
+    assert link.readlink() == tmp_path / "opt/ecotf/bin/ecotf-recorder"
+    link.unlink()
+    link.write_text("mine")
+    assert setup.words().endswith("is something else, and stays") and link.read_text() == "mine"
 
 
 def test_the_setup_script_runs_on_bare_python():
