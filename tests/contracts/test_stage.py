@@ -184,7 +184,7 @@ LESSONS = {
     "fit_head": Lesson(
         {}, begin_on_embeddings, lambda model: [*model.head.parts[0].kernels, *model.head.parts[0].biases]
     ),
-    "fit_clips": Lesson(ON_CLIPS, begin_on_clips, lambda network: network.model.get_weights()),
+    "fit_clips": Lesson({**ON_CLIPS, "accumulation": 2}, begin_on_clips, lambda network: network.model.get_weights()),
     "fit_events": Lesson(ON_EVENTS, begin_on_events, lambda network: network.model.get_weights()),
     "fit_episodes": Lesson(ON_EPISODES, begin_on_episodes, lambda network: network.model.get_weights()),
     "fit_projection": Lesson(

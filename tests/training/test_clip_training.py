@@ -1,4 +1,4 @@
-"""Training on clips: every stage of every recipe, a kill between, and rows that are carried over by name."""
+"""Training on clips: stages one after the other, rows that are carried over by name, and what is refused."""
 
 from __future__ import annotations
 
@@ -40,13 +40,16 @@ def small(*overrides: str) -> ClipRecipe:
     return validate(ClipRecipe, {**values, "stages": values["stages"][:1]}, "test")
 
 
+LATER = ("1_train", "2_finetune")
+
+
 def chain(**more: object) -> list[dict]:
     """A stage on all species, two on those without a role: the published chain, its repetitions left out."""
     stages = []
     for title, loss in (("pretrain", "cross_entropy"), ("train", "binary"), ("finetune", "binary")):
         stage = {
             "name": "fit_clips", "title": title, "loss": {"name": loss, "frames_share": 0.5}, "batch": 2,
-            "epochs": 2 if title == "train" else 1,
+            "epochs": 1,
             "learning_rate": 0.01, "data": {"values": [""]} if title[0] != "p" else {}, "keep": "last",
         }  # fmt: skip
         stages.append({**stage, **more, "frozen": ["backbone"] if title == "finetune" else []})
@@ -58,37 +61,16 @@ def with_stages(stages: list[dict]) -> ClipRecipe:
     return validate(ClipRecipe, {**values, "stages": stages}, "test")
 
 
-def test_stages_killed_in_the_second_end_in_the_same_weights(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(RunFolder, "save_every_s", -1.0)
+def test_each_stage_goes_on_from_the_one_before(tmp_path):
+    """Rows are carried over by name. Kills in a stage and between two: tests/contracts, test_stage and test_task."""
     manifest = with_a_broken_one(beeps(tmp_path, ("train", "valid", "test"), seconds=1.2))
-    recipe = with_stages(chain(ema=0.9, accumulation=2, weight_decay=0.01, image={"time_mask": {"probability": 0.5}}))
-    whole = train(recipe, manifest, tmp_path / "whole", quick=True)
-
-    def killed(line: str) -> None:
-        if line.startswith("train: epoch 1/2"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, manifest, tmp_path / "killed", quick=True, log=killed)
-    path = next((tmp_path / "killed" / "runs" / "birds" / "small").iterdir())
-    assert sorted(p.name for p in (path / "stages").iterdir()) == ["0_pretrain"]
-    assert list(path.glob(".fitting_*"))
-    capsys.readouterr()
-    train(recipe, manifest, tmp_path / "killed", path, quick=True)
-    said = capsys.readouterr().out
-    assert "stage 1/3 pretrain: was finished before" in said and "pretrain: epoch" not in said
-    assert "train: continues after epoch 1/2" in said and "train: epoch 1/2" not in said
-    assert not list(path.glob(".fitting_*"))
-    for stage in ("1_train", "2_finetune"):
-        expected, names = read_weights(whole / "stages" / stage / "weights.npz")
-        found, same = read_weights(path / "stages" / stage / "weights.npz")
-        assert names == same == ["crow", "robin", "wren"]
-        assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
-    assert read_weights(path / "stages" / "0_pretrain" / "weights.npz")[1] == ["crow", "owl", "robin", "wren"]
-    assert len(pd.read_csv(path / "history.csv")) == 4
+    path = train(with_stages(chain()), manifest, tmp_path, quick=True)
+    kept = {stage: read_weights(path / "stages" / stage / "weights.npz") for stage in ("0_pretrain", *LATER)}
+    assert kept["0_pretrain"][1] == ["crow", "owl", "robin", "wren"]
+    assert all(kept[stage][1] == ["crow", "robin", "wren"] for stage in LATER)
+    assert len(pd.read_csv(path / "history.csv")) == 3
     # The frozen backbone of the last stage is that of the one before.
-    before, after = (read_weights(path / "stages" / s / "weights.npz")[0] for s in ("1_train", "2_finetune"))
-    unchanged = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+    unchanged = [np.array_equal(a, b) for a, b in zip(*(kept[stage][0] for stage in LATER), strict=True)]
     assert any(unchanged) and not all(unchanged)
     metrics = json.loads((path / "metrics.json").read_text())
     assert metrics["judged_on"] == {"split": "test", "recordings": 3}
