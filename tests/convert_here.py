@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from ecotf.export import export
 from ecotf.export.convert.converter import check_stage, convert_saved, save_stage
 from ecotf.export.stages.stage import Precision, Stage
 
@@ -32,3 +36,11 @@ def convert_here(
     for stage in stages:
         check_stage(converted[stage.name], stage)
     return converted
+
+
+@contextmanager
+def converting_here() -> Iterator[None]:
+    """Also where the command or `ecotf.export.export.export_run` converts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "make_model", partial(export.make_model, convert=convert_here))
+        yield

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from convert_here import converting_here
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
@@ -40,7 +41,8 @@ def bundles(field, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
     assert export_model.main([str(field.path), "--output", str(folder / "f32"), "--embedding"]) == 0
     arguments = ["--precision", "int8", "--input", "float32", "--licence", "CC BY 4.0"]
-    assert export_model.main([str(field.path), "--output", str(folder / "int8"), *arguments]) == 0
+    with converting_here():  # the other one is converted as a user's is
+        assert export_model.main([str(field.path), "--output", str(folder / "int8"), *arguments]) == 0
     return folder
 
 
@@ -199,7 +201,8 @@ def test_a_name_that_is_none(name):
 def test_a_file_that_is_too_far_from_its_run_is_not_written(field, tmp_path, capsys, monkeypatch):
     strict = parity.TOLERANCES["f32"].model_copy(update={"network_rms": 1e-12})
     monkeypatch.setitem(parity.TOLERANCES, "f32", strict)
-    status, _, err = outcome(capsys, field.path, "--output", tmp_path / "bundle", "--seconds", "1")
+    with converting_here():
+        status, _, err = outcome(capsys, field.path, "--output", tmp_path / "bundle", "--seconds", "1")
     assert status == 1 and not list(tmp_path.iterdir())
     assert err.startswith("error: nothing is written, f32 is too far from the run: the network's rms error is")
     assert len(err.strip().splitlines()) == 1

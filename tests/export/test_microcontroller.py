@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from convert_here import convert_stage
+from convert_here import convert_stage, converting_here
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
@@ -36,7 +36,8 @@ def compiled(folder: Path, *files: str) -> Path:
 def test_a_run_becomes_a_folder_of_c(field, tmp_path, capsys):
     folder = tmp_path / "firmware"
     arguments = ("--precision", "int8", "--target", "c", "--seconds", "1", "--licence", "CC BY 4.0")
-    status, out, err = outcome(capsys, field.path, "--output", folder, *arguments)
+    with converting_here():
+        status, out, err = outcome(capsys, field.path, "--output", folder, *arguments)
     assert status == 0, err
     assert {path.name for path in folder.iterdir()} == {"model.h", "model.c", "main_example.c", "REPORT.txt"}
     report = (folder / "REPORT.txt").read_text()

@@ -87,6 +87,8 @@ def device_model(field_run, tmp_path_factory) -> Path:
 
 
 def _export(made: Any, folder: Path) -> None:
+    from convert_here import converting_here
+
     from ecotf.export.export import ExportJob, export_run
     from ecotf.export.settings import ExportSettings
     from ecotf.models.saved import save_detector
@@ -103,7 +105,9 @@ def _export(made: Any, folder: Path) -> None:
         save_detector(made.detector, place)
     run.finish()
     settings = ExportSettings(rate=RATE)
-    export_run(CallExport(load_run(run.path)), folder / "device_model", settings, ExportJob(seconds=2), lambda _: None)
+    exportable, job = CallExport(load_run(run.path)), ExportJob(seconds=2)
+    with converting_here():
+        export_run(exportable, folder / "device_model", settings, job, lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,13 @@ from ecotf_recorder.model import member
 from ecotf.errors import ConfigError
 from ecotf.export.describe.container import read_model_file
 
-_UNPACKED = 200 << 20
+_UNPACKED = 80 << 20
 
 
-@pytest.fixture(params=[zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def bomb(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """200 MB of spaces that state to be 1000 bytes."""
-    path = tmp_path / "model.tflite"
+@pytest.fixture(scope="module", params=[zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def bomb(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """80 MB of spaces that state to be 1000 bytes."""
+    path = tmp_path_factory.mktemp("bomb") / "model.tflite"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.json", b" " * _UNPACKED, request.param)
     content = path.read_bytes()
