@@ -146,9 +146,12 @@ def test_a_training_by_python_is_a_run(tmp_path):
     from ecotf.commands import make_dataset
 
     calls = tmp_path / "calls"
-    make_dataset.main(["simulate", "--output", str(calls), "--recordings", "10", "--duration", "1", "--seed", "3"])
+    make_dataset.main(["simulate", "--output", str(calls), "--recordings", "10", "--duration", "0.5", "--seed", "3"])
     told: list[str] = []
-    settings = ["stages.0.epochs=2", "mining.rounds=0", "trees.n_estimators=4", "evaluation.bootstrap=2"]
+    settings = [
+        "stages.0.epochs=2", "mining.rounds=0", "trees.n_estimators=4", "evaluation.bootstrap=2",
+        "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
+    ]  # fmt: skip
     model = ecotf.train(
         "bats/field", calls / "manifest.csv", tmp_path / "runs", seed=5, settings=settings, log=told.append
     )

@@ -55,14 +55,17 @@ def test_there_are_commands():
 def test_training_and_classifying_as_the_readme_says(tmp_path, monkeypatch):
     """Raven tables to a manifest, checked, trained (shortly), and recordings classified."""
     monkeypatch.chdir(tmp_path)
-    make_dataset.main(["simulate", "--output", "recordings", "--recordings", "12", "--duration", "1", "--seed", "4"])
+    make_dataset.main(["simulate", "--output", "recordings", "--recordings", "12", "--duration", "0.5", "--seed", "4"])
     _raven_tables(Path("recordings/manifest.csv"), Path("annotations"))
     # Those of few clips need somebody else's model.
     own = [words for words in COMMANDS if not {"RUN", "tagging/transfer"} & set(words)]
     lines = {Path(words[1]).stem + words[2]: words[2:] for words in own}
     assert make_dataset.main(lines["make_datasetimport"]) == 0
     assert make_dataset.main(lines["make_datasetcheck"]) == 0
-    short = ["stages.0.epochs=2", "mining.rounds=0", "trees.n_estimators=4", "evaluation.bootstrap=2"]
+    short = [
+        "stages.0.epochs=2", "mining.rounds=0", "trees.n_estimators=4", "evaluation.bootstrap=2",
+        "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
+    ]  # fmt: skip
     assert run_training.main([*lines["run_training--recipe"], *short]) == 0
     (run,) = Path("runs/bats/field").iterdir()
     written = "runs/bats/field/2026-06-21_22-15-00"

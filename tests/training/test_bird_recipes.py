@@ -1,4 +1,4 @@
-"""Every bird recipe trains two steps per stage: always with a tiny backbone, and, when asked for, with its own.
+"""Every bird recipe trains a step per stage: always with a tiny backbone, and, when asked for, with its own.
 
     ECOTF_REAL_BACKBONES=1 pytest tests/training/test_bird_recipes.py -s
 
@@ -29,7 +29,7 @@ REAL = "ECOTF_REAL_BACKBONES"
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory) -> Manifest:
-    """Two batches of each stage: six recordings to train on, four of them of the classes of the later stages."""
+    """A batch of each stage: six recordings to train on, four of them of the classes of the later stages."""
     return beeps(tmp_path_factory.mktemp("beeps"), ("train", "train", "valid", "test"), ("robin", "wren", "owl"), 1.2)
 
 
@@ -66,10 +66,10 @@ FEW = {
 }
 
 
-def two_steps(name: str, *overrides: str) -> ClipRecipe:
+def one_step(name: str, *overrides: str) -> ClipRecipe:
     """The recipe with one epoch a stage; of the published augmentation what needs no long sound."""
     stages = load_any_recipe(name).stages  # type: ignore[union-attr]
-    each = [f"stages.{number}.{key}" for number in range(len(stages)) for key in ("epochs=1", "batch=3")]
+    each = [f"stages.{number}.{key}" for number in range(len(stages)) for key in ("epochs=1", "batch=6")]
     each += [f"stages.{number}.sampler.clips=6" for number, stage in enumerate(stages) if stage.sampler.clips]
     each += [f"stages.{number}.draws.clips=6" for number, stage in enumerate(stages) if hasattr(stage, "draws")]
     recipe = load_any_recipe(name, [*each, *overrides])
@@ -96,7 +96,7 @@ def test_every_recipe_makes_the_images_that_its_network_takes(name):
 
 
 @pytest.mark.parametrize("name", of_their_own(UNLIKE))
-def test_every_recipe_trains_two_steps_per_stage(name, manifest, tmp_path):
+def test_every_recipe_trains_a_step_per_stage(name, manifest, tmp_path):
     """With a tiny backbone; the backbones themselves are tested in tests/models. Stages share their augmentation."""
     stages = load_any_recipe(name).stages  # type: ignore[union-attr]
     overrides = [TINY, "clips.seconds=1.2", "inference.segment_s=1.0"]
@@ -106,7 +106,7 @@ def test_every_recipe_trains_two_steps_per_stage(name, manifest, tmp_path):
         overrides.append("stages.0.frozen=[]")  # the tiny backbone has no weights that were learned before
     if "cnn" in name:
         overrides += ["inference.window_s=1.0", "network.parts=1"]
-    recipe = two_steps(name, *overrides)
+    recipe = one_step(name, *overrides)
     check_run(recipe, train(recipe, manifest, tmp_path, quick=True))
 
 
@@ -127,7 +127,7 @@ def test_every_recipe_of_few_shot_learning_trains_a_step(name, tmp_path):
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name not in BY_SPECIES])
 def test_every_recipe_trains_with_its_own_backbone(name, manifest, tmp_path):
     free = ["stages.0.frozen=[]"] if "2024" in name else []
-    recipe, began = two_steps(name, *free), time.perf_counter()
+    recipe, began = one_step(name, *free), time.perf_counter()
     path = train(recipe, manifest, tmp_path, quick=True)
     check_run(recipe, path)
     parameters = pd.read_json(path / "metrics.json", typ="series")["cost"]["parameters"]

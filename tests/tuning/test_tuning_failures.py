@@ -197,6 +197,7 @@ def test_trials_that_all_fail_leave_no_recipe(calls, tmp_path, capsys):
     """A learning rate at which nothing stays a number: it is recorded, and said in the end."""
     space = "tuning.space={stages.0.learning_rate: {name: choice, options: [-1.0, -2.0]}}"
     settings = ["stages.0.epochs=1", "stages.0.learning_rate=1.0e+300", space, "tuning.trials=3"]
+    settings += [f"networks.0.backbone.{key}" for key in ("filters=[4, 6, 6]", "squeeze=2", "embedding=8")]
     arguments = ["--recipe", "bats/field", "--data", calls, "--output", tmp_path / "search", *settings]
     said = error_of(capsys, *arguments, "--cache", calls.parent / "spectrograms", "--threads", "1")
     assert "none of the 3 trials gave a recipe; " in said
