@@ -12,6 +12,8 @@ from ecotf.inference import ledger, question, records
 from ecotf.inference.dataset import FOLDER as DATASET_FOLDER
 from ecotf.inference.dataset import JOURNAL
 from ecotf.inference.dataset import NAME as DATASET
+from ecotf.inference.joined import FILE as JOINED_FILE
+from ecotf.inference.joined import NAME as JOINED
 from ecotf.inference.question import Question
 from ecotf.inference.records import Records
 from ecotf.inference.submission import FILE as SUBMISSION_FILE
@@ -23,6 +25,7 @@ TABLES = {name: writer.file_name for name, writer in WRITERS.items() if isinstan
 """The file of each format that has one for all recordings; of a data set, its journal."""
 TABLES[SUBMISSION] = SUBMISSION_FILE
 TABLES[DATASET] = JOURNAL
+TABLES[JOINED] = JOINED_FILE
 
 
 def older_job(folder: Path, asked: Question, resume: bool) -> Question | None:

@@ -17,7 +17,9 @@ from ecotf.inference.compact import CompactMap, key_of
 from ecotf.inference.dataset import NAME as DATASET
 from ecotf.inference.dataset import DatasetWriter
 from ecotf.inference.held_folder import HeldFolder
-from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger
+from ecotf.inference.joined import NAME as JOINED
+from ecotf.inference.joined import write_joined
+from ecotf.inference.ledger import SETTLED, STATUSES, Entry, Ledger, read_ledger
 from ecotf.inference.older_job import OF_A_JOB, TABLES, older_job, remove_older
 from ecotf.inference.outcome import Outcome, Waiting, readable, said
 from ecotf.inference.places import Places
@@ -26,7 +28,7 @@ from ecotf.inference.records import Record, Records
 from ecotf.inference.submission import NAME as SUBMISSION
 from ecotf.inference.submission import check_stems, write_submission
 from ecotf.inference.tables import Row
-from ecotf.inference.writers import paths_of_one, write_one, write_whole_job
+from ecotf.inference.writers import WRITERS, paths_of_one, write_one, write_whole_job
 
 _MOST_TOGETHER = 64  # results that are settled at once
 _CATCH_UP = 500_000  # detections, after which the data set is brought up to date in the middle of a job
@@ -151,11 +153,13 @@ class OutputFolder(HeldFolder):
     def finish(self, classes: Sequence[str], segment_s: float | None) -> dict[str, tuple[int, int, float]]:
         """Write the tables of all recordings; returns detections, recordings and highest score by label."""
         formats = self.question.formats
-        tables = [name for name in formats if name not in (SUBMISSION, DATASET)]
+        tables = [name for name in formats if name in WRITERS]
         write_whole_job(self.folder, tables, self._rows, Path(self.question.root))
         self._write_dataset()
         if SUBMISSION in formats and segment_s is not None:
             write_submission(self.folder, classes, segment_s, self._records)
+        if JOINED in formats:
+            write_joined(self.folder, self._records, read_ledger(self._ledger.path))
         found: dict[str, tuple[int, int, float]] = {}
         for record in self._records:
             for label in {call.label for call in record.calls}:

@@ -466,4 +466,4 @@ def test_the_seconds_between_two_steps(run, nights, tmp_path, monkeypatch):
 
 
 def test_every_format_is_known_by_name():
-    assert [*WRITERS, "submission", "dataset"] == list(FORMATS)
+    assert [*WRITERS, "submission", "dataset", "joined"] == list(FORMATS)
