@@ -66,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print JSON, for other programs")
     status.set_defaults(command=_status)
 
+    mqtt = commands.add_parser("mqtt", help="tell an MQTT broker what is heard; a service of its own")
+    mqtt.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+    mqtt.set_defaults(command=_mqtt)
+
     check = commands.add_parser("check-config", help="print one line for each mistake in a config file")
     check.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
     check.set_defaults(command=_check_config)
@@ -115,6 +119,12 @@ def _status(options: argparse.Namespace) -> int:
     from ecotf_recorder.status import show_status
 
     return show_status(options.config, options.root, options.json)
+
+
+def _mqtt(options: argparse.Namespace) -> int:
+    from ecotf_recorder.mqtt import run_mqtt
+
+    return run_mqtt(options.config)
 
 
 def _check_config(options: argparse.Namespace) -> int:

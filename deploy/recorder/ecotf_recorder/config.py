@@ -107,6 +107,20 @@ class ClockSettings:
 
 
 @dataclass(frozen=True)
+class Mqtt:
+    """``[mqtt]``: whom the service ecotf-mqtt tells what is heard."""
+
+    host: str = text("")
+    port: int = number(1883, 1, 65535)
+    user: str = text("")
+    password_file: str = text("")
+    tls: bool = field(default=False)
+    topic: str = text("ecotf")
+    discovery: str = text("homeassistant")
+    every_s: float = number(5.0, 0.5, 3600)
+
+
+@dataclass(frozen=True)
 class Log:
     """``[log]``: the recorder's log."""
 
@@ -132,6 +146,7 @@ class Config:
     clips: Clips = field(default_factory=Clips)
     privacy: Privacy = field(default_factory=Privacy)
     clock: ClockSettings = field(default_factory=ClockSettings)
+    mqtt: Mqtt = field(default_factory=Mqtt)
     log: Log = field(default_factory=Log)
 
     @property
@@ -173,7 +188,7 @@ def _contradictions(config: Config) -> list[str]:
     found = []
     places = {
         "state_dir": config.state_dir, "source.folder": source.folder, "source.file": source.file,
-        "rules.plausible": config.rules.plausible,
+        "rules.plausible": config.rules.plausible, "mqtt.password_file": config.mqtt.password_file,
     }  # fmt: skip
     for key, place in places.items():
         if place and not Path(place).is_absolute():
