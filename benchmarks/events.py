@@ -100,12 +100,17 @@ def said(label: str, row: dict[str, Any]) -> str:
     alarms = "-"
     if row["alarms_hours"]:
         alarms = f"{row['alarms']:.0f} an hour ({row['alarms_n']} in {row['alarms_hours'] * 60:.1f} min)"
-    psds = float("nan") if row["psds"] is None else row["psds"]
-    return (
-        f"{label}: {row['recordings']} recordings, {row['events']} events: AP {row['ap']:.3f}  "
-        f"F {row['f']:.3f} [{span}]  both edges {row['edges_f']:.3f}  precision {row['precision']:.3f}  "
-        f"recall {row['recall']:.3f}  PSDS {psds:.3f}  false alarms {alarms}"
-    )
+    figures = {
+        "AP": "ap",
+        "F": "f",
+        "both edges": "edges_f",
+        "precision": "precision",
+        "recall": "recall",
+        "PSDS": "psds",
+    }
+    told = "  ".join(f"{name} {_figure(row[key])}" for name, key in figures.items())
+    counted = f"{label}: {row['recordings']} recordings, {row['events']} events"
+    return f"{counted}: {told}  F 95 % [{span}]  false alarms {alarms}"
 
 
 def as_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
@@ -122,13 +127,18 @@ def as_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
             if row["alarms_hours"]:
                 low, high = row["alarms_interval"]
                 alarms = f"{row['alarms']:.0f} [{low:.0f}, {high:.0f}]"
-            psds = "-" if row["psds"] is None or row["psds"] != row["psds"] else f"{row['psds']:.2f}"
-            edges = f"{row['edges_f']:.2f} {_span(row['edges_f_interval'])}"
+            psds = _figure(row["psds"])
+            edges = f"{_figure(row['edges_f'])} {_span(row['edges_f_interval'])}"
             lines.append(
                 f"| {name}, {label} | {row['recordings']}, {row['events']} | {variant} | {seed.removeprefix('seed ')} "
-                f"| {row['ap']:.2f} | {row['f']:.2f} {_span(row['f_interval'])} | {edges} | {psds} | {alarms} |"
+                f"| {_figure(row['ap'])} | {_figure(row['f'])} {_span(row['f_interval'])} | {edges} | {psds} "
+                f"| {alarms} |"
             )
     return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.2f}"
 
 
 def _span(interval: list[float | None]) -> str:

@@ -46,7 +46,7 @@ _FLY = (
     "sample_rate=2500",
     "front_end.low_hz=60",
     "front_end.high_hz=1200",
-    "front_end.bands=16",
+    "front_end.bands=32",
     "front_end.window_s=0.0256",
 )
 SETS = {
