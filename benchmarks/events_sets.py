@@ -32,6 +32,9 @@ class EventSet:
     pieces
         Cut every recording into so many, where there are too few to keep one each for learning and choosing. Pieces of
         one recording are never on two sides of a test.
+    folder, sites
+        The folder, where it is not the set's name; and what names of recordings have, of each site: then a site is
+        tested by what was learned on another, where every third recording chooses epochs and thresholds.
     """
 
     classes: tuple[str, ...]
@@ -40,6 +43,8 @@ class EventSet:
     overrides: tuple[str, ...] = ()
     complete: bool = True
     pieces: int = 1
+    folder: str = ""
+    sites: tuple[str, ...] = ()
 
 
 _FLY = (
@@ -51,6 +56,9 @@ _FLY = (
 )
 SETS = {
     "qut_boobook": EventSet(("Ninox boobook",)),
+    "boobook_by_site": EventSet(
+        ("Ninox boobook",), pieces=2, folder="qut_boobook", sites=("dalby_bush", "dalby_cotton")
+    ),
     "qut_pitta": EventSet(("Pitta versicolor",)),
     "pyha_piha": EventSet(("bird",)),
     "ohun_hermit": EventSet(("Phaethornis longirostris",), "songs", 0.02, ("sample_rate=22050",), pieces=2),
@@ -67,7 +75,7 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     """
     own = SETS[name]
     manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
-    paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{name}/"))
+    paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/"))
     table = annotations[annotations["path"].isin(paths)].copy()
     others = ~table["label"].isin(own.classes)
     table = table[~others] if own.complete else table.assign(label=table["label"].where(~others, ""))
@@ -79,6 +87,8 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     table["number"] = table["path"].map({path: i % min(FOLDS, len(order)) for i, path in enumerate(order)})
     table["recording"] = [str((data / path).resolve()) for path in table.pop("path")]
     table["fully_annotated"] = "yes" if own.complete else ""
+    if own.sites:
+        return _by_site(table, own.sites)
     return _in_pieces(table, own.pieces, folder / name) if own.pieces > 1 else table.reset_index(drop=True)
 
 
@@ -95,6 +105,14 @@ def side_of(row: object, fold: int, n: int, pieces: int) -> str:
     if pieces > 1 and n < 3:
         return "valid" if piece == pieces - 1 else "train"
     return "valid" if number == (fold + 1) % n else "train"
+
+
+def _by_site(table: pd.DataFrame, sites: tuple[str, ...]) -> pd.DataFrame:
+    names = table.sort_values(["label", "recording"], ascending=[False, True])["recording"].drop_duplicates()
+    site = {name: next(i for i, one in enumerate(sites) if one in name) for name in names}
+    place = {name: i for k in range(len(sites)) for i, name in enumerate(n for n in names if site[n] == k)}
+    piece = table["recording"].map(place).mod(3).eq(2).astype(int)
+    return table.assign(number=table["recording"].map(site), piece=piece).reset_index(drop=True)
 
 
 def _in_pieces(table: pd.DataFrame, pieces: int, folder: Path) -> pd.DataFrame:
