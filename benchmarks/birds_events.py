@@ -22,7 +22,6 @@ from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.recipes import load_any_recipe
 
 SETS = {"qut_boobook": ("Ninox boobook",), "qut_pitta": ("Pitta versicolor",), "pyha_piha": ("bird",)}
-SONGS = {"bengalese": tuple(f"syll_{i}" for i in range(9))}
 TOLERANCE_S = 0.25
 # Windows of 1.5 s, two a second, labelled by the boxes in them: calls follow each other every two seconds, and longer
 # ones would hardly ever have none. Rows of 1 s are read with a quarter of a second on either side. Few recordings have
@@ -77,7 +76,7 @@ def field_table(data: Path, name: str) -> pd.DataFrame:
     """
     manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
     paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{name}/"))
-    own = annotations[annotations["path"].isin(paths) & annotations["label"].isin((SETS | SONGS)[name])]
+    own = annotations[annotations["path"].isin(paths) & annotations["label"].isin(SETS[name])]
     rest = [{"path": path, "start_s": 0.0, "end_s": np.nan, "label": ""} for path in paths if path not in set(own.path)]
     table = pd.concat([own[["path", "start_s", "end_s", "label"]], pd.DataFrame(rest)], ignore_index=True)
     order = [path for path in paths if path in set(own["path"])] + [row["path"] for row in rest]
