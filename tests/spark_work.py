@@ -1,4 +1,4 @@
-"""What a Spark in local-cluster mode writes beside pyspark."""
+"""A Spark in local-cluster mode: how its Java starts, and what it writes beside pyspark."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For JAVA_TOOL_OPTIONS: a Java that lives for seconds spends most of them on compiling what it runs once."""
 
 
 @contextmanager

@@ -153,8 +153,9 @@ def descends(pid: int) -> bool:
 def executors(monkeypatch):
     """Executors find the run; what they write beside pyspark goes."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parent))))
-    from spark_work import tidied  # not above: executors import this file, and do not find that one
+    from spark_work import QUICK_JAVA, tidied  # not above: executors import this file, and do not find that one
 
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", QUICK_JAVA)
     with tidied():
         yield
 

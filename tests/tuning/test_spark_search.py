@@ -38,8 +38,9 @@ class OnExecutor(Sum):
 def executors(monkeypatch):
     """Executors find the objective; what they write beside pyspark goes."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    from spark_work import tidied  # not above: executors import this file, and do not find that one
+    from spark_work import QUICK_JAVA, tidied  # not above: executors import this file, and do not find that one
 
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", QUICK_JAVA)
     with tidied():
         yield
 
