@@ -15,11 +15,12 @@ from deploy.flash.devices import Device, parse_device, read_devices
 from deploy.flash.fetching import Fetcher
 from deploy.flash.flashing import Flasher
 from deploy.flash.fleet import Stages, run_fleet, summarise
+from deploy.flash.image.command import main as prepare_image
 from deploy.flash.login import Login
 from deploy.flash.merging import merge_tables
 from deploy.flash.release_manager import RecorderPlace
 from deploy.flash.sdcard import write_to_card
-from deploy.flash.setting_up import RecorderSetup, SetupChoices
+from deploy.flash.setting_up import RecorderSetup, SetupChoices, add_setup_options
 from deploy.flash.settings import ConfigSetter, read_changes, show_config, show_logs
 from deploy.flash.showing import prune_releases, show_keys, show_notes, show_releases, show_status
 from ecotf.commands.console import log, make_parser
@@ -40,6 +41,7 @@ examples:
   ecotf flash list --device pi@recorder01.local
   ecotf flash rollback --device pi@recorder01.local
   ecotf flash sign BUNDLE --key signing_key
+  ecotf flash image raspios-lite.img.xz --config config.toml --bundle BUNDLE --output oak.img
 
 BUNDLE is a folder that ecotf export wrote. The recorder checks and tests it, switches to it and
 watches itself. If it does not work, the recorder goes back to the old one, also after a power cut or a lost connection.
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     """Flash a bundle, or run one of the other commands."""
     others = {
         "init": _init, "status": _status, "list": _list, "rollback": _rollback, "sign": _sign, "keys": _keys,
-        "fetch": _fetch, "config": _config, "logs": _logs,
+        "fetch": _fetch, "config": _config, "logs": _logs, "image": prepare_image,
     }  # fmt: skip
     if arguments and arguments[0] in others:
         return others[arguments[0]](arguments[1:])
@@ -107,11 +109,8 @@ def _rollback(arguments: Sequence[str]) -> int:
 
 def _init(arguments: Sequence[str]) -> int:
     parser = _parser("init", "Set a recorder up, or bring its software up to date. Needs root there, by sudo.")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="config.toml for it (an example, if it has none)")
-    trust = "ed25519 public key (.pub); from then on only bundles signed with it are accepted"
-    parser.add_argument("--trust", metavar="FILE", type=Path, action="append", default=[], help=trust)
+    add_setup_options(parser)
     parser.add_argument("--offline", action="store_true", help="the recorder has no internet: upload all packages")
-    parser.add_argument("--wheels", metavar="FOLDER", type=Path, help="upload these packages and download none")
     _add_devices(parser)
     options = parser.parse_args(arguments)
     choices = SetupChoices(options.config, tuple(options.trust), options.offline, options.wheels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import shutil
@@ -90,15 +91,7 @@ class RecorderSetup:
                 shutil.copy(wheel, folder)
         elif self.choices.offline:
             download_wheels(self.wheel, board, folder)
-        for unit in (HERE / "units").iterdir():
-            shutil.copy(unit, folder)
-        shutil.copy(RECORDER / "ecotf-recorder.service", folder)
-        shutil.copy(RECORDER / "config.toml", folder / "config.example.toml")
-        if self.choices.config is not None:
-            shutil.copy(self.choices.config, folder / "config.toml")
-        for key in self.choices.trust:
-            shutil.copy(key, folder)
-        shutil.copy(HERE / "on_recorder.py", folder)
+        collect_files(self.choices, folder)
         return sorted(folder.iterdir())
 
     def _install(self, connection: Connection, uploads: list[Path], say: Say) -> None:
@@ -115,6 +108,27 @@ class RecorderSetup:
         finally:
             with contextlib.suppress(DeviceError):
                 connection.ask(["rm", "-rf", "--", there])
+
+
+def collect_files(choices: SetupChoices, folder: Path) -> None:
+    """Copy all that ``on_recorder.py`` needs beside the wheels into ``folder``, and itself."""
+    for unit in (HERE / "units").iterdir():
+        shutil.copy(unit, folder)
+    shutil.copy(RECORDER / "ecotf-recorder.service", folder)
+    shutil.copy(RECORDER / "config.toml", folder / "config.example.toml")
+    if choices.config is not None:
+        shutil.copy(choices.config, folder / "config.toml")
+    for key in choices.trust:
+        shutil.copy(key, folder)
+    shutil.copy(HERE / "on_recorder.py", folder)
+
+
+def add_setup_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``init`` that say what a recorder gets, which ``image`` has, too."""
+    parser.add_argument("--config", metavar="FILE", type=Path, help="config.toml for it (an example, if it has none)")
+    trust = "ed25519 public key (.pub); from then on only bundles signed with it are accepted"
+    parser.add_argument("--trust", metavar="FILE", type=Path, action="append", default=[], help=trust)
+    parser.add_argument("--wheels", metavar="FOLDER", type=Path, help="upload these packages and download none")
 
 
 def _ask_board(connection: Connection) -> Board:

@@ -81,8 +81,13 @@ def build_recorder_wheel(folder: Path) -> Path:
     return next(folder.glob("ecotf_recorder-*.whl"))
 
 
-def download_wheels(recorder_wheel: Path, board: Board, folder: Path) -> None:
+def download_wheels(recorder_wheel: Path, board: Board, folder: Path, source: Path | None = None) -> None:
     """Download what the recorder needs on ``board``, pip itself too, into ``folder``.
+
+    Parameters
+    ----------
+    source
+        A folder of wheels from which they are taken instead.
 
     Raises
     ------
@@ -90,12 +95,13 @@ def download_wheels(recorder_wheel: Path, board: Board, folder: Path) -> None:
         The network or a wheel is missing.
     """
     wanted = requirements(recorder_wheel, board)
+    where = ["--no-index", "--find-links", str(source)] if source is not None else []
     platforms = [word for platform in board.platforms for word in ("--platform", platform)]
     version = f"{board.python[0]}{board.python[1]}"
     _pip([
         "download", "--quiet", "--dest", str(folder), "--only-binary", ":all:", "--implementation", "cp",
         "--python-version", version, "--abi", f"cp{version}", "--abi", "abi3", "--abi", "none", *platforms,
-        *wanted, "pip",
+        *where, *wanted, "pip",
     ])  # fmt: skip
 
 

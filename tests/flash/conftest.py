@@ -12,12 +12,14 @@ import subprocess
 import sys
 import uuid
 import venv
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pip
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +30,8 @@ for place in (ROOT, RECORDER, Path(__file__).parent):
 
 import fake_service  # noqa: E402
 from local_sshd import LocalSshd, start_sshd  # noqa: E402
+
+from deploy.flash.wheels import build_recorder_wheel  # noqa: E402
 
 # As systemctl is-active and as ecotf_recorder selftest; a process that nobody has reaped yet is not active.
 IS_ACTIVE = 'read -r line < "/proc/$(cat "$0")/stat" && case "$line" in *") Z "*) exit 1;; esac'
@@ -213,3 +217,34 @@ def run_flash_device(capsys, monkeypatch) -> Callable[..., tuple[int, str, str]]
         return int(ended.value.code), said.out, said.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def recorder_wheel(tmp_path_factory) -> Path:
+    return build_recorder_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def packages(tmp_path: Path, recorder_wheel: Path, monkeypatch) -> Path:
+    """Stand-ins for the recorder's requirements, and this environment's pip, so that nothing is downloaded."""
+
+    def built(folder: Path) -> Path:
+        return Path(shutil.copy(recorder_wheel, folder))
+
+    for module in ("setting_up", "image.preparing"):
+        monkeypatch.setattr(f"deploy.flash.{module}.build_recorder_wheel", built)
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    for name, version in (("numpy", "1.26.4"), ("tflite_runtime", "2.14.0")):
+        info = f"{name}-{version}.dist-info"
+        with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}/__init__.py", "")
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    here = Path(pip.__file__).parent
+    with zipfile.ZipFile(folder / f"pip-{pip.__version__}-py3-none-any.whl", "w") as wheel:
+        for path in [*here.rglob("*"), *next(here.parent.glob("pip-*.dist-info")).rglob("*")]:
+            if "__pycache__" not in path.parts:
+                wheel.write(path, path.relative_to(here.parent))
+    return folder

@@ -8,38 +8,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pip
 import pytest
 from crate import Crate
 
 from deploy.flash import on_recorder
 from deploy.flash.wheels import Board, build_recorder_wheel, requirements
-
-
-@pytest.fixture(scope="module")
-def recorder_wheel(tmp_path_factory) -> Path:
-    return build_recorder_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture
-def packages(tmp_path: Path, recorder_wheel: Path, monkeypatch) -> Path:
-    """Stand-ins for the recorder's requirements, and this environment's pip, so that nothing is downloaded."""
-    monkeypatch.setattr("deploy.flash.setting_up.build_recorder_wheel", lambda scratch: recorder_wheel)
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    for name, version in (("numpy", "1.26.4"), ("tflite_runtime", "2.14.0")):
-        info = f"{name}-{version}.dist-info"
-        with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}/__init__.py", "")
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{info}/RECORD", "")
-    here = Path(pip.__file__).parent
-    with zipfile.ZipFile(folder / f"pip-{pip.__version__}-py3-none-any.whl", "w") as wheel:
-        for path in here.rglob("*"):
-            if "__pycache__" not in path.parts:
-                wheel.write(path, path.relative_to(here.parent))
-    return folder
 
 
 def test_init_twice_and_a_bundle(sshd, make_recorder, make_bundle, run_flash_device, packages, tmp_path):
