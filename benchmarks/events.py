@@ -47,7 +47,9 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
+    "without onsets": ("birds/events", ("network.head.onsets=false", "inference.events={name: change_detection}")),
     "change detection": ("birds/events", ("inference.events={name: change_detection}",)),
+    "onsets": ("birds/events", ("inference.events={name: onsets}",)),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
 }
 SONGS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ecotf.detection.change_points import Change, ChangeStream, FoundEvent
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, Numbers
+from ecotf.detection.onset_points import OnsetEvent
 from ecotf.detection.view import COLUMNS, in_order
 
 if TYPE_CHECKING:
@@ -93,32 +94,33 @@ class ChangeDetectionFinder:
         self._framing = framing
         changes = [as_change(config.of_class(label, numbers)) for label in framing.classes]
         self._stream = ChangeStream(changes, framing.frame_s, config.floor, config.shortest_s, config.longest_s)
-        wanted = np.zeros(len(changes)) if framing.floors is None else framing.floors
-        self._wanted = wanted.tolist()
 
     def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
         """Take frames ``[frames, classes]`` and their middles; return the events that are settled."""
-        return self._table(self._stream.push(probabilities, times))
+        return events_table(self._stream.push(probabilities, times), self._framing)
 
     def finish(self) -> pd.DataFrame:
         """End the recording; return its last events."""
-        return self._table(self._stream.finish())
+        return events_table(self._stream.finish(), self._framing)
 
     @property
     def settled_s(self) -> float:
         """Later events begin after this; seconds."""
         return self._stream.settled_s
 
-    def _table(self, found: list[FoundEvent]) -> pd.DataFrame:
-        import pandas as pd
 
-        found = [event for event in found if event.score >= self._wanted[event.code]]
-        if not found:
-            return in_order([])
-        start_s, end_s, codes, scores, greatest = zip(*found, strict=True)
-        labels = pd.Series([self._framing.classes[code] for code in codes], dtype=str)
-        columns = (start_s, end_s, *self._framing.band_hz, labels, scores, greatest)
-        return in_order([pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))])
+def events_table(found: Sequence[FoundEvent | OnsetEvent], framing: Framing) -> pd.DataFrame:
+    """Return events that anybody asks for as detections."""
+    import pandas as pd
+
+    if framing.floors is not None:
+        found = [event for event in found if event.score >= framing.floors[event.code]]
+    if not found:
+        return in_order([])
+    start_s, end_s, codes, scores, greatest = zip(*found, strict=True)
+    labels = pd.Series([framing.classes[code] for code in codes], dtype=str)
+    columns = (start_s, end_s, *framing.band_hz, labels, scores, greatest)
+    return in_order([pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))])
 
 
 def as_change(numbers: dict[str, Any]) -> Change:

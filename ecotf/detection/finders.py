@@ -68,13 +68,25 @@ class FinderConfig(Config):
     ----------
     fits
         Whether it has numbers of each class that are fitted on events of validation recordings (`candidates`).
+    combines
+        Whether it is made of other finders.
     """
 
     fits: ClassVar[bool]
+    combines: ClassVar[bool] = False
+
+    @property
+    def reads_onsets(self) -> bool:
+        """Whether its frames are ``[frames, 3 classes]``: scores, onsets, lengths (`HeadConfig.gives_onsets`)."""
+        return False
 
     def candidates(self) -> list[dict[str, Any]]:
         """List the numbers of a class that are tried when it is fitted; those for a class without events first."""
         return []
+
+    def group(self, candidate: dict[str, Any]) -> str:
+        """Return what all classes of a run must have in common: candidates of one group may be of different classes."""
+        return ""
 
     def facts(self, classes: Sequence[str], numbers: Numbers | None) -> dict[str, Any]:
         """Return what a recorder must know to find the same events."""
@@ -82,6 +94,17 @@ class FinderConfig(Config):
 
 
 FINDERS: Registry[EventFinder] = Registry("event finder")
+
+
+def with_calls(frames: np.ndarray, n_classes: int) -> np.ndarray:
+    """Add the class ``call`` to frames: what the greatest class of a frame says, in scores and in what is with them."""
+    parts = frames.reshape(len(frames), -1, n_classes)
+    greatest = parts[:, 0].argmax(axis=1)
+    own = parts[np.arange(len(frames)), :, greatest]
+    if parts.shape[1] > 1:  # an event of any class begins where one of any class does
+        begins = parts[:, 1].argmax(axis=1)
+        own[:, 1:] = parts[np.arange(len(frames)), 1:, begins]
+    return np.concatenate([parts, own[:, :, None]], axis=2).reshape(len(frames), -1)
 
 
 def find_events(
@@ -99,7 +122,7 @@ def find_events(
     Parameters
     ----------
     probabilities
-        ``[frames, classes]``
+        ``[frames, classes]``, or with what the network says of onsets.
     times
         Middle of each frame, seconds.
     calls
@@ -112,9 +135,11 @@ def find_events(
     Candidates, in order of time; columns as of `EventFinder.push`.
     """
     probabilities = np.asarray(probabilities, np.float64)
+    if not config.reads_onsets:
+        probabilities = probabilities[:, : len(classes)]
     names = list(classes)
     if calls and names:
-        probabilities = np.hstack([probabilities, probabilities.max(axis=1, keepdims=True)])
+        probabilities = with_calls(probabilities, len(classes))
         names.append(CALL_LABEL)
     stream = FINDERS.build(config, Framing(tuple(names), frame_s, band_hz), numbers)
     return in_order([stream.push(probabilities, times), stream.finish()])

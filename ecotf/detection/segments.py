@@ -197,9 +197,11 @@ def score_answers(
     if config.score == "clip":
         return answers["clip"], frames[:, first:last], times
 
+    of_classes = frames[..., : answers["clip"].shape[1]]  # what a head says of onsets stands behind them
+
     def greatest(shift: int) -> np.ndarray:
         start = int(np.clip(first + shift, 0, frames.shape[1] - 1))
-        return frames[:, start : max(start + 1, last + shift)].max(axis=1)
+        return of_classes[:, start : max(start + 1, last + shift)].max(axis=1)
 
     rows = greatest(0)
     if config.shift_frames:

@@ -85,6 +85,7 @@ def event_rows(
     band_hz: tuple[float, float] = (0.0, np.inf),
     point_s: float = 0.05,
     secondary_value: float = 1.0,
+    apart: bool = False,
 ) -> EventRows:
     """Read what the rows of a manifest say of time.
 
@@ -100,6 +101,8 @@ def event_rows(
         Width of an event without a length, around its moment.
     secondary_value
         Target of a weak label that is not in the foreground.
+    apart
+        Events of one class that overlap stay several, for what can tell them apart; the same box twice is one.
     """
     number = {name: i for i, name in enumerate(recordings)}
     table = manifest.table[manifest.table["recording"].isin(number.keys())]
@@ -129,7 +132,7 @@ def event_rows(
     full = np.array([name in full_names for name in recordings], bool)
     low, high = (table[name].to_numpy(float) for name in ("low_hz", "high_hz"))
     columns = [column[used] for column in (recording, start, np.minimum(end, length), code, kind, value, low, high)]
-    recording, start, end, code, kind, value, low, high = _merged(columns, notes)
+    recording, start, end, code, kind, value, low, high = _merged(columns, apart, notes)
     return EventRows(
         recording, start, end, code, kind, value, low, high, tuple(recordings), lengths, full, len(classes),
         tuple(notes),
@@ -159,7 +162,7 @@ def _note_outside(labels: pd.Series, band_hz: tuple[float, float], notes: list[s
         )
 
 
-def _merged(columns: list[np.ndarray], notes: list[str]) -> list[np.ndarray]:
+def _merged(columns: list[np.ndarray], apart: bool, notes: list[str]) -> list[np.ndarray]:
     """Sort the stretches, and make one event of those of one class that overlap: frames cannot tell them apart."""
     recording, start, end, code, kind, *_, low, high = columns
     order = np.lexsort((start, code, kind, recording))
@@ -169,14 +172,16 @@ def _merged(columns: list[np.ndarray], notes: list[str]) -> list[np.ndarray]:
     for i in order:
         last = kept[-1] if kept else -1
         same = last >= 0 and all(column[last] == column[i] for column in (recording, code, kind))
-        if same and kind[i] == Kind.EVENT and start[i] < end[last]:
+        overlap = same and kind[i] == Kind.EVENT and start[i] < end[last]
+        merged += int(overlap)
+        if overlap and not (apart and (start[i], end[i]) != (start[last], end[last])):
             end[last] = max(end[last], end[i])
             low[last], high[last] = np.fmin(low[last], low[i]), np.fmax(high[last], high[i])
-            merged += 1
         else:
             kept.append(int(i))
     if merged:
-        notes.append(f"events that overlap another of their class, and are learned with it as one: {merged}")
+        learned = "onsets learn them apart, frames as one" if apart else "and are learned with it as one"
+        notes.append(f"events that overlap another of their class, {learned}: {merged}")
     columns[2], columns[-2], columns[-1] = end, low, high
     index = np.array(kept, int)
     index = index[np.lexsort((start[index], recording[index]))] if len(index) else index

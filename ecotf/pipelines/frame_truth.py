@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecotf.pipelines.event_rows import EventRows, Kind
+from ecotf.pipelines.onset_truth import LEAST_S, OCTAVES, OnsetTruth
 
 
 class ClipTruth(NamedTuple):
@@ -19,12 +20,18 @@ class ClipTruth(NamedTuple):
         ``[n, classes]``
     frames, frames_known
         ``[n, t, classes]``
+    onsets, lengths, lengths_known
+        The same of where events begin (known where the frames are) and of how long they are, as `OnsetTruth` says;
+        None where they are not asked for.
     """
 
     clip: Any
     clip_known: Any
     frames: Any
     frames_known: Any
+    onsets: Any = None
+    lengths: Any = None
+    lengths_known: Any = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ class FrameTruth:
         Length of a clip.
     least_overlap
         An event counts for a clip from this part of the shorter of the two on; with less of it, nobody knows.
+    onsets
+        Also make targets of onsets and lengths; None for none.
     """
 
     rows: EventRows
@@ -53,11 +62,17 @@ class FrameTruth:
     frame_s: float
     seconds: float
     least_overlap: float = 0.25
+    onsets: OnsetTruth | None = None
 
     @property
     def width(self) -> int:
         """Columns of `packed`."""
-        return 2 * self.rows.n_classes * (1 + self.frames)
+        return self.rows.n_classes * (2 + len(self._of_frames) * self.frames)
+
+    @property
+    def _of_frames(self) -> tuple[str, ...]:
+        """The targets of frames, in the order in which they are packed."""
+        return ("frames", "frames_known", *(("onsets", "lengths", "lengths_known") if self.onsets else ()))
 
     def packed(self, recording: np.ndarray, start_s: np.ndarray) -> np.ndarray:
         """Compute the targets of clips as one row each, float32 ``[n, width]``; `unpacked` takes them apart.
@@ -72,34 +87,41 @@ class FrameTruth:
             self._anywhere(int(one)) if np.isnan(start) else self._placed(int(one), float(start))
             for one, start in zip(recording, start_s, strict=True)
         ]
-        rows = [np.concatenate([part.ravel() for part in truth]) for truth in made]
+        rows = [np.concatenate([part.ravel() for part in truth if part is not None]) for truth in made]
         return np.stack(rows).astype(np.float32) if rows else np.empty((0, self.width), np.float32)
 
     def unpacked(self, packed: Any) -> ClipTruth:
         """Take rows of `packed` apart; TensorFlow's or numpy's."""
         classes, cells = self.rows.n_classes, self.rows.n_classes * self.frames
         clip, clip_known = packed[:, :classes], packed[:, classes : 2 * classes]
-        frames, known = packed[:, 2 * classes : 2 * classes + cells], packed[:, 2 * classes + cells :]
+        parts = {
+            name: packed[:, 2 * classes + i * cells : 2 * classes + (i + 1) * cells]
+            for i, name in enumerate(self._of_frames)
+        }
+        shape = (-1, self.frames, classes)
         if isinstance(packed, np.ndarray):
-            shape = (-1, self.frames, classes)
-            return ClipTruth(clip, clip_known, frames.reshape(shape), known.reshape(shape))
+            return ClipTruth(clip, clip_known, **{name: part.reshape(shape) for name, part in parts.items()})
         import tensorflow as tf
 
-        shape = (-1, self.frames, classes)
-        return ClipTruth(clip, clip_known, tf.reshape(frames, shape), tf.reshape(known, shape))
+        return ClipTruth(clip, clip_known, **{name: tf.reshape(part, shape) for name, part in parts.items()})
 
     def add_event(self, packed: np.ndarray, code: int, start_s: float, end_s: float) -> None:
         """Write an event that was added to a clip, with its times in the clip, into its row of `packed`."""
-        rows = self.rows
-        parts = np.cumsum([rows.n_classes, rows.n_classes, rows.n_classes * self.frames])
-        clip, clip_known, frames, known = np.split(packed, parts)  # views
-        clip[code] = clip_known[code] = 1.0
+        truth = self.unpacked(packed[None])  # views
+        truth.clip[0, code] = truth.clip_known[0, code] = 1.0
         edges = np.arange(self.frames) * self.frame_s
         shared = np.minimum(edges + self.frame_s, end_s) - np.maximum(edges, start_s)
         part = np.clip(shared / self.frame_s, 0.0, 1.0)
-        own, sure = frames.reshape(self.frames, -1)[:, code], known.reshape(self.frames, -1)[:, code]
+        own = truth.frames[0, :, code]
         own[:] = np.maximum(own, part)
-        sure[part >= 0.5] = 1.0
+        truth.frames_known[0, part >= 0.5, code] = 1.0
+        if self.onsets is not None:
+            event = np.array([start_s]), np.array([end_s])
+            near, length, said = self.onsets.of(edges + self.frame_s / 2, self.frame_s, *event)
+            here = near > truth.onsets[0, :, code]
+            truth.onsets[0, here, code] = near[here]
+            truth.lengths[0, here, code] = length[here]
+            truth.lengths_known[0, here, code] = said[here]
 
     def is_nothing(self, recording: int, start_s: float, end_s: float, code: int) -> bool:
         """Whether it is known that none of a class is in a stretch."""
@@ -112,7 +134,22 @@ class FrameTruth:
         known[edges >= start_s + self.seconds] = False
         stop_s = start_s + self.seconds
         clip, clip_known = self._of_clip(recording, start_s, stop_s)
-        return ClipTruth(clip, clip_known, frames, known)
+        return ClipTruth(clip, clip_known, frames, known, *self._onsets(recording, edges + self.frame_s / 2, stop_s))
+
+    def _onsets(self, recording: int, middles: np.ndarray, stop_s: float) -> tuple[np.ndarray, ...]:
+        """Targets of onsets and lengths, ``[t, classes]``; nobody hears the length of what goes on after the clip."""
+        if self.onsets is None:
+            return ()
+        rows, own = self.rows, self.rows.of(recording)
+        shape = len(middles), rows.n_classes
+        near, length, said = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
+        for code in np.unique(rows.code[own][rows.kind[own] == Kind.EVENT]):
+            here = (rows.code[own] == code) & (rows.kind[own] == Kind.EVENT)
+            start_s, end_s = rows.start_s[own][here], rows.end_s[own][here]
+            near[:, code], length[:, code], said[:, code] = self.onsets.of(middles, self.frame_s, start_s, end_s)
+            ends = length[:, code]
+            said[:, code] &= middles + LEAST_S * 2 ** (OCTAVES * ends) <= stop_s + self.frame_s
+        return near, length, said
 
     def _cells(self, recording: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets and what is known of cells of time, float and bool ``[t, classes]``."""
@@ -164,4 +201,6 @@ class FrameTruth:
         sure = not (kind == Kind.UNKNOWN).any()
         nowhere = ~here & bool(rows.full[recording]) & sure
         known = np.broadcast_to(nowhere, (self.frames, rows.n_classes))
-        return ClipTruth(target, here | sure, np.zeros(known.shape), known)
+        nothing = np.zeros(known.shape)
+        onsets = (nothing, nothing, nothing) if self.onsets is not None else ()
+        return ClipTruth(target, here | sure, nothing, known, *onsets)

@@ -100,7 +100,7 @@ def clip_loss(
         raise ConfigError(f"frames_share = {share:g}: this head gives no frames; allowed: 0, or a head that does (sed)")
     losses = (1 - share) * one(logits["clip"])
     if share:
-        losses += share * one(tf.reduce_max(logits["frames"], axis=1))
+        losses += share * one(tf.reduce_max(logits["frames"][..., : targets.shape[-1]], axis=1))
     return averaged(losses, sample_weights, config.average)
 
 

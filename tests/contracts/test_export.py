@@ -24,7 +24,13 @@ from ecotf.models.tagger import ClipModel, build_clip_model
 
 RATE = 16_000
 SMALL = {"name": "small", "stem": 4, "filters": [4, 4, 8], "blocks": [1, 1, 1], "expand": 1, "features": 8}
-LESS = {"units": 4, "filters": 4, "samples": 2, "hidden": 8}  # what of these a head knows keeps it small
+LESS = {
+    "units": 4,
+    "filters": 4,
+    "samples": 2,
+    "hidden": 8,
+    "onsets": True,
+}  # what of these a head knows keeps it small
 OF_IMAGES = [entry.name for entry in HEADS if entry.config_class.takes == "features"]
 
 

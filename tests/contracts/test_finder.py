@@ -13,28 +13,36 @@ from ecotf.config import validate
 from ecotf.detection.change_events import ChangeDetectionConfig
 from ecotf.detection.change_points import SCALE, Change, ChangeStream
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, find_events
+from ecotf.detection.onset_points import Lengths, Onset, OnsetLimits, OnsetStream
 from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError
+from ecotf.pipelines.onset_truth import LEAST_S, OCTAVES, OnsetTruth, encoded
 from ecotf.tasks.clips.plan import InferenceConfig
 
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in FINDERS]
 CLASSES = ("a", "b", "c")
+ONLY: dict[str, dict[str, Any]] = {"best": {"finders": [{"name": "peaks"}, {"name": "onsets"}]}}
 
 
 def some_config(entry: Any, rng: np.random.Generator) -> FinderConfig:
     values: dict[str, Any] = {"floor": float(rng.choice([0.01, 0.1]))}
+    if entry.config_class.combines:
+        return TypeAdapter(entry.config_class).validate_python(ONLY[entry.name])
     if entry.name == "change_detection":
         values |= {"steps_s": [float(rng.choice([0.1, 0.5, 1.5]))], "longest_s": float(rng.choice([3.0, 60.0]))}
+    elif entry.name == "onsets":
+        values |= {"gaps_s": [float(rng.choice([0.1, 0.6]))], "falls": [float(rng.choice([0.2, 2.0]))]}
+        values |= {"longest_s": float(rng.choice([2.0, 10.0])), "overlap": float(rng.choice([0.2, 0.7]))}
     else:
         values |= {"smooth_s": float(rng.choice([0, 0.1, 0.5])), "gap_s": float(rng.choice([0.4, 2.0]))}
     return TypeAdapter(entry.config_class).validate_python(values)
 
 
-def some_scores(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
-    """Noise of some roughness, ``[t, 3]``, in rows of a second that need not be a whole number of frames."""
+def some_scores(rng: np.random.Generator, columns: int = 3) -> tuple[np.ndarray, np.ndarray, float]:
+    """Noise of some roughness, ``[t, columns]``, in rows of a second that need not be a whole number of frames."""
     per_row, rows = int(rng.integers(1, 9)), int(rng.integers(1, 60))
     inside_s = (np.arange(per_row) + 0.5) / per_row * float(rng.choice([1.0, 0.97]))
-    slow = np.repeat(rng.random((rows * per_row, 3)), int(rng.integers(1, 7)), axis=0)[: rows * per_row]
+    slow = np.repeat(rng.random((rows * per_row, columns)), int(rng.integers(1, 7)), axis=0)[: rows * per_row]
     scores = slow ** rng.integers(1, 14)
     times = (np.arange(rows)[:, None] + inside_s).ravel()
     return scores, times, float(np.diff(inside_s).mean()) if per_row > 1 else 1.0
@@ -44,7 +52,8 @@ def some_scores(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_pieces_make_no_difference(entry, seed):
     rng = np.random.default_rng(seed)
-    config, (scores, times, frame_s) = some_config(entry, rng), some_scores(rng)
+    config = some_config(entry, rng)
+    scores, times, frame_s = some_scores(rng, columns=9 if config.reads_onsets else 3)
     framing = Framing(CLASSES, frame_s, (0.0, 1.0), np.full(3, 0.3))
     whole, stream = (FINDERS.build(config, framing, None) for _ in range(2))
     expected = in_order([whole.push(scores, times), whole.finish()])
@@ -69,15 +78,21 @@ def test_pieces_make_no_difference(entry, seed):
 def test_an_event_is_where_the_score_is(entry):
     times = (np.arange(100) + 0.5) * 0.1
     scores = np.full((100, 2), 0.005)
+    some = entry.config_class(**ONLY.get(entry.name, {}))
     scores[20:30, 0] = 0.8  # 2 to 3 s
     scores[0:6, 1] = 0.9  # begins with the recording
     scores[94:, 1] = 0.7  # ends with it
-    found = find_events(scores, times, 0.1, ["a", "b"], (100.0, 200.0), entry.config_class())
+    if some.reads_onsets:
+        onsets, lengths = np.zeros((100, 2)), np.zeros((100, 2))
+        for at, code, length_s in ((20, 0, 1.0), (0, 1, 0.6), (94, 1, 0.6)):
+            onsets[at, code], lengths[at, code] = 0.9, encoded(length_s)
+        scores = np.hstack([scores, onsets, lengths])
+    found = find_events(scores, times, 0.1, ["a", "b"], (100.0, 200.0), some)
     assert found["label"].tolist() == ["b", "a", "b"]
     assert found["start_s"].tolist() == pytest.approx([0.0, 2.0, 9.4], abs=0.11)
     assert found["end_s"].tolist() == pytest.approx([0.6, 3.0, 10.0], abs=0.11)
     assert set(found["low_hz"]) == {100.0} and set(found["high_hz"]) == {200.0}
-    assert not len(find_events(scores * 0, times, 0.1, ["a", "b"], (0.0, 1.0), entry.config_class()))
+    assert not len(find_events(scores * 0, times, 0.1, ["a", "b"], (0.0, 1.0), some))
 
 
 def plainly(scores: np.ndarray, change: Change, floor: float, frame_s: float) -> list[tuple[int, int, float]]:
@@ -130,6 +145,51 @@ def test_changes_are_as_defined(seed):
     np.testing.assert_allclose([e.score for e in found], [row[2] for row in expected], atol=1e-12)
 
 
+def frames_of(events: list[tuple[float, float]], seconds: float, frame_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """What a perfect network says of the events of one class: ``[t, 3]``, and the middles of the frames."""
+    times = (np.arange(round(seconds / frame_s)) + 0.5) * frame_s
+    start_s, end_s = np.array(events).T
+    inside = ((times[:, None] > start_s) & (times[:, None] < end_s)).any(axis=1)
+    onsets, lengths, _ = OnsetTruth(1.0).of(times, frame_s, start_s, end_s)
+    return np.column_stack([0.02 + 0.9 * inside, onsets, lengths]), times
+
+
+def test_calls_without_a_pause_and_calls_that_overlap_are_several():
+    events = [(1.0, 1.8), (1.8, 2.5), (4.0, 6.0), (5.0, 7.0), (9.0, 9.4)]
+    frames, times = frames_of(events, 12.0, 0.04)
+    for finder, n in (({"name": "onsets"}, 5), ({"name": "change_detection"}, 3)):
+        config = validate(InferenceConfig, {"events": finder}, "r").events
+        found = find_events(frames, times, 0.04, ["a"], (0.0, 1.0), config)
+        assert len(found) == n
+        if n == len(events):
+            np.testing.assert_allclose(found[["start_s", "end_s"]], events, atol=0.06)
+            assert (found["score"] > 0.8).all()
+
+
+def test_an_onset_needs_the_score_of_its_frames_and_a_fall_moves_an_end():
+    frames, times = frames_of([(1.0, 2.0), (4.0, 5.0)], 7.0, 0.04)
+    frames[times > 3, 0] = 0.0  # an onset without a call
+    frames[(times > 1.8) & (times < 3), 0] = 0.02  # a call that ends before its length does
+    limits, lengths = OnsetLimits(0.1, 0.0, 10.0, 0.5, 0.16), Lengths(LEAST_S, OCTAVES)
+    for fall, end_s in ((0.3, 1.8), (np.inf, 2.0)):
+        stream = OnsetStream([Onset(0.1, fall)], 0.04, lengths, limits)
+        found = [*stream.push(frames, times), *stream.finish()]
+        assert [(event.code, round(event.start_s, 1)) for event in found] == [(0, 1.0)]
+        assert found[0].end_s == pytest.approx(end_s, abs=0.05)
+
+
+def test_nothing_waits_longer_than_twice_the_longest_event_of_onsets():
+    rng, held, found = np.random.default_rng(0), 0, []
+    limits, lengths = OnsetLimits(0.02, 0.0, 3.0, 0.5, 0.2), Lengths(LEAST_S, OCTAVES)
+    stream = OnsetStream([Onset(0.3, 0.3), Onset(0.1, np.inf)], 0.1, lengths, limits)
+    for second in range(200):
+        times = second + (np.arange(10) + 0.5) * 0.1
+        found += stream.push(rng.random((10, 6)), times)
+        assert stream.settled_s >= second - 2 * 3.0 - 1.0
+        held = max(held, len(stream._values), len(stream._known))
+    assert held < 90 and max(event.end_s - event.start_s for event in found) <= 3.0 + 1e-9 and len(found) > 100
+
+
 def test_nothing_waits_longer_than_the_longest_event():
     rng = np.random.default_rng(0)
     stream = ChangeStream([Change(0.5, 0.2, np.inf), Change(0.5, np.inf, 2.0)], 0.1, 0.01, 0.0, 6.0)
@@ -153,7 +213,9 @@ def test_a_recipe_chooses():
     assert isinstance(new.events, ChangeDetectionConfig) and len(new.events.candidates()) == 6
     assert new.events.facts(["x"], {"x": {"step_s": 0.1, "drop": None, "ratio": 3.0}})["changes"][0]["ratio"] == 3.0
     for values, said in (
-        ({"name": "steps"}, "name 'steps' is unknown; allowed: 'change_detection', 'peaks'"),
+        ({"name": "steps"}, "name 'steps' is unknown; allowed: 'best', 'change_detection', 'onsets', 'peaks'"),
+        ({"name": "onsets", "gaps_s": [0.0]}, "gaps_s = 0: every one must be above 0"),
+        ({"name": "onsets", "shortest_s": 20.0}, "is not below longest_s"),
         ({"name": "change_detection", "steps_s": [0.0]}, "steps_s = 0: every one must be above 0"),
         ({"name": "change_detection", "ratios": [1.0]}, "ratios = 1: every one must be above 1"),
         ({"name": "change_detection", "drops": [], "ratios": []}, "at least one limit is needed"),

@@ -13,6 +13,7 @@ from ecotf.errors import DataError
 from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig, quiet_places
 from ecotf.pipelines.event_rows import EventRows, Kind, event_rows
 from ecotf.pipelines.frame_truth import FrameTruth
+from ecotf.pipelines.onset_truth import LEAST_S, OCTAVES, OnsetTruth, encoded
 
 CLASSES = ("owl", "wren")
 COLUMNS = ["recording", "start_s", "end_s", "label", "fully_annotated", "weak"]
@@ -34,7 +35,7 @@ def truth_of(rows: EventRows, recording: int, start_s: float):
 
 def test_a_frame_is_covered_as_far_as_its_event_goes():
     rows = rows_of(("a", 1.1, 1.5, "owl", "yes"))
-    clip, known, frames, frames_known = truth_of(rows, 0, 0.9)
+    clip, known, frames, frames_known = truth_of(rows, 0, 0.9)[:4]
     np.testing.assert_allclose(frames[0, :, 0], [0, 1, 1, 0, 0, 0, 0, 0, 0, 0], atol=1e-6)
     np.testing.assert_allclose(truth_of(rows, 0, 1.0).frames[0, :4, 0], [0.5, 1, 0.5, 0], atol=1e-6)
     assert frames_known.all() and known.all() and clip[0].tolist() == [1, 0]
@@ -82,6 +83,27 @@ def test_odd_events_are_said_and_used_as_far_as_they_can_be():
     assert "each given 0.1 s around its moment: 1" in said
     assert "overlap another of their class, and are learned with it as one: 1" in said
     assert "begin after the end of their recording, left out: 1" in said
+    apart = rows_of(("a", 2, 4, "owl"), ("a", 2, 4, "owl"), ("a", 3, 5, "owl"), apart=True)
+    np.testing.assert_allclose(list(zip(apart.start_s, apart.end_s, strict=True)), [(2, 4), (3, 5)])
+    assert "onsets learn them apart, frames as one: 2" in "".join(apart.notes)
+
+
+def test_onsets_and_lengths_are_those_of_the_nearest_event():
+    rows = rows_of(("a", 1.0, 1.5, "owl", "yes"), ("a", 1.4, 4.4, "owl", "yes"), apart=True)
+    truth = FrameTruth(rows, frames=10, frame_s=0.2, seconds=2.0, onsets=OnsetTruth(0.8))
+    packed = truth.packed(np.array([0]), np.array([0.5]))
+    found = truth.unpacked(packed)
+    onsets = found.onsets[0, :, 0]
+    assert (onsets > 0.9).nonzero()[0].tolist() == [2, 4] and onsets[7] < 0.01 and not found.onsets[..., 1].any()
+    lengths = LEAST_S * 2 ** (OCTAVES * found.lengths[0, :, 0])
+    np.testing.assert_allclose(lengths[[2, 4]], [0.5, 3.0], rtol=1e-5)
+    assert found.lengths_known[0, 2, 0] == 1 and found.lengths_known[0, 4, 0] == 0  # it goes on after the clip
+    truth.add_event(packed[0], 1, 0.4, 0.8)
+    added = truth.unpacked(packed)
+    assert added.onsets[0, 2, 1] == 1 and added.lengths_known[0, 2, 1] == 1
+    assert added.lengths[0, 2, 1] == pytest.approx(float(encoded(0.4)), abs=1e-6)
+    nowhere = truth.unpacked(truth.packed(np.array([0]), np.array([np.nan])))
+    assert not nowhere.onsets.any() and nowhere.frames_known[0, :, 1].all()
 
 
 def test_boxes_outside_of_the_band_are_unknown():

@@ -18,7 +18,8 @@ import yaml
 from convert_here import convert_here
 from ecotf_recorder.classify import classify
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.facts import EventFacts, SegmentFacts, _box_facts, _event_facts, read_facts
+from ecotf_recorder.event_facts import EventFacts, read_boxes, read_events
+from ecotf_recorder.facts import SegmentFacts, read_facts
 from ecotf_recorder.model import DeviceModel, member
 from ecotf_recorder.scoring.change_events import open_events
 from ecotf_recorder.scoring.frame_events import EventStream
@@ -27,9 +28,10 @@ from ecotf_recorder.selftest import selftest
 
 from ecotf.commands import run_classifier
 from ecotf.detection.change_events import ChangeDetectionConfig
-from ecotf.detection.finders import find_events
+from ecotf.detection.finders import FinderConfig, find_events
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.frequency_boxes import BoxesConfig, unfitted
+from ecotf.detection.onset_events import OnsetEventsConfig
 from ecotf.detection.segments import segment_windows
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +82,7 @@ def night(tmp_path_factory) -> Path:
 
 
 def answering_otherwise(report: str, path: Path, run: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """The same run and the same file, but both report segments, or find events by the changes of scores."""
+    """The same run and file, but both report segments, or find events by the changes of scores."""
     import shutil
     import zipfile
 
@@ -139,7 +141,7 @@ def test_sound_may_come_in_any_pieces(live, boxes, clip_device):
     model, sound = DeviceModel(clip_device[1]), bird_sound(5, 9.3)
     if boxes:
         band_hz = model.facts.band_hz
-        facts = _box_facts(BoxesConfig(around_s=0.4).facts(CLASSES, None, band_hz), band_hz)
+        facts = read_boxes(BoxesConfig(around_s=0.4).facts(CLASSES, None, band_hz), band_hz, len(CLASSES))
         model.facts = dataclasses.replace(model.facts, boxes=facts)
     whole = open_stream(model, live=live)
     expected = whole.push(sound) + whole.finish()
@@ -220,18 +222,27 @@ def test_events_as_they_come_are_those_of_the_whole(seed):
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_events_of_changes_as_they_come_are_those_of_the_whole(seed):
+@pytest.mark.parametrize("finder", ["change_detection", "onsets"])
+def test_events_of_streams_that_both_have_are_those_of_the_whole(finder, seed):
     rng = np.random.default_rng(seed)
     t, rows = int(rng.integers(1, 9)), int(rng.integers(1, 50))
     times = (np.arange(t) + 0.5) / t * float(rng.choice([1.0, 0.97]))
-    config = ChangeDetectionConfig(floor=float(rng.choice([0.01, 0.1])), shortest_s=float(rng.choice([0.0, 0.5])))
-    numbers = {name: {"step_s": float(rng.choice([0.3, 1.0])), "drop": 0.3, "ratio": None} for name in ("0", "1")}
-    scores = (np.repeat(rng.random((rows * t, 2)), 3, axis=0)[: rows * t] ** rng.integers(1, 8)).astype(np.float32)
+    limits = {"floor": float(rng.choice([0.01, 0.1])), "shortest_s": float(rng.choice([0.0, 0.5]))}
+    numbers: dict[str, dict[str, float | None]]
+    config: FinderConfig
+    if finder == "onsets":
+        config = OnsetEventsConfig(**limits, longest_s=4.0)
+        numbers = {name: {"gap_s": float(rng.choice([0.1, 0.5])), "fall": 0.2} for name in ("0", "1")}
+    else:
+        config = ChangeDetectionConfig(**limits)
+        numbers = {name: {"step_s": float(rng.choice([0.3, 1.0])), "drop": 0.3, "ratio": None} for name in ("0", "1")}
+    scores = np.repeat(rng.random((rows * t, 6)), 3, axis=0)[: rows * t] ** rng.integers(1, 8)
+    scores = scores.astype(np.float32)
     middles, n = (np.arange(rows)[:, None] + times).ravel(), int(rng.integers((rows - 1) * t + 1, rows * t + 1))
     frame_s = float(np.diff(times).mean()) if t > 1 else 1.0
     expected = find_events(scores[:n], middles[:n], frame_s, ["0", "1"], (0, 1), config, numbers=numbers)
     described = json.loads(json.dumps(config.facts(["0", "1"], numbers)))
-    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=_event_facts(described))
+    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=read_events(described, 2))
     stream, found = open_events(facts, 600.0), []
     for row in range(rows):
         stream.push(scores[row * t : (row + 1) * t])
@@ -267,11 +278,15 @@ def test_the_models_own_test(clip_device):
         (lambda values: values.update(report="all"), "report = 'all'; allowed: segments, events"),
         (
             lambda values: values["events"].update(name="steps"),
-            "events.name = 'steps'; allowed: peaks, change_detection",
+            "events.name = 'steps'; allowed: peaks, change_detection, onsets",
         ),
         (
             lambda values: values.update(events=ChangeDetectionConfig().facts(["owl"], None)),
             "events.changes has 1 rows for 2 species",
+        ),
+        (
+            lambda values: values.update(events=OnsetEventsConfig(gaps_s=(1e9,)).facts(CLASSES, None)),
+            "events.step_s or gap_s = 1e\\+09",
         ),
         (lambda values: values.update(kind="windows"), "of kind 'windows'; this recorder runs kinds"),
     ],

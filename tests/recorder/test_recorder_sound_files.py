@@ -174,7 +174,14 @@ def test_what_a_header_says_and_what_a_file_holds(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["audio/riff.py", "times/beginning.py", "strangers.py", "scoring/change_points.py", "scoring/band_edges.py"],
+    [
+        "audio/riff.py",
+        "times/beginning.py",
+        "strangers.py",
+        "scoring/change_points.py",
+        "scoring/onset_points.py",
+        "scoring/band_edges.py",
+    ],
 )
 def test_files_that_both_packages_have_are_the_same(name):
     root = Path(__file__).parents[2]

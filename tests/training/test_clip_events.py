@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from ecotf.datasets.manifest import make_manifest
+from ecotf.detection.best_events import BestOfConfig
 from ecotf.detection.change_events import ChangeDetectionConfig
-from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
+from ecotf.detection.frame_events import FrameEventsConfig
+from ecotf.tasks.clips.events import fit_event_thresholds, judge_events
+from ecotf.tasks.clips.finder_fit import fit_finder
 from ecotf.tasks.clips.plan import ClipEvaluationConfig
 from ecotf.tasks.clips.scored import FrameScores, ScoredSegments, with_events
 
@@ -79,5 +82,10 @@ def test_the_finder_is_fitted_to_the_calls():
     judged: Any = judge_events(plan, data, replace(scored, candidates=found), classes, thresholds)
     species = judged["species"]
     assert [species["per_label"][name]["f1"] for name in ("owl", "wren")] == [1.0, 1.0]
+    plan.inference.events = BestOfConfig(finders=[FrameEventsConfig(gap_s=0.2), config])
+    several: Any = fit_finder(plan, data, scored, classes)
+    assert several.numbers["owl"] == {"finder": 1, **fitted.numbers["owl"]}
+    assert several.notes[0].startswith("events are found by change_detection; mean F1 of validation events: peaks 0.")
+    pd.testing.assert_frame_equal(with_events(scored, plan, classes, several.numbers).candidates, found)
     nothing: Any = fit_finder(plan, data, None, classes)
     assert nothing.unfitted == [*classes, "call"]

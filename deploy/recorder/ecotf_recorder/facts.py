@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.scoring.band_edges import ClassEdges, EdgeSettings
+from ecotf_recorder.event_facts import AnyEvents, BoxFacts, one_of, read_boxes, read_events
 from ecotf_recorder.scoring.block import DENOISE
 from ecotf_recorder.scoring.boxes import BoxSettings
-from ecotf_recorder.scoring.change_points import Change
 from ecotf_recorder.scoring.patches import RESIZE, PatchSettings
 from ecotf_recorder.scoring.peaks import PeakSettings
 
@@ -120,34 +119,6 @@ class PeakFacts(ModelFacts):
 
 
 @dataclass(frozen=True)
-class EventFacts:
-    """Settings for events at peaks of the scores of frames, as on the desktop."""
-
-    smooth_s: float
-    floor: float
-    gap_s: float
-    edge: float
-
-
-@dataclass(frozen=True)
-class ChangeFacts:
-    """Settings for events between changes of the scores of frames, as on the desktop; the numbers of each species."""
-
-    floor: float
-    shortest_s: float
-    longest_s: float
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True)
-class BoxFacts:
-    """Settings for the edges of events in frequency, as on the desktop; the numbers of each species."""
-
-    settings: EdgeSettings
-    classes: tuple[ClassEdges, ...]
-
-
-@dataclass(frozen=True)
 class SegmentFacts(ModelFacts):
     """A model that scores segments of some seconds (kind ``segments``).
 
@@ -176,7 +147,7 @@ class SegmentFacts(ModelFacts):
     frame_s: float
     band_hz: tuple[float, float]
     reports_events: bool
-    events: EventFacts | ChangeFacts
+    events: AnyEvents
     boxes: BoxFacts | None
 
     @property
@@ -225,7 +196,7 @@ def _peak_facts(facts: Mapping[str, Any]) -> PeakFacts:
     front_end, patches = _front_end(facts["front_end"]), facts["patches"]
     at = facts["detection"]["scoring"]
     detection = DetectionFacts(
-        _one_of(at["at"], ("peaks", "grid"), "detection.scoring.at"),
+        one_of(at["at"], ("peaks", "grid"), "detection.scoring.at"),
         float(at["stride_s"]),
         float(facts["detection"]["smooth_s"]),
         float(facts["detection"]["separation_s"]),
@@ -233,7 +204,7 @@ def _peak_facts(facts: Mapping[str, Any]) -> PeakFacts:
         BoxSettings.read(facts["detection"]["box"]),
     )
     made = PatchSettings.read(patches)
-    _one_of(made.resize, RESIZE, "patches.resize")
+    one_of(made.resize, RESIZE, "patches.resize")
     return PeakFacts(
         **_common(facts),
         window_s=float(patches.get("width_s", made.slices * front_end.hop_s)),
@@ -247,11 +218,11 @@ def _peak_facts(facts: Mapping[str, Any]) -> PeakFacts:
 
 
 def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
-    window, events = facts["window"], facts["events"]
+    window, n_species = facts["window"], len(facts["species"])
     samples, segment, margin = (int(window[name]) for name in ("samples", "segment_samples", "margin_samples"))
     if segment < 1 or margin < 0 or samples != segment + 2 * margin:
         raise ValueError("window.samples is not segment_samples + 2 * margin_samples")
-    report = _one_of(facts["report"], ("segments", "events"), "report")
+    report = one_of(facts["report"], ("segments", "events"), "report")
     frame_times = np.asarray(window["frame_times_s"], np.float64)
     if report == "events" and not len(frame_times):
         raise ValueError("report = 'events' of a model that gives no frames")
@@ -263,44 +234,18 @@ def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
         margin_samples=margin,
         window_s=float(facts["shortest_s"]),
         segment_s=float(window["segment_s"]),
-        repeats=_one_of(window["ends"], ("silence", "repeat"), "window.ends") == "repeat",
+        repeats=one_of(window["ends"], ("silence", "repeat"), "window.ends") == "repeat",
         frame_times_s=frame_times,
         frame_s=float(window["frame_s"]),
         band_hz=(float(low_hz), float(high_hz)),
         reports_events=report == "events",
-        events=_event_facts(events),
-        boxes=_box_facts(facts.get("boxes"), (float(low_hz), float(high_hz))),
+        events=read_events(facts["events"], n_species),
+        boxes=read_boxes(facts.get("boxes"), (float(low_hz), float(high_hz)), n_species),
     )
-    if made.boxes is not None and len(made.boxes.classes) != len(made.species):
-        raise ValueError(f"boxes.classes has {len(made.boxes.classes)} rows for {len(made.species)} species")
-    if isinstance(made.events, ChangeFacts) and len(made.events.changes) != len(made.species):
-        raise ValueError(f"events.changes has {len(made.events.changes)} rows for {len(made.species)} species")
     absent = [name for name in made.species if name not in made.thresholds]
     if absent:
         raise ValueError(f"there is no threshold for {absent[0]!r}")
     return made
-
-
-def _event_facts(events: Mapping[str, Any]) -> EventFacts | ChangeFacts:
-    """Read the settings of either event finder; descriptions from before there were two name none."""
-    if _one_of(events.get("name", "peaks"), ("peaks", "change_detection"), "events.name") == "peaks":
-        return EventFacts(*(float(events[name]) for name in EventFacts.__dataclass_fields__))
-    changes = [
-        Change(float(row["step_s"]), *(np.inf if row[name] is None else float(row[name]) for name in ("drop", "ratio")))
-        for row in events["changes"]
-    ]
-    floor, shortest_s, longest_s = (float(events[name]) for name in ("floor", "shortest_s", "longest_s"))
-    return ChangeFacts(floor, shortest_s, longest_s, tuple(changes))
-
-
-def _box_facts(boxes: Mapping[str, Any] | None, band_hz: tuple[float, float]) -> BoxFacts | None:
-    """Read how events get their edges in frequency; descriptions from before that say nothing of it."""
-    if boxes is None:
-        return None
-    rows, around_s = int(boxes["rows"]), float(boxes["around_s"])
-    if rows < 1 or not around_s > 0 or not band_hz[0] < band_hz[1]:
-        raise ValueError(f"boxes.rows = {rows}, boxes.around_s = {around_s:g}, band_hz = {list(band_hz)}")
-    return BoxFacts(EdgeSettings(rows, around_s, *band_hz), tuple(map(ClassEdges.read, boxes["classes"])))
 
 
 def _common(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,7 +255,7 @@ def _common(facts: Mapping[str, Any]) -> dict[str, Any]:
         "precision": str(facts["precision"]),
         "kind": str(facts["kind"]),
         "sample_rate_hz": int(facts["sample_rate_hz"]),
-        "takes": _one_of(facts["input"], ("int16", "float32"), "input"),
+        "takes": one_of(facts["input"], ("int16", "float32"), "input"),
         "species": tuple(map(str, facts["species"])),
         "thresholds": {str(label): float(level) for label, level in facts["thresholds"].items()},
         "unnamed": bool(facts["unnamed"]),
@@ -333,14 +278,8 @@ def _front_end(facts: Mapping[str, Any]) -> FrontEndFacts:
         hop_s=float(facts["hop_s"]),
         offset_s=float(facts["offset_s"]),
         frequencies_hz=frequencies,
-        denoise=_one_of(facts["denoise"], DENOISE, "front_end.denoise"),
+        denoise=one_of(facts["denoise"], DENOISE, "front_end.denoise"),
         mask_level=float(facts["mask_level"]),
         taps=np.asarray(facts["smoothing"], np.float32),
         **counts,
     )
-
-
-def _one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:
-    if value not in allowed:
-        raise ValueError(f"{name} = {value!r}; allowed: {', '.join(allowed)}")
-    return str(value)

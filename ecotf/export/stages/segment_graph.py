@@ -34,6 +34,8 @@ def segments_function(
     def of_frames(attention: Any, frame_logits: Any) -> dict[str, Any]:
         frames = _probability(frame_logits, activation)
         outputs = {"frames": frames[:, inside[0] : inside[1]]}
+        of_classes = attention.shape[-1]  # what a head says of onsets stands behind them
+        frames, frame_logits = frames[..., :of_classes], frame_logits[..., :of_classes]
         if segments.score == "clip":
             outputs["scores"] = _pooled(attention, frame_logits, activation)
         else:

@@ -74,7 +74,7 @@ class FixedNetwork:
         outputs = {"clip_logits": head.output["clip"]}
         if self.gives_frames:
             attention = head.get_layer("class_attention").output
-            outputs = {"attention": attention, "frame_logits": classes.output, "seen": classes.input}
+            outputs = {"attention": attention, "frame_logits": head.output["frames"], "seen": classes.input}
         if self.embedding_layer is not None:
             embedding = head.get_layer(self.embedding_layer).output
             if embedding is not self._pooled:

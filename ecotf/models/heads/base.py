@@ -32,7 +32,7 @@ class HeadConfig(Config):
     recurrent
         It goes through the frames one after another.
     class_layers
-        Names of the layers whose weights have, on their last axis, a row for each class.
+        Names of the layers that may be there, whose weights have on their last axis a row for each class.
     answers_episodes
         It answers episodes of few-shot learning (`ecotf.models.heads.episodic.EpisodicHeadConfig`).
     embedding_layer
@@ -52,6 +52,14 @@ class HeadConfig(Config):
     @property
     def fixed_length(self) -> bool:
         """Whether all clips must be of one length."""
+        return False
+
+    @property
+    def gives_onsets(self) -> bool:
+        """Whether ``frames`` is ``(batch, t, 3 classes)``: scores, then whether an event begins there, then its length.
+
+        `ecotf.pipelines.onset_truth` says what the last two mean.
+        """
         return False
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from ecotf.models.heads.base import HEADS
-from ecotf.models.heads.sed import AttentionOverFrames
+from ecotf.models.heads.sed import ONSET_LAYERS, AttentionOverFrames
 
 
 class EventsHeadConfig(AttentionOverFrames):
@@ -22,11 +22,22 @@ class EventsHeadConfig(AttentionOverFrames):
         31. Each adds to what came before it.
     dropout
         Before and after the dense layer.
+    onsets
+        Also say of each frame whether an event begins there, and how long it is: for calls that overlap, or follow
+        each other without a pause. The stage ``fit_events`` teaches it, the finder ``onsets`` reads it.
     """
+
+    class_layers: ClassVar[tuple[str, ...]] = (*AttentionOverFrames.class_layers, *ONSET_LAYERS)
 
     name: Literal["events"] = "events"
     context: tuple[int, ...] = (1, 2, 4)
     dropout: float = Field(0.2, ge=0, lt=1)
+    onsets: bool = False
+
+    @property
+    def gives_onsets(self) -> bool:
+        """Whether frames also say where events begin, and how long they are."""
+        return self.onsets
 
 
 @HEADS.register(EventsHeadConfig)

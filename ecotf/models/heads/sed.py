@@ -8,6 +8,8 @@ from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, HeadConfig
 
+ONSET_LAYERS = ("onsets", "lengths")
+
 
 class AttentionOverFrames(HeadConfig):
     """The settings that all heads with attention share.
@@ -53,7 +55,10 @@ def build_sed(
 def frames_and_clip(
     config: AttentionOverFrames, inputs: Any, x: Any, channels: int, n_classes: int, probabilities: bool
 ) -> Any:
-    """Build the rest of a head with attention, from frames ``x`` ``(batch, t, channels)`` that ``inputs`` became."""
+    """Build the rest of a head with attention, from frames ``x`` ``(batch, t, channels)`` that ``inputs`` became.
+
+    What a head with onsets says of them stands behind the classes, and has no part in the clip.
+    """
     import keras
 
     from ecotf.models.heads.pooling import AttentionPooling
@@ -64,6 +69,16 @@ def frames_and_clip(
     attention = keras.layers.Dense(n_classes, dtype="float32", name="class_attention")(x)
     frames = keras.layers.Dense(n_classes, dtype="float32", name="classes")(x)
     clip = AttentionPooling(probabilities, name="pool")([attention, frames])
-    if probabilities:
+    if config.gives_onsets:
+        # Few frames are onsets: a network that has learned nothing says one in a hundred.
+        rare = keras.initializers.Constant(-4.6), "zeros"
+        own = [
+            keras.layers.Dense(n_classes, dtype="float32", name=name, bias_initializer=bias)(x)
+            for name, bias in zip(ONSET_LAYERS, rare, strict=True)
+        ]
+        frames = keras.layers.Concatenate(dtype="float32")([frames, *own])
+        # A layer in either case: Keras sorts weights by how many layers come after them.
+        frames = keras.layers.Activation("sigmoid" if probabilities else "linear", dtype="float32")(frames)
+    elif probabilities:
         frames = keras.layers.Activation("sigmoid", dtype="float32")(frames)
     return keras.Model(inputs, {"clip": clip, "frames": frames}, name="head")

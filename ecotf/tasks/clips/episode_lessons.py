@@ -136,8 +136,9 @@ class JudgedByEpisodes(LabelLesson):
 
     def set_classes_trainable(self, trainable: bool) -> None:
         """Train the layers of the head's classes, or not: without a slope they may not be given to an optimiser."""
-        for name in self.head_config.class_layers:
-            self.head.get_layer(name).trainable = trainable
+        for layer in self.head.layers:
+            if layer.name in self.head_config.class_layers:
+                layer.trainable = trainable
 
 
 class ClassicalLesson(JudgedByEpisodes):

@@ -14,7 +14,8 @@ from ecotf.evaluation.report import metrics_text
 from ecotf.evaluation.segment_report import clip_metrics_text
 from ecotf.tasks.base import Evaluation, Trained
 from ecotf.tasks.clips.data import ClipData
-from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
+from ecotf.tasks.clips.events import fit_event_thresholds, judge_events
+from ecotf.tasks.clips.finder_fit import fit_finder
 from ecotf.tasks.clips.fit_boxes import fit_boxes, judge_boxes
 from ecotf.tasks.clips.judge_episodes import episode_lines, judge_episodes
 from ecotf.tasks.clips.pictures import draw_clip_run
@@ -53,6 +54,8 @@ def evaluate_clips(
         fitted = fit_finder(recipe, data, valid, classes)
         if fitted is not None:
             finder = fitted.numbers
+            for note in fitted.notes:
+                log(note)
             if fitted.unfitted:
                 log(f"no validation event to fit the event finder on: {', '.join(fitted.unfitted)}; usual numbers")
             valid, judged = (with_events(one, recipe, classes, finder) for one in (valid, judged))

@@ -19,6 +19,7 @@ from ecotf.pipelines.event_draws import EventDraws, quiet_places
 from ecotf.pipelines.event_rows import EventRows, event_rows
 from ecotf.pipelines.frame_truth import FrameTruth
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
+from ecotf.pipelines.onset_truth import OCTAVES, OnsetTruth
 from ecotf.pipelines.planting import Planting
 from ecotf.pipelines.quiet_sounds import Backgrounds, QuietSounds
 from ecotf.tasks.clips.event_checks import describe_events, describe_validation, require_negatives, require_steps
@@ -27,6 +28,7 @@ from ecotf.tasks.clips.lessons import LabelLesson, mean_loss
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.frame_losses import frame_loss
 from ecotf.training.losses import averaged, clip_loss
+from ecotf.training.onset_losses import onset_loss
 
 if TYPE_CHECKING:
     from ecotf.models.image_network import ClipNetwork
@@ -56,6 +58,7 @@ class EventLesson(LabelLesson):
         plan = material.data.plan
         self.seconds = stage.seconds or plan.clips.seconds
         self.frames, self.frame_s = frames_of(network, material, self.seconds)
+        self.onsets = OnsetTruth(stage.onsets.width) if network.config.head.gives_onsets else None
         self.rows = self._rows("train", train.recordings)
         self.truth = self._truth(self.rows)
         require_steps(self.rows, self.frame_s, stage.title, material.classes)
@@ -106,18 +109,24 @@ class EventLesson(LabelLesson):
         """Compute the loss of frames and of whole clips, of what is known."""
         import tensorflow as tf
 
-        truth, share = self.truth.unpacked(targets), self.config.frames.share
+        truth, share, classes = self.truth.unpacked(targets), self.config.frames.share, self.rows.n_classes
         known = tf.cast(truth.frames_known > _SURE, tf.float32)
-        of_frames = frame_loss(self.config.frames, outputs["frames"], truth.frames, known)
+        of_frames = frame_loss(self.config.frames, outputs["frames"][..., :classes], truth.frames, known)
         clip_known = tf.cast(truth.clip_known > _SURE, tf.float32)
         of_clips = clip_loss(self.config.loss, outputs, truth.clip, clip_known, weight)
-        return share * averaged(of_frames, weight, self.config.loss.average) + (1 - share) * of_clips
+        loss = share * averaged(of_frames, weight, self.config.loss.average) + (1 - share) * of_clips
+        if self.onsets is None:
+            return loss
+        _, onsets, lengths = tf.split(outputs["frames"], 3, axis=-1)
+        own = onset_loss(self.config.onsets, onsets, lengths, truth, known, OCTAVES)
+        share = self.config.onsets.share
+        return share * averaged(own, weight, self.config.loss.average) + (1 - share) * loss
 
     def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
         """Compute the loss of a validation batch, and give the logits of its clips and frames."""
         import tensorflow as tf
 
-        frames = tf.cast(outputs["frames"], tf.float32)
+        frames = tf.cast(outputs["frames"], tf.float32)[..., : self.rows.n_classes]
         flat = tf.reshape(frames, [tf.shape(frames)[0], -1])
         return self.label_loss(outputs, targets, weight), tf.concat([tf.cast(outputs["clip"], tf.float32), flat], 1)
 
@@ -152,11 +161,12 @@ class EventLesson(LabelLesson):
         return event_rows(
             data.side(split, self.stage.data), recordings, data.durations, self.material.classes,
             unnamed_labels=data.unnamed_labels, band_hz=(plan.front_end.low_hz, plan.front_end.high_hz),
-            point_s=self.config.point_s, secondary_value=plan.clips.secondary_value,
+            point_s=self.config.point_s, secondary_value=plan.clips.secondary_value, apart=self.onsets is not None,
         )  # fmt: skip
 
     def _truth(self, rows: EventRows) -> FrameTruth:
-        return FrameTruth(rows, self.frames, self.frame_s, self.seconds, self.material.data.plan.clips.least_overlap)
+        least = self.material.data.plan.clips.least_overlap
+        return FrameTruth(rows, self.frames, self.frame_s, self.seconds, least, self.onsets)
 
     def _mined(self, network: ClipNetwork) -> Any:
         from ecotf.tasks.clips.mine_events import NONE_MINED, mine_events

@@ -11,6 +11,7 @@ from ecotf.pipelines.event_draws import EventDrawsConfig
 from ecotf.pipelines.planting import PlantingConfig
 from ecotf.tasks.clips.stages import FitClipsStage, Material
 from ecotf.training.frame_losses import FrameLossConfig
+from ecotf.training.onset_losses import OnsetLossConfig
 from ecotf.training.stages import STAGES, FitPlace, Fitted
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class FitEventsStage(FitClipsStage):
     ----------
     frames
         The loss of frames; ``loss`` is that of whole clips.
+    onsets
+        That of where events begin and how long they are, of heads that answer for those (``network.head.onsets``).
     draws
         Which clips a batch is made of; ``sampler`` is not used.
     point_s
@@ -61,6 +64,7 @@ class FitEventsStage(FitClipsStage):
 
     name: Literal["fit_events"] = "fit_events"  # type: ignore[assignment]
     frames: FrameLossConfig = FrameLossConfig()
+    onsets: OnsetLossConfig = OnsetLossConfig()
     draws: EventDrawsConfig = EventDrawsConfig()
     point_s: float = Field(0.05, gt=0)
     quiet: bool = True

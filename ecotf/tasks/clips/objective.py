@@ -13,7 +13,8 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.errors import ConfigError, DataError
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
-from ecotf.tasks.clips.events import fit_event_thresholds, fit_finder, judge_events
+from ecotf.tasks.clips.events import fit_event_thresholds, judge_events
+from ecotf.tasks.clips.finder_fit import fit_finder
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.scored import ScoredSegments, score_split, with_events
 from ecotf.tasks.clips.species_clips import species_clips

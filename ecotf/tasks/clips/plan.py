@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ecotf.config import Config
 from ecotf.datasets.data_config import DataConfig
-from ecotf.detection import change_events  # noqa: F401 - its finder is registered
+from ecotf.detection import best_events  # noqa: F401 - all finders are registered
 from ecotf.detection.finders import FINDERS, FinderConfig
 from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.frequency_boxes import BoxesConfig
@@ -18,6 +18,7 @@ from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentsConfig
 from ecotf.errors import ConfigError
 from ecotf.evaluation.evaluation_config import EvaluationConfig
+from ecotf.models.heads.base import HeadConfig
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.pipelines.episodes import EpisodeConfig
 from ecotf.runs.names import RecipeName
@@ -90,7 +91,8 @@ class InferenceConfig(SegmentsConfig):
     report
         ``segments``: the classes of each segment that reach their thresholds. ``events``: events found in the frames.
     events
-        The event finder: ``peaks`` (the default, where no name is given) or ``change_detection``.
+        The event finder: ``peaks`` (the default, where no name is given), ``change_detection``, ``onsets``,
+        or ``best`` of several.
     boxes
         Give each event its lowest and highest frequency; by default they are those of all that the model hears.
     """
@@ -99,6 +101,15 @@ class InferenceConfig(SegmentsConfig):
     report: Literal["segments", "events"] = "segments"
     events: AnyFinder = FrameEventsConfig()
     boxes: BoxesConfig | None = None
+
+    def check_onsets(self, head: HeadConfig) -> None:
+        """Refuse a finder that reads onsets where the head says nothing of them; raises `ValueError`."""
+        if self.events.reads_onsets and not head.gives_onsets:
+            finder = type(self.events).model_fields["name"].default
+            raise ValueError(
+                f"inference.events: the finder {finder} reads onsets, and the head {head.name} gives none; allowed: "
+                "network.head {name: events, onsets: true}, or another finder"
+            )
 
     @model_validator(mode="after")
     def _boxes_are_of_events(self) -> InferenceConfig:

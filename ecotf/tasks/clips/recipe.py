@@ -171,6 +171,7 @@ class ClipRecipe(ClipPlan):
                 f"inference: the head {self.network.head.name} gives no frames; allowed: score clip, report segments, "
                 "evaluation.events false"
             )
+        rows.check_onsets(self.network.head)
         window = rows.window_s or self.clips.seconds
         if window < rows.segment_s:
             raise ValueError(

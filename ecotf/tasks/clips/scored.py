@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class FrameScores(NamedTuple):
-    """The scores of a recording's frames: ``[frames, classes]``, their middles, and the step, in seconds."""
+    """The scores of a recording's frames, their middles, and the step, in seconds.
+
+    ``probabilities`` are ``[frames, classes]``, or with what the network says of onsets, as `HeadConfig.gives_onsets`.
+    """
 
     recording: str
     probabilities: np.ndarray
@@ -39,6 +42,10 @@ class FrameScores(NamedTuple):
         times, half = self.times, self.frame_s / 2
         begin, end = max(0.0, times[0] - half), max(float(times[-1]), min(times[-1] + half, self.duration_s))
         return np.concatenate([[begin], (times[1:] + times[:-1]) / 2, [end]])
+
+    def of_classes(self, n_classes: int) -> np.ndarray:
+        """Return the scores alone, ``[frames, classes]``."""
+        return self.probabilities[:, :n_classes]
 
     def events(self, config: FinderConfig, classes: Sequence[str], numbers: Numbers | None = None) -> pd.DataFrame:
         """Find the events in them, those of any class (``call``) too; with a column ``recording``."""

@@ -246,7 +246,10 @@ class Reports:
     def frames(
         self, probabilities: np.ndarray, inside_s: np.ndarray, frame_s: float, end_s: float | None = None
     ) -> pd.DataFrame:
-        """Return the events that are complete after the frames ``[segments, frames, classes]`` of the next segments."""
+        """Return the events that are complete after the frames of the next segments.
+
+        ``[segments, frames, classes]``, or with what a head says of onsets behind the classes.
+        """
         first, self._framed = self._framed, self._framed + len(probabilities)
         if not self._of_events:
             return in_order([])
@@ -254,6 +257,8 @@ class Reports:
         if self._events is None:
             framing = Framing(answering.classes, frame_s, answering.band_hz, self._levels)
             self._events = FINDERS.build(answering.configs[0].events, framing, answering.finder)
+        if not answering.configs[0].events.reads_onsets:
+            probabilities = probabilities[..., : len(answering.classes)]
         times = ((first + np.arange(len(probabilities)))[:, None] * answering.segment_s + inside_s).ravel()
         levels = probabilities.reshape(len(times), -1)
         if end_s is not None:  # frames beyond the end are left out; the very first one stays

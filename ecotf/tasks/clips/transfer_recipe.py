@@ -119,6 +119,7 @@ class TransferRecipe(ClipPlan):
     @model_validator(mode="after")
     def _fits_together(self) -> TransferRecipe:
         rows = self.inference
+        rows.check_onsets(self.head)
         wrong = {
             "inference.score": rows.score != "clip",
             "inference.parts": rows.parts is not None,

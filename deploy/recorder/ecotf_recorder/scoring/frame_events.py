@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecotf_recorder.facts import EventFacts, SegmentFacts
+from ecotf_recorder.event_facts import EventFacts
+from ecotf_recorder.facts import SegmentFacts
 
 _NEAR = 4  # gaps: peaks that are too close put out each other in a chain, which is never longer than that
 
@@ -60,7 +61,8 @@ class EventStream:
 
     def push(self, frames: NDArray[np.float32]) -> None:
         """Take the frames of the next row, ``[t, classes]``."""
-        self._frames = np.concatenate([self._frames, frames.astype(np.float64)])
+        of_classes = frames[:, : self._frames.shape[1]]  # what a model says of onsets stands behind them
+        self._frames = np.concatenate([self._frames, of_classes.astype(np.float64)])
 
     @property
     def settled_s(self) -> float:

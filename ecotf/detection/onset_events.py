@@ -1,0 +1,112 @@
+"""The finder ``onsets``: events from where they begin and how long they are; calls may overlap, or have no pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ecotf.detection.change_events import events_table
+from ecotf.detection.finders import FINDERS, FinderConfig, Framing, Numbers
+from ecotf.detection.onset_points import Lengths, Onset, OnsetLimits, OnsetStream
+from ecotf.pipelines.onset_truth import LEAST_S, OCTAVES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class OnsetEventsConfig(FinderConfig):
+    """Each onset that the network says is an event, as long as it says (`ecotf.detection.onset_points`).
+
+    It needs a head that answers for onsets (``network.head.onsets``). For each class one least distance of onsets, and
+    one least fall of the score at an end, is chosen on the events of the validation recordings; the first of each list
+    where there are none.
+
+    Attributes
+    ----------
+    gaps_s
+        Least distances of two onsets that are tried, seconds.
+    falls
+        What is tried: near the end that the length says, an event ends where the class's score falls most, if it falls
+        by so much. Above 1 (``2``): always the length.
+    floor
+        The lowest score of an onset, and of an event: the root of its onset times the mean score of its frames.
+    overlap
+        Of two events of a class that share more than this part of what they cover, the one with the higher score
+        counts.
+    step_s
+        Length of the step filter that measures a fall, seconds, both halves together.
+    shortest_s, longest_s
+        An event is made so long, at least and at most. A recorder waits for twice the longest.
+    """
+
+    fits: ClassVar[bool] = True
+
+    name: Literal["onsets"] = "onsets"
+    gaps_s: tuple[float, ...] = Field((0.12, 0.24, 0.48), min_length=1)
+    falls: tuple[float, ...] = Field((0.3, 0.15, 2.0), min_length=1)
+    floor: float = Field(0.02, gt=0, le=1)
+    overlap: float = Field(0.5, gt=0, le=1)
+    step_s: float = Field(0.16, gt=0)
+    shortest_s: float = Field(0.0, ge=0)
+    longest_s: float = Field(10.0, gt=0, le=30)
+
+    @model_validator(mode="after")
+    def _can_be_fitted(self) -> OnsetEventsConfig:
+        for name, values in (("gaps_s", self.gaps_s), ("falls", self.falls)):
+            wrong = [value for value in values if not 0 < value < np.inf]
+            if wrong:
+                raise ValueError(f"{name} = {wrong[0]:g}: every one must be above 0")
+        if self.shortest_s >= self.longest_s:
+            raise ValueError(f"shortest_s = {self.shortest_s:g} is not below longest_s = {self.longest_s:g}")
+        return self
+
+    @property
+    def reads_onsets(self) -> bool:
+        """It does."""
+        return True
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """List every distance with every fall."""
+        return [{"gap_s": gap_s, "fall": fall} for gap_s in self.gaps_s for fall in self.falls]
+
+    def facts(self, classes: Sequence[str], numbers: Numbers | None) -> dict[str, Any]:
+        """Return the settings, what lengths mean, and the numbers of each class in the order of ``classes``."""
+        kept = {name: getattr(self, name) for name in ("name", *OnsetLimits._fields)}
+        lengths = {"least_s": LEAST_S, "octaves": OCTAVES}
+        return {**kept, "lengths": lengths, "onsets": [self.of_class(name, numbers) for name in classes]}
+
+    def of_class(self, label: str, numbers: Numbers | None) -> dict[str, Any]:
+        """Return the numbers of a class; those that are tried first where it was not fitted."""
+        return dict((numbers or {}).get(label) or self.candidates()[0])
+
+
+@FINDERS.register(OnsetEventsConfig)
+def build_onsets(config: OnsetEventsConfig, framing: Framing, numbers: Numbers | None) -> OnsetFinder:
+    """Find events from onsets and lengths, by the fitted numbers of each class."""
+    return OnsetFinder(config, framing, numbers)
+
+
+class OnsetFinder:
+    """An `OnsetStream` that gives tables of detections; `ecotf.detection.finders.EventFinder` says how it is used."""
+
+    def __init__(self, config: OnsetEventsConfig, framing: Framing, numbers: Numbers | None) -> None:
+        self._framing = framing
+        onsets = [Onset(**config.of_class(label, numbers)) for label in framing.classes]
+        limits = OnsetLimits(*(getattr(config, name) for name in OnsetLimits._fields))
+        self._stream = OnsetStream(onsets, framing.frame_s, Lengths(LEAST_S, OCTAVES), limits)
+
+    def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
+        """Take frames ``[frames, 3 classes]`` and their middles; return the events that are settled."""
+        return events_table(self._stream.push(probabilities, times), self._framing)
+
+    def finish(self) -> pd.DataFrame:
+        """End the recording; return its last events."""
+        return events_table(self._stream.finish(), self._framing)
+
+    @property
+    def settled_s(self) -> float:
+        """Later events begin after this; seconds."""
+        return self._stream.settled_s

@@ -1,0 +1,187 @@
+"""Events from where a network says that they begin, and how long they are: calls may overlap, or follow at once.
+
+An onset is a peak of the onset score. Its event ends where the network's length says or, near there, where the class's
+own score falls most, if it falls enough. After Voxaboxen (Mahon et al. 2025, arXiv:2503.02389), whose events have a
+length for each onset; here the end is fused with the scores of frames. `ecotf` and the recorder have this very file.
+
+All numbers of frames are counted in whole steps of 1/4096. So sums are exact, and no bit depends on how frames are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCALE = 4096
+
+
+class OnsetEvent(NamedTuple):
+    """Seconds, the class's number, its score, and the greatest of any class in the event."""
+
+    start_s: float
+    end_s: float
+    code: int
+    score: float
+    detection_score: float
+
+
+class Onset(NamedTuple):
+    """The numbers of one class.
+
+    ``gap_s``: of two onsets that are closer, the higher one counts. ``fall``: an event ends where the score falls most,
+    if it falls by so much near the end that the length says; infinite for the length alone.
+    """
+
+    gap_s: float
+    fall: float
+
+
+class Lengths(NamedTuple):
+    """What a length of 0 means, in seconds, and how many octaves above that one of 1 is."""
+
+    least_s: float
+    octaves: float
+
+
+class OnsetLimits(NamedTuple):
+    """Of all classes.
+
+    ``floor``: the lowest score of an onset, and of an event. ``shortest_s``, ``longest_s``: an event is made so long,
+    at least and at most. ``overlap``: of two events of a class that share more (of what they cover together), the one
+    with the higher score counts. ``step_s``: the length of the step filter that finds the fall of a score, both halves
+    together.
+    """
+
+    floor: float
+    shortest_s: float
+    longest_s: float
+    overlap: float
+    step_s: float
+
+
+class OnsetStream:
+    """The events of one recording from its frames as they come, in memory that does not grow with its length.
+
+    Parameters
+    ----------
+    onsets
+        The numbers of each class.
+    frame_s
+        From one frame to the next.
+    """
+
+    def __init__(self, onsets: Sequence[Onset], frame_s: float, lengths: Lengths, limits: OnsetLimits) -> None:
+        self._frame_s, self._lengths, self._limits = frame_s, lengths, limits
+        self._classes = len(onsets)
+        self._gaps = [max(1, round(onset.gap_s / frame_s)) for onset in onsets]
+        self._falls = [onset.fall * SCALE for onset in onsets]
+        self._pad = max(self._gaps, default=1)
+        self._longest = max(2, int(np.ceil(limits.longest_s / frame_s)))
+        self._half = max(1, round(limits.step_s / 2 / frame_s))
+        self._values = np.zeros((self._pad, 3, self._classes), np.int64)  # from frame number `_base` on
+        self._times = np.empty(0)
+        self._base = -self._pad
+        self._at = 0  # onsets before this frame are known
+        self._known: list[tuple[int, OnsetEvent]] = []  # with the frame of the onset, until nothing depends on it
+        self._out = 0  # events whose onset is before this frame are out
+
+    def push(self, scores: NDArray[np.floating], times: NDArray[np.float64]) -> list[OnsetEvent]:
+        """Take the next frames, ``[t, 3 classes]`` (scores, onsets, lengths), and their middles in seconds.
+
+        Returns
+        -------
+        The events that are settled, in order of their onsets.
+        """
+        if not len(times):
+            return []
+        if not len(self._times):
+            self._times = times[0] + self._frame_s * np.arange(-self._pad, 0)
+        steps = np.rint(np.asarray(scores, np.float64) * SCALE).astype(np.int64)
+        self._values = np.concatenate([self._values, steps.reshape(len(steps), 3, self._classes)])
+        self._times = np.concatenate([self._times, times])
+        return self._look(final=False)
+
+    def finish(self) -> list[OnsetEvent]:
+        """End the recording; return its last events."""
+        return self._look(final=True) if len(self._times) else []
+
+    @property
+    def settled_s(self) -> float:
+        """Later events begin after this; seconds."""
+        if not len(self._times) or self._out - 1 < self._base:
+            return 0.0
+        return max(0.0, float(self._times[self._out - 1 - self._base]))
+
+    def _look(self, final: bool) -> list[OnsetEvent]:
+        n = self._base + len(self._values)
+        known_to = n if final else max(self._at, n - self._longest - self._half - self._pad)
+        for code in range(self._classes):
+            self._known += self._events(code, known_to, n)
+        self._at = known_to
+        self._known.sort(key=lambda one: (one[0], one[1].code))
+        out_to = n if final else max(self._out, known_to - self._longest)
+        found = [event for at, event in self._known if self._out <= at < out_to and self._is_best(event)]
+        self._out = out_to
+        self._known = [one for one in self._known if one[0] >= out_to - self._longest - 1]
+        drop = max(0, min(self._at, self._out) - self._pad - self._base - 1)
+        self._values, self._times = self._values[drop:].copy(), self._times[drop:].copy()
+        self._base += drop
+        return found
+
+    def _events(self, code: int, stop: int, n: int) -> list[tuple[int, OnsetEvent]]:
+        """Make the events of a class whose onsets are from `_at` to ``stop``, with the frames of those."""
+        gap, first = self._gaps[code], self._at - self._base
+        onset = self._values[:, 1, code]
+        near = np.concatenate([onset, np.full(gap, -1, np.int64)])  # nothing is higher beyond the end
+        own = onset[first : stop - self._base]
+        high = own >= max(1, round(self._limits.floor * SCALE))
+        for step in range(1, gap + 1):
+            if not high.any():
+                return []
+            # Of two alike the first one counts.
+            high &= own > onset[first - step : first - step + len(own)]
+            high &= own >= near[first + step : first + step + len(own)]
+        made = [(self._base + first + int(at), self._event(code, first + int(at), n)) for at in np.flatnonzero(high)]
+        return [(at, event) for at, event in made if event.score >= self._limits.floor]
+
+    def _event(self, code: int, at: int, n: int) -> OnsetEvent:
+        limits, values, last = self._limits, self._values[:, 0, code], n - self._base
+        said = self._lengths.least_s * 2 ** (self._lengths.octaves * int(self._values[at, 2, code]) / SCALE)
+        length_s = min(max(said, limits.shortest_s, self._frame_s), limits.longest_s)
+        start_s = self._begin(code, at, last)
+        end_s = start_s + length_s
+        half = max(1, min(self._half, round(length_s / self._frame_s / 2)))
+        low = max(at + 1, at + round(0.7 * length_s / self._frame_s))
+        high = min(last, at + min(self._longest, round(1.3 * length_s / self._frame_s)))
+        places = np.arange(max(low, at + half), high + 1)  # an event may end before each of these frames
+        padded = np.concatenate([values, np.zeros(half, np.int64)])
+        fall = sum(padded[places - 1 - i] - padded[places + i] for i in range(half))
+        if len(places) and fall.max() >= self._falls[code] * half:
+            place = int(places[fall.argmax()])
+            end_s = max(float(self._times[place - 1]) + self._frame_s / 2, start_s + max(limits.shortest_s, 1e-6))
+        until = max(at + 1, min(last, at + round((end_s - start_s) / self._frame_s)))
+        inside = self._values[at:until]
+        score = np.sqrt(int(values[at:until].sum()) / (until - at) * int(self._values[at, 1, code])) / SCALE
+        greatest = int(inside[:, 0].max()) / SCALE
+        end_s = min(end_s, start_s + limits.longest_s, float(self._times[-1]) + self._frame_s / 2)
+        return OnsetEvent(start_s, end_s, code, float(score), max(float(score), greatest))
+
+    def _begin(self, code: int, at: int, last: int) -> float:
+        """Return where an event begins: between the frames around its onset, by how much each of them is one."""
+        around = np.arange(max(0, at - 1), min(last, at + 2))
+        weights = self._values[around, 1, code].astype(np.float64)
+        return max(0.0, float((weights * self._times[around]).sum() / weights.sum()))
+
+    def _is_best(self, event: OnsetEvent) -> bool:
+        """Whether no event of its class that shares much with it has a higher score, or the same and came before."""
+        for _, other in self._known:
+            if other is event or other.code != event.code:
+                continue
+            shared = min(event.end_s, other.end_s) - max(event.start_s, other.start_s)
+            both = max(event.end_s, other.end_s) - min(event.start_s, other.start_s)
+            if shared > self._limits.overlap * both and ((other.score, -other.start_s) > (event.score, -event.start_s)):
+                return False
+        return True

@@ -1,0 +1,98 @@
+"""The numbers of an event finder, fitted on the events of the validation recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ecotf.detection.finders import Numbers
+from ecotf.evaluation.average_precision import precision_recall
+from ecotf.evaluation.evaluation_config import EvaluationConfig
+from ecotf.evaluation.matching import CALL_LABEL, Collars, Overlap, Rule, match_track, scored_tables
+from ecotf.tasks.clips.data import ClipData
+from ecotf.tasks.clips.events import judged_annotations
+from ecotf.tasks.clips.plan import ClipPlan
+from ecotf.tasks.clips.scored import ScoredSegments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IOUS = (0.3, 0.5)
+
+
+class FittedFinder(NamedTuple):
+    """The numbers of each class, the classes without a validation event to find, and what people are told."""
+
+    numbers: Numbers
+    unfitted: list[str]
+    notes: tuple[str, ...] = ()
+
+
+def fit_finder(
+    plan: ClipPlan, data: ClipData, scored: ScoredSegments | None, classes: Sequence[str]
+) -> FittedFinder | None:
+    """Choose the numbers of the event finder for each class by itself, on the events of the validation recordings.
+
+    The highest mean of the best F1 at any threshold is chosen, of three rules: an IoU of 0.3, one of 0.5, and the
+    recipe's collars. Where there are several finders to choose from, the one is taken whose best numbers have the
+    highest mean over classes with events. None of a finder that has no numbers.
+    """
+    config = plan.inference.events
+    if not config.fits:
+        return None
+    tried, labels = config.candidates(), [*classes, CALL_LABEL]
+    names, manifest = ([], None) if scored is None else judged_annotations(data, scored, classes)
+    frames = [] if scored is None else [one for one in scored.frames if one.recording in names]
+    if not frames or manifest is None:
+        return FittedFinder(dict.fromkeys(labels, tried[0]), labels)
+    values = np.zeros((len(tried), len(labels)))
+    for row, numbers in enumerate(tried):
+        found = [one.events(config, classes, dict.fromkeys(labels, numbers)) for one in frames]
+        values[row] = _best_f1s(found, manifest.table, names, classes, plan.evaluation)
+    fitted = values.max(axis=0) > 0
+    groups = [config.group(one) for one in tried]
+    means = {
+        name: float(values[[own == name for own in groups]].max(axis=0)[fitted].mean()) if fitted.any() else 0.0
+        for name in dict.fromkeys(groups)
+    }
+    group = max(means, key=lambda name: means[name])  # of two alike the first one
+    rows = np.flatnonzero([own == group for own in groups])
+    best = rows[values[rows].argmax(axis=0)]
+    chosen = {label: tried[row] for label, row in zip(labels, best.tolist(), strict=True)}
+    lacking = [label for label, value in zip(labels, values[rows].max(axis=0), strict=True) if not value]
+    told = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
+    notes = (f"events are found by {group}; mean F1 of validation events: {told}",) if len(means) > 1 else ()
+    return FittedFinder(chosen, lacking, notes)
+
+
+def _best_f1s(
+    found: Sequence[pd.DataFrame],
+    table: pd.DataFrame,
+    names: Sequence[str],
+    classes: Sequence[str],
+    evaluation: EvaluationConfig,
+) -> np.ndarray:
+    """Return the best F1 of each class, and of ``call``, averaged over the three rules; 0 where there is none."""
+    import pandas as pd
+
+    detections, calls = scored_tables(pd.concat(found, ignore_index=True), table, names, ())
+    rules: list[Rule] = [Overlap(iou) for iou in _IOUS]
+    rules.append(Collars(evaluation.collar_s, evaluation.collar_s, evaluation.collar_share))
+    values = []
+    for label in [*classes, CALL_LABEL]:
+        own, true = detections[detections["label"] == label], calls
+        if label != CALL_LABEL:
+            true = calls[calls["label"] == label]
+        values.append(np.mean([_best_f1(own, true, len(names), rule) for rule in rules]))
+    return np.array(values)
+
+
+def _best_f1(detections: pd.DataFrame, calls: pd.DataFrame, n_recordings: int, rule: Rule) -> float:
+    if not len(calls):
+        return 0.0
+    track = match_track(detections, calls, n_recordings, rule)
+    curve = precision_recall(track.scores, track.hits, track.n_calls)
+    both = curve.precision + curve.recall
+    return float(np.max(2 * curve.precision * curve.recall / np.maximum(both, 1e-12), initial=0.0))
