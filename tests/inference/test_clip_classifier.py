@@ -17,11 +17,11 @@ from ecotf.inference.submission import check_stems
 from ecotf.models.tagger import WEIGHTS
 from ecotf.runs import RunFolder
 from ecotf.tasks.calls.run import load_run
+from ecotf.tasks.clips.answering import joined_logits
 from ecotf.tasks.clips.ensemble import fit_weights, join_runs
 from ecotf.tasks.clips.network_models import fresh_model
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import load_clip_run
-from ecotf.tasks.clips.stream import joined_logits
 from ecotf.tasks.loading import load_runs
 from ecotf.tasks.recipes import load_any_recipe, recipe_text
 

@@ -13,15 +13,14 @@ from ecotf.errors import ConfigError
 from ecotf.evaluation.segment_metrics import fit_clip_thresholds, padded_cmap
 from ecotf.files import reading_arrays
 from ecotf.tasks.base import Cuts, Run, StreamOptions
+from ecotf.tasks.clips.answering import Answering, joined_logits
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.run import ClipsRun
 from ecotf.tasks.clips.stream import (
     SHORTEST_S,
-    Answering,
     SegmentStream,
     check_options,
     cuts_of,
-    joined_logits,
     segment_table,
 )
 

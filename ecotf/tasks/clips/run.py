@@ -16,10 +16,10 @@ from ecotf.detection.segments import margin_of, segment_windows
 from ecotf.errors import ConfigError
 from ecotf.runs import RunFolder
 from ecotf.tasks.base import Cuts, StreamOptions
+from ecotf.tasks.clips.answering import Answering
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.stream import (
     SHORTEST_S,
-    Answering,
     SegmentStream,
     check_options,
     check_rate,

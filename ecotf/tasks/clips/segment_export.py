@@ -25,8 +25,9 @@ from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, ExportPlan, Signature, Stage
 from ecotf.export.stages.tagger import window_samples
+from ecotf.tasks.clips.answering import Reports
 from ecotf.tasks.clips.run import ClipsRun, Model, Plan
-from ecotf.tasks.clips.stream import SHORTEST_S, Reports
+from ecotf.tasks.clips.stream import SHORTEST_S
 
 _CALIBRATION_S, _EACH_S, _WINDOWS = 1200.0, 30.0, 120
 
