@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ecotf.detection.change_points import Change, ChangeStream, FoundEvent
+from ecotf.detection.change_points import ChangeStream, FoundEvent
+from ecotf.detection.change_track import Change
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, Numbers
 from ecotf.detection.onset_points import OnsetEvent
 from ecotf.detection.view import COLUMNS, in_order

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from ecotf.config import validate
 from ecotf.detection.change_events import ChangeDetectionConfig
-from ecotf.detection.change_points import SCALE, Change, ChangeStream
+from ecotf.detection.change_points import ChangeStream
+from ecotf.detection.change_track import SCALE, Change
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, find_events
 from ecotf.detection.onset_points import Lengths, Onset, OnsetLimits, OnsetStream
 from ecotf.detection.view import in_order

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ecotf_recorder.scoring.band_edges import ClassEdges, EdgeSettings
-from ecotf_recorder.scoring.change_points import Change
+from ecotf_recorder.scoring.change_track import Change
 from ecotf_recorder.scoring.onset_points import Lengths, Onset, OnsetLimits
 
 _FINDERS = ("peaks", "change_detection", "onsets")
