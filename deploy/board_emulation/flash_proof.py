@@ -1,4 +1,4 @@
-"""``make test-board``: init, flash, reboot, bad bundles, a power cut and a card, on an emulated ARM board.
+"""``make test-board``: init, flash, reboot, bad bundles, a power cut, cards, settings, on an emulated ARM board.
 
     python -m deploy.board_emulation.flash_proof [BUNDLE BUNDLE]
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from deploy.board_emulation import bad_bundles
 from deploy.board_emulation.board import Board
 from deploy.board_emulation.image import BoardImage
+from deploy.board_emulation.later_commands import prove_looking_after, prove_prepared_card
 from deploy.board_emulation.proof import ROOT, Proof, release_of
 from ecotf.audio.recording import open_recording
 from ecotf.commands.console import log, run_command
@@ -68,6 +69,8 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     else:
         proof.title("it hears something")
         _listen(proof, sound)
+
+    prove_looking_after(proof, second)
 
     proof.title("switched off and on")
     board.shut_down()
@@ -136,6 +139,7 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     proof.flash_device("sign", signed, "--key", folder / "signing", device=False)
     proof.flash_device(signed, says=["done"])
     proof.runs(second)
+    proof.flash_device("keys", says=["signing", "SHA256:"])
     proof.on_board("systemctl --failed --no-legend; systemd-analyze security ecotf-recorder --no-pager | tail -1; "
                    "grep -h VmRSS /proc/$(systemctl show -P MainPID ecotf-recorder)/status; free -m | head -2; "
                    "sudo tail -3 /var/lib/ecotf/releases/log.jsonl")  # fmt: skip
@@ -214,6 +218,8 @@ def main(arguments: Sequence[str]) -> int:
     proof = Proof(board, folder)
     try:
         prove(proof, first, second, _sound_for(second))
+        board.close()
+        prove_prepared_card(proof, image, first)
     finally:
         board.close()
     log(f"{time.monotonic() - began:.0f} s; " + ("all as it should be" if not proof.failures else "NOT SO:"))
