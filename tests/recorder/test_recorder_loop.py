@@ -26,6 +26,7 @@ from ecotf_recorder.recorder import Recorder
 from ecotf_recorder.rules.judge import Rules
 from ecotf_recorder.rules.plausible import Plausible
 from ecotf_recorder.run import run
+from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.sources.events import Began, Ended, Exhausted, Sound
 from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
 from ecotf_recorder.status import _told, status_of
@@ -306,6 +307,8 @@ def test_sound_that_a_kill_or_a_stop_cost_is_a_gap(assembled, tmp_path, sound_of
     for event in (Began(began - 100), *in_pieces(sound_of(3))):
         killed.take(event)
     killed._commit()
+    heard_s = killed._stretch.settled_s
+    assert 0.5 < heard_s < len(sound_of(3)) / RATE
     killed._journal.database.close()
     if "set" in boot:
         hands.wall = 100.0
@@ -324,8 +327,26 @@ def test_sound_that_a_kill_or_a_stop_cost_is_a_gap(assembled, tmp_path, sound_of
         assert reason == "the recorder was killed, or lost its power; for how long is not known"
         return
     assert reason == "the recorder was killed, or lost its power"
-    assert float(seconds) == pytest.approx(100 - len(sound_of(3)) / RATE, abs=0.01)
-    assert abs(pd.Timestamp(when) - pd.Timestamp(NOON - 100 + 2.3, unit="s", tz="UTC")).total_seconds() < 1
+    assert float(seconds) == pytest.approx(100 - heard_s, abs=0.01), "what was not settled is lost, too"
+    assert abs(pd.Timestamp(when) - pd.Timestamp(NOON - 100 + heard_s, unit="s", tz="UTC")).total_seconds() < 0.5
+
+
+@pytest.mark.parametrize("samples", [600_000, 760_000, 900_000])
+def test_what_is_called_heard_before_a_kill_has_all_its_detections(assembled, tmp_path, field_model, sound_of, samples):
+    """Scoring is some way behind the sound. A kill loses what is not scored, so the gap must begin there."""
+    sound, stream = sound_of(3, 4.0), open_stream(field_model, live=True)
+    whole = [one.start_s for one in (*stream.push(sound), *stream.finish())]
+    killed = assembled(Scripted())
+    for event in (Began(steady()), *in_pieces(sound[:samples], 4_000)):
+        killed.take(event)
+    killed._commit()
+    killed._journal.database.close()
+    with sqlite3.connect(tmp_path / "state" / "detections.sqlite") as database:
+        ((heard_s,),) = database.execute("SELECT seconds FROM stretches").fetchall()
+        rows = [start for (start,) in database.execute("SELECT start_s FROM detections ORDER BY start_s")]
+    expected = [start for start in whole if start < heard_s]
+    assert len(expected) > 5 and 0 < heard_s < samples / RATE
+    np.testing.assert_allclose(rows[: len(expected)], expected, atol=1e-6)
 
 
 def test_a_stop_is_a_gap_and_the_end_of_a_window_is_none(assembled, tmp_path, sound_of):

@@ -229,7 +229,7 @@ class Recorder:
 
     def _commit(self) -> None:
         if self._stretch is not None and self._stretch.began.key is None:
-            self._journal.reached(self._stretch.number, self._stretch.seconds)
+            self._journal.reached(self._stretch.number, self._stretch.settled_s)
         if not self._journal.commit() and self._parts.room is not None and "full" in self._journal.problem:
             try:
                 self._parts.room.reconcile()

@@ -109,6 +109,11 @@ class Stretch:
         return self._stream.samples / self._rate
 
     @property
+    def settled_s(self) -> float:
+        """Up to when all detections are out: what came later would be lost if the recorder were killed now."""
+        return min(self._stream.settled_s, self.seconds)
+
+    @property
     def end_steady(self) -> float | None:
         """When its latest sample came, by the steady clock."""
         return None if self.began.steady is None else self.began.steady + self.seconds

@@ -124,7 +124,7 @@ class Journal:
         self._waiting.append((statement, values))
 
     def reached(self, stretch: int, seconds: float, ended: str | None = None) -> None:
-        """Note the length of a stretch and, if it is over, the reason, which may be empty."""
+        """Note up to when a stretch is settled or, if it is over, its length and the reason, which may be empty."""
         self._waiting.append((_END_STRETCH, (seconds, ended, stretch)))
 
     def gap(self, steady: float | None, seconds: float | None, reason: str) -> None:
