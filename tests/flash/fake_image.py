@@ -59,9 +59,10 @@ def write_tree(
 
 
 def make_image(
-    folder: Path, megabytes: int = 24, gpt: bool = False, change: Callable[[Path], None] | None = None, **system: object
-) -> Path:
-    """An image in ``folder``; ``change`` alters its files before."""
+    folder: Path, megabytes: int = 24, gpt: bool = False, change: Callable[[Path], None] | None = None,
+    checksums: bool = True, **system: object,
+) -> Path:  # fmt: skip
+    """An image in ``folder``; ``change`` alters its files before. Checksums of ext4 are always so on a card."""
     tree, image = folder / "tree", folder / "raspios.img"
     write_tree(tree, **system)  # type: ignore[arg-type]
     if change is not None:
@@ -70,7 +71,8 @@ def make_image(
     with image.open("wb") as file:
         file.truncate((ROOT + sectors + 64) * SECTOR)
         file.write(_gpt(sectors) if gpt else _mbr([(0x0C, BOOT, 512), (0x83, ROOT, sectors)]))
-    run("mkfs.ext4", "-q", "-F", "-d", tree, "-E", f"offset={ROOT * SECTOR}", image, f"{megabytes}M")
+    features = "metadata_csum" if checksums else "^metadata_csum"
+    run("mkfs.ext4", "-q", "-F", "-O", features, "-d", tree, "-E", f"offset={ROOT * SECTOR}", image, f"{megabytes}M")
     return image
 
 

@@ -159,6 +159,16 @@ def test_a_partition_without_room_is_enlarged_in_place(run_flash_device, package
     assert (take_out(image, tmp_path / "board") / SETUP / "on_recorder.py").exists()
 
 
+@pytest.mark.parametrize("at", [96, 100], ids=["to read", "to write"])
+def test_a_file_system_that_is_newer_than_this_computer(at, run_flash_device, tmp_path):
+    image = make_image(tmp_path, 4, checksums=False)
+    with image.open("r+b") as file:
+        file.seek(ROOT * SECTOR + 1024 + at + 3)
+        file.write(b"\x40")
+    status, _, complaint = run_flash_device("image", image, "--output", tmp_path / "new.img")
+    assert status == 2 and "made with a newer e2fsprogs than this computer has" in complaint
+
+
 def test_what_is_in_the_way_is_named(tmp_path):
     image = make_image(tmp_path, 4, change=lambda tree: (tree / "ecotf").write_text(""))
     files = Ext4(image, find_ext4(image)[0])

@@ -94,6 +94,7 @@ class Ext4:
         if incompat & _NEEDS_RECOVERY:
             return "it was in use and not shut down; its journal has changes that are not in place yet"
         done = self._run("e2fsck", "-fn", self.place)
+        self._check_known(done)
         lines = [line for line in done.stdout.decode(errors="replace").splitlines() if line and "Pass " not in line]
         return "" if done.returncode == 0 else lines[0] if lines else f"e2fsck ended with status {done.returncode}"
 
@@ -207,12 +208,20 @@ class Ext4:
 
     def _debugfs(self, *words: str, missing_is_fine: bool = False) -> subprocess.CompletedProcess[bytes]:
         done = self._run("debugfs", *words, self.place)
+        self._check_known(done)
         said = [line for line in done.stderr.decode(errors="replace").splitlines() if not re.match(r"debugfs \d", line)]
         absent = [line for line in said if missing_is_fine and any(words in line for words in _NOT_THERE)]
         complaints = [line for line in said if line.strip() and line not in absent]
         if complaints or done.returncode:
             raise EcotfError(f"{self.image}: debugfs: {complaints[0] if complaints else f'status {done.returncode}'}")
         return done
+
+    def _check_known(self, done: subprocess.CompletedProcess[bytes]) -> None:
+        """Refuse an image that is newer than the programs here."""
+        if b"unsupported" in done.stderr:
+            raise ConfigError(
+                f"{self.image}: made with a newer e2fsprogs than this computer has; use a newer Debian or Ubuntu"
+            )
 
     def _run(self, program: str, *words: str) -> subprocess.CompletedProcess[bytes]:
         found = shutil.which(program, path=_PATH) or program
