@@ -31,7 +31,7 @@ from ecotf_recorder.sources.events import Began, Ended, Exhausted, Sound
 from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
 from ecotf_recorder.status import _told, status_of
 from ecotf_recorder.store.clips import ClipKeeper
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.stretch import room_for
 from ecotf_recorder.times.clock import Clock, steady
@@ -87,15 +87,15 @@ def assembled(tmp_path, field_model):
             clock=ClockSettings(unset),
             clips=Clips(longest_s=1.0),
         )
-        journal = Journal(config.state, clock)
-        room = ClipRoom(config.state / "clips", journal.database, config.clips.quota_mb * 1e6, 0)
-        clips = ClipKeeper(room, journal.database, clock, RATE, {"ecotf|Model": "bats/stand_in"})
+        notebook = Notebook(config.state, clock)
+        room = ClipRoom(config.state / "clips", notebook.database, config.clips.quota_mb * 1e6, 0)
+        clips = ClipKeeper(room, notebook.database, clock, RATE, {"ecotf|Model": "bats/stand_in"})
         wishes = wishes_of(config, field_model.facts)
         times = times or ListeningTimes([], math.nan, math.nan)
-        source = source(journal) if callable(source) else source
+        source = source(notebook) if callable(source) else source
         rules = rules or Rules()
         recent = room_for(wishes, RATE, 3.0 + rules.delay_s)
-        parts = Parts(field_model, source, journal, times, wishes, recent, room, clips, rules)
+        parts = Parts(field_model, source, notebook, times, wishes, recent, room, clips, rules)
         return Recorder(config, parts, clock, Health(config.state / "health.json"), ServiceManager())
 
     return make
@@ -129,12 +129,12 @@ def test_a_folder_gives_the_desktops_detections(assembled, tmp_path, field_run, 
     soundfile.write(folder / "silent.wav", np.zeros(RATE, np.int16), RATE, subtype="PCM_16")
     (folder / "cut.wav").write_bytes((folder / "20260621_220000.wav").read_bytes()[:5000])
 
-    def source(journal) -> FilledFolder:
+    def source(notebook) -> FilledFolder:
         recordings = Recordings(RATE, field_model.facts.window_s, time_zone=UTC)
-        return FilledFolder(folder, recordings, 0.0, lambda key: journal.database.is_done(key, "r"))
+        return FilledFolder(folder, recordings, 0.0, lambda key: notebook.database.is_done(key, "r"))
 
     recorder = assembled(source)
-    while recorder._journal.database.execute("SELECT COUNT(*) FROM files").fetchone()[0] < 4:
+    while recorder._notebook.database.execute("SELECT COUNT(*) FROM files").fetchone()[0] < 4:
         event = recorder._source.next(0.1)
         if event is not None:
             recorder.take(event)
@@ -230,7 +230,7 @@ def test_no_sound_from_the_beginning_is_a_gap(assembled, tmp_path):
     recorder._look_at = 0.0
     recorder._look_at_clocks()
     recorder._close_gap(steady())
-    recorder._journal.commit()
+    recorder._notebook.commit()
     ((_, seconds, reason, _),) = gaps(tmp_path)
     assert float(seconds) == pytest.approx(60, abs=1)
     assert reason == source.problem
@@ -255,7 +255,7 @@ def test_listening_follows_the_schedule(assembled, tmp_path, sound_of, monkeypat
     recorder._look_at_clocks()
     assert not source.on
     assert recorder._stretch is None
-    assert recorder._journal.detections > 10
+    assert recorder._notebook.detections > 10
     assert gaps(tmp_path) == []
 
 
@@ -309,7 +309,7 @@ def test_sound_that_a_kill_or_a_stop_cost_is_a_gap(assembled, tmp_path, sound_of
     killed._commit()
     heard_s = killed._stretch.settled_s
     assert 0.5 < heard_s < len(sound_of(3)) / RATE
-    killed._journal.database.close()
+    killed._notebook.database.close()
     if "set" in boot:
         hands.wall = 100.0
 
@@ -340,7 +340,7 @@ def test_what_is_called_heard_before_a_kill_has_all_its_detections(assembled, tm
     for event in (Began(steady()), *in_pieces(sound[:samples], 4_000)):
         killed.take(event)
     killed._commit()
-    killed._journal.database.close()
+    killed._notebook.database.close()
     with sqlite3.connect(tmp_path / "state" / "detections.sqlite") as database:
         ((heard_s,),) = database.execute("SELECT seconds FROM stretches").fetchall()
         rows = [start for (start,) in database.execute("SELECT start_s FROM detections ORDER BY start_s")]
@@ -364,19 +364,19 @@ def test_a_single_file_is_read_once_even_when_killed(assembled, tmp_path, field_
     path = tmp_path / "20260621_220000.wav"
     soundfile.write(path, sound_of(3), RATE, subtype="PCM_16")
 
-    def source(journal) -> OneFile:
+    def source(notebook) -> OneFile:
         recordings = Recordings(RATE, field_model.facts.window_s, time_zone=UTC)
-        return OneFile(path, recordings, lambda key: journal.database.is_done(key, "r"))
+        return OneFile(path, recordings, lambda key: notebook.database.is_done(key, "r"))
 
     killed = assembled(source)
     while (event := killed._source.next(0)) is not None and not isinstance(event, Ended):
         killed.take(event)
         killed._beat()
-    killed._journal.database.close()
-    assert killed._journal.detections > 10 and len(table(tmp_path)) == 0
+    killed._notebook.database.close()
+    assert killed._notebook.detections > 10 and len(table(tmp_path)) == 0
     assembled(source).listen()
     once = len(table(tmp_path))
-    assert once >= killed._journal.detections
+    assert once >= killed._notebook.detections
     for _ in range(2):
         assembled(source).listen()
         assert len(table(tmp_path)) == once

@@ -12,7 +12,7 @@ from ecotf_recorder.config import Config, Mqtt, Site
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.mqtt import Publisher, open_client
 from ecotf_recorder.scoring.held import Detection
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.times.clock import Clock
 from recorder_stand_ins import right_since_2020
 
@@ -64,11 +64,11 @@ def heard(tmp_path):
     """Lets a recorder hear calls at some seconds."""
 
     def hear(*starts: float) -> None:
-        journal = Journal(tmp_path, Clock(lambda: 100.0, lambda: NOON, "abcd1234", right_since_2020))
-        number = journal.begin("night", NOON, 100.0, "r")
+        notebook = Notebook(tmp_path, Clock(lambda: 100.0, lambda: NOON, "abcd1234", right_since_2020))
+        number = notebook.begin("night", NOON, 100.0, "r")
         found = [Detection(at, at + 0.1, 0.0, 9e3, "Strix aluco", 0.9, 0.9) for at in starts]
-        journal.add(number, "night", NOON, found, "synchronised")
-        journal.close()
+        notebook.add(number, "night", NOON, found, "synchronised")
+        notebook.close()
 
     hear(0.5)
     return hear

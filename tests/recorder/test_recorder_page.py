@@ -19,7 +19,7 @@ from ecotf_recorder.page.writing import StatusPage
 from ecotf_recorder.run import run
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.store.clips import ClipKeeper, Origin
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.store.spans import Span
 from ecotf_recorder.times.clock import Clock
@@ -54,16 +54,16 @@ class Reader(HTMLParser):
 def state(tmp_path) -> Path:
     """A recorder that heard a tone of 3 kHz and called it all kinds of names."""
     clock = Clock(lambda: 100.0, lambda: NOON, "abcd1234", right_since_2020)
-    journal = Journal(tmp_path, clock)
-    clips = ClipKeeper(ClipRoom(tmp_path / "clips", journal.database, 1e9, 0), journal.database, clock, RATE, {})
-    number = journal.begin(EVIL, NOON, 100.0, "r")
+    notebook = Notebook(tmp_path, clock)
+    clips = ClipKeeper(ClipRoom(tmp_path / "clips", notebook.database, 1e9, 0), notebook.database, clock, RATE, {})
+    number = notebook.begin(EVIL, NOON, 100.0, "r")
     tone = np.random.default_rng(0).normal(0, 10, 4 * RATE)
     tone[RATE : 2 * RATE] += 8000 * np.sin(2 * np.pi * 3000 * np.arange(RATE) / RATE)
     for i, label in enumerate((EVIL, "Strix aluco")):
         one = Detection(i, i + 1.0, 0.0, 4000.0, label, 0.9, 0.9)
-        journal.add(number, EVIL, NOON if i else None, [one], "synchronised")
+        notebook.add(number, EVIL, NOON if i else None, [one], "synchronised")
         clips.write(Origin(EVIL, NOON, 100.0), Span(0, 1, [one]), 0, np.rint(tone).astype(np.int16))
-    journal.close()
+    notebook.close()
     return tmp_path
 
 

@@ -20,7 +20,7 @@ from ecotf_recorder.rules.plausible import read_plausible
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import Began
 from ecotf_recorder.store.clips import ClipKeeper, Origin
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.stretch import Stretch, room_for
 from ecotf_recorder.times.clock import Clock, iso_time
@@ -100,11 +100,11 @@ def test_hits_are_the_rule_however_sound_is_cut_killed_or_powered_off(tmp_path, 
     is_up, kills = False, 0
     while board.now < 65 or not is_up:
         if not is_up:
-            journal, is_up = Journal(tmp_path, clock := board.clock()), True
-            judge, origin = Judge(rules, journal, clock, live=True), None
+            notebook, is_up = Notebook(tmp_path, clock := board.clock()), True
+            judge, origin = Judge(rules, notebook, clock, live=True), None
         if origin is None or draw.random() < 0.2:
             origin = Origin(f"night {board.now}", NOON + board.now, board.steady, "synchronised")
-            began, stretch = board.now, journal.begin(origin.recording, origin.wall, origin.steady, "r")
+            began, stretch = board.now, notebook.begin(origin.recording, origin.wall, origin.steady, "r")
         at, board.now = board.now, board.now + draw.uniform(0.05, 3)
         new = [*late, *(one for one in calls if at <= one.start_s < board.now)]
         settled = max(began, board.now - 0.5)
@@ -112,14 +112,14 @@ def test_hits_are_the_rule_however_sound_is_cut_killed_or_powered_off(tmp_path, 
         given = [one._replace(start_s=one.start_s - began) for one in new if one not in late]
         judge.push(stretch, origin, given, settled - began)
         if not late and draw.random() < 0.3:
-            journal.commit()
-            journal.queue("DELETE FROM waiting", ())  # what a kill leaves in memory
-            journal.database.close()
+            notebook.commit()
+            notebook.queue("DELETE FROM waiting", ())  # what a kill leaves in memory
+            notebook.database.close()
             is_up, kills = False, kills + 1
             if draw.random() < 0.5:
                 board.boot()
     judge.pass_time(math.inf)
-    journal.close()
+    notebook.close()
     assert kills > 1
     assert told(tmp_path) == sorted(expected) == kept(tmp_path)
 
@@ -129,10 +129,10 @@ def test_what_waits_for_company_gets_its_time_when_the_clock_is_set(tmp_path):
     for steps in ("set", "kill and set", "set and kill", "boot"):
         board.is_set, folder = False, tmp_path / steps
         folder.mkdir()
-        journal = Journal(folder, clock := board.clock())
-        judge = Judge(rules, journal, clock, live=True)
+        notebook = Notebook(folder, clock := board.clock())
+        judge = Judge(rules, notebook, clock, live=True)
         origin = Origin(clock.name(board.steady), None, board.steady, "not set")
-        stretch = journal.begin(origin.recording, None, board.steady, "r")
+        stretch = notebook.begin(origin.recording, None, board.steady, "r")
         for start_s in (1.0, 2.0, 3.0):
             judge.push(stretch, origin, [call(start_s, LABELS[int(start_s) % 2])], start_s)
         for step in steps.split(" and "):
@@ -140,17 +140,17 @@ def test_what_waits_for_company_gets_its_time_when_the_clock_is_set(tmp_path):
                 board.is_set = True
                 clock.check()
                 judge.redate()
-                journal.commit()
-                list(journal.dating())
+                notebook.commit()
+                list(notebook.dating())
             else:
-                journal.commit()
-                journal.database.close()
+                notebook.commit()
+                notebook.database.close()
                 board.now += 100
                 board.boot() if step == "boot" else None
-                journal = Journal(folder, clock := board.clock())
-                judge = Judge(rules, journal, clock, live=True)
+                notebook = Notebook(folder, clock := board.clock())
+                judge = Judge(rules, notebook, clock, live=True)
         judge.pass_time(math.inf)
-        journal.close()
+        notebook.close()
         rows = told(folder)
         assert [row[2] for row in sorted(rows, key=lambda row: row[1:])] == ["", "", "hits"]
         times = {row[0] for row in rows}
@@ -162,13 +162,13 @@ def test_what_waits_for_company_gets_its_time_when_the_clock_is_set(tmp_path):
 def test_no_rule_any_more_reports_what_waited(tmp_path):
     board = Board()
     for rules in (Rules(3, 30.0), Rules()):
-        journal = Journal(tmp_path, clock := board.clock())
-        judge = Judge(rules, journal, clock, live=True)
+        notebook = Notebook(tmp_path, clock := board.clock())
+        judge = Judge(rules, notebook, clock, live=True)
         if rules.hits > 1:
             origin = Origin("night", NOON, board.steady, "synchronised")
-            assert judge.push(journal.begin("night", NOON, board.steady, "r"), origin, [call(1.0)], 1.5) == []
+            assert judge.push(notebook.begin("night", NOON, board.steady, "r"), origin, [call(1.0)], 1.5) == []
             assert judge.n_waiting == 1
-        journal.close()
+        notebook.close()
     assert told(tmp_path) == [(iso_time(NOON + 1), "bat", "")] == kept(tmp_path)
 
 
@@ -203,21 +203,21 @@ def test_what_is_not_plausible_is_kept_out_with_its_reason(tmp_path):
     config = Config(state_dir=str(tmp_path), site=Site("Ferme"), rules=RuleSettings(plausible=str(path)))
     rules, problem = rules_of(config)
     assert problem == ""
-    journal = Journal(tmp_path, clock := Board().clock())
-    judge = Judge(rules, journal, clock, live=False)
+    notebook = Notebook(tmp_path, clock := Board().clock())
+    judge = Judge(rules, notebook, clock, live=False)
     found = [call(1.0), call(2.0, "=Corvus"), call(3.0, "Nyctalus noctula")]
     assert (
-        judge.push(journal.begin("a.wav", NOON, None, "r"), Origin("a.wav", NOON, None), found, math.inf) == found[:1]
+        judge.push(notebook.begin("a.wav", NOON, None, "r"), Origin("a.wav", NOON, None), found, math.inf) == found[:1]
     )
-    assert journal.kept_out == {"plausible": 2}
-    journal.forget()  # the file turned out to be broken
-    assert (journal.detections, +journal.kept_out) == (0, {})
-    judge.push(journal.begin("b.wav", NOON, None, "r"), Origin("b.wav", NOON, None), found, math.inf)
-    journal.close()
+    assert notebook.kept_out == {"plausible": 2}
+    notebook.forget()  # the file turned out to be broken
+    assert (notebook.detections, +notebook.kept_out) == (0, {})
+    judge.push(notebook.begin("b.wav", NOON, None, "r"), Origin("b.wav", NOON, None), found, math.inf)
+    notebook.close()
     assert [row["reason"] for row in table(tmp_path / "kept_out.csv")] == [
         "not in the table of plausible labels", "not plausible at this place",
     ]  # fmt: skip
-    assert Journal(tmp_path, clock).kept_out == {"plausible": 2}
+    assert Notebook(tmp_path, clock).kept_out == {"plausible": 2}
     path.write_bytes(b"\xff")
     rules, problem = rules_of(config)  # a season is not lost for a damaged table
     assert rules.plausible is None
@@ -281,17 +281,17 @@ def test_no_clip_holds_a_voice(tmp_path, monkeypatch, piece, hits):
         return Scripted(found, 5.0)
 
     monkeypatch.setattr("ecotf_recorder.stretch.open_stream", open_stream)
-    journal = Journal(tmp_path, clock := Board().clock())
-    clips = ClipKeeper(ClipRoom(tmp_path / "clips", journal.database, 1e9, 0), journal.database, clock, RATE, {})
+    notebook = Notebook(tmp_path, clock := Board().clock())
+    clips = ClipKeeper(ClipRoom(tmp_path / "clips", notebook.database, 1e9, 0), notebook.database, clock, RATE, {})
     recent = room_for(wishes, RATE, max(5.0, piece) + rules.delay_s + 2.0)
-    judge = Judge(rules, journal, clock, live=False)
+    judge = Judge(rules, notebook, clock, live=False)
     began = Began(name="a.wav", wall=NOON)
-    stretch = Stretch(began, SimpleNamespace(facts=facts, id="r"), wishes, journal, clips, recent, clock, judge)
+    stretch = Stretch(began, SimpleNamespace(facts=facts, id="r"), wishes, notebook, clips, recent, clock, judge)
     sound = np.arange(60 * RATE).astype(np.int16)
     for at in range(0, len(sound), round(piece * RATE)):
         stretch.push(sound[at : at + round(piece * RATE)])
     stretch.finish()
-    journal.close()
+    notebook.close()
     assert asked == {"Human": 0.2, "owl": 0.3}
     lone = [17.4, 25.0, 37.0] if hits == 2 else []
     assert [float(row["start_s"]) for row in table(tmp_path / "detections.csv") if row["label"] == "owl"] == [

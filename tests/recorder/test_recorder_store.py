@@ -16,12 +16,12 @@ from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.files import atomic_file
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
-from ecotf_recorder.store import journal as journal_module
+from ecotf_recorder.store import notebook as notebook_module
 from ecotf_recorder.store import quota, redating
 from ecotf_recorder.store import table as table_module
 from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.database import Database
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.store.spans import RecentSound, Span, SpanPlanner, SpanSettings
 from ecotf_recorder.store.table import GrowingTable
@@ -55,11 +55,11 @@ def rows(folder) -> list[list[str]]:
 
 
 def written(folder, n: int = 5) -> None:
-    """A journal with ``n`` detections that were kept."""
-    journal = Journal(folder, Hands().clock())
-    stretch = journal.begin("night", NOON, 100.0, "release")
-    journal.add(stretch, "night", NOON, [call(i) for i in range(n)], "synchronised")
-    journal.close()
+    """A notebook with ``n`` detections that were kept."""
+    notebook = Notebook(folder, Hands().clock())
+    stretch = notebook.begin("night", NOON, 100.0, "release")
+    notebook.add(stretch, "night", NOON, [call(i) for i in range(n)], "synchronised")
+    notebook.close()
 
 
 def test_table_and_database_hold_the_same(tmp_path):
@@ -70,7 +70,7 @@ def test_table_and_database_hold_the_same(tmp_path):
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     query = "SELECT d.start_s, d.time, s.recording, s.release FROM detections d JOIN stretches s ON s.id = d.stretch"
     assert database.execute(query).fetchall()[2] == (2.0, NOON + 2, "night", "release")
-    assert Journal(tmp_path, Hands().clock()).detections == 5
+    assert Notebook(tmp_path, Hands().clock()).detections == 5
 
 
 @settings(max_examples=40, deadline=None)
@@ -98,18 +98,18 @@ def test_lines_that_the_database_never_knew_are_cut_off(tmp_path):
     written(tmp_path)
     with open(tmp_path / "detections.csv", "ab") as file:
         file.write(b"night,99.0,99.1,1.0,2.0,x,0.5,\nnight,99.2,9")
-    journal = Journal(tmp_path, Hands().clock())
-    assert len(rows(tmp_path)) == 5 == journal.detections
+    notebook = Notebook(tmp_path, Hands().clock())
+    assert len(rows(tmp_path)) == 5 == notebook.detections
 
 
 def test_a_table_that_somebody_took_away_begins_anew(tmp_path):
     written(tmp_path)
-    journal = Journal(tmp_path, Hands().clock())
+    notebook = Notebook(tmp_path, Hands().clock())
     (tmp_path / "detections.csv").rename(tmp_path / "taken.csv")
-    journal.add(journal.begin("next", NOON, 1.0, "r"), "next", NOON, [call(1)])
-    assert journal.commit()
+    notebook.add(notebook.begin("next", NOON, 1.0, "r"), "next", NOON, [call(1)])
+    assert notebook.commit()
     assert [row[0] for row in rows(tmp_path)] == ["next"]
-    assert journal.detections == 6
+    assert notebook.detections == 6
 
 
 def test_a_killed_process_keeps_what_was_committed(tmp_path):
@@ -117,18 +117,18 @@ def test_a_killed_process_keeps_what_was_committed(tmp_path):
     process = os.fork()
     if process == 0:
         try:
-            journal = Journal(tmp_path, Hands().clock())
-            stretch = journal.begin("night", NOON, 100.0, "release")
-            journal.add(stretch, "night", NOON, [call(1)])
-            journal.commit()
-            journal.add(stretch, "night", NOON, [call(2)])
-            journal._table.append([["night", 2, 2.004, 1, 2, "x", 0.9, ""]])
-            journal.database.execute("INSERT INTO detections (label) VALUES ('half')")
+            notebook = Notebook(tmp_path, Hands().clock())
+            stretch = notebook.begin("night", NOON, 100.0, "release")
+            notebook.add(stretch, "night", NOON, [call(1)])
+            notebook.commit()
+            notebook.add(stretch, "night", NOON, [call(2)])
+            notebook._table.append([["night", 2, 2.004, 1, 2, "x", 0.9, ""]])
+            notebook.database.execute("INSERT INTO detections (label) VALUES ('half')")
         finally:  # whatever happens: a second pytest must not go on here
             os.kill(os.getpid(), 9)
     os.waitpid(process, 0)
-    journal = Journal(tmp_path, Hands().clock())
-    assert journal.detections == 1
+    notebook = Notebook(tmp_path, Hands().clock())
+    assert notebook.detections == 1
     assert len(rows(tmp_path)) == 1
 
 
@@ -152,23 +152,23 @@ def test_the_table_of_a_database_that_is_lost_goes_with_it(tmp_path, harm):
     path = tmp_path / "detections.sqlite"
     path.write_bytes(b"\x55" * path.stat().st_size) if harm == "damaged" else path.unlink()
     for _ in range(2):
-        journal = Journal(tmp_path, Hands().clock())
-        assert len(rows(tmp_path)) == 0 == journal.detections
-        journal.close()
+        notebook = Notebook(tmp_path, Hands().clock())
+        assert len(rows(tmp_path)) == 0 == notebook.detections
+        notebook.close()
     assert (tmp_path / "detections.older-1.csv").read_text().count("\n") == 501
     assert len(list(tmp_path.glob("*.csv"))) == 4
 
 
 def test_a_database_that_is_damaged_at_work_ends_the_process(tmp_path, monkeypatch):
     """The next start puts it aside; a process that goes on would keep nothing any more."""
-    journal = Journal(tmp_path, Hands().clock())
+    notebook = Notebook(tmp_path, Hands().clock())
 
     def damaged() -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
 
-    monkeypatch.setattr(journal.database, "commit", damaged)
+    monkeypatch.setattr(notebook.database, "commit", damaged)
     with pytest.raises(RecorderError, match=r"damaged .*; the next start begins a new one"):
-        journal.commit()
+        notebook.commit()
 
 
 OLDER = """
@@ -188,17 +188,17 @@ def test_what_an_older_recorder_wrote_is_kept_and_goes_on(tmp_path):
         older.executescript(OLDER)
         older.execute("INSERT INTO facts VALUES ('csv_bytes', ?)", (len(header + row),))
     older.close()
-    journal = Journal(tmp_path, Hands().clock())
-    assert journal.detections == 1
+    notebook = Notebook(tmp_path, Hands().clock())
+    assert notebook.detections == 1
     assert (tmp_path / "detections.older-1.csv").read_text() == header + row
-    assert journal.database.fact("csv_bytes") == str((tmp_path / "detections.csv").stat().st_size)
-    stretch = journal.begin("new", NOON, 1.0, "r")
-    journal.add(stretch, "new", NOON, [call(1), call(2)])
-    assert journal.commit(), journal.problem
-    journal.close()
+    assert notebook.database.fact("csv_bytes") == str((tmp_path / "detections.csv").stat().st_size)
+    stretch = notebook.begin("new", NOON, 1.0, "r")
+    notebook.add(stretch, "new", NOON, [call(1), call(2)])
+    assert notebook.commit(), notebook.problem
+    notebook.close()
     with open(tmp_path / "detections.csv", "a") as file:  # the power goes before the database knows of it
         file.write("new,9.0,9.1,1.0,2.0,x,0.5,0.5,\n")
-    again = Journal(tmp_path, Hands().clock())
+    again = Notebook(tmp_path, Hands().clock())
     assert [row[0] for row in rows(tmp_path)] == ["new", "new"]
     query = "SELECT recording, score, detection_score FROM detections ORDER BY id"
     assert again.database.execute(query).fetchall() == [("old", 0.9, None), ("new", 0.9, 0.95), ("new", 0.9, 0.95)]
@@ -217,18 +217,18 @@ def test_tables_with_other_columns_are_never_replaced(tmp_path):
 
 
 def test_detections_wait_for_a_full_disk(tmp_path, monkeypatch):
-    journal = Journal(tmp_path, Hands().clock())
-    stretch = journal.begin("night", NOON, 100.0, "release")
-    journal.add(stretch, "night", NOON, [call(1)])
-    monkeypatch.setattr(journal_module.GrowingTable, "append", full)
-    assert not journal.commit()
-    assert journal.problem == "disk full: detections wait in memory"
+    notebook = Notebook(tmp_path, Hands().clock())
+    stretch = notebook.begin("night", NOON, 100.0, "release")
+    notebook.add(stretch, "night", NOON, [call(1)])
+    monkeypatch.setattr(notebook_module.GrowingTable, "append", full)
+    assert not notebook.commit()
+    assert notebook.problem == "disk full: detections wait in memory"
     monkeypatch.undo()
-    journal.add(stretch, "night", NOON, [call(2)])
-    assert journal.commit()
-    assert journal.problem == ""
+    notebook.add(stretch, "night", NOON, [call(2)])
+    assert notebook.commit()
+    assert notebook.problem == ""
     assert [row[1] for row in rows(tmp_path)] == ["1.0", "2.0"]
-    assert journal.database.execute("SELECT COUNT(*) FROM detections").fetchone() == (2,)
+    assert notebook.database.execute("SELECT COUNT(*) FROM detections").fetchone() == (2,)
 
 
 def full(*_):
@@ -236,50 +236,50 @@ def full(*_):
 
 
 def test_a_file_that_failed_leaves_nothing(tmp_path):
-    journal = Journal(tmp_path, Hands().clock())
+    notebook = Notebook(tmp_path, Hands().clock())
     key = FileKey("a.wav", 10, 20)
-    journal.add(journal.begin("a.wav", NOON, None, "r"), "a.wav", NOON, [call(1)])
-    journal.forget()
-    journal.settle(key, "unsupported", "another rate", 0, 0, "r")
-    journal.commit()
-    assert journal.detections == 0 == len(rows(tmp_path))
-    assert journal.database.is_done(key, "r")
-    assert not journal.database.is_done(key, "another model")
-    assert not journal.database.is_done(key._replace(changed_ns=21), "r")
+    notebook.add(notebook.begin("a.wav", NOON, None, "r"), "a.wav", NOON, [call(1)])
+    notebook.forget()
+    notebook.settle(key, "unsupported", "another rate", 0, 0, "r")
+    notebook.commit()
+    assert notebook.detections == 0 == len(rows(tmp_path))
+    assert notebook.database.is_done(key, "r")
+    assert not notebook.database.is_done(key, "another model")
+    assert not notebook.database.is_done(key._replace(changed_ns=21), "r")
 
 
 def test_what_was_heard_before_the_clock_was_set_gets_its_time(tmp_path):
     hands = Hands(wall=50.0)
     clock = hands.clock()
-    journal = Journal(tmp_path, clock)
+    notebook = Notebook(tmp_path, clock)
     name = clock.name(100.0)
-    stretch = journal.begin(name, clock.at(100.0), 100.0, "r")
-    journal.add(stretch, name, clock.at(100.0), [call(0.5), call(1.5)], clock.said)
-    journal.gap(103.0, 4.0, "unplugged")
-    other = journal.begin("unset-clock-otherboot-7.000", None, 7.0, "r")
-    journal.add(other, "unset-clock-otherboot-7.000", None, [call(3)], clock.said)
-    journal.commit()
-    journal.database.execute("UPDATE stretches SET boot = 'other' WHERE id = ?", (other,))
-    journal.database.commit()
+    stretch = notebook.begin(name, clock.at(100.0), 100.0, "r")
+    notebook.add(stretch, name, clock.at(100.0), [call(0.5), call(1.5)], clock.said)
+    notebook.gap(103.0, 4.0, "unplugged")
+    other = notebook.begin("unset-clock-otherboot-7.000", None, 7.0, "r")
+    notebook.add(other, "unset-clock-otherboot-7.000", None, [call(3)], clock.said)
+    notebook.commit()
+    notebook.database.execute("UPDATE stretches SET boot = 'other' WHERE id = ?", (other,))
+    notebook.database.commit()
     assert rows(tmp_path)[0][0] == "unset-clock-abcd1234-100.000"
     assert rows(tmp_path)[0][-2:] == ["", "not set"]
     hands.wall = NOON
     clock.check()
-    assert journal.needs_dating
-    list(journal.dating())
-    assert not journal.needs_dating
+    assert notebook.needs_dating
+    list(notebook.dating())
+    assert not notebook.needs_dating
     found = rows(tmp_path)
     assert [row[0] for row in found] == ["20260621T120000.000Z"] * 2 + ["unset-clock-otherboot-7.000"]
     assert [row[-2] for row in found] == ["2026-06-21T12:00:00.500+00:00", "2026-06-21T12:00:01.500+00:00", ""]
     assert [row[-1] for row in found] == ["redated", "redated", "not set"]
-    times = journal.database.execute("SELECT time FROM detections ORDER BY id").fetchall()
+    times = notebook.database.execute("SELECT time FROM detections ORDER BY id").fetchall()
     assert times == [(NOON + 0.5,), (NOON + 1.5,), (None,)]
-    assert journal.database.execute("SELECT began FROM gaps").fetchone() == (NOON + 3,)
+    assert notebook.database.execute("SELECT began FROM gaps").fetchone() == (NOON + 3,)
     assert (tmp_path / "gaps.csv").read_text().splitlines()[1:] == [
         "2026-06-21T12:00:03.000+00:00,4.0,unplugged,redated"
     ]
-    journal.close()
-    assert Journal(tmp_path, clock).detections == 3
+    notebook.close()
+    assert Notebook(tmp_path, clock).detections == 3
     assert len(rows(tmp_path)) == 3
 
 
@@ -290,27 +290,27 @@ def test_many_rows_get_their_time_in_small_steps(tmp_path, monkeypatch, killed_a
     monkeypatch.setattr(redating, "_ROWS_AT_A_TIME", 100)
     hands = Hands(wall=50.0)
     clock = hands.clock()
-    journal = Journal(tmp_path, clock)
-    stretch = journal.begin(clock.name(100.0), None, 100.0, "r")
-    journal.add(stretch, clock.name(100.0), None, [call(i) for i in range(450)], clock.said)
-    journal.gap(90.0, 2.0, "unplugged")
-    journal.commit()
+    notebook = Notebook(tmp_path, clock)
+    stretch = notebook.begin(clock.name(100.0), None, 100.0, "r")
+    notebook.add(stretch, clock.name(100.0), None, [call(i) for i in range(450)], clock.said)
+    notebook.gap(90.0, 2.0, "unplugged")
+    notebook.commit()
     hands.wall = NOON
     clock.check()
     turns = 0
-    for turns, _ in enumerate(dating := journal.dating(), 1):
-        journal.add(stretch, clock.name(100.0), clock.at(100.0), [call(1000 + turns)], clock.said)
-        assert journal.commit()
+    for turns, _ in enumerate(dating := notebook.dating(), 1):
+        notebook.add(stretch, clock.name(100.0), clock.at(100.0), [call(1000 + turns)], clock.said)
+        assert notebook.commit()
         if turns == killed_at:
             dating.close()
-            journal.database.close()
-            journal = Journal(tmp_path, Clock(lambda: 5.0, lambda: 9.0, "later", right_since_2020))
-            assert journal.needs_dating
-            list(journal.dating())
+            notebook.database.close()
+            notebook = Notebook(tmp_path, Clock(lambda: 5.0, lambda: 9.0, "later", right_since_2020))
+            assert notebook.needs_dating
+            list(notebook.dating())
             break
     assert turns == (killed_at or 11)
-    assert not journal.needs_dating
-    journal.close()
+    assert not notebook.needs_dating
+    notebook.close()
     found = rows(tmp_path)
     times = [pytest.approx(NOON + float(row[1]), abs=0.001) for row in found]
     assert {row[0] for row in found} == {"20260621T120000.000Z"}
@@ -331,7 +331,7 @@ def test_the_desktop_reads_the_first_columns(tmp_path):
     written(tmp_path, 2)
     path = tmp_path / "plain.csv"
     with open(path, "w", newline="") as file:
-        csv.writer(file).writerows([list(journal_module.COLUMNS), *(row[:-2] for row in rows(tmp_path))])
+        csv.writer(file).writerows([list(notebook_module.COLUMNS), *(row[:-2] for row in rows(tmp_path))])
     assert [one.start_s for _, one in read_csv(path)] == [0.0, 1.0]
 
 
@@ -477,7 +477,7 @@ def test_a_locked_database_is_not_taken_for_a_damaged_one(tmp_path):
         with pytest.raises(RecorderError, match="cannot be opened"):
             Database(tmp_path / "detections.sqlite")
         other.execute("ROLLBACK")
-    assert Journal(tmp_path, Hands().clock()).detections == 5
+    assert Notebook(tmp_path, Hands().clock()).detections == 5
 
 
 def test_a_full_disk_costs_the_clip_and_nothing_else(keeper, monkeypatch):

@@ -22,7 +22,7 @@ from ecotf_recorder.sources.microphone import Microphone
 from ecotf_recorder.sources.standard_input import StandardInput
 from ecotf_recorder.sources.wav_files import FilledFolder, OneFile, Recordings
 from ecotf_recorder.store.clips import ClipKeeper
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom, make_first_room
 from ecotf_recorder.store.spans import RecentSound, SpanSettings
 from ecotf_recorder.stretch import Wishes, room_for
@@ -43,7 +43,7 @@ class Parts:
 
     model: DeviceModel
     source: Source
-    journal: Journal
+    notebook: Notebook
     times: ListeningTimes
     wishes: Wishes
     recent: RecentSound
@@ -58,7 +58,7 @@ def assemble(config: Config, clock: Clock) -> Parts:
     model = DeviceModel(config.model_path, config.threads)
     facts = model.facts
     make_first_room(config.state / "clips")
-    journal = _journal(config, clock)
+    notebook = _notebook(config, clock)
     wishes = wishes_of(config, facts)
     rules, problem = rules_of(config)
     problems = [problem, no_clips_because(config, facts)]
@@ -66,20 +66,20 @@ def assemble(config: Config, clock: Clock) -> Parts:
     if config.clips.keep and not problems[1]:
         megabyte = 1e6
         folder = config.state / "clips"
-        room = ClipRoom(folder, journal.database, config.clips.quota_mb * megabyte, config.clips.reserve_mb * megabyte)
-        clips = ClipKeeper(room, journal.database, clock, facts.sample_rate_hz, _notes(config, model))
+        room = ClipRoom(folder, notebook.database, config.clips.quota_mb * megabyte, config.clips.reserve_mb * megabyte)
+        clips = ClipKeeper(room, notebook.database, clock, facts.sample_rate_hz, _notes(config, model))
     site, schedule = config.site, config.schedule
     times = ListeningTimes(schedule.windows, site.latitude, site.longitude, schedule.record_s, schedule.every_s)
     margin_s = wishes.voices.margin_s if wishes.voices is not None else 0.0
     delay_s = latency_s(facts) + rules.delay_s + margin_s
     recent = room_for(wishes, facts.sample_rate_hz if clips is not None else 0, delay_s)
-    source = _source(config, model, journal)
-    return Parts(model, source, journal, times, wishes, recent, room, clips, rules, list(filter(None, problems)))
+    source = _source(config, model, notebook)
+    return Parts(model, source, notebook, times, wishes, recent, room, clips, rules, list(filter(None, problems)))
 
 
-def _journal(config: Config, clock: Clock) -> Journal:
+def _notebook(config: Config, clock: Clock) -> Notebook:
     try:
-        return Journal(config.state, clock)
+        return Notebook(config.state, clock)
     except OSError as error:
         reason = "disk full" if disk_is_full(error) else error.strerror
         raise RecorderError(f"{config.state}: cannot be written to ({reason})") from None
@@ -111,7 +111,7 @@ def rules_of(config: Config) -> tuple[Rules, str]:
     return Rules(settings.hits, settings.within_s, frozenset(settings.labels), plausible), problem
 
 
-def _source(config: Config, model: DeviceModel, journal: Journal) -> Source:
+def _source(config: Config, model: DeviceModel, notebook: Notebook) -> Source:
     source, facts = config.source, model.facts
     rate = facts.sample_rate_hz
     if source.kind == "microphone":
@@ -121,7 +121,7 @@ def _source(config: Config, model: DeviceModel, journal: Journal) -> Source:
     channel = source.channel if source.channels > 1 else None
     zone = time_zone_of(source.time_zone) if source.time_zone else None
     recordings = Recordings(rate, facts.window_s, channel, source.time_expansion or None, zone)
-    database, release = journal.database, model.id
+    database, release = notebook.database, model.id
 
     def is_done(key: FileKey) -> bool:
         return database.is_done(key, release)

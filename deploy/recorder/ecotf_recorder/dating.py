@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import suppress
 
 from ecotf_recorder.store.clips import ClipKeeper
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.redating import Dating
 from ecotf_recorder.times.clock import steady
 
@@ -24,8 +24,8 @@ class Dater:
         Why something has no time yet; empty if all is well.
     """
 
-    def __init__(self, journal: Journal, clips: ClipKeeper | None) -> None:
-        self._journal, self._clips = journal, clips
+    def __init__(self, notebook: Notebook, clips: ClipKeeper | None) -> None:
+        self._notebook, self._clips = notebook, clips
         self._is_due = True  # for what the process before this one left
         self._work: Dating | None = None
         self.problem = ""
@@ -41,10 +41,10 @@ class Dater:
 
     def begin(self) -> None:
         """Begin if it is due; nothing may be half-way between memory and disk, so everything is committed first."""
-        if self._is_due and self._work is None and self._journal.commit():
+        if self._is_due and self._work is None and self._notebook.commit():
             self._is_due = False
-            if self._journal.needs_dating:
-                self._work = self._journal.dating(None if self._clips is None else self._clips.date)
+            if self._notebook.needs_dating:
+                self._work = self._notebook.dating(None if self._clips is None else self._clips.date)
 
     def work(self) -> None:
         """Do some of it."""
@@ -66,4 +66,4 @@ class Dater:
             self._work.close()
             self._work = None
             with suppress(sqlite3.Error):
-                self._journal.database.rollback()
+                self._notebook.database.rollback()

@@ -34,7 +34,7 @@ class Recorder:
 
     def __init__(self, config: Config, parts: Parts, clock: Clock, health: Health, manager: ServiceManager) -> None:
         self._config, self._parts, self._clock, self._health, self._manager = config, parts, clock, health, manager
-        self._source, self._journal, self._times = parts.source, parts.journal, parts.times
+        self._source, self._notebook, self._times = parts.source, parts.notebook, parts.times
         self._stretch: Stretch | None = None
         self._on, self._opens_at = False, 0.0
         self._stopping = self._over = False
@@ -42,8 +42,8 @@ class Recorder:
         self._first_began: float | None = None
         self._gap: tuple[float, str] | None = None  # since when, by the steady clock, and why
         self._clock_was_set = clock.is_set
-        self._dater = Dater(parts.journal, parts.clips)
-        self._judge = Judge(parts.rules, parts.journal, clock, live=True)
+        self._dater = Dater(parts.notebook, parts.clips)
+        self._judge = Judge(parts.rules, parts.notebook, clock, live=True)
         self._seconds, self._gaps, self._refused, self._last_refused = 0.0, 0, 0, ""
         self._hearing = Hearing(parts.model.facts.sample_rate_hz)
         self._behind_s = _BEHIND_S
@@ -80,9 +80,9 @@ class Recorder:
             self._end(Ended(STOPPED, status="failed" if unread else "done"))
         self._close_gap(self._clock.now())
         self._settle_absence(math.inf)
-        self._journal.close()
+        self._notebook.close()
         self._write_health("idle", stopped=True)
-        _log.info("stopped after %.1f s of sound; %d detections in all", self._seconds, self._journal.detections)
+        _log.info("stopped after %.1f s of sound; %d detections in all", self._seconds, self._notebook.detections)
 
     def take(self, event: Event) -> None:
         """One event of the source."""
@@ -103,10 +103,10 @@ class Recorder:
     def _begin(self, began: Began) -> None:
         parts = self._parts
         if began.key is not None:
-            self._journal.commit()  # so that a file that fails can be forgotten as a whole
-        judge = self._judge if began.is_live else Judge(parts.rules, self._journal, self._clock, live=False)
+            self._notebook.commit()  # so that a file that fails can be forgotten as a whole
+        judge = self._judge if began.is_live else Judge(parts.rules, self._notebook, self._clock, live=False)
         self._stretch = Stretch(
-            began, parts.model, parts.wishes, self._journal, parts.clips, parts.recent, self._clock, judge
+            began, parts.model, parts.wishes, self._notebook, parts.clips, parts.recent, self._clock, judge
         )
         if began.steady is not None:
             self._first_began = self._first_began or began.steady
@@ -125,19 +125,19 @@ class Recorder:
             said = f"{stretch.found} detections" if status == "done" else status
             _log.info("%s: %s", stretch.origin.recording, f"{said}: {reason}" if reason else said)
         if key is not None and status not in ("done", "silent"):
-            self._journal.forget()
+            self._notebook.forget()
             self._refused += 1
             self._last_refused = f"{key.path}: {reason}"
         if key is not None and status != "failed":
             found = stretch.found if status == "done" else 0
-            self._journal.settle(key, status, reason, stretch.seconds, found, self._parts.model.id)
+            self._notebook.settle(key, status, reason, stretch.seconds, found, self._parts.model.id)
         if ended.gap and end is not None:
             self._gap = end, ended.reason
         self._commit()
 
     def _note_absence(self) -> None:
         """The time since the process before this one, if that ended while it listened, is a gap."""
-        absence = find_absence(self._journal.database, self._clock, self._times)
+        absence = find_absence(self._notebook.database, self._clock, self._times)
         if absence is None:
             return
         if absence.steady is None:  # a clock is often set some seconds after the start
@@ -154,9 +154,9 @@ class Recorder:
         absence, last = self._absence[0].dated(self._clock, self._times), self._absence[1]
         if absence.steady is not None and self._first_began is not None:
             until = min(self._first_began, absence.until or self._first_began)
-            self._journal.gap(absence.steady, until - absence.steady, absence.reason)
+            self._notebook.gap(absence.steady, until - absence.steady, absence.reason)
         elif by >= last:
-            self._journal.gap(None, None, f"{absence.reason}; for how long is not known")
+            self._notebook.gap(None, None, f"{absence.reason}; for how long is not known")
         else:
             return
         self._gaps += 1
@@ -164,7 +164,7 @@ class Recorder:
 
     def _close_gap(self, until: float) -> None:
         if self._gap is not None and until - self._gap[0] > _SHORTEST_GAP_S:
-            self._journal.gap(self._gap[0], until - self._gap[0], self._gap[1])
+            self._notebook.gap(self._gap[0], until - self._gap[0], self._gap[1])
             self._gaps += 1
         self._gap = None
 
@@ -229,12 +229,12 @@ class Recorder:
 
     def _commit(self) -> None:
         if self._stretch is not None and self._stretch.began.key is None:
-            self._journal.reached(self._stretch.number, self._stretch.settled_s)
-        if not self._journal.commit() and self._parts.room is not None and "full" in self._journal.problem:
+            self._notebook.reached(self._stretch.number, self._stretch.settled_s)
+        if not self._notebook.commit() and self._parts.room is not None and "full" in self._notebook.problem:
             try:
                 self._parts.room.reconcile()
                 self._parts.room.free_some()
-                self._journal.database.commit()
+                self._notebook.database.commit()
             except (OSError, sqlite3.Error) as error:
                 _log.debug("no room could be made (%s)", error)
 
@@ -253,7 +253,7 @@ class Recorder:
     def _write_health(self, state: str, stopped: bool = False) -> None:
         parts, model = self._parts, self._parts.model.facts
         clips = parts.clips
-        problems = [self._journal.problem, self._source.problem if self._on or not self._source.live else ""]
+        problems = [self._notebook.problem, self._source.problem if self._on or not self._source.live else ""]
         problems += [self._hearing.problem, clips.problem if clips is not None else "", self._dater.problem]
         problems += parts.problems
         if self._source.live and self._source.backlog_s > self._behind_s:
@@ -276,8 +276,8 @@ class Recorder:
             "last_refused": self._last_refused,
             "blocks": int(self._seconds / model.block_s),
             "seconds": round(self._seconds, 1),
-            "detections": self._journal.detections,
-            "kept_out": {rule: n for rule, n in sorted(self._journal.kept_out.items()) if n},
+            "detections": self._notebook.detections,
+            "kept_out": {rule: n for rule, n in sorted(self._notebook.kept_out.items()) if n},
             "waiting": self._judge.n_waiting,
             "clips": clips.written if clips is not None else 0,
             "clips_skipped": clips.skipped if clips is not None else 0,

@@ -15,7 +15,7 @@ from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.scoring.opening import open_stream
 from ecotf_recorder.sources.events import Began
 from ecotf_recorder.store.clips import ClipKeeper, Origin
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.spans import RecentSound, Span, SpanPlanner, SpanSettings
 from ecotf_recorder.times.clock import Clock
 from ecotf_recorder.times.trust import NOT_KNOWN, RECORDING
@@ -55,23 +55,23 @@ class Stretch:
     recent
         The room for its latest sound, used again from stretch to stretch.
     judge
-        Says what is reported, and writes it into the journal.
+        Says what is reported, and writes it into the notebook.
 
     Attributes
     ----------
     number
-        In the journal.
+        In the notebook.
     found
         Reported detections so far.
     """
 
     def __init__(
-        self, began: Began, model: Any, wishes: Wishes, journal: Journal, clips: ClipKeeper | None,
+        self, began: Began, model: Any, wishes: Wishes, notebook: Notebook, clips: ClipKeeper | None,
         recent: RecentSound, clock: Clock, judge: Judge,
     ) -> None:  # fmt: skip
         self._judge, self._voices = judge, None if wishes.voices is None else Voices(wishes.voices)
         self._uncut: list[Span] = []
-        self.began, self._clock, self._journal, self._clips, self._wishes = began, clock, journal, clips, wishes
+        self.began, self._clock, self._notebook, self._clips, self._wishes = began, clock, notebook, clips, wishes
         self._rate = model.facts.sample_rate_hz
         wall = began.wall if began.steady is None else clock.at(began.steady)
         name = began.name or clock.name(began.steady or 0.0)
@@ -82,7 +82,7 @@ class Stretch:
         self._planner = SpanPlanner(wishes.spans, self._rate)
         self._recent = recent
         recent.end = 0
-        self.number = journal.begin(name, wall, began.steady, model.id)
+        self.number = notebook.begin(name, wall, began.steady, model.id)
         self.found = 0
 
     def push(self, samples: NDArray[Any]) -> None:
@@ -94,7 +94,7 @@ class Stretch:
     def finish(self, ended: str = "") -> None:
         """The stretch is over."""
         self._keep(self._stream.finish(), None)
-        self._journal.reached(self.number, self.seconds, ended)
+        self._notebook.reached(self.number, self.seconds, ended)
 
     def redate(self) -> None:
         """The clock has been set, or has jumped: later detections go by the new one."""

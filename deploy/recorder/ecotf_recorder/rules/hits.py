@@ -21,7 +21,7 @@ class Hit:
     when
         When it begins, in seconds that go on from stretch to stretch.
     stretch
-        Its stretch in the journal.
+        Its stretch in the notebook.
     origin
         Of its stretch, as known when it was heard.
     is_confirmed

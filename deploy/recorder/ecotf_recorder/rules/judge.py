@@ -10,7 +10,7 @@ from ecotf_recorder.rules.hits import Hit, HitRule
 from ecotf_recorder.rules.plausible import Plausible
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.store.clips import Origin
-from ecotf_recorder.store.journal import Journal
+from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.times.clock import Clock
 from ecotf_recorder.times.trust import REDATED
 
@@ -50,7 +50,7 @@ class Rules:
 
 
 class Judge:
-    """Writes detections into the journal: what the rules report, and what they keep out.
+    """Writes detections into the notebook: what the rules report, and what they keep out.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ class Judge:
         kill or a power cut loses nothing. Otherwise it is for one file.
     """
 
-    def __init__(self, rules: Rules, journal: Journal, clock: Clock, live: bool) -> None:
-        self._rules, self._journal, self._clock, self._live = rules, journal, clock, live
+    def __init__(self, rules: Rules, notebook: Notebook, clock: Clock, live: bool) -> None:
+        self._rules, self._notebook, self._clock, self._live = rules, notebook, clock, live
         self._rule = HitRule(rules.hits, rules.within_s, rules.labels) if rules.hits > 1 else None
         self._number = 0
         if live:
@@ -81,7 +81,7 @@ class Judge:
             else:
                 plausible.append(one)
         if self._rule is None:
-            self._journal.add(stretch, origin.recording, origin.wall, plausible, origin.quality)
+            self._notebook.add(stretch, origin.recording, origin.wall, plausible, origin.quality)
             return plausible
         begun = (origin.steady or 0.0) if self._live else 0.0
         hits = [Hit(begun + one.start_s, stretch, origin, one) for one in plausible]
@@ -123,10 +123,10 @@ class Judge:
         decided = self._rule.push(hits, settled)
         for hit in decided:
             if hit.number is not None:
-                self._journal.queue(_WAITS_NO_MORE, (hit.number,))
+                self._notebook.queue(_WAITS_NO_MORE, (hit.number,))
             origin = hit.origin
             if hit.is_confirmed:
-                self._journal.add(hit.stretch, origin.recording, origin.wall, [hit.one], origin.quality)
+                self._notebook.add(hit.stretch, origin.recording, origin.wall, [hit.one], origin.quality)
             else:
                 few = f"fewer than {self._rules.hits} within {self._rules.within_s:g} s"
                 self._keep_out(hit.stretch, origin, hit.one, "hits", few)
@@ -142,10 +142,10 @@ class Judge:
             hit.number = self._number
         hit.noted, origin = hit.is_confirmed, hit.origin
         values = (hit.number, hit.stretch, origin.recording, origin.wall, origin.quality, *hit.one, hit.is_confirmed)
-        self._journal.queue(_WAITS, values)
+        self._notebook.queue(_WAITS, values)
 
     def _keep_out(self, stretch: int, origin: Origin, one: Detection, rule: str, reason: str) -> None:
-        self._journal.keep_out(stretch, origin.recording, origin.wall, one, origin.quality, rule, reason)
+        self._notebook.keep_out(stretch, origin.recording, origin.wall, one, origin.quality, rule, reason)
 
     def _dated(self, origin: Origin) -> Origin:
         if origin.wall is not None or origin.steady is None or not self._clock.is_set:
@@ -156,7 +156,7 @@ class Judge:
     def _restore(self) -> None:
         """Go on with what the process before this one knew; without a rule by now, all that waits is reported."""
         rule = self._rule or HitRule(1, 0.0)
-        database, hits = self._journal.database, []
+        database, hits = self._notebook.database, []
         for row in database.execute(_LEFT).fetchall():
             number, stretch, recording, wall, quality = row[:5]
             named, began, steady, boot = row[-4:]

@@ -1,4 +1,4 @@
-"""The journal: everything that is heard goes into the table and the database together, or waits until it can."""
+"""The notebook: everything that is heard goes into the table and the database together, or waits until it can."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Book(NamedTuple):
     rows: list[Sequence[object]]
 
 
-class Journal:
+class Notebook:
     """``detections.csv``, ``kept_out.csv``, ``gaps.csv`` and ``detections.sqlite`` in one folder.
 
     What is added is kept at `commit`; a power cut loses what came after the last one, from all three alike.
