@@ -20,11 +20,11 @@ from ecotf.export.describe.boards import Board, require_fit
 from ecotf.export.describe.bundle import refuse_foreign, write_bundle, write_files
 from ecotf.export.describe.container import MODEL_JSON, json_text, with_members
 from ecotf.export.describe.costs import multiply_adds_of
-from ecotf.export.describe.description import Subject, describe, labels_of, licence_of, require_name, with_trial
+from ecotf.export.describe.description import Subject, describe, labels_of, licence_of, require_name, with_rehearsal
 from ecotf.export.exportable import Exportable, plan_of
 from ecotf.export.prove.golden import SECONDS, golden_bytes
 from ecotf.export.prove.recordings import Heard, RunRecordings, simulated
-from ecotf.export.prove.trial import check_loads, try_file
+from ecotf.export.prove.rehearsal import check_loads, try_file
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import LABELS_NAME
 from ecotf.export.stages.stage import Precision, Stage
@@ -173,20 +173,20 @@ class _Making:
                 f"{heard.source}: nothing in them that the model is asked about; compare on more of them (--seconds) "
                 "or on others (--data)"
             )
-        trial = try_file(flatbuffer, values, heard, examples, self.folder)
-        parity = self.subject.run.compare(precision, heard, examples, trial)
-        parity["runtime"] = trial.facts["runtime"]
-        parity["tensorflow_loaded"] = bool(trial.facts["loaded"])
+        rehearsal = try_file(flatbuffer, values, heard, examples, self.folder)
+        parity = self.subject.run.compare(precision, heard, examples, rehearsal)
+        parity["runtime"] = rehearsal.facts["runtime"]
+        parity["tensorflow_loaded"] = bool(rehearsal.facts["loaded"])
         if parity["failures"]:
             raise ParityError(f"nothing is written, {precision} is too far from the run: {parity['failures'][0]}")
-        return with_trial(values, flatbuffer, examples, trial.facts), parity
+        return with_rehearsal(values, flatbuffer, examples, rehearsal.facts), parity
 
     def golden(self, flatbuffer: bytes, values: dict[str, Any]) -> bytes:
         """Compute the golden outputs on a simulated sound, which a device may keep and pass on."""
         heard = simulated(self.subject.settings.rate, n=1, seconds=SECONDS, seed=7)
         examples = self.subject.run.examples(self.subject.settings, heard)
-        trial = try_file(flatbuffer, values, heard, examples, self.folder)
-        found = self.subject.run.found(heard, examples, trial)
+        rehearsal = try_file(flatbuffer, values, heard, examples, self.folder)
+        found = self.subject.run.found(heard, examples, rehearsal)
         inputs = {name: array for name, array in examples.inputs.items() if name.split(".")[0] in values["signatures"]}
-        outputs = {name: array for name, array in trial.outputs.items() if not name.startswith("between.")}
+        outputs = {name: array for name, array in rehearsal.outputs.items() if not name.startswith("between.")}
         return golden_bytes(heard.sounds[0], inputs, outputs, found)

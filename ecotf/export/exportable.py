@@ -14,7 +14,7 @@ from ecotf.export.c99.part import NetworkPart
 from ecotf.export.convert.calibration import Calibration
 from ecotf.export.prove.examples import Examples
 from ecotf.export.prove.recordings import Heard, RunRecordings
-from ecotf.export.prove.trial import Trial
+from ecotf.export.prove.rehearsal import Rehearsal
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import birdnet_go
 from ecotf.export.stages.stage import ExportPlan, Precision
@@ -63,10 +63,10 @@ class Exportable(Protocol):
     def examples(self, settings: ExportSettings, heard: Heard) -> Examples:
         """Make the inputs that the file is tried on, and the desktop's outputs for them."""
 
-    def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
+    def compare(self, precision: Precision, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> dict[str, Any]:
         """Make the parity report, for ``parity.json``; its ``failures`` list every tolerance that is exceeded."""
 
-    def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
+    def found(self, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> Mapping[str, pd.DataFrame]:
         """Return detections of the file (``detections``) and of the run (``desktop``), for the golden outputs."""
 
     def network_part(self, settings: ExportSettings) -> NetworkPart:

@@ -1,4 +1,4 @@
-"""A module of ecotf in a process of its own: the converter may die in it, and a trial must not find TensorFlow."""
+"""A module of ecotf in a process of its own: the converter may die in it, and a rehearsal must not find TensorFlow."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ecotf.errors import ConfigError
 from ecotf.export.convert.converter import check_stage, refuse_recurrent
 from ecotf.export.convert.flatbuffer import model_bytes, operator_name, read_model
 from ecotf.export.module_process import run_module
-from ecotf.export.prove.trial import check_loads
+from ecotf.export.prove.rehearsal import check_loads
 from ecotf.export.stages.stage import Stage, TensorKind
 
 

@@ -69,7 +69,7 @@ class _Joined:
             raise ConfigError(f"signature {name}: none of the stages {', '.join(signature.stages)} gives {absent[0]!r}")
         graph.inputs = list(inputs.values())
         graph.outputs = [known[output] for output in signature.outputs]
-        for end, index in known.items():  # also between stages, so that a trial finds what passes there
+        for end, index in known.items():  # also between stages, so that a rehearsal finds what passes there
             graph.tensors[index].name = end.encode()
         definition = schema().SignatureDefT()
         definition.signatureKey = name.encode()

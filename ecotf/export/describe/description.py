@@ -47,7 +47,7 @@ def require_name(name: str) -> None:
 
 
 def describe(subject: Subject, flatbuffer: bytes, calibration: Calibration | None) -> dict[str, Any]:
-    """Make ``model.json`` without the results of a trial (`with_trial`), licence and target."""
+    """Make ``model.json`` without the results of a rehearsal (`with_rehearsal`), licence and target."""
     run, settings, plan = subject.run, subject.settings, subject.plan
     return {
         "format": FORMAT,
@@ -74,10 +74,10 @@ def describe(subject: Subject, flatbuffer: bytes, calibration: Calibration | Non
     }
 
 
-def with_trial(
+def with_rehearsal(
     values: Mapping[str, Any], flatbuffer: bytes, examples: Examples, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Add what the trial measured, and what a second of sound costs."""
+    """Add what the rehearsal measured, and what a second of sound costs."""
     costs = signature_costs(flatbuffer, "model")
     each_second = sum(costs[name].instructions * times for name, times in examples.each_second.items())
     return {

@@ -1,1 +1,1 @@
-"""The file against its run: recordings, examples, trial, parity, golden outputs."""
+"""The file against its run: recordings, examples, rehearsal, parity, golden outputs."""

@@ -28,7 +28,7 @@ class Examples:
     peaks_per_s
         Peaks in a second of sound; None of runs that look for none.
     detector
-        What the trial's own search for calls in whole sounds needs, as `FileDetector.of` takes it; None without one.
+        What a rehearsal needs to search for calls in whole sounds, as `FileDetector.of` takes it; None without one.
     segments
         How many each sound has; of runs of segments.
     frame_times

@@ -47,7 +47,7 @@ class FileDetector:
 
     @classmethod
     def of(cls, interpreter: Any, values: dict[str, Any], settings: Mapping[str, Any]) -> FileDetector:
-        """Make a detector from a trial's plain values: ``front_end`` and ``patches`` of the run's recipe."""
+        """Make a detector from a rehearsal's plain values: ``front_end`` and ``patches`` of the run's recipe."""
         front_end = BandSpectrogramConfig.model_validate(settings["front_end"])
         return cls(interpreter, values, front_end, PatchesConfig.model_validate(settings["patches"]))
 

@@ -1,8 +1,8 @@
 """A model file as a device runs it: ``python -m ecotf.export.prove.on_device REQUEST.json``.
 
 It is a process of its own, so that nothing that was loaded to make the file can help it to run, and it loads little
-before the model, so that the memory it measures is the model's. What it has to say goes into ``trial.json`` and
-``trial.npz`` in the request's folder.
+before the model, so that the memory it measures is the model's. What it has to say goes into ``rehearsal.json`` and
+``rehearsal.npz`` in the request's folder.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def _resident_mb() -> float:
 
 
 def _write(folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    np.savez(folder / "trial.npz", **arrays)
-    (folder / "trial.json").write_text(json.dumps(facts), encoding="utf-8")
+    np.savez(folder / "rehearsal.npz", **arrays)
+    (folder / "rehearsal.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 if __name__ == "__main__":

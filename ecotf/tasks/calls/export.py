@@ -18,7 +18,7 @@ from ecotf.export.convert.calibration import Calibration, evenly, no_training_re
 from ecotf.export.exportable import require_thresholds
 from ecotf.export.prove.examples import Examples
 from ecotf.export.prove.recordings import Heard, RunRecordings
-from ecotf.export.prove.trial import Trial
+from ecotf.export.prove.rehearsal import Rehearsal
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.scores import network_outputs, score_stages
 from ecotf.export.stages.sound import (
@@ -117,15 +117,15 @@ class CallExport:
         """Chunks, blocks and patches."""
         return grid_examples(self.run, settings, heard) if self.on_grid else peak_examples(self.run, settings, heard)
 
-    def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
+    def compare(self, precision: Precision, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> dict[str, Any]:
         """Stage by stage, and in detections."""
-        return compare(self.run, precision, heard, examples, trial)
+        return compare(self.run, precision, heard, examples, rehearsal)
 
-    def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
+    def found(self, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> Mapping[str, pd.DataFrame]:
         """Return the candidates with names."""
-        if trial.candidates is None:
+        if rehearsal.candidates is None:
             return {}
-        tables = {"detections": trial.candidates, "desktop": examples.candidates}
+        tables = {"detections": rehearsal.candidates, "desktop": examples.candidates}
         return {name: name_calls(table, self.run.thresholds) for name, table in tables.items()}
 
     def network_part(self, settings: ExportSettings) -> NetworkPart:

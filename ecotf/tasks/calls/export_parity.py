@@ -23,7 +23,7 @@ from ecotf.export.prove.parity import (
     shared,
 )
 from ecotf.export.prove.recordings import Heard
-from ecotf.export.prove.trial import Trial
+from ecotf.export.prove.rehearsal import Rehearsal
 from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.models.heads.trees import Trees
@@ -32,9 +32,11 @@ from ecotf.tasks.calls.run import CallsRun
 _TO_DB = {"db": 1.0, "ln": 10 / np.log(10), "log1p": 10 / np.log(10)}
 
 
-def compare(run: CallsRun, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
-    """Compare what a trial gave with what the desktop gives; ``failures`` lists every tolerance that is exceeded."""
-    outputs, detector = trial.outputs, run.detector
+def compare(
+    run: CallsRun, precision: Precision, heard: Heard, examples: Examples, rehearsal: Rehearsal
+) -> dict[str, Any]:
+    """Compare what a rehearsal gave with what the desktop gives; ``failures`` lists exceeded tolerances."""
+    outputs, detector = rehearsal.outputs, run.detector
     report = new_report(precision, heard)
     report["network"] = _network(run, examples, outputs)
     report[DEFAULT] = _whole(examples, outputs, TOLERANCES[precision])
@@ -43,8 +45,8 @@ def compare(run: CallsRun, precision: Precision, heard: Heard, examples: Example
         report["front_end"] = _front_end(examples.expected["spectrogram.frames"], outputs["spectrogram.frames"], scale)
     if detector.trees is not None and "between.margins" in outputs:
         report["trees"] = _trees(detector.trees, detector.needs_measures, examples, outputs)
-    if trial.candidates is not None:
-        report["detections"] = _detections(run, heard, examples.candidates, trial.candidates)
+    if rehearsal.candidates is not None:
+        report["detections"] = _detections(run, heard, examples.candidates, rehearsal.candidates)
     report["failures"] = failures(report, _most_found)
     return report
 

@@ -10,7 +10,7 @@ from ecotf.detection.segments import frame_length_s, frames_in_segment, margin_o
 from ecotf.export.convert.calibration import Calibration
 from ecotf.export.prove.examples import Examples
 from ecotf.export.prove.recordings import Heard, RunRecordings
-from ecotf.export.prove.trial import Trial
+from ecotf.export.prove.rehearsal import Rehearsal
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.stage import ExportPlan, Precision, Stage
 from ecotf.export.stages.tagger import calibration_inputs, clip_stages, fix_length, window_samples
@@ -41,9 +41,9 @@ class ClipExport(SegmentExport[ClipRecipe, ClipModel]):
         fixed = fix_length(self.model, self.run.recipe.inference_network, seconds)
         return Calibration(calibration_inputs(fixed, images), names)
 
-    def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
+    def compare(self, precision: Precision, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> dict[str, Any]:
         """Stage by stage, in segments and in detections."""
-        outputs = with_scores(trial.outputs)
+        outputs = with_scores(rehearsal.outputs)
         return compare(self.run, precision, heard, examples, outputs, self._detections(heard, examples, outputs))
 
     def _frames(self, stages: tuple[Stage, ...]) -> list[float]:

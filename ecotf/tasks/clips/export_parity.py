@@ -37,7 +37,7 @@ def compare(
     outputs: Mapping[str, NDArray[Any]],
     found: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Compare what a trial gave with what the run gives; ``failures`` lists every tolerance that is exceeded.
+    """Compare what a rehearsal gave with what the run gives; ``failures`` lists every tolerance that is exceeded.
 
     The network is compared on the file's own images, so that it answers for nothing that the front end did.
     """

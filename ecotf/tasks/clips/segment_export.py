@@ -20,7 +20,7 @@ from ecotf.export.convert.calibration import evenly, no_training_recordings
 from ecotf.export.exportable import require_thresholds
 from ecotf.export.prove.examples import COLUMNS, Examples, as_float, samples_for
 from ecotf.export.prove.recordings import Heard, RunRecordings
-from ecotf.export.prove.trial import Trial
+from ecotf.export.prove.rehearsal import Rehearsal
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.birdnet_go import scores_of
 from ecotf.export.stages.stage import DEFAULT, ExportPlan, Signature, Stage
@@ -78,9 +78,9 @@ class SegmentExport(Generic[Plan, Model]):
         examples.candidates = self._detections(heard, examples, examples.expected)
         return examples
 
-    def found(self, heard: Heard, examples: Examples, trial: Trial) -> Mapping[str, pd.DataFrame]:
+    def found(self, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> Mapping[str, pd.DataFrame]:
         """Return the detections of the file and of the run."""
-        found = self._detections(heard, examples, with_scores(trial.outputs))
+        found = self._detections(heard, examples, with_scores(rehearsal.outputs))
         return {"detections": found, "desktop": examples.candidates}
 
     def network_part(self, settings: ExportSettings) -> NetworkPart:
@@ -171,6 +171,6 @@ class SegmentExport(Generic[Plan, Model]):
 
 
 def with_scores(outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the outputs of a trial, with logits as the scores that BirdNET-Go makes of them."""
+    """Return the outputs of a rehearsal, with logits as the scores that BirdNET-Go makes of them."""
     logits = outputs.get(f"{DEFAULT}.logits")
     return {**outputs, **({} if logits is None else {f"{DEFAULT}.scores": scores_of(logits)})}

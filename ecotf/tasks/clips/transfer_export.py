@@ -12,7 +12,7 @@ from ecotf.export.convert.calibration import Calibration
 from ecotf.export.prove.examples import Examples
 from ecotf.export.prove.parity import TOLERANCES, failures, new_report
 from ecotf.export.prove.recordings import Heard, RunRecordings
-from ecotf.export.prove.trial import Trial
+from ecotf.export.prove.rehearsal import Rehearsal
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.frozen import frozen_stages
 from ecotf.export.stages.stage import DEFAULT, ExportPlan, Precision
@@ -50,9 +50,9 @@ class TransferExport(SegmentExport[TransferRecipe, FrozenModel]):
             inputs |= network_inputs(self.model.embedder.config, number, own)
         return Calibration(inputs, names)
 
-    def compare(self, precision: Precision, heard: Heard, examples: Examples, trial: Trial) -> dict[str, Any]:
+    def compare(self, precision: Precision, heard: Heard, examples: Examples, rehearsal: Rehearsal) -> dict[str, Any]:
         """The head on the file's own embeddings, then whole segments, then detections."""
-        outputs, tolerances = with_scores(trial.outputs), TOLERANCES[precision]
+        outputs, tolerances = with_scores(rehearsal.outputs), TOLERANCES[precision]
         scores, expected = outputs[f"{DEFAULT}.scores"], examples.expected[f"{DEFAULT}.scores"]
         report = new_report(precision, heard)
         report[DEFAULT] = compare_scores(expected, scores, tolerances)

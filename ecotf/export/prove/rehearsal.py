@@ -23,8 +23,8 @@ _MOST_BETWEEN = 96
 
 
 @dataclass(frozen=True)
-class Trial:
-    """The result of a trial.
+class Rehearsal:
+    """The result of a rehearsal.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Trial:
     candidates: pd.DataFrame | None
 
 
-def try_file(flatbuffer: bytes, values: Mapping[str, Any], heard: Heard, examples: Examples, folder: Path) -> Trial:
+def try_file(flatbuffer: bytes, values: Mapping[str, Any], heard: Heard, examples: Examples, folder: Path) -> Rehearsal:
     """Run a file on examples and, where the run searches for calls, on whole sounds.
 
     Parameters
@@ -54,7 +54,7 @@ def try_file(flatbuffer: bytes, values: Mapping[str, Any], heard: Heard, example
     Raises
     ------
     ConfigError
-        The runtime does not load the file; or TensorFlow was in the process, so that the trial proves nothing.
+        The runtime does not load the file; or TensorFlow was in the process, so that the rehearsal proves nothing.
     """
     (folder / "model.tflite").write_bytes(flatbuffer)
     arrays = {name: array for name, array in examples.inputs.items() if name.partition(".")[0] in values["signatures"]}
@@ -70,10 +70,10 @@ def try_file(flatbuffer: bytes, values: Mapping[str, Any], heard: Heard, example
         "intermediate": _intermediate(flatbuffer, examples, folder),
     }
     facts = _run_device(folder / "model.tflite", folder, request)
-    with np.load(folder / "trial.npz") as given:
+    with np.load(folder / "rehearsal.npz") as given:
         outputs = {name: given[name] for name in given.files}
     table = folder / "candidates.parquet"
-    return Trial(facts, outputs, pd.read_parquet(table) if examples.detector is not None else None)
+    return Rehearsal(facts, outputs, pd.read_parquet(table) if examples.detector is not None else None)
 
 
 def check_loads(content: bytes, folder: Path) -> None:
@@ -83,15 +83,15 @@ def check_loads(content: bytes, folder: Path) -> None:
 
 
 def _run_device(model: Path, folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    path = folder / "trial_request.json"
+    path = folder / "rehearsal_request.json"
     path.write_text(json.dumps({"model": str(model), "folder": str(folder), **request}), encoding="utf-8")
-    run_module("ecotf.export.prove.on_device", path, "trial of the file")
-    facts = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
+    run_module("ecotf.export.prove.on_device", path, "rehearsal of the file")
+    facts = json.loads((folder / "rehearsal.json").read_text(encoding="utf-8"))
     if "refused" in facts:
         refused = " ".join(facts["refused"].split())[:300]
         raise ConfigError(f"the exported file does not load in tflite-runtime: {refused}")
     if facts["loaded"]:
-        raise ConfigError(f"the trial had {', '.join(facts['loaded'])} loaded; it proves nothing about a device")
+        raise ConfigError(f"the rehearsal had {', '.join(facts['loaded'])} loaded; it proves nothing about a device")
     return dict(facts)
 
 
