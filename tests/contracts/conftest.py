@@ -21,10 +21,12 @@ from ecotf.tasks.training_run import train_run
 from ecotf.training.run_store import Log
 
 _RATE = 32000
+_ODD = "=1+$x^{$"
+
 _SPECIES = ("Myotis daubentonii", "Pipistrellus pipistrellus")
 _CALLS = (
     "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
-    "stages.0.epochs=1", "stages.0.batch=16", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=1",
+    "stages.0.epochs=1", "stages.0.batch=64", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=1",
     "mining.keep=last", "evaluation.bootstrap=5",
 )  # fmt: skip
 _CLIPS = (
@@ -84,6 +86,8 @@ class Case:
         How many fits its training has.
     told
         What the log says once in each of them.
+    odd
+        One of its classes; a formula to spreadsheets and to pictures.
     """
 
     task: str
@@ -92,6 +96,7 @@ class Case:
     folder: Path
     fits: int = 2
     told: str = "epoch 1/1"
+    odd: str = _ODD
 
     @property
     def recipe(self):
@@ -131,13 +136,62 @@ def case(request, tmp_path_factory) -> Case:
     quieten_libraries()
     made, folder = _MADE[request.param], tmp_path_factory.mktemp(request.param)
     made.make(folder)
+    table = pd.read_csv(folder / "manifest.csv", dtype=str)
+    first = table["label"].dropna().min()
+    table.assign(label=table["label"].replace(first, _ODD)).to_csv(folder / "manifest.csv", index=False)
     overrides = made.overrides
     if made.name == "tagging/transfer":
         overrides = (*overrides, *tiny_embedder(tmp_path_factory.mktemp("embedder")))
     return Case(made.task, made.name, overrides, folder, made.fits, made.told)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training that nobody interrupted, and what a loss of power in its last fit would have left of it.
+
+    Attributes
+    ----------
+    run
+        Its folder.
+    lines
+        What it told.
+    place
+        A copy of its recordings, and of its folder as it was after the first epoch of its last fit.
+    stopped
+        The folder in that copy, relative to it.
+    """
+
+    run: Path
+    lines: list[str]
+    place: Path
+    stopped: Path
+
+
 @pytest.fixture(scope="session")
-def whole(case, tmp_path_factory) -> Path:
+def trained(case, tmp_path_factory) -> Trained:
+    lines: list[str] = []
+    output, place, base = (
+        tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("stopped"), tmp_path_factory.getbasetemp(),
+    )  # fmt: skip
+
+    def log(line: str) -> None:
+        lines.append(line)
+        if case.told in line and sum(case.told in line for line in lines) == case.fits:
+            for folder in (case.folder, output):
+                shutil.copytree(folder, place / folder.relative_to(base))
+
+    run = case.train(output, log=log)
+    return Trained(run, lines, place, run.relative_to(base))
+
+
+@pytest.fixture(scope="session")
+def whole(trained) -> Path:
     """The folder of a training that nobody interrupted."""
-    return case.train(tmp_path_factory.mktemp("whole"))
+    return trained.run
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """No pictures: those of ``whole`` are the same."""
+    for where in ("calls.evaluate.draw_run", "clips.evaluate.draw_clip_run"):
+        monkeypatch.setattr(f"ecotf.tasks.{where}", lambda *_: None)

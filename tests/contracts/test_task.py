@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,38 +26,23 @@ def quiet(line: str) -> None:
     pass
 
 
-def killer(case, times: int, lines: list[str] | None = None):
-    """A log that kills the training when the first epoch of its fit number ``times`` is told."""
-    lines = [] if lines is None else lines
+def at(wanted: Callable[[str], object], lines: list[str] | None = None) -> Callable[[str], None]:
+    """A log that kills the training when it is told the line that is wanted."""
 
     def die(line: str) -> None:
-        lines.append(line)
-        if sum(case.told in line for line in lines) == times:
+        if lines is not None:
+            lines.append(line)
+        if wanted(line):
             raise KeyboardInterrupt
 
     return die
 
 
-def killed(case, output: Path) -> Path:
-    """The folder of a training that was killed in its last fit."""
-    with pytest.raises(KeyboardInterrupt):
-        case.train(output, log=killer(case, case.fits))
-    (run,) = (output / case.name).iterdir()
+def copied(trained, place: Path) -> Path:
+    """The run that was stopped in its last fit, in a copy of everything; it has moved with its recordings."""
+    run = shutil.copytree(trained.place, place) / trained.stopped
+    assert all((run / name).resolve().is_relative_to(place.resolve()) for name in read_splits(run).table["recording"])
     return run
-
-
-@pytest.fixture(scope="session")
-def stopped(case, tmp_path_factory) -> tuple[Path, Path]:
-    """A folder with recordings of its own and, inside, the run that was killed in its last fit; to be copied."""
-    folder = tmp_path_factory.mktemp("stopped")
-    own = case.copy(folder / "recordings")
-    return folder, killed(own, folder / "runs").relative_to(folder)
-
-
-def copied(stopped: tuple[Path, Path], place: Path) -> Path:
-    """The run in a copy of the folder; it has moved with its recordings."""
-    folder, run = stopped
-    return shutil.copytree(folder, place) / run
 
 
 def read(run: Path, name: str):
@@ -143,13 +129,16 @@ def test_the_split_is_kept_with_what_identifies_each_recording(case, whole):
 # Interrupted
 
 
-def test_a_killed_training_ends_as_if_nothing_had_happened(case, whole, stopped, tmp_path):
-    run = copied(stopped, tmp_path / "there")
+def test_a_killed_training_ends_as_if_nothing_had_happened(case, trained, whole, tmp_path, undrawn):
+    """Also where it has moved with its recordings meanwhile."""
+    run = copied(trained, tmp_path / "there")
     kept = (run / "splits.csv").read_text()
     lines: list[str] = []
     assert resume_run(run, threads=1, log=lines.append) == run
     assert sum(case.told in line for line in lines) == 1, "the first fit is not repeated"
-    assert (run / "splits.csv").read_text() == kept and not list(run.glob(".fitting_*"))
+    assert not [line for line in lines if line.startswith("left out")], "all recordings are found where they are now"
+    assert (run / "splits.csv").read_text() == kept and len(pd.read_csv(run / "problems.csv")) == 0
+    assert not list(run.glob(".fitting_*"))
     # On a busy machine TensorFlow's sums may differ in their last bits from one training to the next.
     assert numbers_of(judged(run)) == pytest.approx(numbers_of(judged(whole)), abs=1e-3)
     thresholds = numbers_of(read(run, "thresholds.json"))
@@ -158,9 +147,9 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(case, whole, stopped,
         resume_run(run)
 
 
-def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, stopped, tmp_path):
+def test_recordings_lost_in_between_are_named_and_change_no_side(case, trained, whole, tmp_path, undrawn):
     """One vanished, one is broken, one has other sound: nothing that was trained on is tested on."""
-    run = copied(stopped, tmp_path / "there")
+    run = copied(trained, tmp_path / "there")
     before = read_splits(run)
     train_side, test = before.recordings_of("train"), before.recordings_of("test")
     gone, broken, other = (run / name for name in (train_side[0], train_side[-1], test[0]))
@@ -179,18 +168,8 @@ def test_recordings_lost_in_between_are_named_and_change_no_side(case, whole, st
     get_task(case.task).load(run)  # its weights fit its classes
 
 
-def test_a_run_that_moved_with_its_recordings_goes_on(case, stopped, tmp_path):
-    run = copied(stopped, tmp_path / "there")
-    kept = (run / "splits.csv").read_text()
-    lines: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        resume_run(run, threads=1, log=killer(case, 1, lines))
-    assert not [line for line in lines if line.startswith("left out")], "all recordings are found where they are now"
-    assert (run / "splits.csv").read_text() == kept and len(pd.read_csv(run / "problems.csv")) == 0
-
-
-def test_a_run_that_does_not_say_how_it_was_split(stopped, tmp_path):
-    run = copied(stopped, tmp_path / "there")
+def test_a_run_that_does_not_say_how_it_was_split(trained, tmp_path):
+    run = copied(trained, tmp_path / "there")
     (run / "splits.csv").rename(run / "aside.csv")
     with pytest.raises(ConfigError, match=r"no splits.csv.*train again"):
         resume_run(run, threads=1, log=quiet)
@@ -215,34 +194,29 @@ class Listening:
 
 
 def test_export_takes_the_test_recordings_of_a_run_with_ignored_labels(case, tmp_path):
-    """Drawn from other labels, the split would be another one; it is read."""
-    some = case.manifest.recordings[1::4]
-    noisy = case.edited(label=lambda table: table["label"].where(~table["recording"].isin(some), "noise"))
+    """Drawn from other labels, the split would be another one; it is read. What cannot be read is on no side."""
+    own, output = case.copy(tmp_path / "recordings"), tmp_path / "runs"
+    some, broken = own.manifest.recordings[1::4], own.manifest.recordings[2]
+    (own.folder / broken).write_bytes(b"RIFF")
+    noisy = own.edited(label=lambda table: table["label"].where(~table["recording"].isin(some), "noise"))
     with pytest.raises(KeyboardInterrupt):
-        case.train(tmp_path, noisy, log=killer(case, 1))
-    (run,) = (tmp_path / case.name).iterdir()
+        own.train(output, noisy, log=at(lambda line: list(output.rglob("splits.csv"))))
+    (run,) = (output / case.name).iterdir()
     splits, exported = read_splits(run), RunRecordings(Listening(run))
     for side in ("train", "valid", "test"):
         assert set(exported.paths(side)) == set(splits.recordings_of(side)) != set()
+    row = splits.table.set_index("state").loc["corrupt"]
+    assert row["split"] == "" and row["reason"] and Path(row["recording"]).name == broken
 
 
 # Odd data, and bad
 
 
-def test_a_class_of_odd_signs_and_a_recording_that_is_broken(case, tmp_path):
-    r"""``=1+$x^{$`` is a formula to spreadsheets and to pictures; what cannot be read is on no side."""
-    own = case.copy(tmp_path / "recordings")
-    odd = "=1+$x^{$"
-    first = own.manifest.labels[0]
-    manifest = own.edited(label=lambda table: table["label"].replace(first, odd))
-    broken = own.folder / manifest.recordings[2]
-    broken.write_bytes(b"RIFF")
-    lines: list[str] = []
-    run = own.train(tmp_path / "runs", manifest, log=lines.append)
-    assert odd in pd.read_csv(run / "labels.csv")["label"].tolist()
-    assert not [line for line in lines if "could not be drawn" in line]
-    row = read_splits(run).table.set_index("state").loc["corrupt"]
-    assert row["split"] == "" and row["reason"] and Path(row["recording"]).name == broken.name
+def test_a_class_of_odd_signs(case, trained):
+    assert case.odd in case.manifest.labels and case.odd in pd.read_csv(trained.run / "labels.csv")["label"].tolist()
+    drawn = case.recipe.task == "calls" or case.recipe.evaluation.events
+    assert bool(list(trained.run.glob("plots/*.png"))) is drawn
+    assert not [line for line in trained.lines if "could not be drawn" in line]
 
 
 def test_a_species_that_nothing_teaches_is_named_before_training(case, tmp_path):
@@ -255,10 +229,11 @@ def test_a_species_that_nothing_teaches_is_named_before_training(case, tmp_path)
         split=lambda _: table["split"], label=lambda t: t["label"].where(t["recording"] != last, "Bubo bubo")
     )
     lines: list[str] = []
+    wanted = "Bubo bubo will not be learned: no training recording has it"
     with pytest.raises(KeyboardInterrupt):
-        case.train(tmp_path, strange, log=killer(case, 1, lines))
-    said = [line for line in lines if line.startswith("Bubo bubo will not be learned: no training recording has it")]
-    assert len(said) == 1 and "in test; put one of them in train" in said[0]
+        case.train(tmp_path, strange, log=at(lambda line: line.startswith(wanted), lines))
+    (said,) = (line for line in lines if line.startswith(wanted))
+    assert "in test; put one of them in train" in said and not [line for line in lines if case.told in line]
 
 
 @pytest.mark.parametrize(
