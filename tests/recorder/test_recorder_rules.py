@@ -192,13 +192,13 @@ def test_what_is_not_plausible_is_kept_out_with_its_reason(tmp_path):
         ),
         ("Ferme", None, ["", "not plausible at this place", "", "not in the", ""]),
     ):
-        plausible = read_plausible(path, site, ["bat"])
+        plausible = read_plausible(path, Site(site), ["bat"])
         labels = ["Myotis myotis", "Nyctalus noctula", "Pipistrellus; of the house", "Corvus corax", "bat"]
         for label, reason in zip(labels, reasons, strict=True):
             said = plausible.why_not(label, wall)
             assert said.startswith(reason) and bool(said) == bool(reason)
     path.write_text("label\n*\n")
-    assert read_plausible(path, "").why_not("Corvus corax", NOON) == ""
+    assert read_plausible(path, Site()).why_not("Corvus corax", NOON) == ""
     path.write_text(PLAUSIBLE)
     config = Config(state_dir=str(tmp_path), site=Site("Ferme"), rules=RuleSettings(plausible=str(path)))
     rules, problem = rules_of(config)
@@ -225,16 +225,40 @@ def test_what_is_not_plausible_is_kept_out_with_its_reason(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("latitude", "longitude", "labels"),
+    [(50.7, 4.6, {"a", "all", "south of 60"}), (50.7, 7.0, {"all", "south of 60"}), (60.5, 4.6, {"all"}),
+     (-17.0, 179.5, {"fiji", "all", "south of 60"}), (-17.0, -179.5, {"fiji", "all", "south of 60"}),
+     (-17.0, 170.0, {"all", "south of 60"}), (51.0, 6.4, {"a", "all", "south of 60"})],
+)  # fmt: skip
+def test_a_label_is_plausible_within_bounds(tmp_path, latitude, longitude, labels):
+    path = tmp_path / "plausible.csv"
+    path.write_text(
+        "label;south;north;west;east\na;49,5;51.0;2.5;6.4\nfiji;-20;-15;177;-178\nall;;;;\nsouth of 60;;60;;\n"
+    )
+    plausible = read_plausible(path, Site("", latitude, longitude))
+    assert {label for label in ("a", "fiji", "all", "south of 60") if not plausible.why_not(label, None)} == labels
+
+
+def test_bounds_the_wrong_way_round(tmp_path):
+    (tmp_path / "p.csv").write_text("label,south,north\na,51,50\n")
+    with pytest.raises(ConfigError, match="line 2: south 51 is north of north 50"):
+        read_plausible(tmp_path / "p.csv", Site("", 50.5, 4.0))
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [("", "its first line must name the columns label,"), ("name,place\na,b\n", "its first line must name"),
      ("label\n", "names no label"), ("label,place\n,x\n", "line 2: needs a label"), ("label\na,b\n", "at most 1 cells"),
      ("label,first_month\na,3\n", "line 2: '' is no month"), ('label\n"a\n', "line 2: unexpected end of data"),
-     ("label,first_month,last_month\na,3-Nov,4\n", "'3-Nov' is no month"), ("label,label\na,b\n", "its first line")],
+     ("label,first_month,last_month\na,3-Nov,4\n", "'3-Nov' is no month"), ("label,label\na,b\n", "its first line"),
+     ("label,north\na,91\n", "north '91' is no number of degrees from -90 to 90"),
+     ("label,west\na,x\n", "west 'x' is no number"), ("label,east\na,nan\n", "east 'nan' is no number"),
+     ("label,south\na,50\n", "line 2: has coordinates; set site.latitude and site.longitude")],
 )  # fmt: skip
 def test_mistakes_in_the_table_are_one_line(tmp_path, text, said):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(ConfigError, match=said):
-        read_plausible(tmp_path / "p.csv", "")
+        read_plausible(tmp_path / "p.csv", Site())
 
 
 class Scripted:

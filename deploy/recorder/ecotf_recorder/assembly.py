@@ -105,7 +105,7 @@ def rules_of(config: Config) -> tuple[Rules, str]:
     settings, plausible, problem = config.rules, None, ""
     if settings.plausible:
         try:
-            plausible = read_plausible(Path(settings.plausible), config.site.name, [UNNAMED_LABEL])
+            plausible = read_plausible(Path(settings.plausible), config.site, [UNNAMED_LABEL])
         except ConfigError as error:
             problem = f"rules.plausible: {error}; every label is taken for plausible"
     return Rules(settings.hits, settings.within_s, frozenset(settings.labels), plausible), problem

@@ -35,7 +35,7 @@ def _plausible(path: Path, config: Config) -> Plausible | None:
     if not config.rules.plausible:
         return None
     try:
-        found = read_plausible(Path(config.rules.plausible), config.site.name, [_UNNAMED])
+        found = read_plausible(Path(config.rules.plausible), config.site, [_UNNAMED])
     except ConfigError as error:
         raise ConfigError(f"{path}: rules.plausible: {error}") from None
     if found.names_places and not config.site.name:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ecotf_recorder.config import Site
 from ecotf_recorder.errors import ConfigError
 
 ALL_OTHERS = "*"
-_COLUMNS = ("label", "first_month", "last_month", "place")
+_BOX = {"south": 90, "north": 90, "west": 180, "east": 180}  # and the largest value of each, in degrees
+_COLUMNS = ("label", "first_month", "last_month", "place", *_BOX)
 _YEAR = frozenset(range(1, 13))
 _MOST_BYTES = 4 << 20
 
@@ -53,20 +56,21 @@ class Plausible:
         return "" if month is None or month in months else f"not plausible in month {month}"
 
 
-def read_plausible(path: Path, site: str, always: Sequence[str] = ()) -> Plausible:
+def read_plausible(path: Path, site: Site, always: Sequence[str] = ()) -> Plausible:
     """Read the table for one site.
 
     Parameters
     ----------
     site
-        Its name; ``place`` of a row is such a name, or a pattern of names with ``*``, or empty for all.
+        Its name and coordinates. ``place`` of a row is a name, or a pattern of names with ``*``, or empty for all;
+        ``south``, ``north``, ``west`` and ``east`` are bounds in degrees, of which any may be empty.
     always
         Labels that are plausible unless the table names them.
 
     Raises
     ------
     ConfigError
-        The first mistake, with its line.
+        The first mistake, with its line; a row with bounds is one where the site has no coordinates.
     """
     try:
         with open(path, "rb") as file:
@@ -93,16 +97,42 @@ def read_plausible(path: Path, site: str, always: Sequence[str] = ()) -> Plausib
                 continue
             if not row.get("label") or len(cells) > len(header):
                 raise ConfigError(f"{path}: line {rows.line_num}: needs a label, and at most {len(header)} cells")
-            place = row.get("place", "")
+            where, place = f"{path}: line {rows.line_num}", row.get("place", "")
             names_places = names_places or bool(place)
-            fits = not place or fnmatchcase(site.casefold(), place.casefold())
-            stated = _months(row, f"{path}: line {rows.line_num}")
+            fits = _is_inside(row, site, where)
+            fits &= not place or fnmatchcase(site.name.casefold(), place.casefold())
+            stated = _months(row, where)
             named[row["label"]] = named.get(row["label"], frozenset()) | (stated if fits else frozenset())
     except csv.Error as error:
         raise ConfigError(f"{path}: line {rows.line_num}: {error}") from None
     if not named:
         raise ConfigError(f"{path}: names no label, so that nothing would be plausible")
     return Plausible(months | named, names_places)
+
+
+def _is_inside(row: Mapping[str, str], site: Site, where: str) -> bool:
+    """Whether a site lies within the bounds of a row; ``west`` may be larger than ``east``, over the 180th meridian."""
+    bounds = {}
+    for name, most in _BOX.items():
+        if not row.get(name):
+            continue
+        try:
+            bounds[name] = float(row[name].replace(",", "."))
+        except ValueError:
+            bounds[name] = math.inf
+        if not abs(bounds[name]) <= most:
+            raise ConfigError(f"{where}: {name} {row[name]!r} is no number of degrees from -{most} to {most}")
+    if not bounds:
+        return True
+    if not site.is_known:
+        raise ConfigError(f"{where}: has coordinates; set site.latitude and site.longitude")
+    south, north = bounds.get("south", -90.0), bounds.get("north", 90.0)
+    if south > north:
+        raise ConfigError(f"{where}: south {south:g} is north of north {north:g}")
+    west, east = bounds.get("west", -180.0), bounds.get("east", 180.0)
+    beyond_west, beyond_east = site.longitude >= west, site.longitude <= east
+    between = beyond_west and beyond_east if west <= east else beyond_west or beyond_east
+    return south <= site.latitude <= north and between
 
 
 def _months(row: Mapping[str, str], where: str) -> frozenset[int]:
