@@ -29,16 +29,19 @@ def telling_pace(
     [[1, 2], [3]]
     """
     began, seen, said = perf_counter(), 0, False
+    first, since = 0, began  # the first batch is no pace: TensorFlow builds its graph with it
     for batch in batches:
         yield batch
         seen += size(batch)
-        spent = perf_counter() - began
-        if not said and spent >= after_s and seen < wanted:
+        now = perf_counter()
+        if not first:
+            first, since = seen, now
+        elif not said and now - began >= after_s and seen < wanted:
             said = True
+            pace = (seen - first) / max(now - since, 1e-9)
             log(
                 Detail(
-                    f"{title}: {seen / spent:.2g} clips a second; an epoch of {wanted:,} takes about "
-                    f"{in_words(wanted * spent / seen)}"
+                    f"{title}: {pace:.2g} clips a second; an epoch of {wanted:,} takes about {in_words(wanted / pace)}"
                 )
             )
 
