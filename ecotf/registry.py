@@ -124,10 +124,10 @@ class Registry(Generic[Built]):
         if name in self:
             own = ", ".join(f"{key} = {getattr(self[name].config_class, key)}" for key in traits)
             needed = ", ".join(f"{key} = {value}" for key, value in traits.items())
-            raise ValueError(f"{name!r} is a {self.what} with {own}; here {needed} is needed; {listed}")
+            raise ValueError(f"{name!r} is {_a(self.what)} with {own}; here {needed} is needed; {listed}")
         for registry in sorted(_REGISTRIES, key=lambda registry: registry.what):
             if name in registry:
-                raise ValueError(f"{name!r} is a {registry.what}, not a {self.what}; {listed}")
+                raise ValueError(f"{name!r} is {_a(registry.what)}, not {_a(self.what)}; {listed}")
         raise ValueError(f"name {name!r} is unknown; {listed}")
 
 
@@ -138,3 +138,8 @@ def names_of(config_class: type[Config]) -> tuple[str, ...]:
     if not values or not all(isinstance(value, str) for value in values):
         raise TypeError(f'{config_class.__name__} needs name: Literal["..."] = "..."')
     return values
+
+
+def _a(what: str) -> str:
+    """Put the article before it."""
+    return f"{'an' if what[0] in 'aeio' else 'a'} {what}"

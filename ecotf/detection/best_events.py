@@ -93,7 +93,7 @@ class WithoutOnsets:
         self._finder, self._n_classes = finder, n_classes
 
     def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
-        """Take frames ``[frames, 3 classes]`` and their middles; return the events that are settled."""
+        """Take frames ``[frames, 4 classes]`` and their middles; return the events that are settled."""
         return self._finder.push(probabilities[:, : self._n_classes], times)
 
     def finish(self) -> pd.DataFrame:

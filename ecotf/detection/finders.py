@@ -77,7 +77,7 @@ class FinderConfig(Config):
 
     @property
     def reads_onsets(self) -> bool:
-        """Whether its frames are ``[frames, 3 classes]``: scores, onsets, lengths (`HeadConfig.gives_onsets`)."""
+        """Whether its frames are ``[frames, 4 classes]``: scores, onsets, ends, lengths (`HeadConfig.gives_onsets`)."""
         return False
 
     def candidates(self) -> list[dict[str, Any]]:

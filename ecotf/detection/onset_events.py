@@ -21,16 +21,17 @@ class OnsetEventsConfig(FinderConfig):
     """Each onset that the network says is an event, as long as it says (`ecotf.detection.onset_points`).
 
     It needs a head that answers for onsets (``network.head.onsets``). For each class one least distance of onsets, and
-    one least fall of the score at an end, is chosen on the events of the validation recordings; the first of each list
+    one pull of the length on the end, is chosen on the events of the validation recordings; the first of each list
     where there are none.
 
     Attributes
     ----------
     gaps_s
         Least distances of two onsets that are tried, seconds.
-    falls
-        What is tried: near the end that the length says, an event ends where the class's score falls most, if it falls
-        by so much. Above 1 (``2``): always the length.
+    pulls
+        What is tried: an event ends where the network says that one does and where the class's score falls, which
+        together score up to 1.5; an octave away from the length that the network says, it must be so much more. Null:
+        the length alone.
     floor
         The lowest score of an onset, and of an event: the root of its onset times the mean score of its frames.
     overlap
@@ -45,18 +46,18 @@ class OnsetEventsConfig(FinderConfig):
     fits: ClassVar[bool] = True
 
     name: Literal["onsets"] = "onsets"
-    gaps_s: tuple[float, ...] = Field((0.12, 0.24, 0.48), min_length=1)
-    falls: tuple[float, ...] = Field((0.3, 0.15, 2.0), min_length=1)
+    gaps_s: tuple[float, ...] = Field((0.12, 0.3), min_length=1)
+    pulls: tuple[float | None, ...] = Field((0.4, 0.6, 0.3), min_length=1)
     floor: float = Field(0.02, gt=0, le=1)
     overlap: float = Field(0.5, gt=0, le=1)
-    step_s: float = Field(0.16, gt=0)
+    step_s: float = Field(0.48, gt=0)
     shortest_s: float = Field(0.0, ge=0)
     longest_s: float = Field(10.0, gt=0, le=30)
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> OnsetEventsConfig:
-        for name, values in (("gaps_s", self.gaps_s), ("falls", self.falls)):
-            wrong = [value for value in values if not 0 < value < np.inf]
+        for name, values in (("gaps_s", self.gaps_s), ("pulls", self.pulls)):
+            wrong = [value for value in values if value is not None and not 0 < value < np.inf]
             if wrong:
                 raise ValueError(f"{name} = {wrong[0]:g}: every one must be above 0")
         if self.shortest_s >= self.longest_s:
@@ -69,8 +70,8 @@ class OnsetEventsConfig(FinderConfig):
         return True
 
     def candidates(self) -> list[dict[str, Any]]:
-        """List every distance with every fall."""
-        return [{"gap_s": gap_s, "fall": fall} for gap_s in self.gaps_s for fall in self.falls]
+        """List every distance with every pull."""
+        return [{"gap_s": gap_s, "pull": pull} for gap_s in self.gaps_s for pull in self.pulls]
 
     def facts(self, classes: Sequence[str], numbers: Numbers | None) -> dict[str, Any]:
         """Return the settings, what lengths mean, and the numbers of each class in the order of ``classes``."""
@@ -94,12 +95,12 @@ class OnsetFinder:
 
     def __init__(self, config: OnsetEventsConfig, framing: Framing, numbers: Numbers | None) -> None:
         self._framing = framing
-        onsets = [Onset(**config.of_class(label, numbers)) for label in framing.classes]
+        onsets = [as_onset(config.of_class(label, numbers)) for label in framing.classes]
         limits = OnsetLimits(*(getattr(config, name) for name in OnsetLimits._fields))
         self._stream = OnsetStream(onsets, framing.frame_s, Lengths(LEAST_S, OCTAVES), limits)
 
     def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
-        """Take frames ``[frames, 3 classes]`` and their middles; return the events that are settled."""
+        """Take frames ``[frames, 4 classes]`` and their middles; return the events that are settled."""
         return events_table(self._stream.push(probabilities, times), self._framing)
 
     def finish(self) -> pd.DataFrame:
@@ -110,3 +111,8 @@ class OnsetFinder:
     def settled_s(self) -> float:
         """Later events begin after this; seconds."""
         return self._stream.settled_s
+
+
+def as_onset(numbers: dict[str, Any]) -> Onset:
+    """Return the numbers of a class as `OnsetStream` takes them; raises `KeyError`."""
+    return Onset(float(numbers["gap_s"]), np.inf if numbers["pull"] is None else float(numbers["pull"]))

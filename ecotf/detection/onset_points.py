@@ -1,8 +1,9 @@
 """Events from where a network says that they begin, and how long they are: calls may overlap, or follow at once.
 
-An onset is a peak of the onset score. Its event ends where the network's length says or, near there, where the class's
-own score falls most, if it falls enough. After Voxaboxen (Mahon et al. 2025, arXiv:2503.02389), whose events have a
-length for each onset; here the end is fused with the scores of frames. `ecotf` and the recorder have this very file.
+An onset is a peak of the onset score. Its event ends where the network says that one ends and where the class's own
+score falls, as near as may be to the length that the network says. After Voxaboxen (Mahon et al. 2025,
+arXiv:2503.02389), whose events have a length for each onset; here the end is fused with the scores of frames. `ecotf`
+and the recorder have this very file.
 
 All numbers of frames are counted in whole steps of 1/4096. So sums are exact, and no bit depends on how frames are cut.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALE = 4096
+_FARTHEST = 4  # an end lies no farther from its onset than so many of the lengths that are said
 
 
 class OnsetEvent(NamedTuple):
@@ -31,12 +33,12 @@ class OnsetEvent(NamedTuple):
 class Onset(NamedTuple):
     """The numbers of one class.
 
-    ``gap_s``: of two onsets that are closer, the higher one counts. ``fall``: an event ends where the score falls most,
-    if it falls by so much near the end that the length says; infinite for the length alone.
+    ``gap_s``: of two onsets that are closer, the higher one counts. ``pull``: an end that is an octave
+    away from the length must score so much more; infinite for the length alone.
     """
 
     gap_s: float
-    fall: float
+    pull: float
 
 
 class Lengths(NamedTuple):
@@ -77,11 +79,11 @@ class OnsetStream:
         self._frame_s, self._lengths, self._limits = frame_s, lengths, limits
         self._classes = len(onsets)
         self._gaps = [max(1, round(onset.gap_s / frame_s)) for onset in onsets]
-        self._falls = [onset.fall * SCALE for onset in onsets]
+        self._pulls = [onset.pull * SCALE for onset in onsets]
         self._pad = max(self._gaps, default=1)
         self._longest = max(2, int(np.ceil(limits.longest_s / frame_s)))
         self._half = max(1, round(limits.step_s / 2 / frame_s))
-        self._values = np.zeros((self._pad, 3, self._classes), np.int64)  # from frame number `_base` on
+        self._values = np.zeros((self._pad, 4, self._classes), np.int64)  # from frame number `_base` on
         self._times = np.empty(0)
         self._base = -self._pad
         self._at = 0  # onsets before this frame are known
@@ -89,7 +91,7 @@ class OnsetStream:
         self._out = 0  # events whose onset is before this frame are out
 
     def push(self, scores: NDArray[np.floating], times: NDArray[np.float64]) -> list[OnsetEvent]:
-        """Take the next frames, ``[t, 3 classes]`` (scores, onsets, lengths), and their middles in seconds.
+        """Take the next frames, ``[t, 4 classes]`` (scores, onsets, ends, lengths), and their middles in seconds.
 
         Returns
         -------
@@ -100,7 +102,7 @@ class OnsetStream:
         if not len(self._times):
             self._times = times[0] + self._frame_s * np.arange(-self._pad, 0)
         steps = np.rint(np.asarray(scores, np.float64) * SCALE).astype(np.int64)
-        self._values = np.concatenate([self._values, steps.reshape(len(steps), 3, self._classes)])
+        self._values = np.concatenate([self._values, steps.reshape(len(steps), 4, self._classes)])
         self._times = np.concatenate([self._times, times])
         return self._look(final=False)
 
@@ -149,19 +151,10 @@ class OnsetStream:
 
     def _event(self, code: int, at: int, n: int) -> OnsetEvent:
         limits, values, last = self._limits, self._values[:, 0, code], n - self._base
-        said = self._lengths.least_s * 2 ** (self._lengths.octaves * int(self._values[at, 2, code]) / SCALE)
+        said = self._lengths.least_s * 2 ** (self._lengths.octaves * int(self._values[at, 3, code]) / SCALE)
         length_s = min(max(said, limits.shortest_s, self._frame_s), limits.longest_s)
         start_s = self._begin(code, at, last)
-        end_s = start_s + length_s
-        half = max(1, min(self._half, round(length_s / self._frame_s / 2)))
-        low = max(at + 1, at + round(0.7 * length_s / self._frame_s))
-        high = min(last, at + min(self._longest, round(1.3 * length_s / self._frame_s)))
-        places = np.arange(max(low, at + half), high + 1)  # an event may end before each of these frames
-        padded = np.concatenate([values, np.zeros(half, np.int64)])
-        fall = sum(padded[places - 1 - i] - padded[places + i] for i in range(half))
-        if len(places) and fall.max() >= self._falls[code] * half:
-            place = int(places[fall.argmax()])
-            end_s = max(float(self._times[place - 1]) + self._frame_s / 2, start_s + max(limits.shortest_s, 1e-6))
+        end_s = self._end(code, at, last, start_s, length_s)
         until = max(at + 1, min(last, at + round((end_s - start_s) / self._frame_s)))
         inside = self._values[at:until]
         score = np.sqrt(int(values[at:until].sum()) / (until - at) * int(self._values[at, 1, code])) / SCALE
@@ -171,9 +164,38 @@ class OnsetStream:
 
     def _begin(self, code: int, at: int, last: int) -> float:
         """Return where an event begins: between the frames around its onset, by how much each of them is one."""
-        around = np.arange(max(0, at - 1), min(last, at + 2))
-        weights = self._values[around, 1, code].astype(np.float64)
-        return max(0.0, float((weights * self._times[around]).sum() / weights.sum()))
+        return max(0.0, self._between(max(0, at - 1), min(last, at + 2), self._values[:, 1, code]))
+
+    def _end(self, code: int, at: int, last: int, start_s: float, length_s: float) -> float:
+        """Return where an event ends: the best moment by what is said of ends, the fall of the score, and length.
+
+        Moments lie between frames. There a half of the fall, and the greater end of the two frames, count together.
+        """
+        pull, half = self._pulls[code], self._half
+        shortest_s = max(self._limits.shortest_s, self._frame_s)
+        if not np.isfinite(pull):
+            return start_s + length_s
+        until = min(last, at + self._longest, at + 1 + int(np.ceil(_FARTHEST * length_s / self._frame_s)))
+        places = np.arange(at + 1, until + 1)
+        nothing = np.zeros(half, np.int64)
+        values = np.concatenate([nothing, self._values[:, 0, code], nothing]).cumsum()
+        sums = np.concatenate([[0], values])
+        fall = 2 * sums[places + half] - sums[places] - sums[places + 2 * half]
+        ends = np.concatenate([self._values[:, 2, code], [0]])
+        moments_s = self._times[places - 1] + self._frame_s / 2
+        octaves = np.abs(np.log2(np.maximum(moments_s - start_s, 1e-3) / length_s))
+        # In whole steps, so that rounding of the logarithm cannot choose.
+        gains = np.maximum(ends[places - 1], ends[places]) + np.rint(fall / (2 * half) - pull * octaves)
+        place = int(places[gains.argmax()])
+        low, high = max(at, place - 2), min(last, place + 2)
+        around = self._values[low:high, 2, code]
+        end_s = self._between(low, high, self._values[:, 2, code]) if around.any() else float(moments_s[place - at - 1])
+        return max(end_s, start_s + shortest_s)
+
+    def _between(self, low: int, high: int, values: NDArray[np.int64]) -> float:
+        """Return the moment between frames, by how much each says of it."""
+        weights = values[low:high].astype(np.float64)
+        return float((weights * self._times[low:high]).sum() / weights.sum())
 
     def _is_best(self, event: OnsetEvent) -> bool:
         """Whether no event of its class that shares much with it has a higher score, or the same and came before."""

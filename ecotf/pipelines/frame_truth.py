@@ -20,9 +20,9 @@ class ClipTruth(NamedTuple):
         ``[n, classes]``
     frames, frames_known
         ``[n, t, classes]``
-    onsets, lengths, lengths_known
-        The same of where events begin (known where the frames are) and of how long they are, as `OnsetTruth` says;
-        None where they are not asked for.
+    onsets, ends, lengths, lengths_known
+        The same of where events begin and end (known where the frames are), and of how long they are, as `OnsetTruth`
+        says; None where they are not asked for.
     """
 
     clip: Any
@@ -30,6 +30,7 @@ class ClipTruth(NamedTuple):
     frames: Any
     frames_known: Any
     onsets: Any = None
+    ends: Any = None
     lengths: Any = None
     lengths_known: Any = None
 
@@ -72,7 +73,7 @@ class FrameTruth:
     @property
     def _of_frames(self) -> tuple[str, ...]:
         """The targets of frames, in the order in which they are packed."""
-        return ("frames", "frames_known", *(("onsets", "lengths", "lengths_known") if self.onsets else ()))
+        return ("frames", "frames_known", *(("onsets", "ends", "lengths", "lengths_known") if self.onsets else ()))
 
     def packed(self, recording: np.ndarray, start_s: np.ndarray) -> np.ndarray:
         """Compute the targets of clips as one row each, float32 ``[n, width]``; `unpacked` takes them apart.
@@ -117,9 +118,10 @@ class FrameTruth:
         truth.frames_known[0, part >= 0.5, code] = 1.0
         if self.onsets is not None:
             event = np.array([start_s]), np.array([end_s])
-            near, length, said = self.onsets.of(edges + self.frame_s / 2, self.frame_s, *event)
+            near, ends, length, said = self.onsets.of(edges + self.frame_s / 2, self.frame_s, *event)
             here = near > truth.onsets[0, :, code]
             truth.onsets[0, here, code] = near[here]
+            truth.ends[0, :, code] = np.maximum(truth.ends[0, :, code], ends)
             truth.lengths[0, here, code] = length[here]
             truth.lengths_known[0, here, code] = said[here]
 
@@ -137,19 +139,20 @@ class FrameTruth:
         return ClipTruth(clip, clip_known, frames, known, *self._onsets(recording, edges + self.frame_s / 2, stop_s))
 
     def _onsets(self, recording: int, middles: np.ndarray, stop_s: float) -> tuple[np.ndarray, ...]:
-        """Targets of onsets and lengths, ``[t, classes]``; nobody hears the length of what goes on after the clip."""
+        """Targets of onsets, ends and lengths, ``[t, classes]``; of what goes on after the clip no length."""
         if self.onsets is None:
             return ()
         rows, own = self.rows, self.rows.of(recording)
         shape = len(middles), rows.n_classes
-        near, length, said = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
+        near, ends, length = (np.zeros(shape) for _ in range(3))
+        said = np.zeros(shape, bool)
         for code in np.unique(rows.code[own][rows.kind[own] == Kind.EVENT]):
             here = (rows.code[own] == code) & (rows.kind[own] == Kind.EVENT)
             start_s, end_s = rows.start_s[own][here], rows.end_s[own][here]
-            near[:, code], length[:, code], said[:, code] = self.onsets.of(middles, self.frame_s, start_s, end_s)
-            ends = length[:, code]
-            said[:, code] &= middles + LEAST_S * 2 ** (OCTAVES * ends) <= stop_s + self.frame_s
-        return near, length, said
+            made = self.onsets.of(middles, self.frame_s, start_s, end_s)
+            near[:, code], ends[:, code], length[:, code], said[:, code] = made
+            said[:, code] &= middles + LEAST_S * 2 ** (OCTAVES * length[:, code]) <= stop_s + self.frame_s
+        return near, ends, length, said
 
     def _cells(self, recording: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets and what is known of cells of time, float and bool ``[t, classes]``."""
@@ -202,5 +205,5 @@ class FrameTruth:
         nowhere = ~here & bool(rows.full[recording]) & sure
         known = np.broadcast_to(nowhere, (self.frames, rows.n_classes))
         nothing = np.zeros(known.shape)
-        onsets = (nothing, nothing, nothing) if self.onsets is not None else ()
+        onsets = (nothing,) * 4 if self.onsets is not None else ()
         return ClipTruth(target, here | sure, nothing, known, *onsets)

@@ -32,7 +32,7 @@ def some_config(entry: Any, rng: np.random.Generator) -> FinderConfig:
     if entry.name == "change_detection":
         values |= {"steps_s": [float(rng.choice([0.1, 0.5, 1.5]))], "longest_s": float(rng.choice([3.0, 60.0]))}
     elif entry.name == "onsets":
-        values |= {"gaps_s": [float(rng.choice([0.1, 0.6]))], "falls": [float(rng.choice([0.2, 2.0]))]}
+        values |= {"gaps_s": [float(rng.choice([0.1, 0.6]))], "pulls": [rng.choice([0.3, None])]}
         values |= {"longest_s": float(rng.choice([2.0, 10.0])), "overlap": float(rng.choice([0.2, 0.7]))}
     else:
         values |= {"smooth_s": float(rng.choice([0, 0.1, 0.5])), "gap_s": float(rng.choice([0.4, 2.0]))}
@@ -54,7 +54,7 @@ def some_scores(rng: np.random.Generator, columns: int = 3) -> tuple[np.ndarray,
 def test_pieces_make_no_difference(entry, seed):
     rng = np.random.default_rng(seed)
     config = some_config(entry, rng)
-    scores, times, frame_s = some_scores(rng, columns=9 if config.reads_onsets else 3)
+    scores, times, frame_s = some_scores(rng, columns=12 if config.reads_onsets else 3)
     framing = Framing(CLASSES, frame_s, (0.0, 1.0), np.full(3, 0.3))
     whole, stream = (FINDERS.build(config, framing, None) for _ in range(2))
     expected = in_order([whole.push(scores, times), whole.finish()])
@@ -84,10 +84,11 @@ def test_an_event_is_where_the_score_is(entry):
     scores[0:6, 1] = 0.9  # begins with the recording
     scores[94:, 1] = 0.7  # ends with it
     if some.reads_onsets:
-        onsets, lengths = np.zeros((100, 2)), np.zeros((100, 2))
+        onsets, ends, lengths = (np.zeros((100, 2)) for _ in range(3))
         for at, code, length_s in ((20, 0, 1.0), (0, 1, 0.6), (94, 1, 0.6)):
             onsets[at, code], lengths[at, code] = 0.9, encoded(length_s)
-        scores = np.hstack([scores, onsets, lengths])
+            ends[round(at + 10 * length_s) - 1, code] = 0.9
+        scores = np.hstack([scores, onsets, ends, lengths])
     found = find_events(scores, times, 0.1, ["a", "b"], (100.0, 200.0), some)
     assert found["label"].tolist() == ["b", "a", "b"]
     assert found["start_s"].tolist() == pytest.approx([0.0, 2.0, 9.4], abs=0.11)
@@ -147,18 +148,18 @@ def test_changes_are_as_defined(seed):
 
 
 def frames_of(events: list[tuple[float, float]], seconds: float, frame_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """What a perfect network says of the events of one class: ``[t, 3]``, and the middles of the frames."""
+    """What a perfect network says of the events of one class: ``[t, 4]``, and the middles of the frames."""
     times = (np.arange(round(seconds / frame_s)) + 0.5) * frame_s
     start_s, end_s = np.array(events).T
     inside = ((times[:, None] > start_s) & (times[:, None] < end_s)).any(axis=1)
-    onsets, lengths, _ = OnsetTruth(1.0).of(times, frame_s, start_s, end_s)
-    return np.column_stack([0.02 + 0.9 * inside, onsets, lengths]), times
+    onsets, ends, lengths, _ = OnsetTruth(1.0).of(times, frame_s, start_s, end_s)
+    return np.column_stack([0.02 + 0.9 * inside, onsets, ends, lengths]), times
 
 
 def test_calls_without_a_pause_and_calls_that_overlap_are_several():
     events = [(1.0, 1.8), (1.8, 2.5), (4.0, 6.0), (5.0, 7.0), (9.0, 9.4)]
     frames, times = frames_of(events, 12.0, 0.04)
-    for finder, n in (({"name": "onsets"}, 5), ({"name": "change_detection"}, 3)):
+    for finder, n in (({"name": "onsets", "pulls": [1.2]}, 5), ({"name": "change_detection"}, 3)):
         config = validate(InferenceConfig, {"events": finder}, "r").events
         found = find_events(frames, times, 0.04, ["a"], (0.0, 1.0), config)
         assert len(found) == n
@@ -167,13 +168,13 @@ def test_calls_without_a_pause_and_calls_that_overlap_are_several():
             assert (found["score"] > 0.8).all()
 
 
-def test_an_onset_needs_the_score_of_its_frames_and_a_fall_moves_an_end():
+def test_an_onset_needs_the_score_of_its_frames_and_an_end_may_be_elsewhere_than_the_length_says():
     frames, times = frames_of([(1.0, 2.0), (4.0, 5.0)], 7.0, 0.04)
     frames[times > 3, 0] = 0.0  # an onset without a call
-    frames[(times > 1.8) & (times < 3), 0] = 0.02  # a call that ends before its length does
+    frames[:, 3] = encoded(1.4)  # a call that ends before its length does
     limits, lengths = OnsetLimits(0.1, 0.0, 10.0, 0.5, 0.16), Lengths(LEAST_S, OCTAVES)
-    for fall, end_s in ((0.3, 1.8), (np.inf, 2.0)):
-        stream = OnsetStream([Onset(0.1, fall)], 0.04, lengths, limits)
+    for pull, end_s in ((0.3, 2.0), (np.inf, 2.4)):
+        stream = OnsetStream([Onset(0.1, pull)], 0.04, lengths, limits)
         found = [*stream.push(frames, times), *stream.finish()]
         assert [(event.code, round(event.start_s, 1)) for event in found] == [(0, 1.0)]
         assert found[0].end_s == pytest.approx(end_s, abs=0.05)
@@ -185,7 +186,7 @@ def test_nothing_waits_longer_than_twice_the_longest_event_of_onsets():
     stream = OnsetStream([Onset(0.3, 0.3), Onset(0.1, np.inf)], 0.1, lengths, limits)
     for second in range(200):
         times = second + (np.arange(10) + 0.5) * 0.1
-        found += stream.push(rng.random((10, 6)), times)
+        found += stream.push(rng.random((10, 8)), times)
         assert stream.settled_s >= second - 2 * 3.0 - 1.0
         held = max(held, len(stream._values), len(stream._known))
     assert held < 90 and max(event.end_s - event.start_s for event in found) <= 3.0 + 1e-9 and len(found) > 100

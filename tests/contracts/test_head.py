@@ -68,7 +68,7 @@ def test_a_head_of_feature_maps(entry, tmp_path):
     assert set(before) == ({"clip", "frames"} if config.gives_frames else {"clip"})
     assert before["clip"].shape == (4, CLASSES)
     if config.gives_frames:
-        assert before["frames"].shape == (4, MAP[0], CLASSES * (3 if config.gives_onsets else 1))
+        assert before["frames"].shape == (4, MAP[0], CLASSES * (4 if config.gives_onsets else 1))
     assert any(isinstance(layer, keras.layers.RNN) for layer in head.layers) == config.recurrent
 
     step(head, x, lambda answer: sum(tf.reduce_mean(values**2) for values in answer.values()))

@@ -95,6 +95,7 @@ def test_onsets_and_lengths_are_those_of_the_nearest_event():
     found = truth.unpacked(packed)
     onsets = found.onsets[0, :, 0]
     assert (onsets > 0.9).nonzero()[0].tolist() == [2, 4] and onsets[7] < 0.01 and not found.onsets[..., 1].any()
+    assert found.ends[0, 4, 0] == 1 and found.ends[0, 2, 0] < 0.2
     lengths = LEAST_S * 2 ** (OCTAVES * found.lengths[0, :, 0])
     np.testing.assert_allclose(lengths[[2, 4]], [0.5, 3.0], rtol=1e-5)
     assert found.lengths_known[0, 2, 0] == 1 and found.lengths_known[0, 4, 0] == 0  # it goes on after the clip

@@ -232,11 +232,13 @@ def test_events_of_streams_that_both_have_are_those_of_the_whole(finder, seed):
     config: FinderConfig
     if finder == "onsets":
         config = OnsetEventsConfig(**limits, longest_s=4.0)
-        numbers = {name: {"gap_s": float(rng.choice([0.1, 0.5])), "fall": 0.2} for name in ("0", "1")}
+        numbers = {
+            name: {"gap_s": float(rng.choice([0.1, 0.5])), "pull": 0.3 if seed % 2 else None} for name in ("0", "1")
+        }
     else:
         config = ChangeDetectionConfig(**limits)
         numbers = {name: {"step_s": float(rng.choice([0.3, 1.0])), "drop": 0.3, "ratio": None} for name in ("0", "1")}
-    scores = np.repeat(rng.random((rows * t, 6)), 3, axis=0)[: rows * t] ** rng.integers(1, 8)
+    scores = np.repeat(rng.random((rows * t, 8)), 3, axis=0)[: rows * t] ** rng.integers(1, 8)
     scores = scores.astype(np.float32)
     middles, n = (np.arange(rows)[:, None] + times).ravel(), int(rng.integers((rows - 1) * t + 1, rows * t + 1))
     frame_s = float(np.diff(times).mean()) if t > 1 else 1.0

@@ -67,7 +67,7 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
     if name == "peaks":
         return EventFacts(*(float(events[name]) for name in EventFacts.__dataclass_fields__))
     if name == "onsets":
-        onsets = [Onset(float(row["gap_s"]), float(row["fall"])) for row in events["onsets"]]
+        onsets = [Onset(float(row["gap_s"]), _or_infinite(row["pull"])) for row in events["onsets"]]
         _require_rows("events.onsets", len(onsets), n_species)
         limits = OnsetLimits(*(float(events[name]) for name in OnsetLimits._fields))
         lengths = Lengths(*(float(events["lengths"][name]) for name in Lengths._fields))
@@ -79,7 +79,7 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
             )
         return OnsetFacts(limits, lengths, tuple(onsets))
     changes = [
-        Change(float(row["step_s"]), *(np.inf if row[name] is None else float(row[name]) for name in ("drop", "ratio")))
+        Change(float(row["step_s"]), *(_or_infinite(row[name]) for name in ("drop", "ratio")))
         for row in events["changes"]
     ]
     _require_rows("events.changes", len(changes), n_species)
@@ -103,6 +103,10 @@ def one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:
     if value not in allowed:
         raise ValueError(f"{name} = {value!r}; allowed: {', '.join(allowed)}")
     return str(value)
+
+
+def _or_infinite(value: float | None) -> float:
+    return np.inf if value is None else float(value)
 
 
 def _require_rows(name: str, rows: int, n_species: int) -> None:

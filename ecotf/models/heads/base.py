@@ -56,9 +56,9 @@ class HeadConfig(Config):
 
     @property
     def gives_onsets(self) -> bool:
-        """Whether ``frames`` is ``(batch, t, 3 classes)``: scores, then whether an event begins there, then its length.
+        """Whether ``frames`` is ``(batch, t, 4 classes)``: scores, whether an event begins there, or ends, its length.
 
-        `ecotf.pipelines.onset_truth` says what the last two mean.
+        `ecotf.pipelines.onset_truth` says what the last three mean.
         """
         return False
 

@@ -23,8 +23,8 @@ class EventsHeadConfig(AttentionOverFrames):
     dropout
         Before and after the dense layer.
     onsets
-        Also say of each frame whether an event begins there, and how long it is: for calls that overlap, or follow
-        each other without a pause. The stage ``fit_events`` teaches it, the finder ``onsets`` reads it.
+        Also say of each frame whether an event begins or ends there, and how long it is: for calls that overlap, or
+        follow each other without a pause. The stage ``fit_events`` teaches it, the finder ``onsets`` reads it.
     """
 
     class_layers: ClassVar[tuple[str, ...]] = (*AttentionOverFrames.class_layers, *ONSET_LAYERS)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ecotf.models.heads.base import HEADS, HeadConfig
 
-ONSET_LAYERS = ("onsets", "lengths")
+ONSET_LAYERS = ("onsets", "ends", "lengths")
 
 
 class AttentionOverFrames(HeadConfig):
@@ -70,11 +70,13 @@ def frames_and_clip(
     frames = keras.layers.Dense(n_classes, dtype="float32", name="classes")(x)
     clip = AttentionPooling(probabilities, name="pool")([attention, frames])
     if config.gives_onsets:
-        # Few frames are onsets: a network that has learned nothing says one in a hundred.
-        rare = keras.initializers.Constant(-4.6), "zeros"
+        # Few frames are onsets or ends: a network that has learned nothing says one in a hundred.
+        rare = keras.initializers.Constant(-4.6)
         own = [
-            keras.layers.Dense(n_classes, dtype="float32", name=name, bias_initializer=bias)(x)
-            for name, bias in zip(ONSET_LAYERS, rare, strict=True)
+            keras.layers.Dense(
+                n_classes, dtype="float32", name=name, bias_initializer="zeros" if name == "lengths" else rare
+            )(x)
+            for name in ONSET_LAYERS
         ]
         frames = keras.layers.Concatenate(dtype="float32")([frames, *own])
         # A layer in either case: Keras sorts weights by how many layers come after them.

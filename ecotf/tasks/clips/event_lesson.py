@@ -117,8 +117,7 @@ class EventLesson(LabelLesson):
         loss = share * averaged(of_frames, weight, self.config.loss.average) + (1 - share) * of_clips
         if self.onsets is None:
             return loss
-        _, onsets, lengths = tf.split(outputs["frames"], 3, axis=-1)
-        own = onset_loss(self.config.onsets, onsets, lengths, truth, known, OCTAVES)
+        own = onset_loss(self.config.onsets, outputs["frames"][..., classes:], truth, known, OCTAVES)
         share = self.config.onsets.share
         return share * averaged(own, weight, self.config.loss.average) + (1 - share) * loss
 

@@ -46,7 +46,7 @@ class FitEventsStage(FitClipsStage):
     frames
         The loss of frames; ``loss`` is that of whole clips.
     onsets
-        That of where events begin and how long they are, of heads that answer for those (``network.head.onsets``).
+        That of where events begin and end, and how long they are, of heads that answer (``network.head.onsets``).
     draws
         Which clips a batch is made of; ``sampler`` is not used.
     point_s

@@ -46,7 +46,7 @@ class RowEvents:
 
     def __init__(self, facts: SegmentFacts, stream: ChangeStream | OnsetStream, reads_onsets: bool = False) -> None:
         self._facts, self._stream = facts, stream
-        self._columns = len(facts.species) * (3 if reads_onsets else 1)
+        self._columns = len(facts.species) * (4 if reads_onsets else 1)
         self._waiting: list[NDArray[np.float32]] = []
         self._row = 0
 
