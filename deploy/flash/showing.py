@@ -12,6 +12,7 @@ from rich.table import Table
 
 from deploy.flash.devices import Device
 from deploy.flash.errors import DeviceError
+from deploy.flash.image.outcome import DONE, read_outcome
 from deploy.flash.login import Login, connect
 from deploy.flash.release_manager import Line, RecorderPlace, ask_recorder, mapping_of, number_of, text_of
 from deploy.flash.sdcard import read_notes
@@ -114,13 +115,15 @@ def prune_releases(devices: Sequence[Device], login: Login, place: RecorderPlace
 
 
 def show_notes(card: Path) -> int:
-    """Print what a recorder noted on its card; 0 when every bundle there was applied, 1 otherwise."""
-    notes = read_notes(card)
+    """Print what a recorder noted on its card; 0 when it was set up and every bundle applied, 1 otherwise."""
+    notes, setup = read_notes(card), read_outcome(card)
+    if setup:
+        log(f"setup: {setup}")
     for name, note in notes:
         log(f"{name}: {note}")
     if not notes:
         log(f"{card}: no recorder has noted anything there")
-    return int(any(not name.endswith(".done") for name, _ in notes))
+    return int(any(not name.endswith(".done") for name, _ in notes) or setup not in ("", DONE))
 
 
 def ask_all(

@@ -58,6 +58,9 @@ def boot(root: Path, scratch: Path) -> None:
     words = with_nothing_to_spoil(words, scratch) if os.geteuid() == 0 else words
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+    log = root / unit["Service"]["StandardOutput"].removeprefix("append:/")
+    log.parent.mkdir(parents=True)
+    log.write_text(done.stdout)
 
 
 def test_the_first_start_ends_as_init_and_a_bundle_on_a_card(
@@ -94,6 +97,8 @@ def test_the_first_start_ends_as_init_and_a_bundle_on_a_card(
     }
 
     board = FakeRecorder(root)
+    status, output, _ = run_flash_device("status", "--sdcard", root)
+    assert status == 1 and "setup: has not begun" in output
     boot(root, tmp_path)
     assert (root / "etc/ecotf/config.toml").read_text() == CONFIG
     assert "require_signature = true" in (root / "etc/ecotf/releases.toml").read_text()
@@ -104,7 +109,21 @@ def test_the_first_start_ends_as_init_and_a_bundle_on_a_card(
     finally:
         board.cut_power()
     status, output, _ = run_flash_device("status", "--sdcard", root)
-    assert status == 0 and f"{bundle.name}.done: done" in output
+    assert status == 0 and f"{bundle.name}.done: done" in output and "setup: done" in output
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [("", "its log says nothing"), ('{"step": "user", "status": "ok"}\n{"step": "packages", "status": "started"}\n',
+     "was cut off at packages; the next start tries again"), ("[" * 9999 + '\n{"step": 1}\n', "its log says nothing"),
+     ('{"step": "end", "status": "failed", "detail": "[red]no room"}\nsystemd says more\n', "failed: [red]no room")],
+)  # fmt: skip
+def test_a_card_that_comes_back_unfinished(log, said, run_flash_device, tmp_path):
+    (tmp_path / SETUP).mkdir(parents=True)
+    (tmp_path / "var/log").mkdir()
+    (tmp_path / "var/log/ecotf-setup.log").write_text(log)
+    status, output, _ = run_flash_device("status", "--sdcard", tmp_path)
+    assert status == 1 and f"setup: {said}" in output
 
 
 def test_a_gpt_image_that_is_packed_with_xz(run_flash_device, packages, config, tmp_path):
