@@ -60,15 +60,14 @@ def convert_stages(
 
 def save_stage(stage: Stage, folder: Path) -> None:
     """Write a stage, with batches of 1, as a SavedModel."""
-    import keras
     import tensorflow as tf
 
-    archive = keras.export.ExportArchive()
-    for model in (*stage.models, *stage.resources):
-        archive.track(model)
     inputs = [tf.TensorSpec(kind.shape, kind.dtype, name=name) for name, kind in stage.inputs.items()]
-    archive.add_endpoint("serving_default", stage.function, input_signature=inputs)
-    archive.write_out(str(folder), verbose=False)
+    # Nothing in a stage is for AutoGraph to rewrite, and that would take seconds.
+    serve = tf.function(stage.function, input_signature=inputs, autograph=False).get_concrete_function()
+    saved = tf.Module()
+    saved.used, saved.resources = list(serve.variables), list(stage.resources)
+    tf.saved_model.save(saved, str(folder), signatures={"serving_default": serve})
 
 
 def convert_saved(folder: Path, precision: Precision, examples: Mapping[str, np.ndarray] | None = None) -> bytes:
