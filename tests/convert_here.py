@@ -13,6 +13,7 @@ import pytest
 
 from ecotf.export import export
 from ecotf.export.convert.converter import check_stage, convert_saved, save_stage
+from ecotf.export.export import Convert
 from ecotf.export.stages.stage import Precision, Stage
 
 
@@ -38,9 +39,30 @@ def convert_here(
     return converted
 
 
+class ConvertOnce:
+    """Converts the stages of one run once for each precision and kind of input; what stays float32 once for all."""
+
+    def __init__(self, convert: Convert = convert_here) -> None:
+        self.convert = convert
+        self.made: dict[tuple[object, ...], bytes] = {}
+
+    def __call__(
+        self, stages: Sequence[Stage], precision: Precision, folder: Path, examples: Mapping[str, np.ndarray] | None
+    ) -> dict[str, bytes]:
+        keys = {
+            stage.name: (precision if stage.quantised else "f32", stage.name, tuple(stage.inputs.items()))
+            for stage in stages
+        }
+        missing = [stage for stage in stages if keys[stage.name] not in self.made]
+        if missing:
+            made = self.convert(missing, precision, folder, examples)
+            self.made |= {keys[name]: content for name, content in made.items()}
+        return {name: self.made[key] for name, key in keys.items()}
+
+
 @contextmanager
-def converting_here() -> Iterator[None]:
+def converting_here(convert: Convert = convert_here) -> Iterator[None]:
     """Also where the command or `ecotf.export.export.export_run` converts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "make_model", partial(export.make_model, convert=convert_here))
+        patch.setattr(export, "make_model", partial(export.make_model, convert=convert))
         yield

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from convert_here import convert_here, convert_stage
+from convert_here import ConvertOnce, convert_here
 from scipy.special import expit
 
 from ecotf.commands import export_model
@@ -20,7 +20,6 @@ from ecotf.commands.model_tables import show_model
 from ecotf.detection.segments import score_windows
 from ecotf.errors import ConfigError
 from ecotf.export.convert.chain import chain_stages
-from ecotf.export.convert.converter import check_stage
 from ecotf.export.convert.flatbuffer import is_constant, model_bytes, read_model, type_of
 from ecotf.export.describe.container import read_model_file
 from ecotf.export.export import ExportJob, ParityError, make_model
@@ -84,26 +83,9 @@ def clip_run(make_clip_run, clip_sounds, tmp_path_factory) -> ClipsRun:
 
 
 @pytest.fixture(scope="module")
-def converted() -> dict[tuple[str, str], bytes]:
-    """Stages of `clip_run` by precision and name; what stays float32 is converted once."""
-    return {}
-
-
-@pytest.fixture
-def here(converted):
-    """Convert in this process, each stage once for a precision."""
-
-    def convert(stages, precision, _folder, examples):
-        done = {}
-        for stage in stages:
-            key = (precision if stage.quantised else "", stage.name)
-            if key not in converted:
-                converted[key] = convert_stage(stage, precision, examples)
-                check_stage(converted[key], stage)
-            done[stage.name] = converted[key]
-        return done
-
-    return convert
+def here() -> ConvertOnce:
+    """Converts stages of `clip_run` in this process."""
+    return ConvertOnce()
 
 
 def in_the_runtime(run: ClipsRun, settings: ExportSettings, sounds: np.ndarray) -> dict[str, np.ndarray]:
@@ -183,24 +165,24 @@ def test_three_seconds_at_48_khz_run_in_birdnet_go(make_clip_run, tmp_path):
     np.testing.assert_allclose(scores_of(given["logits"]), expit(rows), atol=2e-5)
 
 
-def test_a_file_that_is_too_far_from_its_run_is_refused(clip_run, here, converted):
+def test_a_file_that_is_too_far_from_its_run_is_refused(clip_run, here):
     """Its last weights are halved behind the converter's back."""
     settings, job = ExportSettings(rate=RATE, embedding=True), ExportJob(seconds=3)
     plan = plan_of(ClipExport(clip_run), settings)
-    here(plan.stages, "f32", Path(), None)
-    whole = converted["f32", "classes"]
+    whole = here(plan.stages, "f32", Path(), None)["classes"]
+    (key,) = (key for key in here.made if key[:2] == ("f32", "classes"))
     model = read_model(whole, "classes")
     for tensor in model.subgraphs[0].tensors:
         if is_constant(model, tensor) and type_of(tensor) == "FLOAT32":
             buffer = model.buffers[tensor.buffer]
             values = 0.5 * np.frombuffer(bytes(buffer.data), np.float32)
             buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-    converted["f32", "classes"] = model_bytes(model)
+    here.made[key] = model_bytes(model)
     try:
         with pytest.raises(ParityError, match="f32 is too far from the run: the network's greatest error"):
             make_model(ClipExport(clip_run), settings, job, lambda _: None, here)
     finally:
-        converted["f32", "classes"] = whole
+        here.made[key] = whole
 
 
 @pytest.mark.parametrize(
