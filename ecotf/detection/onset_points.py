@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALE = 4096
+_BLOCK = 256
 _FARTHEST = 4  # an end lies no farther from its onset than so many of the lengths that are said
 
 
@@ -101,10 +102,13 @@ class OnsetStream:
             return []
         if not len(self._times):
             self._times = times[0] + self._frame_s * np.arange(-self._pad, 0)
-        steps = np.rint(np.asarray(scores, np.float64) * SCALE).astype(np.int64)
-        self._values = np.concatenate([self._values, steps.reshape(len(steps), 4, self._classes)])
-        self._times = np.concatenate([self._times, times])
-        return self._look(final=False)
+        found = []
+        for at in range(0, len(times), _BLOCK):  # so that few events are compared with each other
+            steps = np.rint(np.asarray(scores[at : at + _BLOCK], np.float64) * SCALE).astype(np.int64)
+            self._values = np.concatenate([self._values, steps.reshape(len(steps), 4, self._classes)])
+            self._times = np.concatenate([self._times, times[at : at + _BLOCK]])
+            found += self._look(final=False)
+        return found
 
     def finish(self) -> list[OnsetEvent]:
         """End the recording; return its last events."""
@@ -177,15 +181,18 @@ class OnsetStream:
             return start_s + length_s
         until = min(last, at + self._longest, at + 1 + int(np.ceil(_FARTHEST * length_s / self._frame_s)))
         places = np.arange(at + 1, until + 1)
-        nothing = np.zeros(half, np.int64)
-        values = np.concatenate([nothing, self._values[:, 0, code], nothing]).cumsum()
-        sums = np.concatenate([[0], values])
-        fall = 2 * sums[places + half] - sums[places] - sums[places + 2 * half]
-        ends = np.concatenate([self._values[:, 2, code], [0]])
+        # Frames from `at` - half to `until` + half, of nothing where there are none; and their sums from the first on.
+        values = np.zeros(until - at + 2 * half, np.int64)
+        low, high = max(0, at - half), min(last, until + half)
+        values[low - (at - half) :][: high - low] = self._values[low:high, 0, code]
+        sums = np.concatenate([[0], values.cumsum()])
+        here = places - at + half
+        fall = 2 * sums[here] - sums[here - half] - sums[here + half]
+        ends = np.append(self._values[at : until + 1, 2, code], 0)
         moments_s = self._times[places - 1] + self._frame_s / 2
         octaves = np.abs(np.log2(np.maximum(moments_s - start_s, 1e-3) / length_s))
         # In whole steps, so that rounding of the logarithm cannot choose.
-        gains = np.maximum(ends[places - 1], ends[places]) + np.rint(fall / (2 * half) - pull * octaves)
+        gains = np.maximum(ends[places - 1 - at], ends[places - at]) + np.rint(fall / (2 * half) - pull * octaves)
         place = int(places[gains.argmax()])
         low, high = max(at, place - 2), min(last, place + 2)
         around = self._values[low:high, 2, code]
