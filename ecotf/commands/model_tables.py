@@ -49,10 +49,11 @@ def _show_detections(detections: dict[str, Any]) -> None:
         same = f"{100 * detections['same_decisions']:.2f} % of all decisions are the same"
         log(f"mean AP over classes, {segments}: {_change(detections['cmap'])}; {same}")
     desktop, device = detections["n_detections"]
-    log(
-        f"detections above their thresholds: {desktop} by the run, {device} by the file; "
-        f"{100 * detections['same_detections']:.1f} % are the same, label and box"
-    )
+    same = f"{100 * detections['same_detections']:.1f} % are the same, label and box"
+    if "alike" in detections and detections["same_detections"] < 1:
+        either = desktop + device - detections["alike"]
+        same += f"; {100 * detections['alike'] / max(either, 1):.1f} % have label and half of their time in common"
+    log(f"detections above their thresholds: {desktop} by the run, {device} by the file; {same}")
 
 
 def _table(first: str, *figures: str, title: str) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ecotf.export.prove.parity import shared
+from ecotf.export.prove.parity import TOLERANCES, alike, failures, shared
+from ecotf.export.stages.stage import DEFAULT
 
 COLUMNS = ["recording", "label", "start_s", "end_s", "low_hz", "high_hz"]
 ONE = ("a.wav", "bat", 1.0, 2.0, 2e4, 5e4)
@@ -36,3 +37,18 @@ def test_share_of_all_detections(device, share):
 
 def test_nothing_at_all_is_the_same():
     assert shared(table(), table()) == 1.0
+
+
+def test_events_that_share_half_of_their_time_are_counted_one_for_one():
+    columns = ["recording", "label", "start_s", "end_s", "score"]
+    desktop = pd.DataFrame([("a", "owl", 0, 2, 0.9), ("a", "owl", 1, 3, 0.8), ("b", "owl", 0, 1, 0.7)], columns=columns)
+    device = pd.DataFrame([("a", "owl", 0.5, 2.4, 0.9), ("b", "wren", 0, 1, 0.7)], columns=columns)
+    assert alike(desktop, device) == 1 and alike(desktop, desktop) == 3 and alike(desktop, device[:0]) == 0
+    empty = {"labels": {}, "alike": 10, "n_detections": [30, 20]}
+    report = {
+        "front_end": None, "trees": None, "network": {"max": 0, "rms": 0, "agreement": 1}, DEFAULT: {},
+        "detections": empty, "tolerances": TOLERANCES["int8"].model_dump(),
+    }  # fmt: skip
+    (said,) = failures(report, lambda row: 1)
+    assert said == "of 30 and 20 events 10 are common to the run and the file, 0.25 of all; at least 0.8 is asked for"
+    assert not failures({**report, "detections": {**empty, "alike": 19, "n_detections": [20, 20]}}, lambda row: 1)

@@ -34,6 +34,8 @@ class Tolerances(Config):
         Greatest difference of probabilities; margins must be the same to the bit.
     agreement
         Least share of patches whose likeliest class is the same.
+    events
+        Least share of events that both report, one for one: same label, half of their time in common.
     ap
         Most that an average precision may fall.
     point
@@ -45,15 +47,16 @@ class Tolerances(Config):
     network_rms: float
     trees: float = 3e-7
     agreement: float
+    events: float
     ap: float
     point: float
 
 
 TOLERANCES: dict[Precision, Tolerances] = {
-    "f32": Tolerances(network_max=1e-4, network_rms=1e-5, agreement=0.995, ap=0.002, point=0.005),
-    "f16": Tolerances(network_max=0.02, network_rms=2e-3, agreement=0.99, ap=0.005, point=0.01),
-    "dynamic": Tolerances(network_max=0.15, network_rms=0.02, agreement=0.95, ap=0.02, point=0.04),
-    "int8": Tolerances(network_max=0.35, network_rms=0.04, agreement=0.92, ap=0.03, point=0.06),
+    "f32": Tolerances(network_max=1e-4, network_rms=1e-5, agreement=0.995, events=0.99, ap=0.002, point=0.005),
+    "f16": Tolerances(network_max=0.02, network_rms=2e-3, agreement=0.99, events=0.97, ap=0.005, point=0.01),
+    "dynamic": Tolerances(network_max=0.15, network_rms=0.02, agreement=0.95, events=0.9, ap=0.02, point=0.04),
+    "int8": Tolerances(network_max=0.35, network_rms=0.04, agreement=0.92, events=0.8, ap=0.03, point=0.06),
 }
 
 
@@ -118,6 +121,21 @@ def shared(desktop: pd.DataFrame, device: pd.DataFrame, within_s: float = 1e-5) 
     return same / either if either else 1.0
 
 
+def alike(desktop: pd.DataFrame, device: pd.DataFrame) -> int:
+    """Count the events that both have, one for one: same label, and half of the time that they cover in common."""
+    others = {key: table[["start_s", "end_s"]].to_numpy(float) for key, table in device.groupby(["recording", "label"])}
+    both = 0
+    for key, table in desktop.sort_values("score", ascending=False, kind="stable").groupby(["recording", "label"]):
+        left = others.get(key, np.empty((0, 2)))
+        for start_s, end_s in table[["start_s", "end_s"]].to_numpy(float):
+            common = np.minimum(left[:, 1], end_s) - np.maximum(left[:, 0], start_s)
+            share = common / (np.maximum(left[:, 1], end_s) - np.minimum(left[:, 0], start_s))
+            if len(share) and share.max() >= 0.5:
+                both += 1
+                left = np.delete(left, share.argmax(), axis=0)
+    return both
+
+
 def failures(report: Mapping[str, Any], few: Callable[[Mapping[str, Any]], int]) -> list[str]:
     """List every tolerance that a report exceeds.
 
@@ -157,6 +175,13 @@ def _detections_too_far(
     if before is not None and after is not None:
         n = sum(few(row) for row in detections["labels"].values())
         yield from _least("the mean AP over classes", after, before - max(tolerances.ap, ROUNDING / max(n, 1)))
+    if "alike" in detections:
+        n, both = sum(detections["n_detections"]), detections["alike"]
+        if n - 2 * both > max(ROUNDING, (1 - tolerances.events) * (n - both)):
+            yield (
+                f"of {' and '.join(map(str, detections['n_detections']))} events {both} are common to the run and the "
+                f"file, {both / (n - both):.3g} of all; at least {tolerances.events:g} is asked for"
+            )
     for label, row in detections["labels"].items():
         for key, bound in (("ap", tolerances.ap), ("precision", tolerances.point), ("recall", tolerances.point)):
             before, after = row[key]

@@ -16,7 +16,7 @@ from ecotf.detection.segments import score_images
 from ecotf.errors import DataError
 from ecotf.evaluation.segment_metrics import class_average_precision, counted_labels
 from ecotf.export.prove.examples import Examples, as_float
-from ecotf.export.prove.parity import LOUD_DB, TOLERANCES, Tolerances, difference, failures, new_report, shared
+from ecotf.export.prove.parity import LOUD_DB, TOLERANCES, Tolerances, alike, difference, failures, new_report, shared
 from ecotf.export.prove.recordings import Heard
 from ecotf.export.stages.sound import raw_config
 from ecotf.export.stages.stage import DEFAULT, Precision
@@ -102,7 +102,9 @@ def compare_detections(
             "n_detections": [int((table["label"] == name).sum()) for table in (examples.candidates, found)],
         }
     means = [[row["ap"][side] for row in labels.values() if row["ap"][side] is not None] for side in (0, 1)]
+    events = {} if run.answering.event_thresholds is None else {"alike": alike(examples.candidates, found)}
     return {
+        **events,
         "of": "segments",
         "segments_with_truth": int(there.sum()),
         "cmap": [float(np.mean(mean)) if mean else None for mean in means],
