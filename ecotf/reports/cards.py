@@ -12,16 +12,19 @@ from ecotf.reports.text import number, quoted, seconds, shown
 from ecotf.tasks.reported import Mistake, Place
 
 _KINDS = (
-    (False, "High scores of classes that are not there", "No score of a class that is not there."),
-    (True, "Low scores of classes that are there", "No class was there to be missed."),
+    (False, False, "High scores of classes that are not there", "No score of a class that is not there."),
+    (True, False, "Low scores of classes that are there", "No class was there to be missed."),
+    (True, True, "What was found", ""),
 )
 
 
 def cards(run: ShownRun) -> str:
     """Make the cards of a run, those of classes that are not there first."""
     parts = []
-    for there, title, nothing in _KINDS:
-        own = [mistake for mistake in run.material.mistakes if mistake.there == there]
+    for there, found, title, nothing in _KINDS:
+        own = [one for one in run.material.mistakes if (one.there, one.found) == (there, found)]
+        if not own and not nothing:
+            continue
         letter = f'<span class="letter" style="color:{colour(run.letter)}">{run.letter}</span>'
         inside = "".join(_card(run, mistake) for mistake in own) or f'<p class="none">{nothing}</p>'
         parts.append(f'<h3>{letter} {title}</h3><div class="cards">{inside}</div>')
@@ -60,7 +63,9 @@ def _what(mistake: Mistake) -> str:
         kept = mistake.threshold is not None and mistake.score >= mistake.threshold
         return f"<b>{label}</b> is there and scores {number(mistake.score)} ({line}: {'kept' if kept else 'missed'})"
     kept = mistake.threshold is None or mistake.score >= mistake.threshold
-    return f"<b>{label}</b> is not there and scores {number(mistake.score)} ({line}: {'kept' if kept else 'dropped'})"
+    # An event may lie elsewhere than the annotated one.
+    wrong = "begins or ends elsewhere" if mistake.label in mistake.truth else "is not there"
+    return f"<b>{label}</b> {wrong} and scores {number(mistake.score)} ({line}: {'kept' if kept else 'dropped'})"
 
 
 def played(excerpt: Excerpt, place: Place) -> str:

@@ -88,7 +88,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A place where a score is wrong: high for a class that is not there, or low for one that is.
+    """A place where a score is wrong: high for a class that is not there, or low for one that is; or a hit.
 
     Attributes
     ----------
@@ -100,6 +100,8 @@ class Mistake:
         All labels of the place; empty where nothing was annotated.
     scores
         The highest scores of the place.
+    found
+        It is no mistake: what is there was found.
     """
 
     place: Place
@@ -109,6 +111,7 @@ class Mistake:
     threshold: float | None
     truth: tuple[str, ...]
     scores: tuple[tuple[str, float], ...]
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Material:
     confusion
         ``rows`` (truth), ``columns`` (named as) and ``counts``; None where places have several labels.
     mistakes
-        The worst first: those of classes that are not there, then of classes that are.
+        The worst first: those of classes that are not there, then of classes that are; then hits, where a task has any.
     band_hz
         What the model hears.
     """
@@ -202,15 +205,21 @@ class RunRecordings:
 
 
 def some_of_each(mistakes: Sequence[Mistake], most: int, a_recording: int = 2) -> tuple[Mistake, ...]:
-    """Take up to half of ``most`` of either kind, in their order: each place once, few of one recording."""
+    """Take up to half of ``most`` of either kind, in their order: each place once, few of one recording.
+
+    Where there are hits, a quarter of ``most`` is theirs.
+    """
     chosen: list[Mistake] = []
     seen: set[tuple[str, float]] = set()
-    for there, room in ((False, most - most // 2), (True, most // 2)):
+    hits = most // 4 if any(mistake.found for mistake in mistakes) else 0
+    wrong = most - hits
+    for there, found, room in ((False, False, wrong - wrong // 2), (True, False, wrong // 2), (True, True, hits)):
         counts: dict[str, int] = {}
         for mistake in mistakes:
             place = mistake.place
             key = (place.recording, place.start_s)
-            if room <= 0 or mistake.there != there or key in seen or counts.get(place.recording, 0) >= a_recording:
+            is_other = (mistake.there, mistake.found) != (there, found)
+            if room <= 0 or is_other or key in seen or counts.get(place.recording, 0) >= a_recording:
                 continue
             counts[place.recording] = counts.get(place.recording, 0) + 1
             seen.add(key)

@@ -1,4 +1,4 @@
-"""The material of a report on a run of clips: figures of segments, and the segments whose scores are most wrong."""
+"""The material of a report on a run of clips: figures of segments, and the segments or events that are most wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ecotf.evaluation.segment_metrics import counted_labels
 from ecotf.runs import RunFolder
 from ecotf.tasks.clips.judge_episodes import TITLES
+from ecotf.tasks.clips.reported_events import events_to_look_at
 from ecotf.tasks.recipes import read_run_recipe
 from ecotf.tasks.reported import (
     ClassFigures,
@@ -61,10 +62,20 @@ def report_clips(folder: Path, most: int) -> Material:
         curves=curves_of(history, "stage", measured),
         score_name=_SCORES[measured],
         confusion=None if scores is None or right is None else scores.confusion(),
-        mistakes=() if scores is None else some_of_each(list(scores.mistakes(most)), most),
+        mistakes=_to_look_at(run, recipe, metrics, scores, most),
         band_hz=recipe.shown_band_hz,
         channel=recipe.data.channel,
     )
+
+
+def _to_look_at(
+    run: RunFolder, recipe: Any, metrics: Mapping[str, Any], scores: _Scores | None, most: int
+) -> tuple[Mistake, ...]:
+    """Choose events where the run reports those, and segments otherwise."""
+    if recipe.inference.report == "events" and "events" in metrics and run.has("events.parquet"):
+        split = str(metrics["judged_on"]["split"])
+        return some_of_each(events_to_look_at(run, split, most, recipe.data.unnamed_labels), most, a_recording=4)
+    return () if scores is None else some_of_each(list(scores.mistakes(most)), most)
 
 
 def _class_figures(label: str, found: Mapping[str, Any], fitted: Mapping[str, Any]) -> ClassFigures:
