@@ -89,14 +89,16 @@ def test_it_is_built_trained_saved_and_loaded(entry, tmp_path):
         loss = tf.reduce_mean(backbone(x, training=True) ** 2)
     gradients = tape.gradient(loss, backbone.trainable_variables)
     assert all(gradient is not None and np.isfinite(gradient).all() for gradient in gradients)
-    keras.optimizers.Adam(1e-4).apply_gradients(zip(gradients, backbone.trainable_variables, strict=True))
-    after = backbone(x, training=False).numpy()
-    assert np.isfinite(after).all()
-    assert not np.array_equal(before, after)
+    for variable, gradient in zip(backbone.trainable_variables, gradients, strict=True):
+        variable.assign(variable - 1e-4 * tf.sign(gradient))  # Adam's first step, without the variables that it makes
 
     backbone.save_weights(tmp_path / "b.weights.h5")
     again.load_weights(tmp_path / "b.weights.h5")
-    np.testing.assert_array_equal(again(x, training=False), after)
+    for a, b in zip(backbone.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    after = again(x, training=False).numpy()
+    assert np.isfinite(after).all()
+    assert not np.array_equal(before, after)
 
 
 @pytest.mark.parametrize("entry", list(BACKBONES), ids=lambda entry: entry.name)

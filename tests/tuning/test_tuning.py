@@ -36,7 +36,7 @@ SOUNDS = SimulationConfig(
 )
 TINY = (
     "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
-    "stages.0.epochs=3", "stages.0.batch=16", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=0",
+    "stages.0.epochs=3", "stages.0.batch=64", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=0",
     "evaluation.bootstrap=10",
 )  # fmt: skip
 SPACE = (
@@ -69,7 +69,7 @@ def quiet(line: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def networks(calls, tmp_path_factory) -> tuple[TrainingObjective, Outcome]:
+def networks(calls, uncompiled, tmp_path_factory) -> tuple[TrainingObjective, Outcome]:
     folder = tmp_path_factory.mktemp("networks")
     tried = objective(calls, folder, load_recipe("bats/field", TINY), stopping=StoppingConfig())
     return tried, tried(Task(0, {"stages.0.learning_rate": 0.002}), quiet)
@@ -180,7 +180,7 @@ def test_when_the_trees_are_searched_alone(keys, alone):
     assert CallsSearch(recipe.model_copy(update={"tuning": tuning})).trees_alone is alone
 
 
-def test_trees_alone_are_tried_on_one_network_and_give_what_a_training_gives(calls, tmp_path):
+def test_trees_alone_are_tried_on_one_network_and_give_what_a_training_gives(calls, uncompiled, tmp_path):
     recipe = load_recipe("bats/field", TINY)
     shared = objective(calls, tmp_path, recipe, TreesObjective, ("trees.max_depth", "trees.measures"))
     said: list[str] = []
@@ -257,7 +257,7 @@ def test_the_folder_of_a_search(searched, calls):
     assert params.loc[0, "max_depth"] == best["trees.max_depth"]
 
 
-def test_the_best_recipe_trains_unchanged_and_gives_what_the_search_said(searched, tmp_path, monkeypatch):
+def test_the_best_recipe_trains_unchanged_and_gives_what_the_search_said(searched, compiled, tmp_path, monkeypatch):
     monkeypatch.setattr("ecotf.tasks.calls.evaluate.draw_run", lambda *_: None)
     best = yaml.safe_load((searched / "best.yaml").read_text())
     table = pd.read_csv(searched / "trials.csv")
