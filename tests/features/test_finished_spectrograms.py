@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from librosa_figures import by_librosa
 from scipy.ndimage import median_filter
 from scipy.signal import savgol_filter
 
@@ -41,9 +42,9 @@ def test_delta_of_impossible_width(width, order):
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_librosa_delta(order):
-    librosa = pytest.importorskip("librosa")
     values = values_of((50, 20))
-    np.testing.assert_allclose(delta(values, 9, order), librosa.feature.delta(values.T, order=order).T, atol=1e-5)
+    theirs = by_librosa(f"delta {order} of values", lambda librosa: librosa.feature.delta(values.T, order=order).T)
+    np.testing.assert_allclose(delta(values, 9, order), theirs, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -109,11 +110,15 @@ def test_background_taken_away(shape, ties):
 
 
 def test_librosa_decibels():
-    librosa = pytest.importorskip("librosa")
     power = values_of((30, 20)) * 10.0 ** np.random.default_rng(1).uniform(-14, 3, (30, 20))
-    np.testing.assert_allclose(decibels(power), librosa.power_to_db(power), atol=1e-4)
-    np.testing.assert_allclose(decibels(power, "peak"), librosa.power_to_db(power, ref=np.max), atol=1e-4)
-    np.testing.assert_allclose(decibels(power, range_db=None), librosa.power_to_db(power, top_db=None), atol=1e-4)
+    theirs = by_librosa(
+        "decibels, under the peak, without a range",
+        lambda librosa: np.stack(
+            [librosa.power_to_db(power, **given) for given in ({}, {"ref": np.max}, {"top_db": None})]
+        ),
+    )
+    for ours, expected in zip(({}, {"reference": "peak"}, {"range_db": None}), theirs, strict=True):
+        np.testing.assert_allclose(decibels(power, **ours), expected, atol=1e-4)
     assert decibels(power[:0]).shape == (0, 20)
     with pytest.raises(ValueError, match=r"floor = 0"):
         decibels(power, floor=0)
