@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,9 +39,19 @@ SOUNDS = SimulationConfig(
 )
 TINY = (
     "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
-    "stages.0.epochs=2", "stages.0.batch=16", "trees.n_estimators=5", "trees.max_depth=2", "mining.rounds=1",
+    "stages.0.epochs=2", "stages.0.batch=64", "trees.n_estimators=5", "trees.max_depth=2", "mining.rounds=1",
     "mining.keep=last", "evaluation.bootstrap=10",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _uncompiled() -> Iterator[None]:
+    """A few batches are done before TensorFlow has compiled them."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
