@@ -21,7 +21,7 @@ NARROW = {
     "mlp": {"units": 4},
     "panns": {"hidden": 4},
     "relation": {"channels": 4, "norm_momentum": 0.5},
-    "network": {"units": 8, "epochs": 8, "batch": 20, "learning_rate": 0.1},
+    "network": {"units": 8, "epochs": 12, "batch": 60, "learning_rate": 0.2},
     "sed": {"hidden": 4},
     "trees": {"n_estimators": 3, "max_depth": 2},
 }

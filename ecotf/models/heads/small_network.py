@@ -83,7 +83,7 @@ def _train(
     optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     optimizer.build(model.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(x: Any, y: Any) -> None:
         with tf.GradientTape() as tape:
             value = loss(y, model(x, training=True))
