@@ -62,6 +62,9 @@ class OnsetEventsConfig(FinderConfig):
                 raise ValueError(f"{name} = {wrong[0]:g}: every one must be above 0")
         if self.shortest_s >= self.longest_s:
             raise ValueError(f"shortest_s = {self.shortest_s:g} is not below longest_s = {self.longest_s:g}")
+        for name, value in (("step_s", self.step_s), ("gaps_s", max(self.gaps_s))):
+            if value > self.longest_s:
+                raise ValueError(f"{name} = {value:g} is above longest_s = {self.longest_s:g}")
         return self
 
     @property

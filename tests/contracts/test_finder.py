@@ -218,6 +218,7 @@ def test_a_recipe_chooses():
         ({"name": "steps"}, "name 'steps' is unknown; allowed: 'best', 'change_detection', 'onsets', 'peaks'"),
         ({"name": "onsets", "gaps_s": [0.0]}, "gaps_s = 0: every one must be above 0"),
         ({"name": "onsets", "shortest_s": 20.0}, "is not below longest_s"),
+        ({"name": "onsets", "gaps_s": [0.1, 11.0]}, "gaps_s = 11 is above longest_s = 10"),
         ({"name": "change_detection", "steps_s": [0.0]}, "steps_s = 0: every one must be above 0"),
         ({"name": "change_detection", "ratios": [1.0]}, "ratios = 1: every one must be above 1"),
         ({"name": "change_detection", "drops": [], "ratios": []}, "at least one limit is needed"),

@@ -287,7 +287,7 @@ def test_the_models_own_test(clip_device):
             "events.changes has 1 rows for 2 species",
         ),
         (
-            lambda values: values.update(events=OnsetEventsConfig(gaps_s=(1e9,)).facts(CLASSES, None)),
+            lambda values: values.update(events=OnsetEventsConfig().facts(CLASSES, None) | {"step_s": 1e9}),
             "events.step_s or gap_s = 1e\\+09",
         ),
         (lambda values: values.update(kind="windows"), "of kind 'windows'; this recorder runs kinds"),
