@@ -18,7 +18,8 @@ class OnsetLossConfig(Config):
     Attributes
     ----------
     share
-        Of the stage's loss; the rest is that of frames and whole clips.
+        Of the stage's loss; the rest is that of frames and whole clips. What is learned of onsets changes no layer that
+        scores of frames come from, so it matters little.
     lengths
         How much an octave of error in a length counts against the loss of onsets.
     width

@@ -9,6 +9,7 @@ from pydantic import Field
 from ecotf.models.heads.base import HEADS, HeadConfig
 
 ONSET_LAYERS = ("onsets", "ends", "lengths")
+_ONSET_CONTEXT, _ONSET_FILTERS = (1, 2, 4), 64
 
 
 class AttentionOverFrames(HeadConfig):
@@ -63,24 +64,36 @@ def frames_and_clip(
 
     from ecotf.models.heads.pooling import AttentionPooling
 
-    x = keras.layers.Dropout(config.dropout)(x)
+    x = seen = keras.layers.Dropout(config.dropout)(x)
     x = keras.layers.Dense(config.hidden or channels, activation="relu", name="hidden")(x)
     x = keras.layers.Dropout(config.dropout)(x)
     attention = keras.layers.Dense(n_classes, dtype="float32", name="class_attention")(x)
     frames = keras.layers.Dense(n_classes, dtype="float32", name="classes")(x)
     clip = AttentionPooling(probabilities, name="pool")([attention, frames])
     if config.gives_onsets:
-        # Few frames are onsets or ends: a network that has learned nothing says one in a hundred.
-        rare = keras.initializers.Constant(-4.6)
-        own = [
-            keras.layers.Dense(
-                n_classes, dtype="float32", name=name, bias_initializer="zeros" if name == "lengths" else rare
-            )(x)
-            for name in ONSET_LAYERS
-        ]
+        own = _onsets(seen, n_classes)
         frames = keras.layers.Concatenate(dtype="float32")([frames, *own])
         # A layer in either case: Keras sorts weights by how many layers come after them.
         frames = keras.layers.Activation("sigmoid" if probabilities else "linear", dtype="float32")(frames)
     elif probabilities:
         frames = keras.layers.Activation("sigmoid", dtype="float32")(frames)
     return keras.Model(inputs, {"clip": clip, "frames": frames}, name="head")
+
+
+def _onsets(seen: Any, n_classes: int) -> list[Any]:
+    """Build what is said of onsets, ends and lengths from frames; none of it teaches the layers before.
+
+    Onsets are few. What they would change in the network makes scores of frames worse where events are few, too.
+    """
+    import keras
+
+    x = keras.ops.stop_gradient(seen)
+    for dilation in _ONSET_CONTEXT:
+        x = keras.layers.Conv1D(_ONSET_FILTERS, 3, padding="same", dilation_rate=dilation, activation="relu")(x)
+    # A network that has learned nothing says one in a hundred.
+    first = {"lengths": "zeros"}
+    rare = keras.initializers.Constant(-4.6)
+    return [
+        keras.layers.Dense(n_classes, dtype="float32", name=name, bias_initializer=first.get(name, rare))(x)
+        for name in ONSET_LAYERS
+    ]
