@@ -38,6 +38,7 @@ from ecotf.tasks.training_run import train_run
 
 ENERGY = "energy"
 _BOTH = ("stages.0", "stages.1")
+_BEST = "{name: best, finders: [{name: change_detection}, {name: onsets}, {name: peaks, smooth_s: 0.05, gap_s: 0.15}]}"
 # What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
@@ -47,9 +48,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
-    "without onsets": ("birds/events", ("network.head.onsets=false", "inference.events={name: change_detection}")),
-    "change detection": ("birds/events", ("inference.events={name: change_detection}",)),
-    "onsets": ("birds/events", ("inference.events={name: onsets}",)),
+    "onsets": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
 }
 SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
