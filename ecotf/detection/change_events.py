@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ecotf.detection.change_points import ChangeStream, FoundEvent
 from ecotf.detection.change_track import Change
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, Numbers
-from ecotf.detection.onset_points import OnsetEvent
+from ecotf.detection.onset_points import OnsetEvent, OnsetStream
 from ecotf.detection.view import COLUMNS, in_order
 
 if TYPE_CHECKING:
@@ -81,23 +81,21 @@ class ChangeDetectionConfig(FinderConfig):
 
 
 @FINDERS.register(ChangeDetectionConfig)
-def build_change_detection(
-    config: ChangeDetectionConfig, framing: Framing, numbers: Numbers | None
-) -> ChangeDetectionFinder:
+def build_change_detection(config: ChangeDetectionConfig, framing: Framing, numbers: Numbers | None) -> StreamFinder:
     """Find events between changes, by the fitted numbers of each class."""
-    return ChangeDetectionFinder(config, framing, numbers)
+    changes = [as_change(config.of_class(label, numbers)) for label in framing.classes]
+    limits = config.floor, config.shortest_s, config.longest_s
+    return StreamFinder(ChangeStream(changes, framing.frame_s, *limits), framing)
 
 
-class ChangeDetectionFinder:
-    """A `ChangeStream` that gives tables of detections; `ecotf.detection.finders.EventFinder` says how it is used."""
+class StreamFinder:
+    """A stream of the recorder's own that gives tables; `ecotf.detection.finders.EventFinder` says how it is used."""
 
-    def __init__(self, config: ChangeDetectionConfig, framing: Framing, numbers: Numbers | None) -> None:
-        self._framing = framing
-        changes = [as_change(config.of_class(label, numbers)) for label in framing.classes]
-        self._stream = ChangeStream(changes, framing.frame_s, config.floor, config.shortest_s, config.longest_s)
+    def __init__(self, stream: ChangeStream | OnsetStream, framing: Framing) -> None:
+        self._stream, self._framing = stream, framing
 
     def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
-        """Take frames ``[frames, classes]`` and their middles; return the events that are settled."""
+        """Take frames ``[frames, columns]`` and their middles; return the events that are settled."""
         return events_table(self._stream.push(probabilities, times), self._framing)
 
     def finish(self) -> pd.DataFrame:

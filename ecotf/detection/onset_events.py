@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from ecotf.detection.change_events import events_table
+from ecotf.detection.change_events import StreamFinder
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, Numbers
 from ecotf.detection.onset_points import Lengths, Onset, OnsetLimits, OnsetStream
 from ecotf.pipelines.onset_truth import LEAST_S, OCTAVES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class OnsetEventsConfig(FinderConfig):
@@ -88,32 +85,11 @@ class OnsetEventsConfig(FinderConfig):
 
 
 @FINDERS.register(OnsetEventsConfig)
-def build_onsets(config: OnsetEventsConfig, framing: Framing, numbers: Numbers | None) -> OnsetFinder:
+def build_onsets(config: OnsetEventsConfig, framing: Framing, numbers: Numbers | None) -> StreamFinder:
     """Find events from onsets and lengths, by the fitted numbers of each class."""
-    return OnsetFinder(config, framing, numbers)
-
-
-class OnsetFinder:
-    """An `OnsetStream` that gives tables of detections; `ecotf.detection.finders.EventFinder` says how it is used."""
-
-    def __init__(self, config: OnsetEventsConfig, framing: Framing, numbers: Numbers | None) -> None:
-        self._framing = framing
-        onsets = [as_onset(config.of_class(label, numbers)) for label in framing.classes]
-        limits = OnsetLimits(*(getattr(config, name) for name in OnsetLimits._fields))
-        self._stream = OnsetStream(onsets, framing.frame_s, Lengths(LEAST_S, OCTAVES), limits)
-
-    def push(self, probabilities: np.ndarray, times: np.ndarray) -> pd.DataFrame:
-        """Take frames ``[frames, 4 classes]`` and their middles; return the events that are settled."""
-        return events_table(self._stream.push(probabilities, times), self._framing)
-
-    def finish(self) -> pd.DataFrame:
-        """End the recording; return its last events."""
-        return events_table(self._stream.finish(), self._framing)
-
-    @property
-    def settled_s(self) -> float:
-        """Later events begin after this; seconds."""
-        return self._stream.settled_s
+    onsets = [as_onset(config.of_class(label, numbers)) for label in framing.classes]
+    limits = OnsetLimits(*(getattr(config, name) for name in OnsetLimits._fields))
+    return StreamFinder(OnsetStream(onsets, framing.frame_s, Lengths(LEAST_S, OCTAVES), limits), framing)
 
 
 def as_onset(numbers: dict[str, Any]) -> Onset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -61,6 +61,8 @@ class FitEventsStage(FitClipsStage):
         Learn from false alarms, too (``draws.mined``); the stage needs trained weights to begin with, and with ``keep:
         best`` it keeps them where no epoch is better.
     """
+
+    teaches_onsets: ClassVar[bool] = True
 
     name: Literal["fit_events"] = "fit_events"  # type: ignore[assignment]
     frames: FrameLossConfig = FrameLossConfig()

@@ -165,6 +165,11 @@ class ClipRecipe(ClipPlan):
                     f"stage {stage.title!r}: seconds = {stage.seconds:g}, but the {self.fixed_length} takes "
                     f"clips of one length, clips.seconds = {self.clips.seconds:g}"
                 )
+        if self.network.head.gives_onsets and not any(stage.teaches_onsets for stage in self.stages):
+            raise ValueError(
+                f"network.head.onsets: no stage teaches the head {self.network.head.name} where events begin; allowed: "
+                "false, or a stage fit_events"
+            )
         rows = self.inference
         if not gives_frames and (rows.score == "centre_frames" or rows.report == "events" or self.evaluation.events):
             raise ValueError(

@@ -79,7 +79,7 @@ def _pairs(events: pd.DataFrame, truth: pd.DataFrame) -> dict[int, int]:
     return pairs
 
 
-def _touches(table: pd.DataFrame, event: Mapping[Any, Any]) -> pd.Series | bool:
+def _touches(table: pd.DataFrame, event: Mapping[Any, Any]) -> bool:
     return bool(((table["start_s"] < event["end_s"]) & (table["end_s"] > event["start_s"])).any())
 
 

@@ -147,6 +147,7 @@ class ClipStageConfig(StageConfig):
     """
 
     learns_from: ClassVar[Literal["clips"]] = "clips"
+    teaches_onsets: ClassVar[bool] = False
 
     name: str
     title: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")

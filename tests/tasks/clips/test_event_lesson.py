@@ -119,6 +119,15 @@ def test_a_recipe_that_cannot_be_is_one_line(override, match):
     assert "\n" not in str(refused.value)
 
 
+def test_onsets_that_nobody_teaches_or_has_are_refused():
+    for recipe, override, said in (
+        ("birds/small", "network.head={name: events, onsets: true}", "no stage teaches the head events"),
+        ("birds/events", "inference.events={name: onsets}", "the finder onsets reads onsets, and the head events"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            load_any_recipe(recipe, [override])
+
+
 @pytest.mark.parametrize(("name", "step_s"), [("birds/events", 0.04), ("songs/dense", 0.002)])
 def test_recipes_of_events_keep_their_promises(name, step_s):
     from types import SimpleNamespace
