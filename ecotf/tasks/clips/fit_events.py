@@ -74,6 +74,11 @@ class FitEventsStage(FitClipsStage):
     mining: EventMiningConfig | None = None
 
     @property
+    def changes_onsets(self) -> bool:
+        """Whether it says how onsets are taught, other than by default."""
+        return self.onsets != OnsetLossConfig()
+
+    @property
     def needs_frames(self) -> bool:
         """Whether the loss looks at the scores of frames: always."""
         return True

@@ -170,6 +170,12 @@ class ClipRecipe(ClipPlan):
                 f"network.head.onsets: no stage teaches the head {self.network.head.name} where events begin; allowed: "
                 "false, or a stage fit_events"
             )
+        changes = [stage.title for stage in self.stages if stage.changes_onsets]
+        if changes and not self.network.head.gives_onsets:
+            raise ValueError(
+                f"stage {changes[0]!r}: onsets: the head {self.network.head.name} does not answer for them; leave them "
+                "out, or set network.head {name: events, onsets: true}"
+            )
         rows = self.inference
         if not gives_frames and (rows.score == "centre_frames" or rows.report == "events" or self.evaluation.events):
             raise ValueError(

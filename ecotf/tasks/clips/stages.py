@@ -149,6 +149,11 @@ class ClipStageConfig(StageConfig):
     learns_from: ClassVar[Literal["clips"]] = "clips"
     teaches_onsets: ClassVar[bool] = False
 
+    @property
+    def changes_onsets(self) -> bool:
+        """Whether it says how onsets are taught, other than by default."""
+        return False
+
     name: str
     title: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
     data: StageData = StageData()
