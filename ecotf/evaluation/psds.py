@@ -99,9 +99,9 @@ def frame_runs(scores: Floats, edges_s: Floats) -> Iterator[tuple[float, list[Ru
 
 
 def box_runs(scores: Floats, boxes: Floats) -> Iterator[tuple[float, list[Run], Run]]:
-    """The same of detections ``[n, 2]`` that are there or not, whatever the threshold is."""
-    for score, (start, end) in zip(scores.tolist(), boxes.tolist(), strict=True):
-        yield score, [], (start, end)
+    """The same of detections ``[n, 2]`` that are there or not, whatever the threshold is; they come in any order."""
+    for at in np.argsort(-scores, kind="stable").tolist():
+        yield float(scores[at]), [], (float(boxes[at, 0]), float(boxes[at, 1]))
 
 
 def count_steps(

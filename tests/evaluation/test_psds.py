@@ -148,6 +148,16 @@ def test_boxes_stay_what_they_are():
     assert score_of_curves([(rate, share)], config) == pytest.approx(0.75)
 
 
+def test_an_event_is_found_at_its_best_score_whatever_comes_first():
+    """Detections lie in a table by their times: the first of two on the same event may be the weaker one."""
+    config, event = PsdsConfig(max_efpr=2.0), np.array([[1.0, 2.0]])
+    boxes, scores = np.array([[1.0, 1.9], [1.1, 2.0], [5.0, 6.0]]), np.array([0.2, 0.9, 0.5])
+    for order in ([0, 1, 2], [2, 1, 0]):
+        steps = joined_steps([count_steps(box_runs(scores[order], boxes[order]), event, [], config)], 0)
+        rate, share = class_curve(steps, 1, 1.0, np.empty(0), config)
+        assert rate.tolist() == [0.0, 1.0] and share.tolist() == [1.0, 1.0]
+
+
 def test_settings_that_do_not_go_together():
     with pytest.raises(ConfigError, match=r"cttc = 0\.3 with alpha_ct = 0: both, or neither of them"):
         validate(PsdsConfig, {"cttc": 0.3}, "r")
