@@ -16,7 +16,16 @@ from ecotf.evaluation.classification import above_thresholds, label_tracks
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.evaluation.matching import CALL_LABEL, Collars, Floats, Integers, Overlap, Rule, scored_tables
 from ecotf.evaluation.metrics import species_figures
-from ecotf.evaluation.psds import Steps, box_runs, class_curve, count_steps, frame_runs, joined_steps, score_of_curves
+from ecotf.evaluation.psds import (
+    DECIMALS,
+    Steps,
+    box_runs,
+    class_curve,
+    count_steps,
+    frame_runs,
+    joined_steps,
+    score_of_curves,
+)
 from ecotf.evaluation.rates import hourly_rate
 from ecotf.plain import plain
 
@@ -203,7 +212,7 @@ def _segments(
 def _active(boxes: Floats, n: int) -> np.ndarray:
     """Mark the segments that events touch, bool ``[n]``."""
     active = np.zeros(n, bool)
-    for start, end in boxes:
+    for start, end in np.round(boxes, DECIMALS):  # ten frames of 0.1 s end at 0.9999999999999999 s
         active[int(start / _SEGMENT_S) : max(int(start / _SEGMENT_S) + 1, int(np.ceil(end / _SEGMENT_S)))] = True
     return active
 

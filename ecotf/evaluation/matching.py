@@ -36,7 +36,11 @@ Booleans = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Overlap:
-    """A detection and a call match when what they share is at least ``least_iou`` of what they cover together."""
+    """A detection and a call match when what they share is at least ``least_iou`` of what they cover together.
+
+    That is one to one. The intersection criteria of sed_scores_eval (``dtc`` and ``gtc``, as in PSDS) let several
+    detections find one event and one detection find several, so its F is another figure.
+    """
 
     least_iou: float
 
@@ -51,7 +55,11 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Collars:
-    """They match when the starts are at most ``start_s`` apart, and the ends ``end_s`` or ``end_share`` of the call."""
+    """They match when the starts are at most ``start_s`` apart, and the ends ``end_s`` or ``end_share`` of the call.
+
+    As in sed_scores_eval and sed_eval. These pair as many as can be, at each threshold anew; here the best score
+    chooses first, once for all thresholds: where several are within the collars there may be fewer hits, never more.
+    """
 
     start_s: float
     end_s: float

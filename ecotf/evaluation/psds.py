@@ -4,6 +4,9 @@ Bilen et al. (ICASSP 2020, arXiv:1910.08440), computed at all thresholds at once
 arXiv:2201.13148); the definitions are those of sed_scores_eval. A detection is relevant when ``dtc`` of it lies in
 events of its class, else a false alarm; an event is found when relevant detections cover ``gtc`` of it; a false alarm
 is a cross trigger when ``cttc`` of it lies in events of another class.
+
+sed_scores_eval refuses what real tables have, so here it is defined. Where events or detections of one class overlap,
+what they share is added up. A class without events is left out. With one class alone there are no cross triggers.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from ecotf.config import Config
 if TYPE_CHECKING:
     from ecotf.evaluation.matching import Floats, Integers
 
-_DECIMALS = 6  # seconds are compared after rounding, or 0.7 of a second would be more than itself
+DECIMALS = 6  # seconds are compared after rounding, or 0.7 of a second would be more than itself
 _HOUR = 3600.0
 
 Run = tuple[float, float]
@@ -34,7 +37,8 @@ class PsdsConfig(Config):
     Attributes
     ----------
     dtc, gtc, cttc
-        The shares above. The default is PSDS1 of DCASE; PSDS2 is ``dtc: 0.1, gtc: 0.1, cttc: 0.3, alpha_ct: 0.5``.
+        The shares above. The defaults are PSDS1 of task 4 of DCASE; PSDS2 is ``dtc: 0.1, gtc: 0.1, cttc: 0.3,
+        alpha_ct: 0.5``.
     alpha_ct
         Weight of the cross triggers in the rate of false alarms; 0 for none.
     alpha_st
@@ -47,7 +51,7 @@ class PsdsConfig(Config):
     gtc: float = Field(0.7, gt=0, le=1)
     cttc: float | None = Field(None, gt=0, le=1)
     alpha_ct: float = Field(0.0, ge=0)
-    alpha_st: float = Field(0.0, ge=0)
+    alpha_st: float = Field(1.0, ge=0)
     max_efpr: float = Field(100.0, gt=0)
 
     @model_validator(mode="after")
@@ -124,7 +128,7 @@ def count_steps(
     target, rest = _Events(events), [_Events(one) for one in others] if cttc else []
     covered, found = [0.0] * len(target.starts), [False] * len(target.starts)
     lengths = [end - start for start, end in zip(target.starts, target.ends, strict=True)]
-    wanted = [round(config.gtc * length, _DECIMALS) for length in lengths]
+    wanted = [round(config.gtc * length, DECIMALS) for length in lengths]
     changes: dict[float, list[int]] = defaultdict(lambda: [0] * (2 + len(rest)))
 
     def count(run: Run, sign: int, row: list[int]) -> None:
@@ -132,17 +136,17 @@ def count_steps(
         if length <= 0:
             return
         shares = target.shared(run)
-        if shares and round(sum(share for _, share in shares), _DECIMALS) >= round(config.dtc * length, _DECIMALS):
+        if shares and round(sum(share for _, share in shares), DECIMALS) >= round(config.dtc * length, DECIMALS):
             for number, share in shares:
                 covered[number] += sign * share
-                is_found = round(covered[number], _DECIMALS) >= wanted[number]
+                is_found = round(covered[number], DECIMALS) >= wanted[number]
                 row[0] += is_found - found[number]
                 found[number] = is_found
             return
         row[1] += sign
         for place, one in enumerate(rest):
-            inside = round(sum(share for _, share in one.shared(run)), _DECIMALS)
-            row[2 + place] += sign * (len(one.starts) > 0 and inside >= round(cttc * length, _DECIMALS))
+            inside = round(sum(share for _, share in one.shared(run)), DECIMALS)
+            row[2 + place] += sign * (len(one.starts) > 0 and inside >= round(cttc * length, DECIMALS))
 
     for score, replaced, run in runs:
         row = changes[score]

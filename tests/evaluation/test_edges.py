@@ -41,7 +41,7 @@ LISTENED = {"a": Listened(10.0), "b": Listened(10.0), "c": Listened(1800.0), "d"
 
 
 def test_figures_that_can_be_counted():
-    metrics = judge(FOUND, TRUTH, LISTENED, collar_s=0.01)
+    metrics = judge(FOUND, TRUTH, LISTENED, collar_s=0.01, psds={"alpha_st": 0.5})
     owls = {rule: metrics[rule]["per_label"]["owl"] for rule in ("iou_0.3", "iou_0.5", "collars")}
     hits = {rule: round(row["precision"] * row["n_detections"]) for rule, row in owls.items()}
     assert hits == {"iou_0.3": 3, "iou_0.5": 2, "collars": 1}
@@ -73,6 +73,13 @@ def test_frames_boxes_and_no_label():
     metrics = judge([], [("a", 1.0, 2.0, "owl")], {"a": Listened(10.0, True, edges, scores * 0 + 0.5)}, ())
     assert metrics["psds"]["value"] == metrics["psds_frames"]["value"] == 0.0
     assert metrics["segments"]["error_rate"] == 1.0 and metrics["segments"]["deleted"] == 1
+
+
+def test_a_tenth_of_a_second_ten_times_is_the_next_segment():
+    start = float(np.cumsum([0.1] * 10)[-1])
+    assert start < 1.0
+    metrics = judge([("a", start, 3.0, "call", 0.9)], [("a", 1.0, 3.0, "owl")], {"a": Listened(10.0)}, ())
+    assert (metrics["segments"]["right"], metrics["segments"]["inserted"]) == (2, 0)
 
 
 def test_nothing_to_judge_is_said():

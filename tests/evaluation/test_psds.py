@@ -1,4 +1,4 @@
-"""PSDS at all thresholds, against the definition at one threshold after the other, and against sed_scores_eval."""
+"""PSDS at all thresholds, against the definition at one threshold after the other."""
 
 from __future__ import annotations
 
@@ -113,27 +113,6 @@ def test_all_thresholds_at_once_are_one_after_the_other(seed, config):
     expected = plain_psds(*sounds, config)
     assert 0.02 < expected < 0.98
     assert fast_psds(*sounds, config) == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_the_library_says_the_same(config):
-    library = pytest.importorskip("sed_scores_eval", reason="sed_scores_eval is not installed")
-    scores, events, durations = scene(1)
-    names, labels = ["a", "b", "c"], ["x", "y", "z"]
-    frames = {
-        name: library.utils.scores.create_score_dataframe(values, np.arange(len(values) + 1) * STEP_S, labels)
-        for name, values in zip(names, scores, strict=True)
-    }
-    truth = {
-        name: [(*map(float, box), label) for label, boxes in zip(labels, own, strict=True) for box in boxes]
-        for name, own in zip(names, events, strict=True)
-    }
-    value = library.intersection_based.psds(
-        scores=frames, ground_truth=truth, audio_durations=dict(zip(names, durations, strict=True)),
-        dtc_threshold=config.dtc, gtc_threshold=config.gtc, cttc_threshold=config.cttc, alpha_ct=config.alpha_ct,
-        alpha_st=config.alpha_st, max_efpr=config.max_efpr,
-    )[0]  # fmt: skip
-    assert fast_psds(scores, events, durations, config) == pytest.approx(value, abs=1e-6)
 
 
 def test_boxes_stay_what_they_are():
