@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+# `make test` has a process on each core, and the tests compute little: more threads would only wait for each other, at
+# full speed. It is read when a library is imported, so it stands before all of them; processes of tests inherit it.
+os.environ |= {f"{name}_THREADS": "1" for name in ("OMP_NUM", "OPENBLAS_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")}
 
 import numpy as np
 import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that stand beside this file
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays; nobody need look through it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _make_clip_run(
