@@ -29,7 +29,7 @@ test: $(INSTALLED_FOR_TESTS) $(KERNELS)
 	check() { echo "$$*"; $(PYTHON) -m "$$@" || failed=1; }; \
 	check ruff check .; \
 	check ruff format --check .; \
-	check mypy; \
+	check mypy -n 2; \
 	check pytest -n 2 --dist worksteal -ra; \
 	exit $$failed
 
