@@ -50,13 +50,13 @@ class Client(Protocol):
     def is_connected(self) -> bool:
         """Whether there is a connection."""
 
-    def loop_start(self) -> None:
+    def loop_start(self) -> object:
         """Begin."""
 
-    def loop_stop(self) -> None:
+    def loop_stop(self) -> object:
         """End."""
 
-    def disconnect(self) -> None:
+    def disconnect(self) -> object:
         """Say goodbye."""
 
 
