@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ecotf.errors import DataError
-from ecotf.evaluation.matching import Booleans, Integers, Rule, Track, match_groups, match_track
+from ecotf.evaluation.hit_rules import Rule
+from ecotf.evaluation.matching import Booleans, Integers, Track, match_groups, match_track
 
 if TYPE_CHECKING:
     import pandas as pd

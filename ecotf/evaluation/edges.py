@@ -14,7 +14,8 @@ import numpy as np
 from ecotf.evaluation.bootstrap import interval, mean_defined, resample_weights
 from ecotf.evaluation.classification import above_thresholds, label_tracks
 from ecotf.evaluation.evaluation_config import EvaluationConfig
-from ecotf.evaluation.matching import CALL_LABEL, Collars, Floats, Integers, Overlap, Rule, scored_tables
+from ecotf.evaluation.hit_rules import Collars, Overlap, Rule
+from ecotf.evaluation.matching import CALL_LABEL, Floats, Integers, scored_tables
 from ecotf.evaluation.metrics import species_figures
 from ecotf.evaluation.psds import (
     DECIMALS,

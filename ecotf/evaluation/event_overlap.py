@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecotf.evaluation.hit_rules import Overlap
+
 LEAST_IOU = 0.3
 
 
@@ -67,10 +69,7 @@ def matched(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     if not len(found) or not len(truth):
         return np.zeros(len(found), bool)
-    shared = np.minimum(found[:, None, 1], truth[None, :, 1]) - np.maximum(found[:, None, 0], truth[None, :, 0])
-    shared = np.maximum(shared, 0)
-    both = (found[:, 1] - found[:, 0])[:, None] + (truth[:, 1] - truth[:, 0]) - shared
-    near = csr_matrix(shared >= LEAST_IOU * np.maximum(both, 1e-12))
+    near = csr_matrix(np.isfinite(Overlap(LEAST_IOU).distances(*found.T, *truth.T)))
     return np.asarray(maximum_bipartite_matching(near, perm_type="column") >= 0)
 
 

@@ -1,8 +1,8 @@
 """Which detection hits which call: the one rule that every figure of this room stands on.
 
 A detection hits a call when its middle lies in the call, widened by a tolerance on both sides. Where the edges count,
-it hits when both overlap enough (`Overlap`), or when both edges are near (`Collars`). Detections choose in order of
-score, each the nearest call that is still free, so a second detection of one call is a false alarm.
+it hits when both overlap enough, or when both edges are near (`ecotf.evaluation.hit_rules`). Detections choose in
+order of score, each the nearest call that is still free, so a second detection of one call is a false alarm.
 Because the best choose first, the hits above any threshold are the same whether the detections below it are there or
 not: matching once serves every threshold.
 """
@@ -10,7 +10,6 @@ not: matching once serves every threshold.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from ecotf._kernels.events import match_intervals
 from ecotf.datasets.labels import CALL_LABEL
 from ecotf.errors import DataError
+from ecotf.evaluation.hit_rules import Collars, Overlap, Rule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,48 +32,6 @@ _ANNOTATION_COLUMNS = ("recording", "start_s", "end_s", "label")
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 Booleans = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """A detection and a call match when what they share is at least ``least_iou`` of what they cover together.
-
-    That is one to one. The intersection criteria of sed_scores_eval (``dtc`` and ``gtc``, as in PSDS) let several
-    detections find one event and one detection find several, so its F is another figure.
-    """
-
-    least_iou: float
-
-    def distances(self, starts: Floats, ends: Floats, call_starts: Floats, call_ends: Floats) -> Floats:
-        """Say how far each detection is from each call ``[D, C]``; infinite where they do not match."""
-        shared = np.minimum(ends[:, None], call_ends) - np.maximum(starts[:, None], call_starts)
-        shared = np.maximum(shared, 0)
-        both = (ends - starts)[:, None] + (call_ends - call_starts) - shared
-        iou = shared / np.maximum(both, 1e-12)
-        return np.where(iou >= self.least_iou - 1e-9, 1 - iou, np.inf)
-
-
-@dataclass(frozen=True)
-class Collars:
-    """They match when the starts are at most ``start_s`` apart, and the ends ``end_s`` or ``end_share`` of the call.
-
-    As in sed_scores_eval and sed_eval. These pair as many as can be, at each threshold anew; here the best score
-    chooses first, once for all thresholds: where several are within the collars there may be fewer hits, never more.
-    """
-
-    start_s: float
-    end_s: float
-    end_share: float = 0.0
-
-    def distances(self, starts: Floats, ends: Floats, call_starts: Floats, call_ends: Floats) -> Floats:
-        """Say how far each detection is from each call ``[D, C]``; infinite where they do not match."""
-        early, late = np.abs(starts[:, None] - call_starts), np.abs(ends[:, None] - call_ends)
-        allowed = np.maximum(self.end_s, self.end_share * (call_ends - call_starts))
-        return np.where((early <= self.start_s + 1e-9) & (late <= allowed + 1e-9), early + late, np.inf)
-
-
-Rule = float | Overlap | Collars
-"""How a detection hits a call: a number is the tolerance of its middle, in seconds."""
 
 
 class Track(NamedTuple):
@@ -93,7 +51,7 @@ class Track(NamedTuple):
 def match_detections(
     detections: pd.DataFrame,
     annotations: pd.DataFrame,
-    tolerance_s: float = DEFAULT_TOLERANCE_S,
+    rule: Rule = DEFAULT_TOLERANCE_S,
     *,
     by_label: bool = False,
     ignored_labels: Iterable[str] = (),
@@ -106,8 +64,8 @@ def match_detections(
         Columns recording, start_s, end_s, label, score; seconds.
     annotations
         Columns recording, start_s, end_s, label. Rows whose label is empty or in ``ignored_labels`` are not calls.
-    tolerance_s
-        A call is widened by this on both sides, in seconds.
+    rule
+        How a detection hits a call. A number of seconds: its middle lies in the call, widened by them on both sides.
     by_label
         Only a call of the detection's own label can be hit.
 
@@ -131,7 +89,7 @@ def match_detections(
     columns = ["recording", "label"] if by_label else ["recording"]
     keys = pd.concat([detections[columns].astype(str), calls[columns].astype(str)], ignore_index=True)
     groups = keys.groupby(columns, sort=False).ngroup().to_numpy()
-    hits = match_groups(detections, groups[: len(detections)], calls, groups[len(detections) :], tolerance_s)
+    hits = match_groups(detections, groups[: len(detections)], calls, groups[len(detections) :], rule)
     return np.where(hits >= 0, positions[hits] if positions.size else -1, -1).astype(np.int64)
 
 

@@ -9,7 +9,8 @@ import pytest
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.edges_report import edges_text, main_figures
 from ecotf.evaluation.evaluation_config import EvaluationConfig
-from ecotf.evaluation.matching import Collars, Overlap, match_track
+from ecotf.evaluation.hit_rules import Collars, Overlap
+from ecotf.evaluation.matching import match_track
 
 COLUMNS = ["recording", "start_s", "end_s", "label"]
 

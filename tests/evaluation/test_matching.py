@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ecotf.errors import DataError
 from ecotf.evaluation import match_detections, scored_tables
+from ecotf.evaluation.hit_rules import Overlap
 from ecotf.evaluation.matching import nearest_calls
 
 
@@ -115,6 +116,15 @@ def test_bad_times_are_refused(start, end):
         match_detections(detections_of([("x", start, end, "A", 0.5)]), good)
     with pytest.raises(DataError, match=r"annotations: 'A' in 'x' runs from"):
         match_detections(detections_of([]), annotations_of([("x", start, end, "A")]))
+
+
+def test_half_in_common_is_enough_wherever_it_begins():
+    tenths = np.arange(100) / 10
+    rows = [(f"{start}", start, start + 0.3, "A", 0.9) for start in tenths]
+    calls = annotations_of([(name, start, start + 0.6, "A") for name, start, *_ in rows])
+    detections = detections_of(rows)
+    assert match_detections(detections, calls, Overlap(0.5)).tolist() == list(range(100))
+    assert (match_detections(detections, calls, Overlap(0.51)) < 0).all()
 
 
 def test_missing_column_and_words_for_numbers_are_refused():

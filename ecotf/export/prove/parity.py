@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecotf.config import Config
+from ecotf.evaluation.hit_rules import Overlap
+from ecotf.evaluation.matching import match_detections
 from ecotf.export.prove.recordings import Heard
 from ecotf.export.stages.stage import DEFAULT, Precision
 from ecotf.models.heads.trees import Trees
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 # As many detections, segments or sounds are within what one rounding can do, however few there are.
 ROUNDING = 2
 LOUD_DB = 40.0
+_COMMON = 0.5  # of the time that two events cover, where they are the same event
 
 
 class Tolerances(Config):
@@ -123,17 +126,7 @@ def shared(desktop: pd.DataFrame, device: pd.DataFrame, within_s: float = 1e-5) 
 
 def alike(desktop: pd.DataFrame, device: pd.DataFrame) -> int:
     """Count the events that both have, one for one: same label, and half of the time that they cover in common."""
-    others = {key: table[["start_s", "end_s"]].to_numpy(float) for key, table in device.groupby(["recording", "label"])}
-    both = 0
-    for key, table in desktop.sort_values("score", ascending=False, kind="stable").groupby(["recording", "label"]):
-        left = others.get(key, np.empty((0, 2)))
-        for start_s, end_s in table[["start_s", "end_s"]].to_numpy(float):
-            common = np.minimum(left[:, 1], end_s) - np.maximum(left[:, 0], start_s)
-            share = common / (np.maximum(left[:, 1], end_s) - np.minimum(left[:, 0], start_s))
-            if len(share) and share.max() >= 0.5:
-                both += 1
-                left = np.delete(left, share.argmax(), axis=0)
-    return both
+    return int((match_detections(desktop, device, Overlap(_COMMON), by_label=True) >= 0).sum())
 
 
 def failures(report: Mapping[str, Any], few: Callable[[Mapping[str, Any]], int]) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 from ecotf.detection.finders import Numbers
 from ecotf.evaluation.average_precision import precision_recall
 from ecotf.evaluation.evaluation_config import EvaluationConfig
-from ecotf.evaluation.matching import CALL_LABEL, Collars, Overlap, Rule, match_track, scored_tables
+from ecotf.evaluation.hit_rules import Collars, Overlap, Rule
+from ecotf.evaluation.matching import CALL_LABEL, match_track, scored_tables
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.events import judged_annotations
 from ecotf.tasks.clips.plan import ClipPlan

@@ -9,6 +9,8 @@ import numpy as np
 
 from ecotf.datasets.coverage import WEAK, says_yes
 from ecotf.datasets.labels import CALL_LABEL
+from ecotf.evaluation.hit_rules import Overlap
+from ecotf.evaluation.matching import match_detections
 from ecotf.runs import RunFolder
 from ecotf.runs.splits import read_splits
 from ecotf.tasks.reported import Mistake, RunRecordings
@@ -35,20 +37,20 @@ def events_to_look_at(run: RunFolder, split: str, most: int, unnamed_labels: Seq
     names, table = read_splits(run.path).recordings_of(split), places.manifest.table
     found = found[found["recording"].isin(names)]
     table = table[table["recording"].isin(names) & table["end_s"].notna() & ~says_yes(table, WEAK)]
+    truth = table[table["label"].isin(thresholds)].reset_index(drop=True)
+    found = found.assign(row=match_detections(found, truth, Overlap(_IOU), by_label=True))  # of truth, or -1
     alarms, missed, hits = [], [], []
-    for (recording, label), some in _both(found, table[table["label"].isin(thresholds)]):
-        events, truth = some
-        pairs = _pairs(events, truth)
+    for (recording, label), (events, annotated) in _both(found, truth):
         unknown = table[(table["recording"] == recording) & table["label"].isin(list(unnamed_labels))]
         look = _Look(places, str(recording), str(label), found, table, thresholds)
-        for i, event in enumerate(events.to_dict("records")):
-            if i in pairs and event["score"] >= thresholds[label]:
+        for event in events.to_dict("records"):
+            if event["row"] >= 0 and event["score"] >= thresholds[label]:
                 hits.append(look.at(event, True, event["score"], found=True))
-            elif i not in pairs and not _touches(unknown, event):
+            elif event["row"] < 0 and not _touches(unknown, event):
                 alarms.append(look.at(event, False, event["score"]))
-        scores = {j: float(events["score"].iloc[i]) for i, j in pairs.items()}
-        for j, event in enumerate(truth.to_dict("records")):
-            score = scores.get(j)
+        scores = dict(zip(events["row"], events["score"].astype(float), strict=True))
+        for row, event in zip(annotated.index, annotated.to_dict("records"), strict=True):
+            score = scores.get(row)
             if score is None or score < thresholds[label]:
                 missed.append(look.at(event, True, score))
     alarms.sort(key=lambda one: -(one.score or 0.0))
@@ -64,19 +66,6 @@ def _both(found: pd.DataFrame, truth: pd.DataFrame) -> Iterator[tuple[Any, tuple
     for key in dict.fromkeys([*events, *annotated]):
         own = events.get(key, found[:0]).sort_values("score", ascending=False, kind="stable")
         yield key, (own, annotated.get(key, truth[:0]))
-
-
-def _pairs(events: pd.DataFrame, truth: pd.DataFrame) -> dict[int, int]:
-    """Return the annotation of each detection that has one."""
-    spans, pairs = truth[["start_s", "end_s"]].to_numpy(float), {}
-    free = np.ones(len(spans), bool)
-    for i, (start_s, end_s) in enumerate(events[["start_s", "end_s"]].to_numpy(float)):
-        shared = np.minimum(spans[:, 1], end_s) - np.maximum(spans[:, 0], start_s)
-        iou = np.where(free, shared / (np.maximum(spans[:, 1], end_s) - np.minimum(spans[:, 0], start_s)), -1.0)
-        if len(iou) and iou.max() >= _IOU:
-            pairs[i] = int(iou.argmax())
-            free[pairs[i]] = False
-    return pairs
 
 
 def _touches(table: pd.DataFrame, event: Mapping[Any, Any]) -> bool:
