@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
 from birds_events import EVENTS
+from birds_runs import short_clips, whole_clips
 from events_judged import by_energy, judged
 from events_scenes import CLASSES, scenes
 from events_sets import FOLDS, SETS, EventSet, event_table, folds_of, side_of
@@ -50,7 +51,13 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
     "onsets": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
+    "after sounds": ("birds/events", ()),
+    "onsets after sounds": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
 }
+# What names clips of 23 classes of other sounds, with the backbone of birds/events, which is all that is kept of it.
+SOUNDS = (
+    "front_end.window_s=0.064", "network.backbone.halvings=2", "stages.0.epochs=40", "stages.0.title=sounds",
+)  # fmt: skip
 SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
     "events": ("songs/dense", ()),
@@ -172,6 +179,8 @@ def _fold(
         overrides = (*overrides, *(() if own.family == "calls" else ("sample_rate=32000",)))
     else:
         overrides = (*overrides, *own.overrides)
+    if variant.endswith("after sounds"):
+        overrides = (*overrides, f"stages.0.weights_from={_sounds_learned(options)}")
     recipe = load_any_recipe(recipe_name, [*overrides, f"seed={seed}"])
     title = f"{name}/{variant.replace(' ', '_')}_{seed}_fold_{fold}"
     stages = recipe.stages if recipe_name != "birds/small" else recipe.stages[:1]
@@ -185,6 +194,20 @@ def _fold(
     run = RunFolder.open(done[0].parent)
     found, least = run.read_table("events.parquet"), run.read_json("thresholds.json")["events"]
     return found.assign(kept=found["score"] >= found["label"].map(least).fillna(1.1))
+
+
+def _sounds_learned(options: argparse.Namespace) -> Path:
+    """Return a stage that learned animals, weather and machines of the few-shot sets: nothing of the sets of events."""
+    clips = short_clips(options.data, "fewshot/")
+    fold = clips["fold"].where(clips["fold"].notna(), clips.index % FOLDS)
+    split = ["valid" if one == 4 else "train" for one in fold]
+    recipe = load_any_recipe("birds/small", SOUNDS)
+    recipe = recipe.model_copy(update={"name": "sounds", "stages": recipe.stages[:1]})
+    done = sorted((options.runs / "sounds").glob("*/environment.json"))
+    if not done:
+        train_run(recipe, whole_clips(clips, split), options.runs, threads=1)
+        done = sorted((options.runs / "sounds").glob("*/environment.json"))
+    return (done[0].parent / "stages/0_sounds").resolve()
 
 
 def sides_of(table: pd.DataFrame, own: EventSet, fold: int) -> pd.Series:

@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def _changed(bundle: Path, folder: Path, change: Callable[[dict[str, Any]], obje
             opened.writestr(name, content)
     sha256 = hashlib.sha256(target.read_bytes()).hexdigest()
     said = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-    said |= {"id": sha256[:12], "name": facts["name"]}
+    # Newer than what it is made of: older ones are refused before they are looked at.
+    said |= {"id": sha256[:12], "name": facts["name"], "created": datetime.now(UTC).isoformat(timespec="seconds")}
     said["files"] = {"model.tflite": {"sha256": sha256, "bytes": target.stat().st_size}}
     (folder / "bundle.json").write_text(json.dumps(said), encoding="utf-8")
     return folder

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from deploy.board_emulation import bad_bundles
 from deploy.board_emulation.board import Board
+from deploy.board_emulation.hearing_proof import hearing_bundle, prove_hearing
 from deploy.board_emulation.image import BoardImage
 from deploy.board_emulation.later_commands import prove_looking_after, prove_prepared_card
 from deploy.board_emulation.proof import ROOT, Proof, release_of
@@ -83,6 +84,9 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     _apply_flipped(proof, bad_bundles.renamed(first, folder / "renamed", "flipped on the way"))
     proof.runs(second)
 
+    proof.title("a model that is older than the one that runs")
+    proof.flash_device(first, status=1, says=["refused", "--allow-older", "nothing was sent"])
+
     proof.title("a model that does not give its golden outputs")
     proof.flash_device(
         bad_bundles.wrong_numbers(first, folder / "wrong"), status=1, says=["refused", "self-test failed"]
@@ -109,7 +113,7 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     proof.boot()
     proof.runs(third, wait_s=120)
     proof.flash_device("status", says=["was cut off at health and is undone"])
-    proof.flash_device(fourth, says=["the rest was there", "assemble", "done"])
+    proof.flash_device(fourth, says=["selftest", "done"])  # it was placed before the cut, so nothing is sent
     proof.runs(fourth)
 
     proof.title("rollback")
@@ -118,7 +122,8 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
 
     proof.title("a bundle on the memory card")
     board.shut_down()
-    proof.flash_device(first, "--sdcard", _new(folder / "bootfs"), device=False, says=["the recorder applies it"])
+    card = ("--sdcard", _new(folder / "bootfs"), "--allow-older")  # it was made before the one that runs
+    proof.flash_device(first, *card, device=False, says=["the recorder applies it"])
     board.put_on_card(folder / "bootfs" / "ecotf")
     proof.boot()
     proof.runs(first, wait_s=180)
@@ -140,7 +145,9 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     proof.flash_device(signed, says=["done"])
     proof.runs(second)
     proof.flash_device("keys", says=["signing", "SHA256:"])
-    proof.on_board("systemctl --failed --no-legend; systemd-analyze security ecotf-recorder --no-pager | tail -1; "
+    for unit in ("ecotf-recorder", "ecotf-inbox", "ecotf-mqtt"):
+        proof.on_board(f"systemd-analyze security {unit} --no-pager | tail -1")
+    proof.on_board("systemctl --failed --no-legend; "
                    "grep -h VmRSS /proc/$(systemctl show -P MainPID ecotf-recorder)/status; free -m | head -2; "
                    "sudo tail -3 /var/lib/ecotf/releases/log.jsonl")  # fmt: skip
 
@@ -176,7 +183,7 @@ def _copied(bundles: Sequence[Path], folder: Path) -> list[Path]:
 
 def _export(folder: Path) -> list[Path]:
     """The newest run of the demo, at two precisions."""
-    runs = sorted((ROOT / "demo" / "runs").glob("*/*/recipe.yaml"), key=lambda path: path.stat().st_mtime)
+    runs = sorted((ROOT / "demo" / "runs").glob("**/recipe.yaml"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise ConfigError("there is no bundle to flash: give two, or make a run with: make run")
     bundles = []
@@ -218,6 +225,9 @@ def main(arguments: Sequence[str]) -> int:
     proof = Proof(board, folder)
     try:
         prove(proof, first, second, _sound_for(second))
+        hearing, sound = hearing_bundle(folder)
+        proof.flash_device("sign", hearing, "--key", folder / "signing", device=False)
+        prove_hearing(proof, hearing, sound)
         board.close()
         prove_prepared_card(proof, image, first)
     finally:

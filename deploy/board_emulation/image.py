@@ -23,9 +23,11 @@ NEEDED = {
     "mkfs.vfat": "dosfstools", "ssh-keygen": "openssh-client",
 }  # fmt: skip
 # As on a Raspberry Pi OS Lite, except python3-venv: init --offline must do without.
-INCLUDE = "systemd-sysv,udev,openssh-server,sudo,python3,libpam-systemd,dbus"
+INCLUDE = "systemd-sysv,systemd-timesyncd,udev,openssh-server,sudo,python3,libpam-systemd,dbus,alsa-utils"
+# snd-aloop is a sound card whose one end plays what the other end records: the board's microphone.
 _MODULES = (
-    "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1",
+    "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "crc32c_generic", "ext4", "vfat", "nls_cp437",
+    "nls_ascii", "nls_iso8859-1", "snd_aloop",
 )  # fmt: skip
 _IMAGE_SIZE = "2G"
 _SECOND_STAGE_S = 3600
@@ -52,14 +54,14 @@ _SETUP = """\
 set -e
 echo recorder01 > /etc/hostname
 echo "127.0.0.1 localhost recorder01" > /etc/hosts
-useradd --create-home --shell /bin/bash pi
+useradd --create-home --shell /bin/bash --groups audio pi
 echo "pi ALL=(ALL) NOPASSWD: ALL" > /etc/sudoers.d/010_pi
 mkdir -p /home/pi/.ssh /boot/firmware
 cat /login_key.pub > /home/pi/.ssh/authorized_keys
 chown -R pi:pi /home/pi/.ssh; chmod 700 /home/pi/.ssh
 printf '/dev/vda / ext4 defaults,noatime 0 1\\n/dev/vdb /boot/firmware vfat defaults,nofail 0 2\\n' > /etc/fstab
 printf '[Match]\\nName=e*\\n[Network]\\nDHCP=ipv4\\n' > /etc/systemd/network/20-wired.network
-systemctl enable systemd-networkd ssh
+systemctl enable systemd-networkd systemd-timesyncd ssh
 systemctl disable systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer || true
 rm -f /setup.sh /login_key.pub /var/cache/apt/archives/*.deb
 """
@@ -105,7 +107,7 @@ class BoardImage:
     def _kernel(self, scratch: Path) -> None:
         """A kernel, and a first file system in memory with the drivers of the board's disk."""
         packages, root = ArmPackages(scratch / "apt"), scratch / "kernel"
-        packages.unpack([packages.kernel("cloud-arm64"), "busybox-static"], root)
+        packages.unpack([packages.kernel("arm64"), "busybox-static"], root)
         kernel = next(root.glob("boot/vmlinuz-*"))
         version = kernel.name.removeprefix("vmlinuz-")
         shutil.copy(kernel, self.kernel)

@@ -73,9 +73,9 @@ class Proof:
         self.expect(f"{wanted} is current and runs ({current}, {active}, {said.get('state')})",
                     current == wanted and active == "active" and well)  # fmt: skip
 
-    def boot(self) -> None:
+    def boot(self, clock_chip: bool = True) -> None:
         """Switch the board on."""
-        print(f"the board answers after {self.board.boot():.0f} s", flush=True)
+        print(f"the board answers after {self.board.boot(clock_chip):.0f} s", flush=True)
 
     def flash_until(self, bundle: Path, step: str, act: Callable[[subprocess.Popen[str]], object]) -> None:
         """Begin to flash, and do something five seconds into a step."""
