@@ -53,7 +53,9 @@ def prove_prepared_card(proof: Proof, image: BoardImage, bundle: Path) -> None:
         note = board.run(f"sudo cat /ecotf/inbox/{release_of(bundle)}.done/result.txt")
         second.expect(f"the bundle was applied as from a card ({note})", note.startswith("done"))
         second.expect("its name is the given one", board.run("hostname") == "prepared")
-        second.flash_device("status", "--accept-new-host-key", says=["1 of 1 recorders well"])
+        second.flash_device("status", "--accept-new-host-key", status=1, says=["is the card in?"])
+        second.on_board("sudo mkdir -p /media/ecotf-card; sleep 60")  # it looks again every so often
+        second.flash_device("status", says=["1 of 1 recorders well"])
         second.flash_device("init", "--offline", "--config", proof.folder / "config.toml", says=["up to date", "done"])
         board.shut_down()
         second.boot()
