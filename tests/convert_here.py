@@ -1,11 +1,15 @@
-"""Convert in this process, which spares the time that another one takes to load TensorFlow."""
+"""Convert and rehearse in this process, which spares the time that others take to load what is loaded here.
+
+That a file needs nothing of it is proved by the bundles of tests/export/test_export_command.py, made as a user's are.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,10 @@ import pytest
 
 from ecotf.export import export
 from ecotf.export.convert.converter import check_stage, convert_saved, save_stage
-from ecotf.export.export import Convert
+from ecotf.export.export import Convert, Exported, ExportJob, make_model
+from ecotf.export.exportable import Exportable
+from ecotf.export.prove import on_device, rehearsal
+from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.stage import Precision, Stage
 
 
@@ -60,9 +67,24 @@ class ConvertOnce:
         return {name: self.made[key] for name, key in keys.items()}
 
 
+def make_here(
+    run: Exportable,
+    settings: ExportSettings,
+    job: ExportJob,
+    log: Callable[[str], None] = lambda line: None,
+    convert: Convert = convert_here,
+) -> Exported:
+    """As `ecotf.export.export.make_model`; how much memory the file takes cannot be told from this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(on_device, "_HEAVY", ())
+        patch.setattr(on_device, "_resident_mb", count(1.0).__next__)
+        patch.setattr(rehearsal, "run_module", lambda _module, request, _what: on_device.main(request))
+        return make_model(run, settings, job, log, convert)
+
+
 @contextmanager
-def converting_here(convert: Convert = convert_here) -> Iterator[None]:
+def converting_here(convert: Convert = convert_here, make: Callable[..., Exported] = make_here) -> Iterator[None]:
     """Also where the command or `ecotf.export.export.export_run` converts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "make_model", partial(export.make_model, convert=convert))
+        patch.setattr(export, "make_model", partial(make, convert=convert))
         yield

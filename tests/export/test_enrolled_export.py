@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from convert_here import convert_here
+from convert_here import make_here
 from tiny_embedder import RATE, tiny_embedder
 
-from ecotf.export.export import ExportJob, make_model
+from ecotf.export.export import ExportJob
 from ecotf.export.settings import ExportSettings
 from ecotf.inference.device_run import DeviceRun
 from ecotf.model import Model
@@ -47,7 +47,7 @@ def examples(tmp_path_factory) -> list[Example]:
 def exported(run: Path, rate: int, folder: Path, **settings: object) -> DeviceRun:
     exportable = get_task("clips").exportable(get_task("clips").load(run))
     chosen = ExportSettings(rate=rate, sound="float32", **settings)
-    made = make_model(exportable, chosen, ExportJob(seconds=14.0), lambda line: None, convert_here)
+    made = make_here(exportable, chosen, ExportJob(seconds=7.0))
     assert not made.parity["failures"] and made.parity["detections"]["same_detections"] == 1
     (folder / "model.tflite").write_bytes(made.model)
     return DeviceRun(folder / "model.tflite")

@@ -9,12 +9,12 @@ import pytest
 import soundfile
 import tensorflow as tf
 import yaml
-from convert_here import convert_here
+from convert_here import make_here
 from tiny_embedder import RATE, SAMPLES, tiny_transfer_run
 from tiny_tflite import TinyModel
 
 from ecotf.errors import ConfigError
-from ecotf.export.export import ExportJob, make_model
+from ecotf.export.export import ExportJob
 from ecotf.export.exportable import plan_of
 from ecotf.export.settings import ExportSettings
 from ecotf.export.stages.heads import head_function
@@ -32,7 +32,7 @@ def exported(run: Path, tmp_path: Path, **settings) -> tuple[DeviceRun, list[str
     lines: list[str] = []
     exportable = get_task("clips").exportable(get_task("clips").load(run))
     chosen = ExportSettings(rate=RATE, sound="float32", **settings)
-    made = make_model(exportable, chosen, ExportJob(seconds=3.0), lines.append, convert_here)
+    made = make_here(exportable, chosen, ExportJob(seconds=3.0), lines.append)
     assert not made.parity["failures"] and made.parity["front_end"] is None
     (tmp_path / "model.tflite").write_bytes(made.model)
     return DeviceRun(tmp_path / "model.tflite"), lines

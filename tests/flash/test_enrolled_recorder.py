@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import soundfile
 from conftest import RECORDER
-from convert_here import convert_here
+from convert_here import make_here
 from ssh_login import at
 from tiny_embedder import RATE, tiny_embedder
 
 from ecotf.export.describe.bundle import write_bundle
-from ecotf.export.export import ExportJob, make_model
+from ecotf.export.export import ExportJob
 from ecotf.export.settings import ExportSettings
 from ecotf.model import Model
 from ecotf.tasks.base import get_task
@@ -56,7 +56,7 @@ def place(tmp_path_factory) -> Path:
 
 def exported(run: Path, folder: Path) -> Path:
     exportable = get_task("clips").exportable(get_task("clips").load(run))
-    made = make_model(exportable, ExportSettings(rate=RATE), ExportJob(seconds=3.0), lambda line: None, convert_here)
+    made = make_here(exportable, ExportSettings(rate=RATE), ExportJob(seconds=3.0))
     write_bundle(folder, made.model, made.values, {})
     return folder
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
-from convert_here import convert_here
+from convert_here import make_here
 from ecotf_recorder.classify import classify
 from ecotf_recorder.errors import ModelError
 from ecotf_recorder.event_facts import EventFacts, read_boxes, read_events
@@ -58,7 +58,7 @@ def bird_sound(seed: int, seconds: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clip_device(untrained_clip_run, tmp_path_factory) -> tuple[Path, Path]:
     """A run that was never trained, and its model file; it reports events."""
-    from ecotf.export.export import ExportJob, make_model
+    from ecotf.export.export import ExportJob
     from ecotf.export.settings import ExportSettings
     from ecotf.tasks.clips.export import ClipExport
     from ecotf.tasks.clips.run import load_clip_run
@@ -66,7 +66,7 @@ def clip_device(untrained_clip_run, tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("clip_device")
     run = untrained_clip_run(folder, CLASSES, RECIPE, level=0.02)
     exportable, settings = ClipExport(load_clip_run(run)), ExportSettings(rate=RATE)
-    made = make_model(exportable, settings, ExportJob(seconds=6), lambda _: None, convert_here)
+    made = make_here(exportable, settings, ExportJob(seconds=6))
     (folder / "model.tflite").write_bytes(made.model)
     return run, folder / "model.tflite"
 

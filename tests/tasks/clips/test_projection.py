@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from convert_here import convert_here
+from convert_here import make_here
 from tiny_embedder import RATE, tiny_embedder
 
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError
-from ecotf.export.export import ExportJob, make_model
+from ecotf.export.export import ExportJob
 from ecotf.export.settings import ExportSettings
 from ecotf.inference.device_run import DeviceRun
 from ecotf.tasks.base import get_task
@@ -78,7 +78,7 @@ def test_a_run_names_its_species_and_is_judged_on_others(run, chords):
 def test_the_file_gives_what_the_run_gives(run, chords, tmp_path):
     loaded = CLIPS.load(run)
     settings = ExportSettings(rate=RATE, sound="float32", embedding=True)
-    made = make_model(CLIPS.exportable(loaded), settings, ExportJob(seconds=1.0), lambda line: None, convert_here)
+    made = make_here(CLIPS.exportable(loaded), settings, ExportJob(seconds=1.0))
     (tmp_path / "model.tflite").write_bytes(made.model)
     assert not made.parity["failures"]
     sound, _ = soundfile.read(chords.path_of("robin_1.wav"), dtype="float32")
