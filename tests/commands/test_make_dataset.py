@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,17 @@ def run(capsys):
     return command
 
 
-@pytest.fixture
-def simulated(tmp_path, run):
-    """Eight short recordings."""
-    folder = tmp_path / "calls"
-    assert run("simulate", "--output", folder, "--recordings", 8, "--duration", 0.5, "--seed", 3)[0] == 0
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated") / "calls"
+    assert main(["simulate", "--output", str(folder), "--recordings", "8", "--duration", "0.5", "--seed", "3"]) == 0
     return folder
+
+
+@pytest.fixture
+def simulated(recordings, tmp_path):
+    """Eight short recordings of the test's own."""
+    return Path(shutil.copytree(recordings, tmp_path / "calls"))
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
