@@ -18,7 +18,7 @@ from ecotf.tuning.spark import run_with_spark
 from ecotf.tuning.trial import Outcome
 from ecotf.tuning.workers import attempt
 
-ENGINE = "local-cluster[2,1,1024]"
+ENGINE = "local-cluster[1,2,1024]"  # an executor of two cores is a Java less than two of one
 PYSPARK = importlib.util.find_spec("pyspark")
 needs_spark = pytest.mark.skipif(
     PYSPARK is None or shutil.which("java") is None,
