@@ -123,7 +123,7 @@ class ClipsRun(Generic[Plan, Model]):
         model, config = self.model, self.recipe.inference
         check_rate(sample_rate, model.sample_rate)
         if whole:
-            shortest = self.recipe.shortest_whole_s
+            shortest = self._shortest_whole_s
             if windows.shape[1] < round(shortest * sample_rate):
                 heard = windows.shape[1] / sample_rate
                 raise ConfigError(
@@ -138,6 +138,10 @@ class ClipsRun(Generic[Plan, Model]):
         counts = np.array([len(segments) for segments in cut])
         starts = np.cumsum([0, *counts[:-1]])
         return (np.add.reduceat(rows, starts, axis=0) / counts.astype(np.float32)[:, None]).astype(np.float32)
+
+    @cached_property
+    def _shortest_whole_s(self) -> float:
+        return self.recipe.shortest_whole_s  # tries one length after the other
 
     @cached_property
     def embedding_size(self) -> int:
