@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from types import SimpleNamespace
 
 import pytest
-from ecotf_recorder import cli
-from ecotf_recorder.config import Config, Mqtt, Site
-from ecotf_recorder.errors import RecorderError
+from ecotf_recorder import cli, mqtt
+from ecotf_recorder.config import Config, Mqtt, Site, read_config
+from ecotf_recorder.errors import ConfigError, RecorderError
 from ecotf_recorder.mqtt import Publisher, open_client
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.store.notebook import Notebook
-from ecotf_recorder.times.clock import Clock
+from ecotf_recorder.times.clock import Clock, steady
 from recorder_stand_ins import right_since_2020
 
 NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
@@ -23,8 +24,8 @@ class Broker:
     """A client object that is connected when a test says so."""
 
     def __init__(self) -> None:
-        self.there, self.said, self.left = True, [], 10**9
-        self.on_connect = None
+        self.there, self.said, self.left, self.number = True, [], 10**9, 0
+        self.on_connect = self.on_publish = None
 
     def will_set(self, *words) -> None:
         self.will = words
@@ -46,14 +47,11 @@ class Broker:
     def publish(self, topic, payload, qos, retain):
         self.left -= topic.endswith("detection")
         taken = self.there and self.left >= 0
+        self.number += 1
         if taken:
             self.said.append((topic, payload, qos, retain))
-
-        def wait(timeout) -> None:
-            if not self.there:
-                raise RuntimeError("no connection")
-
-        return SimpleNamespace(wait_for_publish=wait, is_published=lambda: taken)
+            self.on_publish(self, None, self.number, None, None)
+        return SimpleNamespace(mid=self.number)
 
     def labels(self) -> list[float]:
         return [json.loads(payload)["start_s"] for topic, payload, *_ in self.said if topic.endswith("/detection")]
@@ -81,7 +79,8 @@ def publisher(tmp_path, broker) -> Publisher:
     return made
 
 
-def test_each_detection_arrives_and_none_is_forgotten(tmp_path, heard):
+def test_each_detection_arrives_and_none_is_forgotten(tmp_path, heard, monkeypatch):
+    monkeypatch.setattr(mqtt, "_PATIENCE_S", 0.1)
     broker = Broker()
     one = publisher(tmp_path, broker)
     assert one.turn() == 0, "what was heard before the first start is not sent"
@@ -105,6 +104,62 @@ def test_each_detection_arrives_and_none_is_forgotten(tmp_path, heard):
     assert (topic, qos, retain) == ("ecotf/bois_1_more/detection", 1, False)
     said = json.loads(payload)
     assert (said["label"], said["time"], said["recording"]) == ("Strix aluco", "2026-06-21T12:00:04.000+00:00", "night")
+    assert (said["id"], said["time_quality"]) == (1, "synchronised")
+
+
+def test_what_comes_after_the_first_start_is_sent_whenever_a_broker_comes(tmp_path, heard):
+    away = Broker()
+    publisher(tmp_path, away)
+    heard(1.0)
+    broker = Broker()
+    assert publisher(tmp_path, broker).turn() == 1, "although nothing was ever sent before the restart"
+    assert broker.labels() == [1.0]
+
+
+def test_a_recorder_that_does_not_run_is_told(tmp_path, heard):
+    broker = Broker()
+    one = publisher(tmp_path, broker)
+    health = {"state": "listening", "error": "", "steady_s": steady(), "pid": os.getpid(), "stopped": False}
+    (tmp_path / "health.json").write_text(json.dumps(health))
+    one.turn()
+    (tmp_path / "health.json").write_text(json.dumps({**health, "pid": 2**22 + 1}))  # larger than any process's
+    one.turn()
+    said = [json.loads(payload) for topic, payload, *_ in broker.said if topic.endswith("/state")]
+    assert [(facts["state"], facts["running"]) for facts in said] == [("listening", True), ("stopped", False)]
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ('topic = "ecotf/#"', "mqtt.topic = 'ecotf/#': names with / between them"),
+        ('topic = ""', "mqtt.topic = ''"),
+        ('discovery = "/ha"', "mqtt.discovery = '/ha'"),
+        ('host = "mqtt://broker"', "mqtt.host = 'mqtt://broker': a name or an address alone"),
+        ('host = "bro..ker"', "mqtt.host = 'bro..ker'"),
+        ('ca_file = "ca.pem"', "mqtt.ca_file = 'ca.pem': must begin with /"),
+    ],
+)
+def test_mistakes_in_the_config_are_one_line(tmp_path, line, mistake):
+    (tmp_path / "config.toml").write_text(f'[source]\nkind = "stdin"\n[mqtt]\n{line}\n')
+    with pytest.raises(ConfigError) as error:
+        read_config(tmp_path / "config.toml")
+    assert mistake in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_hosts_and_topics_that_are_fine(tmp_path):
+    for host in ("homeassistant.local", "10.0.0.7", "fe80::1%wlan0", "wäldchen.example"):
+        (tmp_path / "config.toml").write_text(
+            f'[source]\nkind = "stdin"\n[mqtt]\nhost = "{host}"\ntopic = "wald/ä-1"\n'
+        )
+        assert read_config(tmp_path / "config.toml").mqtt.host == host
+
+
+def test_names_with_nothing_for_a_topic_give_way_to_the_host(tmp_path):
+    config = Config(state_dir=str(tmp_path), site=Site("森"), mqtt=Mqtt(host="broker"))
+    broker = Broker()
+    Publisher(config, broker, "Recorder-01").start()
+    assert broker.will[0] == "ecotf/recorder-01/available"
 
 
 def test_home_assistant_finds_the_recorder(tmp_path, heard):
@@ -137,7 +192,7 @@ def test_home_assistant_finds_the_recorder(tmp_path, heard):
 
 def test_what_is_missing_is_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "paho", None)
-    with pytest.raises(RecorderError, match="paho-mqtt is not installed; run: sudo"):
+    with pytest.raises(RecorderError, match=r"paho-mqtt is not installed; run `flash_device.py init`"):
         open_client(Config(mqtt=Mqtt(host="broker")))
     (tmp_path / "config.toml").write_text('[source]\nkind = "stdin"\n')
     assert cli.main(["mqtt", "--config", str(tmp_path / "config.toml")]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from ecotf_recorder.typed_tables import number, one_of, read_table, text, texts
 
 _HOME = Path("/var/lib/ecotf")  # of the releases; root's
 _DATA = _HOME / "data"  # of the recorder
+_HOST = re.compile(r"(?!-)[^\s/:@.]{1,63}(\.[^\s/:@.]{1,63})*\.?|[0-9A-Fa-f:]+(%\w+)?")  # or an IPv6 address
+_TOPIC = re.compile(r"[^\s/+#$\x00-\x1f\x7f]+(/[^\s/+#$\x00-\x1f\x7f]+)*")
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Mqtt:
     user: str = text("")
     password_file: str = text("")
     tls: bool = field(default=False)
+    ca_file: str = text("")
     topic: str = text("ecotf")
     discovery: str = text("homeassistant")
     every_s: float = number(5.0, 0.5, 3600)
@@ -189,6 +193,7 @@ def _contradictions(config: Config) -> list[str]:
     places = {
         "state_dir": config.state_dir, "source.folder": source.folder, "source.file": source.file,
         "rules.plausible": config.rules.plausible, "mqtt.password_file": config.mqtt.password_file,
+        "mqtt.ca_file": config.mqtt.ca_file,
     }  # fmt: skip
     for key, place in places.items():
         if place and not Path(place).is_absolute():
@@ -216,6 +221,17 @@ def _contradictions(config: Config) -> list[str]:
         found.append("site needs both latitude and longitude")
     if config.privacy.human_voice == "drop" and not config.privacy.voice_labels:
         found.append("privacy.voice_labels is missing: the labels of the model that stand for a human voice")
+    found += _of_mqtt(config.mqtt)
     if clips.longest_s < clips.before_s + clips.after_s:
         found.append(f"clips.longest_s = {clips.longest_s:g} is shorter than clips.before_s and clips.after_s together")
+    return found
+
+
+def _of_mqtt(mqtt: Mqtt) -> list[str]:
+    found = []
+    if mqtt.host and not _HOST.fullmatch(mqtt.host):
+        found.append(f"mqtt.host = {mqtt.host!r}: a name or an address alone, such as 'homeassistant.local'")
+    for key, topic in (("topic", mqtt.topic), ("discovery", mqtt.discovery)):
+        if not _TOPIC.fullmatch(topic):
+            found.append(f"mqtt.{key} = {topic!r}: names with / between them, without + # $ and without spaces")
     return found

@@ -4,47 +4,52 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import signal
 import socket
 import sqlite3
+import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from ecotf_recorder.config import Config, read_config
+from ecotf_recorder.config import Config, Mqtt, read_config
 from ecotf_recorder.errors import ConfigError, RecorderError
 from ecotf_recorder.files import atomic_file
+from ecotf_recorder.home_assistant import discovery, topic_name
+from ecotf_recorder.status import health_of
 from ecotf_recorder.times.clock import iso_time
 
 _log = logging.getLogger(__name__)
 _MEMORY = "mqtt.json"
-_AT_ONCE = 200  # detections
-_PATIENCE_S = 10.0  # for the broker's word that it has one
-_KEYS = ("recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score")
+_AT_ONCE = 50  # detections; so many may arrive twice when this process is killed
+_PATIENCE_S = 10.0  # for the broker's word that it has them
+_KEYS = (
+    "recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score", "time_quality"
+)  # fmt: skip
 _NEW = f"SELECT id, time, {', '.join(_KEYS)} FROM detections WHERE id > ? ORDER BY id LIMIT ?"
-_SENSORS: tuple[tuple[str, str, str, dict[str, str]], ...] = (  # name, what it is, template, more
-    ("last_detection", "sensor", "{{ value_json.label }}", {}),
-    ("detections", "sensor", "{{ value_json.detections }}", {"state_class": "total_increasing"}),
-    ("level", "sensor", "{{ value_json.level_dbfs }}", {"unit_of_measurement": "dB", "state_class": "measurement"}),
-    ("state", "sensor", "{{ value_json.state }}", {}),
-    ("problem", "binary_sensor", "{{ 'ON' if value_json.error else 'OFF' }}", {"device_class": "problem"}),
-)
+_LATEST = "SELECT COALESCE(MAX(id), 0) FROM detections"
 
 
 class Client(Protocol):
     """The part of paho's client that is used."""
 
     on_connect: Any
+    on_connect_fail: Any
+    on_disconnect: Any
+    on_publish: Any
 
-    def will_set(self, topic: str, payload: str, qos: int, retain: bool) -> None:
+    def will_set(self, topic: str, payload: str, qos: int, retain: bool) -> object:
         """What the broker says when this client is gone."""
 
     def publish(self, topic: str, payload: str, qos: int, retain: bool) -> Any:
-        """Send; the answer has ``wait_for_publish`` and ``is_published``."""
+        """Send; the answer has ``mid``, with which ``on_publish`` is called when the broker has the message.
 
-    def connect_async(self, host: str, port: int) -> None:
+        What was not acknowledged when a connection broke is sent again over the next one.
+        """
+
+    def connect_async(self, host: str, port: int) -> object:
         """Connect as soon as the network allows it."""
 
     def is_connected(self) -> bool:
@@ -68,102 +73,149 @@ class Publisher:
 
     def __init__(self, config: Config, client: Client, host: str) -> None:
         self._state, self._settings, self._client = config.state, config.mqtt, client
+        self._broker = f"{config.mqtt.host}:{config.mqtt.port}"
         self._site = config.site.name or host
-        self._name = re.sub(r"[^a-z0-9_-]+", "_", self._site.lower()).strip("_") or "recorder"
+        self._name = topic_name(config.site.name) or topic_name(host) or "recorder"
         self._topic = f"{self._settings.topic}/{self._name}"
-        self._connected = threading.Event()
+        self._connected, self._word = threading.Event(), threading.Event()
+        self._is_there, self._refusal, self._said = False, "", ""
         self._sent = ""  # of the state
-        self._last = self._remembered()
+        self._under_way: list[tuple[int, int]] = []  # detections and their messages, that wait for the broker's word
+        self._had: set[int] = set()  # messages that the broker has
+        self._last: int | None = None  # detection that it has; None while the database cannot be asked
 
     def start(self) -> None:
         """Connect in the background; a broker that is away is tried again for ever."""
-        self._client.will_set(f"{self._topic}/available", "offline", 1, True)
-        self._client.on_connect = self._hear
-        self._client.connect_async(self._settings.host, self._settings.port)
-        self._client.loop_start()
+        self._last = self._remembered()
+        client = self._client
+        client.will_set(f"{self._topic}/available", "offline", 1, True)
+        client.on_connect, client.on_connect_fail = self._hear, self._hear_nothing
+        client.on_disconnect, client.on_publish = self._lose, self._acknowledge
+        client.connect_async(self._settings.host, self._settings.port)
+        client.loop_start()
 
     def _hear(self, client: object, data: object, flags: object, reason: Any, *_: object) -> None:
         """Take the broker's answer to a connection; a wrong password is one, too."""
         if getattr(reason, "is_failure", False):
-            _log.warning("mqtt: the broker refuses the connection (%s)", reason)
+            self._refusal = f"the broker {self._broker} refuses the connection ({reason})"
+            self._say(self._refusal)
         else:
+            self._is_there, self._refusal = True, ""
+            self._say(f"connected to {self._broker}", logging.INFO)
             self._connected.set()
+
+    def _hear_nothing(self, *_: object) -> None:
+        self._say(f"the broker {self._broker} cannot be reached ({sys.exc_info()[1]})")
+
+    def _lose(self, *_: object) -> None:
+        if self._is_there:
+            self._say(f"the connection to {self._broker} is lost")
+        elif not self._refusal:
+            self._say(f"{self._broker} closes the connection without a word; check mqtt.port and mqtt.tls")
+        self._is_there = False
+
+    def _say(self, text: str, level: int = logging.WARNING) -> None:
+        """One line for what lasts, however often it is tried again."""
+        if text != self._said:
+            _log.log(level, "mqtt: %s%s", text, "" if level == logging.INFO else "; trying again")
+        self._said = text
+
+    def _acknowledge(self, client: object, data: object, message: int, *_: object) -> None:
+        self._had.add(message)
+        self._word.set()
 
     def stop(self) -> None:
         """Say that this recorder is not there any more."""
-        self._client.publish(f"{self._topic}/available", "offline", 1, True)
+        self._is_there, self._refusal = False, "stopped"
+        if self._client.is_connected():
+            self._client.publish(f"{self._topic}/available", "offline", 1, True)
         self._client.disconnect()
         self._client.loop_stop()
 
     def turn(self) -> int:
         """Send what is new; returns the number of detections that the broker has now."""
+        if self._last is None:
+            self._last = self._remembered()
         if not self._client.is_connected():  # paho would keep in memory whatever it is given meanwhile
             return 0
         if self._connected.is_set():
             self._connected.clear()  # set again at every connection
             self._announce()
         self._send_state()
-        return self._send_detections()
+        return 0 if self._last is None else self._send_detections(self._last)
 
     def _announce(self) -> None:
-        device = {"identifiers": [f"ecotf_{self._name}"], "name": self._site, "manufacturer": "ecotf"}
-        for name, kind, template, more in _SENSORS:
-            source = f"{self._topic}/{'detection' if name == 'last_detection' else 'state'}"
-            facts = {
-                "name": name.replace("_", " "), "unique_id": f"ecotf_{self._name}_{name}", "state_topic": source,
-                "value_template": template, "availability_topic": f"{self._topic}/available", "device": device, **more,
-            }  # fmt: skip
-            if name == "last_detection":
-                facts["json_attributes_topic"] = source
-            place = f"{self._settings.discovery}/{kind}/ecotf_{self._name}/{name}/config"
+        for place, facts in discovery(self._settings.discovery, self._topic, self._name, self._site):
             self._client.publish(place, json.dumps(facts), 1, True)
         self._client.publish(f"{self._topic}/available", "online", 1, True)
         self._sent = ""
 
     def _send_state(self) -> None:
         try:
-            health = (self._state / "health.json").read_text(encoding="utf-8")
-        except OSError:
+            facts = health_of(self._state)
+        except RecorderError:
             return
+        facts.pop("age_s")
+        health = json.dumps(facts)
         if health != self._sent:
             self._client.publish(f"{self._topic}/state", health, 0, True)
             self._sent = health
 
-    def _send_detections(self) -> int:
-        rows = self._ask(_NEW, self._last, _AT_ONCE)
-        if not rows and (self._ask("SELECT COALESCE(MAX(id), 0) FROM detections") or [(0,)])[0][0] < self._last:
-            self._last = 0  # the database has begun anew
-        sent = []
-        for number, time, *values in rows:
-            said = {"time": None if time is None else iso_time(time), **dict(zip(_KEYS, values, strict=True))}
-            sent.append((number, self._client.publish(f"{self._topic}/detection", json.dumps(said), 1, False)))
+    def _send_detections(self, last: int) -> int:
+        if not self._under_way:  # else paho is still at it, and another message would be another detection
+            self._had.clear()
+            self._under_way = self._publish_new(last)
+        until = time.monotonic() + _PATIENCE_S
+        while not self._had.issuperset(message for _, message in self._under_way) and self._client.is_connected():
+            if time.monotonic() > until:
+                self._say(f"the broker {self._broker} takes detections and does not say that it has them")
+                break
+            self._word.wait(0.2)
+            self._word.clear()
         done = 0
-        for number, answer in sent:
-            try:
-                answer.wait_for_publish(_PATIENCE_S)
-            except (RuntimeError, ValueError):  # there is no connection, or too much waits for one
-                break
-            if not answer.is_published():
-                break
-            self._last, done = number, done + 1
+        while self._under_way and self._under_way[0][1] in self._had:
+            self._last, done = self._under_way.pop(0)[0], done + 1
         if done:
-            with atomic_file(self._state / _MEMORY) as partial:
-                partial.write_text(json.dumps({"last": self._last}), encoding="utf-8")
+            self._remember()
         return done
 
-    def _remembered(self) -> int:
+    def _publish_new(self, last: int) -> list[tuple[int, int]]:
+        rows = self._ask(_NEW, last, _AT_ONCE)
+        if rows == [] and (self._ask(_LATEST) or [(last,)])[0][0] < last:
+            rows = self._ask(_NEW, 0, _AT_ONCE)  # the database has begun anew
+        sent = []
+        for number, when, *values in rows or []:
+            said = {
+                "id": number, "time": None if when is None else iso_time(when), **dict(zip(_KEYS, values, strict=True))
+            }  # fmt: skip
+            sent.append((number, self._client.publish(f"{self._topic}/detection", json.dumps(said), 1, False).mid))
+        return sent
+
+    def _remembered(self) -> int | None:
+        """The last detection that needs not be sent; at the first start, what was heard before, and that is noted."""
         try:
             return int(json.loads((self._state / _MEMORY).read_text(encoding="utf-8"))["last"])
         except (OSError, ValueError, KeyError, TypeError):
-            return int((self._ask("SELECT COALESCE(MAX(id), 0) FROM detections") or [(0,)])[0][0])
+            latest = self._ask(_LATEST) if (self._state / "detections.sqlite").exists() else [(0,)]
+        if latest is not None:
+            self._last = int(latest[0][0])
+            self._remember()
+        return self._last
 
-    def _ask(self, query: str, *values: object) -> list[Any]:
+    def _remember(self) -> None:
+        try:
+            with atomic_file(self._state / _MEMORY) as partial:
+                partial.write_text(json.dumps({"last": self._last}), encoding="utf-8")
+        except OSError as error:  # a full disk; after a restart some are sent twice
+            _log.warning("mqtt: %s cannot be written (%s)", self._state / _MEMORY, error.strerror)
+
+    def _ask(self, query: str, *values: object) -> list[Any] | None:
         path = self._state / "detections.sqlite"
         try:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as file:
                 return file.execute(query, values).fetchall()
         except sqlite3.Error:  # not there yet, or locked for a moment
-            return []
+            return None
 
 
 def open_client(config: Config) -> Client:
@@ -174,30 +226,39 @@ def open_client(config: Config) -> Client:
     RecorderError
         paho-mqtt is not installed.
     ConfigError
-        There is no broker in the config, or no such password file.
+        There is no broker in the config, or no such password file or certificate.
     """
     settings = config.mqtt
     if not settings.host:
         raise ConfigError("mqtt.host is missing: the broker's name or address")
     try:
-        from paho.mqtt import client as paho  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        from paho.mqtt import client as paho
     except ImportError:
         raise RecorderError(
-            "paho-mqtt is not installed; run: sudo /opt/ecotf/bin/python -m pip install 'paho-mqtt>=2'"
+            "paho-mqtt is not installed; run `flash_device.py init` (or `init --offline`) again for this recorder"
         ) from None
     made = paho.Client(paho.CallbackAPIVersion.VERSION2)
     if settings.user:
-        try:
-            password = (
-                Path(settings.password_file).read_text(encoding="utf-8").strip() if settings.password_file else None
-            )
-        except OSError as error:
-            raise ConfigError(f"mqtt.password_file: {settings.password_file} ({error.strerror})") from None
-        made.username_pw_set(settings.user, password)
+        made.username_pw_set(settings.user, _password(settings))
     if settings.tls:
-        made.tls_set()
+        try:
+            made.tls_set(settings.ca_file or None)
+        except OSError as error:  # also what ssl says of a file that is no certificate
+            raise ConfigError(f"mqtt.ca_file: {settings.ca_file} ({error.strerror or error})") from None
     found: Client = made
     return found
+
+
+def _password(settings: Mqtt) -> str | None:
+    if not settings.password_file:
+        return None
+    try:
+        lines = Path(settings.password_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"mqtt.password_file: {settings.password_file} ({error})") from None
+    if not lines or not lines[0]:
+        raise ConfigError(f"mqtt.password_file: {settings.password_file} has no password in its first line")
+    return lines[0]
 
 
 def run_mqtt(path: Path) -> int:
@@ -208,8 +269,8 @@ def run_mqtt(path: Path) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     publisher.start()
-    _log.info("mqtt: %s:%d", config.mqtt.host, config.mqtt.port)
     while not stopped.wait(config.mqtt.every_s):
-        publisher.turn()
+        while publisher.turn() == _AT_ONCE and not stopped.is_set():
+            pass  # there are more
     publisher.stop()
     return 0

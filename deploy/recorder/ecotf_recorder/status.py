@@ -27,6 +27,17 @@ def show_status(config: Path, root: Path | None, as_json: bool) -> int:
 
 def status_of(state: Path) -> dict[str, Any]:
     """The health of a recorder, whether it runs, and its counts of the last 24 hours."""
+    return {**health_of(state), "last_24_h": _last_night(state)}
+
+
+def health_of(state: Path) -> dict[str, Any]:
+    """The health of a recorder, whether it runs (``running``), and how old that is (``age_s``).
+
+    Raises
+    ------
+    RecorderError
+        There is no health, or it cannot be read.
+    """
     try:
         health = json.loads((state / "health.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -40,7 +51,7 @@ def status_of(state: Path) -> dict[str, Any]:
         facts["error"] = f"hangs: no sign of life for {age_s:.0f} s"
     if not alive and health.get("state") != "failed":
         facts["state"] = "stopped"
-    return {**facts, "last_24_h": _last_night(state)}
+    return facts
 
 
 def _alive(pid: int) -> bool:
