@@ -181,7 +181,9 @@ class Setup:
         pip = [python, str(pips[-1] / "pip")] if pips else [python, "-m", "pip"]
         where = ["--find-links", str(self.source), *(["--no-index"] if self.offline else [])]
         wheel = next(self.source.glob("ecotf_recorder-*.whl"))
-        command(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *where, str(wheel))
+        # The service ecotf-mqtt needs one package more. A folder of wheels of somebody's own may lack it.
+        mqtt = "[mqtt]" if not self.offline or any(self.source.glob("paho_mqtt-*.whl")) else ""
+        command(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *where, f"{wheel}{mqtt}")
         command(python, "-I", "-c", "import numpy, ecotf_recorder.releases")
 
     def _switch(self, new: Path) -> None:

@@ -21,6 +21,7 @@ from ecotf.errors import ConfigError, EcotfError
 # The TFLite runtimes for ARM are built for 64 bits and a C library of 2022 or later.
 MACHINES = ("aarch64", "x86_64")
 _LEAST_GLIBC = 34
+MQTT_WHEELS = "paho_mqtt-*.whl"  # wanted by the service ecotf-mqtt alone; a folder of wheels may lack it
 _OLDER_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}  # PEP 600
 
 
@@ -82,19 +83,19 @@ def build_recorder_wheel(folder: Path) -> Path:
 
 
 def download_wheels(recorder_wheel: Path, board: Board, folder: Path, source: Path | None = None) -> None:
-    """Download what the recorder needs on ``board``, pip itself too, into ``folder``.
+    """Download what the recorder and its MQTT service need on ``board``, pip itself too, into ``folder``.
 
     Parameters
     ----------
     source
-        A folder of wheels from which they are taken instead.
+        A folder of wheels from which they are taken instead; that of the MQTT service may be absent.
 
     Raises
     ------
     EcotfError
         The network or a wheel is missing.
     """
-    wanted = requirements(recorder_wheel, board)
+    wanted = requirements(recorder_wheel, board, "mqtt" if source is None or any(source.glob(MQTT_WHEELS)) else "")
     where = ["--no-index", "--find-links", str(source)] if source is not None else []
     platforms = [word for platform in board.platforms for word in ("--platform", platform)]
     version = f"{board.python[0]}{board.python[1]}"
@@ -105,14 +106,17 @@ def download_wheels(recorder_wheel: Path, board: Board, folder: Path, source: Pa
     ])  # fmt: skip
 
 
-def requirements(wheel: Path, board: Board) -> list[str]:
-    """Return the requirements of a wheel on ``board``; pip would judge the conditions by this computer's Python."""
+def requirements(wheel: Path, board: Board, extra: str = "") -> list[str]:
+    """Return the requirements of a wheel on ``board``; pip would judge the conditions by this computer's Python.
+
+    Those of ``extra``, a name of its optional dependencies, are among them.
+    """
     with zipfile.ZipFile(wheel) as opened:
         name = next(name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = email.message_from_string(opened.read(name).decode())
     there = {
         "python_version": _dotted(board.python), "python_full_version": f"{_dotted(board.python)}.0",
-        "platform_machine": board.machine, "sys_platform": "linux", "platform_system": "Linux", "extra": "",
+        "platform_machine": board.machine, "sys_platform": "linux", "platform_system": "Linux", "extra": extra,
     }  # fmt: skip
     wanted = []
     for line in metadata.get_all("Requires-Dist", []):

@@ -235,7 +235,7 @@ def packages(tmp_path: Path, recorder_wheel: Path, monkeypatch) -> Path:
         monkeypatch.setattr(f"deploy.flash.{module}.build_recorder_wheel", built)
     folder = tmp_path / "packages"
     folder.mkdir()
-    for name, version in (("numpy", "1.26.4"), ("tflite_runtime", "2.14.0")):
+    for name, version in (("numpy", "1.26.4"), ("tflite_runtime", "2.14.0"), ("paho_mqtt", "2.2.0")):
         info = f"{name}-{version}.dist-info"
         with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
             wheel.writestr(f"{name}/__init__.py", "")

@@ -12,7 +12,9 @@ import pytest
 from crate import Crate
 
 from deploy.flash import on_recorder
-from deploy.flash.wheels import Board, build_recorder_wheel, requirements
+from deploy.flash.wheels import Board, build_recorder_wheel, download_wheels, requirements
+
+BOARD = Board("aarch64", (3, 11), (2, 36))
 
 
 def test_init_twice_and_a_bundle(sshd, make_recorder, make_bundle, run_flash_device, packages, tmp_path):
@@ -112,11 +114,30 @@ def test_the_wheel_is_the_same_every_time_and_asks_for_what_the_board_can_have(r
     assert build_recorder_wheel(tmp_path).read_bytes() == recorder_wheel.read_bytes()
     with zipfile.ZipFile(recorder_wheel) as opened:
         assert "ecotf_recorder/releases/__main__.py" in opened.namelist()
-    older = requirements(recorder_wheel, Board("aarch64", (3, 11), (2, 36)))
+    older = requirements(recorder_wheel, BOARD)
     newer = requirements(recorder_wheel, Board("aarch64", (3, 13), (2, 41)))
     assert any(line.startswith("tflite-runtime") for line in older) and not any("litert" in line for line in older)
     assert any(line.startswith("ai-edge-litert") for line in newer) and not any("tflite" in line for line in newer)
-    assert Board("aarch64", (3, 11), (2, 36)).platforms[0] == "manylinux_2_36_aarch64"
+    assert not any("paho" in line for line in older)
+    assert any(line.startswith("paho-mqtt") for line in requirements(recorder_wheel, BOARD, "mqtt"))
+    assert BOARD.platforms[0] == "manylinux_2_36_aarch64"
+
+
+@pytest.mark.parametrize("with_mqtt", [True, False])
+def test_the_package_of_the_mqtt_service_comes_along(packages, recorder_wheel, tmp_path, with_mqtt):
+    """A board without internet cannot fetch it later; a folder of wheels that lacks it is still enough for the rest."""
+    wheel = packages / "paho_mqtt-2.2.0-py3-none-any.whl"
+    if not with_mqtt:
+        wheel.unlink()
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    shutil.copy(recorder_wheel, uploads)
+    download_wheels(recorder_wheel, BOARD, uploads, packages)
+    assert (uploads / wheel.name).exists() == with_mqtt
+    on_recorder.Setup(tmp_path / "board", uploads, offline=True)._build(tmp_path / "new")
+    there = [path.name for path in (tmp_path / "new").glob("lib/python*/site-packages/*")]
+    assert "ecotf_recorder" in there and "numpy" in there
+    assert ("paho_mqtt" in there) == with_mqtt
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
