@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import os
 import sqlite3
 from datetime import datetime
@@ -25,6 +26,7 @@ from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.store.spans import RecentSound, Span, SpanPlanner, SpanSettings
 from ecotf_recorder.store.table import GrowingTable
+from ecotf_recorder.strangers import from_cell
 from ecotf_recorder.times.clock import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -324,6 +326,33 @@ def test_many_rows_get_their_time_in_small_steps(tmp_path, monkeypatch, killed_a
     ]
     assert database.execute("SELECT began, time_quality FROM gaps").fetchone() == (NOON - 10, "redated")
     assert "2026-06-21T11:59:50.000+00:00,2.0,unplugged,redated" in (tmp_path / "gaps.csv").read_text()
+
+
+def test_odd_rows_get_their_time_as_plain_ones_do(tmp_path):
+    """Plain lines take a short way; cells with quotes, and what somebody changed in an editor, take the long one."""
+    hands = Hands(wall=50.0)
+    clock = hands.clock()
+    notebook = Notebook(tmp_path, clock)
+    name = clock.name(100.0)
+    stretch = notebook.begin(name, None, 100.0, "r")
+    labels = ("plain", "a, b", 'said "so"', "two\nlines", "=1+1", "unset-clock-x,\n" + name + ",5.0")
+    found = [call(float(i), label=label) for i, label in enumerate(labels)]
+    notebook.add(stretch, name, None, found, clock.said)
+    notebook.commit()
+    path = tmp_path / "detections.csv"
+    rest = "5.1,1.0,2.0,changed,0.9,0.9,,not set"
+    changed = [f"{name},inf,{rest}\n", f"{name},soon,{rest}\n", f"{name},5.0\n", "\n", f"other,5.0,{rest}\n"]
+    path.write_text(path.read_text() + "".join(changed) + f"{name},5.0,{rest}\r\n")
+    hands.wall = NOON
+    clock.check()
+    list(notebook.dating())
+    notebook.close()
+    text = path.read_bytes().decode()
+    assert all(line in text for line in changed), "what makes no sense stays as it is"
+    dated = [row for row in csv.reader(io.StringIO(text, newline="")) if row and row[-1] == "redated"]
+    assert [from_cell(row[5]) for row in dated] == [*labels, "changed"]
+    assert {row[0] for row in dated} == {"20260621T120000.000Z"}
+    assert [row[-2] for row in dated] == [f"2026-06-21T12:00:0{second}.000+00:00" for second in (0, 1, 2, 3, 4, 5, 5)]
 
 
 def test_the_desktop_reads_the_first_columns(tmp_path):

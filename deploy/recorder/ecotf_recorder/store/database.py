@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ecotf_recorder.errors import RecorderError
@@ -107,6 +108,18 @@ class Database:
         """Keep what was changed, and wait until it is on the disk."""
         if self._file.in_transaction:
             self._file.execute("COMMIT")
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Commit at the end without waiting for the disk: a power cut may undo it, but never what is committed next."""
+        self.commit()  # the setting cannot be changed within a transaction
+        self._file.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+            self.commit()
+        finally:
+            self.rollback()
+            self._file.execute("PRAGMA synchronous=FULL")
 
     def rollback(self) -> None:
         """Forget what was changed since the last commit."""

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 from ecotf_recorder.files import atomic_file, sync
@@ -85,10 +85,22 @@ class GrowingTable:
         if self.size > size:
             os.truncate(self.path, size)
 
-    def rewriting(self, change: Callable[[list[str]], list[str]], ready: Callable[[], None]) -> Iterator[None]:
+    def rewriting(
+        self,
+        change: Callable[[list[str]], list[str]],
+        ready: Callable[[], None],
+        change_line: Callable[[str], str] | None = None,
+    ) -> Iterator[None]:
         """Change rows of the whole file, some at a time; rows may be appended between two of them.
 
-        ``ready`` is called before the new file takes the place of the old one, which then happens without another turn.
+        Parameters
+        ----------
+        change
+            Gives a row's new cells.
+        ready
+            Is called before the new file takes the place of the old one, which then happens without another turn.
+        change_line
+            Does the same as ``change``, for a whole line without quotes and with its ``\\n``.
 
         Raises
         ------
@@ -103,11 +115,17 @@ class GrowingTable:
             open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as new,
         ):
             writer = csv.writer(new, lineterminator="\n")
-            writer.writerow(next(csv.reader(iter(old.readline, "")), self.columns))
+            writer.writerow(next(csv.reader(old), self.columns))
             for turn in count(1):
-                rows = list(islice(csv.reader(iter(old.readline, "")), _ROWS_AT_A_TIME))
-                writer.writerows(map(as_cell, change(list(map(from_cell, row)))) for row in rows)
-                if len(rows) < _ROWS_AT_A_TIME:  # that was the end, however fast new rows come
+                done = 0
+                for line in islice(old, _ROWS_AT_A_TIME):
+                    done += 1
+                    if change_line is not None and '"' not in line and "\r" not in line and line[-1] == "\n":
+                        new.write(change_line(line))
+                    else:
+                        row = next(csv.reader(chain((line,), old)))  # of as many lines as its quotes hold
+                        writer.writerow(map(as_cell, change(list(map(from_cell, row)))))
+                if done < _ROWS_AT_A_TIME:  # that was the end, however fast new rows come
                     break
                 if turn % _TURNS_TO_A_SYNC == 0:  # so that the last sync, which is waited for, has little to do
                     new.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from ecotf_recorder.times.trust import NOT_SET, SYNCHRONISED, time_quality
@@ -92,4 +93,10 @@ def file_time(when: float) -> str:
 
 def iso_time(when: float) -> str:
     """``2026-06-21T20:15:00.250+00:00``."""
-    return datetime.fromtimestamp(round(when, 3), UTC).isoformat(timespec="milliseconds")
+    second, thousandths = divmod(round(round(when, 3) * 1000), 1000)
+    return f"{_second(second)}.{thousandths:03d}+00:00"
+
+
+@lru_cache(1)  # rows of a table come in order, many in a second
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
