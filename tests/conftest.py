@@ -15,6 +15,10 @@ os.environ |= {f"{name}_THREADS": "1" for name in ("OMP_NUM", "OPENBLAS_NUM", "T
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", settings.default, deadline=None)  # examples take long where others work, too
+settings.load_profile("patient")
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that stand beside this file
 
