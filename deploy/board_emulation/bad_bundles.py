@@ -30,15 +30,6 @@ def wrong_numbers(bundle: Path, folder: Path) -> Path:
     return _changed(bundle, folder, change)
 
 
-def crashing(bundle: Path, folder: Path) -> Path:
-    """A model that passes its self-test and with which the recorder cannot run: its buffers would need terabytes."""
-
-    def change(facts: dict[str, Any]) -> None:
-        facts["sample_rate_hz"] = 4_000_000_000_000
-
-    return _changed(bundle, folder, change)
-
-
 def renamed(bundle: Path, folder: Path, name: str) -> Path:
     """A good bundle under another name, which makes it another release."""
     return _changed(bundle, folder, lambda facts: facts.update(name=name))

@@ -38,6 +38,14 @@ settle_s = 2.0
 name = "emulated board"
 """
 
+_DROP_IN = "/run/systemd/system/ecotf-recorder.service.d"
+# The service fails as long as a release is the current one.
+_UNIT_FAILS = f"""\
+sudo mkdir -p {_DROP_IN}
+printf '[Service]\\nExecStartPre=/bin/sh -c "! readlink /var/lib/ecotf/current | grep -q {{release}}"\\n' \\
+  | sudo tee {_DROP_IN}/fails.conf
+sudo systemctl daemon-reload"""
+
 
 def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     """Every step of a recorder's life."""
@@ -93,9 +101,11 @@ def prove(proof: Proof, first: Path, second: Path, sound: Path | None) -> None:
     )
     proof.runs(second)
 
-    proof.title("a model that passes its self-test, and with which the recorder crashes")
-    crashing = bad_bundles.crashing(first, folder / "crashing")
+    proof.title("a model that passes its self-test, and with which the recorder does not start")
+    crashing = bad_bundles.renamed(first, folder / "crashing", "crashing")
+    proof.on_board(_UNIT_FAILS.format(release=release_of(crashing)))
     proof.flash_device(crashing, status=1, says=["rolled-back", f"{release_of(second)} runs again"])
+    proof.on_board(f"sudo rm -r {_DROP_IN} && sudo systemctl daemon-reload")
     proof.runs(second)
     previous = Path(board.run("readlink /var/lib/ecotf/previous")).name
     proof.expect(f"previous is {release_of(first)} still ({previous})", previous == release_of(first))

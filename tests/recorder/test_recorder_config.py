@@ -133,7 +133,8 @@ def change(facts: dict, place: str, value: object) -> None:
      ("front_end.hop", None, "lacks 'hop'"), ("front_end.denoise", "magic", "denoise = 'magic'; allowed: none, mean"),
      ("front_end.chunk_samples", 5, "chunk_samples is not"), ("input", "int8", "input = 'int8'; allowed: int16"),
      ("front_end.frequencies_hz", [1.0], "228 rows and 1 frequencies_hz"),
-     ("detection.scoring.at", "dusk", "allowed: peaks, grid"), ("front_end.rows", 0, "front_end.rows = 0")],
+     ("detection.scoring.at", "dusk", "allowed: peaks, grid"), ("front_end.rows", 0, "front_end.rows = 0"),
+     ("sample_rate_hz", 4 * 10**12, "sample_rate_hz = 4000000000000: allowed are 100 to 4000000")],
 )  # fmt: skip
 def test_a_description_that_cannot_be_used(field_model, place, value, reason):
     facts = json.loads(json.dumps(field_model.description))

@@ -18,6 +18,7 @@ from ecotf_recorder.scoring.patches import RESIZE, PatchSettings
 from ecotf_recorder.scoring.peaks import PeakSettings
 
 FORMAT = 2
+_RATES_HZ = range(100, 4_000_001)  # beyond, it is no microphone; buffers are made by it
 
 
 @dataclass(frozen=True)
@@ -249,12 +250,15 @@ def _segment_facts(facts: Mapping[str, Any]) -> SegmentFacts:
 
 
 def _common(facts: Mapping[str, Any]) -> dict[str, Any]:
+    rate = int(facts["sample_rate_hz"])
+    if rate not in _RATES_HZ:
+        raise ValueError(f"sample_rate_hz = {rate}: allowed are {_RATES_HZ[0]} to {_RATES_HZ[-1]}")
     return {
         "name": str(facts["name"]),
         "run": str(facts["run"]),
         "precision": str(facts["precision"]),
         "kind": str(facts["kind"]),
-        "sample_rate_hz": int(facts["sample_rate_hz"]),
+        "sample_rate_hz": rate,
         "takes": one_of(facts["input"], ("int16", "float32"), "input"),
         "species": tuple(map(str, facts["species"])),
         "thresholds": {str(label): float(level) for label, level in facts["thresholds"].items()},
