@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
 from birds_events import EVENTS
-from birds_runs import short_clips, whole_clips
+from birds_runs import run_once, short_clips, whole_clips
 from events_judged import by_energy, judged
 from events_scenes import CLASSES, scenes
 from events_sets import FOLDS, SETS, EventSet, event_table, folds_of, side_of
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", default="energy/small/events", help=f"with / between them: {', '.join(CALLS)}")
     parser.add_argument("--sets", default="", help="of real: comma-separated; all by default")
+    parser.set_defaults(threads=1)
     options = parser.parse_args()
     if options.what == "table":
         print(as_table(json.loads((options.runs / "real.json").read_text())))
@@ -188,7 +189,9 @@ def _fold(
     if not done:
         began = perf_counter()
         manifest = fold_manifest(table, own, fold)
-        train_run(recipe.model_copy(update={"name": title, "stages": stages}), manifest, options.runs, threads=1)
+        train_run(
+            recipe.model_copy(update={"name": title, "stages": stages}), manifest, options.runs, threads=options.threads
+        )
         log(f"{title}: {perf_counter() - began:.0f} s")
         done = sorted((options.runs / title).glob("*/environment.json"))
     run = RunFolder.open(done[0].parent)
@@ -201,13 +204,7 @@ def _sounds_learned(options: argparse.Namespace) -> Path:
     clips = short_clips(options.data, "fewshot/")
     fold = clips["fold"].where(clips["fold"].notna(), clips.index % FOLDS)
     split = ["valid" if one == 4 else "train" for one in fold]
-    recipe = load_any_recipe("birds/small", SOUNDS)
-    recipe = recipe.model_copy(update={"name": "sounds", "stages": recipe.stages[:1]})
-    done = sorted((options.runs / "sounds").glob("*/environment.json"))
-    if not done:
-        train_run(recipe, whole_clips(clips, split), options.runs, threads=1)
-        done = sorted((options.runs / "sounds").glob("*/environment.json"))
-    return (done[0].parent / "stages/0_sounds").resolve()
+    return (run_once(whole_clips(clips, split), options, "sounds", SOUNDS).path / "stages/0_sounds").resolve()
 
 
 def sides_of(table: pd.DataFrame, own: EventSet, fold: int) -> pd.Series:

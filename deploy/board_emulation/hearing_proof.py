@@ -48,7 +48,7 @@ def hearing_bundle(folder: Path) -> tuple[Path, Path]:
 
 
 def prove_hearing(proof: Proof, bundle: Path, sound: Path) -> None:
-    """A deaf recorder says so; a time that nobody vouches for is none; both end well."""
+    """A dead microphone is told, and what is heard before the clock is set gets its time later."""
     board = proof.board
     proof.title("a microphone, and a board without a clock chip")
     proof.on_board("sudo arecord -l | grep ^card; systemctl is-enabled systemd-timesyncd")

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from recorder_stand_ins import RATE, StandIn
+from recorder_stand_ins import RATE, StandIn, right_since_2020
 
+NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
 SPECIES = ("Nyctalus noctula", "Pipistrellus pipistrellus")
 
 
@@ -118,3 +119,21 @@ def stand_in() -> type[StandIn]:
 @pytest.fixture(scope="session")
 def sound_of() -> Callable[..., np.ndarray]:
     return night_sound
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Callable[..., None]:
+    """Lets a recorder hear calls at some seconds of a stretch that began at noon; one call was heard before."""
+    from ecotf_recorder.scoring.held import Detection
+    from ecotf_recorder.store.notebook import Notebook
+    from ecotf_recorder.times.clock import Clock
+
+    def hear(*starts: float) -> None:
+        notebook = Notebook(tmp_path, Clock(lambda: 100.0, lambda: NOON, "abcd1234", right_since_2020))
+        number = notebook.begin("night", NOON, 100.0, "r")
+        found = [Detection(at, at + 0.1, 0.0, 9e3, "Strix aluco", 0.9, 0.9) for at in starts]
+        notebook.add(number, "night", NOON, found, "synchronised")
+        notebook.close()
+
+    hear(0.5)
+    return hear

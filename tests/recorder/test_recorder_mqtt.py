@@ -12,12 +12,7 @@ from ecotf_recorder import cli, mqtt
 from ecotf_recorder.config import Config, Mqtt, Site, read_config
 from ecotf_recorder.errors import ConfigError, RecorderError
 from ecotf_recorder.mqtt import Publisher, open_client
-from ecotf_recorder.scoring.held import Detection
-from ecotf_recorder.store.notebook import Notebook
-from ecotf_recorder.times.clock import Clock, steady
-from recorder_stand_ins import right_since_2020
-
-NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
+from ecotf_recorder.times.clock import steady
 
 
 class Broker:
@@ -55,21 +50,6 @@ class Broker:
 
     def labels(self) -> list[float]:
         return [json.loads(payload)["start_s"] for topic, payload, *_ in self.said if topic.endswith("/detection")]
-
-
-@pytest.fixture
-def heard(tmp_path):
-    """Lets a recorder hear calls at some seconds."""
-
-    def hear(*starts: float) -> None:
-        notebook = Notebook(tmp_path, Clock(lambda: 100.0, lambda: NOON, "abcd1234", right_since_2020))
-        number = notebook.begin("night", NOON, 100.0, "r")
-        found = [Detection(at, at + 0.1, 0.0, 9e3, "Strix aluco", 0.9, 0.9) for at in starts]
-        notebook.add(number, "night", NOON, found, "synchronised")
-        notebook.close()
-
-    hear(0.5)
-    return hear
 
 
 def publisher(tmp_path, broker) -> Publisher:

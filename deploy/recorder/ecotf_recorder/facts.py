@@ -18,7 +18,7 @@ from ecotf_recorder.scoring.patches import RESIZE, PatchSettings
 from ecotf_recorder.scoring.peaks import PeakSettings
 
 FORMAT = 2
-_RATES_HZ = range(100, 4_000_001)  # beyond, it is no microphone; buffers are made by it
+_RATES_HZ = range(100, 4_000_001)  # no microphone gives less or more, and buffers are as large as it says
 
 
 @dataclass(frozen=True)
