@@ -14,6 +14,8 @@ from ecotf.evaluation.average_precision import average_precision
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.evaluation.event_overlap import LEAST_IOU, Counts, count_overlaps
+from ecotf.evaluation.hit_rules import Overlap, Rule
+from ecotf.evaluation.matching import match_track, scored_tables
 
 _CUT_DB = np.arange(1.0, 30.5, 0.5)
 _GAPS_S = (0.0, 0.05, 0.2)
@@ -46,48 +48,25 @@ def judged(
     always = dict.fromkeys(classes, 0.0)
     kept = judge_edges(judge[judge["kept"]], table, listened, thresholds=always, **shared)
     every = judge_edges(judge, table, listened, thresholds=always, **shared)
+    points = bool((truth["end_s"] <= truth["start_s"]).any())
+    rule: Rule = collar_s if points else Overlap(LEAST_IOU)  # a number: the middle within it
+    tables = scored_tables(found, table, names, ())
     rows = {}
     for label in classes:
-        hits, scores = [], []
-        for name in names:
-            own = found[(found["recording"] == name) & (found["label"] == label)]
-            events = truth.loc[(truth["recording"] == name) & (truth["label"] == label), ["start_s", "end_s"]]
-            scores.append(own["score"].to_numpy(float))
-            hits.append(
-                greedy_hits(own[["start_s", "end_s"]].to_numpy(float), scores[-1], events.to_numpy(float), collar_s)
-            )
         iou, edge = (kept[key]["per_label"][label] for key in ("iou_0.3", "collars"))
-        points = bool((truth["end_s"] <= truth["start_s"]).any())
         best = edge if points else iou
+        track = match_track(*(one[one["label"] == label] for one in tables), len(names), rule)
         alarms = kept["false_alarms"]["per_label"][label]
         rows[label] = {
             "recordings": int((truth["label"] == label).groupby(truth["recording"]).any().sum()),
             "events": int((truth["label"] == label).sum()),
-            "ap": average_precision(np.concatenate(scores), np.concatenate(hits), int((truth["label"] == label).sum())),
+            "ap": average_precision(track.scores, track.hits, track.n_calls),
             "f": best["f1"], "f_interval": best["f1_interval"], "precision": best["precision"],
             "recall": best["recall"], "edges_f": edge["f1"], "edges_f_interval": edge["f1_interval"],
             "psds": every["psds"]["per_label"].get(label), "alarms": alarms["per_hour"],
             "alarms_interval": alarms["per_hour_interval"], "alarms_n": alarms["n"], "alarms_hours": alarms["hours"],
         }  # fmt: skip
     return rows
-
-
-def greedy_hits(found: np.ndarray, scores: np.ndarray, truth: np.ndarray, collar_s: float) -> np.ndarray:
-    """Give each event, best score first, the free annotation that it overlaps most, from an IoU of 0.3 on.
-
-    Annotations without a length are hit within the collar.
-    """
-    hits, free = np.zeros(len(found), bool), np.ones(len(truth), bool)
-    points = truth[:, 1] <= truth[:, 0]
-    for i in np.argsort(-scores, kind="stable"):
-        shared = np.clip(np.minimum(found[i, 1], truth[:, 1]) - np.maximum(found[i, 0], truth[:, 0]), 0, None)
-        iou = shared / np.maximum(found[i, 1] - found[i, 0] + truth[:, 1] - truth[:, 0] - shared, 1e-12)
-        away = np.abs(found[i].mean() - truth[:, 0])
-        iou = np.where(points, np.where(away <= collar_s, 1 - away, 0.0), iou)
-        iou = np.where(free, iou, 0.0)
-        if len(iou) and iou.max() >= LEAST_IOU:
-            hits[i], free[int(iou.argmax())] = True, False
-    return hits
 
 
 def _in_known(found: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:

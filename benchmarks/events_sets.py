@@ -77,6 +77,7 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
     paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/"))
     table = annotations[annotations["path"].isin(paths)].copy()
+    table = table.drop_duplicates(["path", "start_s", "end_s", "label"])  # the fly's pulses, by two people
     others = ~table["label"].isin(own.classes)
     table = table[~others] if own.complete else table.assign(label=table["label"].where(~others, ""))
     with_events = [path for path in paths if (table.loc[table["path"] == path, "label"] != "").any()]

@@ -10,6 +10,7 @@ from rich.table import Table
 from ecotf.audio.recording import open_recording
 from ecotf.commands.console import complaints, console, log, plain, progress_bar
 from ecotf.datasets.against_audio import check_recordings
+from ecotf.datasets.doubles import without_doubles
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps
 from ecotf.errors import DataError, RecordingError
@@ -47,8 +48,8 @@ def check_dataset(manifest: Manifest) -> int:
     for problem in problems.values():
         complaints.print(plain(problem))
     print_summary(manifest, durations)
-    for gap in describe_gaps(manifest):
-        log(gap)
+    for sentence in (*filter(None, [without_doubles(manifest).told]), *describe_gaps(manifest)):
+        log(sentence)
     if problems:
         log(f"{len(problems)} of {len(manifest.recordings)} recordings have problems")
     else:

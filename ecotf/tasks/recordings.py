@@ -11,6 +11,7 @@ import pandas as pd
 
 from ecotf.datasets.black_list import black_listed, read_black_list
 from ecotf.datasets.data_config import DataConfig
+from ecotf.datasets.doubles import without_doubles
 from ecotf.datasets.folds import split_by_folds
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.species_splits import describe_species, require_whole_species, split_by_species
@@ -63,6 +64,8 @@ def open_recordings(
 ) -> Opened[Reading]:
     """Read every recording, name and leave out those that cannot be used, and split the rest.
 
+    What is annotated twice counts once (`ecotf.datasets.doubles`).
+
     Parameters
     ----------
     read
@@ -77,6 +80,10 @@ def open_recordings(
     ConfigError
         ``kept`` is of another manifest.
     """
+    once = without_doubles(manifest)
+    manifest = once.manifest
+    if once.told:
+        log(once.told)
     recordings = manifest.recordings
     by_species = config.split_by == "species"
     no_species = config.no_species(manifest.labels)

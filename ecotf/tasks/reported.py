@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecotf.datasets.doubles import without_doubles
 from ecotf.datasets.manifest import Manifest, read_manifest
 from ecotf.errors import ConfigError
 from ecotf.evaluation.edges_report import main_figures
@@ -182,7 +183,7 @@ class RunRecordings:
     """
 
     def __init__(self, run: RunFolder) -> None:
-        self.manifest: Manifest = read_manifest(run.file("manifest.csv"))
+        self.manifest: Manifest = without_doubles(read_manifest(run.file("manifest.csv"))).manifest
         self._root = run.step_facts("manifest").get("root", "")
         self._by_path = {os.path.normpath(self.manifest.path_of(name)): name for name in self.manifest.recordings}
         self._by_file: dict[str, list[str]] = {}
