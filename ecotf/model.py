@@ -16,7 +16,7 @@ from ecotf.inference.run_source import RunSource, source_of
 from ecotf.tasks.base import Run, StreamOptions
 
 if TYPE_CHECKING:
-    from ecotf.audio.recording import ChannelChoice
+    from ecotf.audio.channels import ChannelChoice
 
 
 class Model:

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
-from ecotf.audio.recording import ChannelChoice, Recording
+from ecotf.audio.channels import ChannelChoice, take_channel
+from ecotf.audio.pieces import refuse_no_numbers
+from ecotf.audio.recording import Recording
 from ecotf.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
@@ -68,7 +70,9 @@ class DecodedRecording(Recording):
     waveform: np.ndarray = field(default_factory=lambda: np.empty((0, 1), np.float32), hash=False, repr=False)
 
     def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
-        yield self._checked(self.waveform[start:end], start, channel)
+        piece = self.waveform[start:end]
+        refuse_no_numbers(piece, start, self.sample_rate)
+        yield take_channel(piece, channel)
 
 
 def as_recording(recording: Recording, waveform: np.ndarray, rate: int) -> DecodedRecording:

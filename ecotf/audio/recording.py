@@ -10,25 +10,22 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile
 
 from ecotf.audio.beginning import Began, find_beginning, time_zone_of
+from ecotf.audio.channels import ChannelChoice, channels_to_read, take_channel
 from ecotf.audio.discover import SOUND_EXTENSIONS
 from ecotf.audio.hdf5_rows import row_facts, row_pieces, split_row
 from ecotf.audio.integrity import check_file, mp3_length, read_contents
 from ecotf.audio.metadata import read_notes
+from ecotf.audio.pieces import PIECE_FRAMES, cut_into_blocks, decode_pieces, leave_out, what_libsndfile_says
 from ecotf.audio.resample import resample, resample_blocks
 from ecotf.audio.sound_file import UNKNOWN_LENGTH, WIDTHS, Opening
 from ecotf.audio.time_expansion import settle_time_expansion
 from ecotf.errors import ConfigError, RecordingError, RecordingStatus
 
-ChannelChoice = Literal["mix"] | int
-
-_READ_FRAMES = 1 << 16  # frames read at a time: 256 KiB a channel, past which reading gets no faster
-_MP3_RUN_UP_S = 1.0  # an MP3 frame leans on earlier ones; decoding must begin before the first frame that is wanted
 _RESTART_S = 60  # resampling begins anew so often, so that its numbers do not depend on where reading began
 _EDGE_FRAMES = 2048  # frames at the lower rate, read on both sides of a passage so that resampling has no edges
 
@@ -113,16 +110,16 @@ class Recording:
             raise ValueError(f"block_frames = {block_frames}: must be at least 1")
         rate = sample_rate or self.sample_rate
         if rate == self.sample_rate:
-            read_from = first // _READ_FRAMES * _READ_FRAMES  # a mix of channels depends on the pieces in its last bit
-            sound = _without(self._passages(read_from, self.n_frames, channel), first - read_from)
+            read_from = first // PIECE_FRAMES * PIECE_FRAMES  # a mix of channels depends on the pieces in its last bit
+            sound = leave_out(self._passages(read_from, self.n_frames, channel), first - read_from)
         elif self.duration_s > _RESTART_S and self.can_begin_anywhere:
             minutes = range(first // (_RESTART_S * rate), math.ceil(self.duration_s / _RESTART_S))
             sound = (piece for minute in minutes for piece in self._resampled(minute, rate, channel))
-            sound = _without(sound, first - minutes.start * _RESTART_S * rate)
+            sound = leave_out(sound, first - minutes.start * _RESTART_S * rate)
         else:
             whole = self._passages(0, self.n_frames, channel)
-            sound = _without(resample_blocks(whole, self.sample_rate, rate), first)
-        return _in_blocks(sound, block_frames)
+            sound = leave_out(resample_blocks(whole, self.sample_rate, rate), first)
+        return cut_into_blocks(sound, block_frames)
 
     @property
     def can_begin_anywhere(self) -> bool:
@@ -144,7 +141,7 @@ class Recording:
         sound = self._passages(begin * each, min(end * each, self.n_frames), channel)
         skipped = minute * _RESTART_S * rate - begin * made
         wanted = _RESTART_S * rate
-        for piece in _without(resample_blocks(sound, self.sample_rate, rate), skipped):
+        for piece in leave_out(resample_blocks(sound, self.sample_rate, rate), skipped):
             yield piece[:wanted]
             wanted -= len(piece)
             if wanted <= 0:
@@ -200,57 +197,14 @@ class Recording:
 
     def _passages(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
         """Frames ``start`` to ``end`` of one channel, in the pieces that they are read in."""
-        if channels_to_read(self, channel) != [channel]:
+        if channels_to_read(self.n_channels, channel) != [channel]:
             raise ValueError(f"channel {channel!r}: read one at a time what channels_to_read gives")
         return self._decode(start, end, channel)
 
     def _decode(self, start: int, end: int, channel: ChannelChoice) -> Iterator[np.ndarray]:
-        position = start
-        try:
-            with self.opening.open(self.path) as sound:
-                if sound.format == "MP3":
-                    position = max(0, start - round(_MP3_RUN_UP_S * self.file_rate))
-                elif sound.frames > UNKNOWN_LENGTH:
-                    position = 0  # libsndfile cannot seek here
-                if position > 0:
-                    sound.seek(position)
-                # Integers are read as such and scaled here: the same numbers as libsndfile's, 3 times sooner (WAV).
-                whole_numbers = sound.subtype == "PCM_16"
-                while position < end:
-                    wanted = min(_READ_FRAMES, end - position, start - position if position < start else _READ_FRAMES)
-                    piece = sound.read(wanted, dtype="int16" if whole_numbers else "float32", always_2d=True)
-                    if whole_numbers:
-                        piece = np.multiply(piece, np.float32(1 / 32768), dtype=np.float32)
-                    if position >= start and len(piece) > 0:
-                        yield self._checked(piece, position, channel)
-                    position += len(piece)
-                    if len(piece) < wanted:
-                        break
-        except soundfile.LibsndfileError as error:
-            raise RecordingError(
-                f"damaged after {position / self.sample_rate:.3f} s of {self.duration_s:.3f} s ({_why(error)})",
-                "corrupt",
-            ) from None
-        except OSError as error:
-            raise RecordingError(f"cannot be read ({error.strerror})", "failed") from None
-        if position < end:
-            raise RecordingError(
-                f"truncated: {self.duration_s:.3f} s of sound were promised, it ends after "
-                f"{position / self.sample_rate:.3f} s",
-                "corrupt",
-            )
-
-    def _checked(self, piece: np.ndarray, position: int, channel: ChannelChoice) -> np.ndarray:
-        finite = np.isfinite(piece)
-        if not finite.all():
-            frame, where = np.argwhere(~finite)[0]
-            what = "not a number (NaN)" if np.isnan(piece[frame, where]) else "infinite"
-            raise RecordingError(f"the sample at {(position + frame) / self.sample_rate:.6f} s is {what}", "corrupt")
-        if channel != "mix":
-            return np.ascontiguousarray(piece[:, channel - 1])
-        if self.n_channels == 1:
-            return piece[:, 0]
-        return piece @ np.full(self.n_channels, 1 / self.n_channels, np.float32)
+        rates = {"file_rate": self.file_rate, "sample_rate": self.sample_rate}
+        pieces = decode_pieces(self.path, self.opening, start, end, **rates, duration_s=self.duration_s)
+        return (take_channel(piece, channel) for piece in pieces)
 
 
 @dataclass(frozen=True)
@@ -306,7 +260,7 @@ def open_recording(
     except soundfile.LibsndfileError as error:
         status: RecordingStatus = "corrupt" if path.suffix.lower() in SOUND_EXTENSIONS else "unsupported"
         raise RecordingError(
-            f"is not a sound file that can be read: {_why(error)}; allowed: WAV, FLAC, OGG, MP3", status
+            f"is not a sound file that can be read: {what_libsndfile_says(error)}; allowed: WAV, FLAC, OGG, MP3", status
         ) from None
     except OSError as error:
         raise RecordingError(f"cannot be read ({error.strerror})", "failed") from None
@@ -326,54 +280,3 @@ def open_recording(
         path, rate, found.rate, expansion, found.channels, found.frames, notes.fields, began, date_note, note, salvage,
         found.opening,
     )  # fmt: skip
-
-
-def channels_to_read(recording: Recording, choice: ChannelChoice | Literal["each"]) -> list[ChannelChoice]:
-    """Turn a choice of channels into the reads that it takes: one, or one for every channel (``"each"``).
-
-    Raises
-    ------
-    RecordingError
-        ``unsupported`` for a channel number that the recording does not have.
-    ConfigError
-        For a choice that is none of ``"mix"``, ``"each"`` and a number from 1.
-    """
-    if choice == "mix":
-        return ["mix"]
-    if choice == "each":
-        return list(range(1, recording.n_channels + 1))
-    if not isinstance(choice, int) or isinstance(choice, bool) or choice < 1:
-        raise ConfigError(f"channel {choice!r}: allowed are mix, each, or a channel's number, counted from 1")
-    if choice > recording.n_channels:
-        count = "1 channel" if recording.n_channels == 1 else f"{recording.n_channels} channels"
-        raise RecordingError(f"channel {choice} was asked for, it has {count}", "unsupported")
-    return [choice]
-
-
-def _without(pieces: Iterator[np.ndarray], skipped: int) -> Iterator[np.ndarray]:
-    """Leave the first frames out."""
-    for piece in pieces:
-        if skipped < len(piece):
-            yield piece[max(0, skipped) :]
-        skipped -= len(piece)
-
-
-def _in_blocks(pieces: Iterator[np.ndarray], block_frames: int) -> Iterator[np.ndarray]:
-    """Cut a stream of pieces anew into blocks of one length; the last block is what remains."""
-    waiting: list[np.ndarray] = []
-    held = 0
-    for piece in pieces:
-        while held + len(piece) >= block_frames:
-            cut = block_frames - held
-            yield np.concatenate([*waiting, piece[:cut]])
-            piece, waiting, held = piece[cut:], [], 0
-        if len(piece) > 0:
-            waiting.append(piece)
-            held += len(piece)
-    if held > 0:
-        yield np.concatenate(waiting)
-
-
-def _why(error: Exception) -> str:
-    text = getattr(error, "error_string", str(error)).removeprefix("Error : ").strip(" .")
-    return text[:1].lower() + text[1:]

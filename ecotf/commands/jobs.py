@@ -16,7 +16,7 @@ from ecotf.errors import ConfigError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from ecotf.audio.recording import ChannelChoice
+    from ecotf.audio.channels import ChannelChoice
     from ecotf.inference.ledger import RecordingStatus
     from ecotf.inference.outcome import Outcome
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.config import Config
 from ecotf.datasets.folds import FoldsConfig
 from ecotf.datasets.labels import NO_EVENT_LABELS, UNNAMED_EVENT_LABELS, labels_that_match, unnamed_among

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording
+from ecotf.audio.channels import ChannelChoice
+from ecotf.audio.recording import Recording
 from ecotf.features.configs import BandSpectrogramConfig
 from ecotf.features.gate import GateConfig, RunningGate, before_denoising
 from ecotf.features.spectrogram import BandSpectrogram

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.errors import ConfigError
 from ecotf.export.c99.part import NetworkPart
 from ecotf.export.convert.calibration import Calibration

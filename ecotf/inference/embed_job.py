@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
+from ecotf.audio.channels import ChannelChoice, channels_to_read
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.datasets.manifest import Manifest
 from ecotf.embeddings.records import Embedded
 from ecotf.embeddings.windows import LEAST_SHARE, loud_windows, windows_of
@@ -188,7 +189,7 @@ class _Job:
         least_s = 0.0 if self._options.each else LEAST_SHARE * self._window_s
         if recording.duration_s < least_s:
             raise RecordingError(f"{recording.duration_s:.3f} s long; at least {least_s:.3f} s are needed", "short")
-        channels_to_read(recording, self._options.channel)
+        channels_to_read(recording.n_channels, self._options.channel)
         first = self._folder.shards.rows
         heard = _Heard(recording, self._embedder.sample_rate, self._options.channel)
         places = None

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ecotf.audio.beginning import iso_time, time_zone_of
+from ecotf.audio.channels import ChannelChoice, channels_to_read
 from ecotf.audio.provenance import read_provenance
-from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.detection.scoring import Stopwatch
 from ecotf.errors import ConfigError, DiskFullError, RecordingError, RecordingStatus
 from ecotf.inference.formats import calls_of
@@ -100,7 +101,7 @@ class Listener:
             raise RecordingError(
                 f"{recording.duration_s * 1000:.1f} ms long; at least {least_ms:.1f} ms are needed", "short"
             )
-        channels = channels_to_read(recording, self._options.channel)
+        channels = channels_to_read(recording.n_channels, self._options.channel)
         starts = self._starts(recording, rate) if piece.may_be_cut else ()
         self._more = self._more._replace(starts=starts)
         if starts:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ecotf
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.errors import ConfigError
 from ecotf.files import atomic_file
 from ecotf.runs.checksum import run_checksum

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ecotf.audio.channels import ChannelChoice
 from ecotf.audio.hdf5_rows import split_row
-from ecotf.audio.recording import ChannelChoice
 from ecotf.config import Config
 from ecotf.errors import RecordingError
 from ecotf.pipelines.clips import ClipsConfig

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ecotf.audio.channels import ChannelChoice
 from ecotf.audio.fades import centred, faded_passage
-from ecotf.audio.recording import ChannelChoice
 from ecotf.pipelines.clips import ClipsConfig
 from ecotf.pipelines.sound_cache import ENVELOPE_HOP_S, decode
 from ecotf.pipelines.sources import Sound

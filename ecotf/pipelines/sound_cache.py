@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.errors import EcotfError, RecordingError
 from ecotf.files import atomic_file
 from ecotf.pipelines.sources import Sound

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from ecotf.audio.channels import ChannelChoice
 from ecotf.audio.hdf5_rows import split_row
-from ecotf.audio.recording import ChannelChoice, open_recording
+from ecotf.audio.recording import open_recording
 from ecotf.config import Config
 from ecotf.errors import RecordingError
 from ecotf.registry import Registry

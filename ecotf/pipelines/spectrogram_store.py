@@ -13,7 +13,8 @@ from time import perf_counter
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording, open_recording
+from ecotf.audio.channels import ChannelChoice
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.features import SpectrogramStream
 from ecotf.features.spectrogram import BandSpectrogram, BandSpectrogramConfig

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecotf.audio.band_pass import band_passed
+from ecotf.audio.channels import ChannelChoice, channels_to_read
 from ecotf.audio.fades import centred, faded
 from ecotf.audio.odd_samples import to_int16
-from ecotf.audio.recording import ChannelChoice, Recording, channels_to_read, open_recording
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.audio.resample import resample
 from ecotf.detection.regions import find_regions, level_spectrogram
 from ecotf.errors import RecordingError, RecordingStatus
@@ -100,7 +101,7 @@ def cut_recording(job: CutJob, say: Callable[[str], Any] | None = None) -> CutRe
 
     def cut(salvage: bool) -> Outcome:
         recording = open_recording(job.file, time_expansion=job.time_expansion, salvage=salvage)
-        channels_to_read(recording, job.channel)
+        channels_to_read(recording.n_channels, job.channel)
         regions[:] = []
         silent = _Cutter(recording, job).cut(regions)
         notes = [recording.note]

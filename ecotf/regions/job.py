@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.errors import ConfigError, DataError, RecordingStatus
 from ecotf.inference.ledger import SETTLED
 from ecotf.inference.outcome import Outcome

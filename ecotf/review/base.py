@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.tasks.reported import Place
 
 PAGE = Path(__file__).parent / "page"

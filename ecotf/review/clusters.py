@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.clustering.methods import NOISE
 from ecotf.discovery.folder import JOURNAL, Clusters
 from ecotf.errors import ConfigError, DataError, EcotfError

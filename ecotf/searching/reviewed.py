@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecotf.audio.beginning import iso_time
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.errors import DataError, EcotfError
 from ecotf.inference.question import asked_in
 from ecotf.review.base import SHARED_SCRIPTS, Clip, place_with_margin

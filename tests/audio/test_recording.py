@@ -8,8 +8,9 @@ import pytest
 import soundfile
 import soxr
 
+from ecotf.audio.channels import channels_to_read
 from ecotf.audio.metadata import write_guano
-from ecotf.audio.recording import Recording, channels_to_read, open_recording
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.errors import ConfigError, RecordingError
 
 RATE = 384_000
@@ -136,10 +137,10 @@ def test_choice_of_channels(tmp_path: Path, wav: Path) -> None:
     path = tmp_path / "stereo.wav"
     soundfile.write(path, noise(1_000, 2), RATE)
     stereo, mono = open_recording(path), open_recording(wav)
-    assert channels_to_read(stereo, "mix") == ["mix"]
-    assert channels_to_read(stereo, "each") == [1, 2]
-    assert channels_to_read(stereo, 2) == [2]
-    assert channels_to_read(mono, "each") == [1]
+    assert channels_to_read(stereo.n_channels, "mix") == ["mix"]
+    assert channels_to_read(stereo.n_channels, "each") == [1, 2]
+    assert channels_to_read(stereo.n_channels, 2) == [2]
+    assert channels_to_read(mono.n_channels, "each") == [1]
     with pytest.raises(RecordingError, match=r"channel 3 was asked for, it has 2 channels") as caught:
         stereo.blocks(100, channel=3)
     assert caught.value.status == "unsupported"
@@ -147,7 +148,7 @@ def test_choice_of_channels(tmp_path: Path, wav: Path) -> None:
         mono.read(channel=2)
     for wrong in (0, -1, "left", True, 1.5):
         with pytest.raises(ConfigError, match="allowed are mix, each, or a channel's number"):
-            channels_to_read(stereo, wrong)
+            channels_to_read(stereo.n_channels, wrong)
     with pytest.raises(ValueError, match="channels_to_read"):
         stereo.read(channel="each")
 

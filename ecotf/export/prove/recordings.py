@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecotf.audio.channels import ChannelChoice, channels_to_read
 from ecotf.audio.hdf5_rows import file_of
-from ecotf.audio.recording import ChannelChoice, channels_to_read, open_recording
+from ecotf.audio.recording import open_recording
 from ecotf.audio.simulate import SimulationConfig, simulate_recording
 from ecotf.config import validate
 from ecotf.datasets.manifest import Manifest, make_manifest, read_manifest
@@ -175,7 +176,7 @@ class RunRecordings:
                 rate = recording.sample_rate
                 if (only is not None and rate != only) or rate < 2 * self._run.high_hz:
                     continue
-                channel = channels_to_read(recording, self._run.channel)[0]
+                channel = channels_to_read(recording.n_channels, self._run.channel)[0]
                 until = min(seconds, each, recording.duration_s)
                 samples = recording.read(0.0, until, channel=channel, sample_rate=as_rate)
                 if as_rate is not None and as_rate != rate:

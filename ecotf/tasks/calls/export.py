@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.detection.naming import name_calls
 from ecotf.errors import ConfigError, RecordingError
 from ecotf.export.c99.part import NetworkPart

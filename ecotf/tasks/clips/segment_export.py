@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ecotf.audio.recording import ChannelChoice
+from ecotf.audio.channels import ChannelChoice
 from ecotf.detection.segments import margin_of, score_windows, segment_windows
 from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording, open_recording
+from ecotf.audio.channels import ChannelChoice
+from ecotf.audio.recording import Recording, open_recording
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError, RecordingError
 from ecotf.runs.splits import fingerprint

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ecotf.audio.recording import ChannelChoice, Recording
+from ecotf.audio.channels import ChannelChoice
+from ecotf.audio.recording import Recording
 from ecotf.detection.segments import sound_before
 from ecotf.errors import DataError
 from ecotf.models.frozen import Frozen
