@@ -19,6 +19,7 @@ PACKAGE = "ecotf-recorder"
 USER = "ecotf"
 STAMP = "ecotf-wheels.json"
 SERVICES = ("ecotf-recorder.service", "ecotf-inbox.service")
+MQTT = "ecotf-mqtt.service"
 
 
 class SetupError(Exception):
@@ -150,6 +151,7 @@ class Setup:
             return "written"
         command("systemctl", "daemon-reload")
         command("systemctl", "enable", "--quiet", *SERVICES)
+        subprocess.run(["systemctl", "try-restart", MQTT], capture_output=True, check=False)  # if it runs
         if not (self.root / "var/lib/ecotf/current").exists():
             return "enabled; it starts with the first bundle"
         command("systemctl", "restart", SERVICES[0])

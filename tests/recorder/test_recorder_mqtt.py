@@ -13,56 +13,13 @@ from ecotf_recorder.config import Config, Mqtt, Site, read_config
 from ecotf_recorder.errors import ConfigError, RecorderError
 from ecotf_recorder.mqtt import Publisher, open_client
 from ecotf_recorder.times.clock import steady
-
-
-class Broker:
-    """A client object that is connected when a test says so."""
-
-    def __init__(self) -> None:
-        self.there, self.said, self.left, self.number = True, [], 10**9, 0
-        self.on_connect = self.on_publish = None
-
-    def will_set(self, *words) -> None:
-        self.will = words
-
-    def connect_async(self, *place) -> None:
-        self.place = place
-
-    def is_connected(self) -> bool:
-        return self.there
-
-    def loop_start(self) -> None:
-        self.on_connect(self, None, None, None, None)
-
-    def loop_stop(self) -> None:
-        self.there = False
-
-    disconnect = loop_stop
-
-    def publish(self, topic, payload, qos, retain):
-        self.left -= topic.endswith("detection")
-        taken = self.there and self.left >= 0
-        self.number += 1
-        if taken:
-            self.said.append((topic, payload, qos, retain))
-            self.on_publish(self, None, self.number, None, None)
-        return SimpleNamespace(mid=self.number)
-
-    def labels(self) -> list[float]:
-        return [json.loads(payload)["start_s"] for topic, payload, *_ in self.said if topic.endswith("/detection")]
-
-
-def publisher(tmp_path, broker) -> Publisher:
-    config = Config(state_dir=str(tmp_path), site=Site("Bois #1/+ & more"), mqtt=Mqtt(host="broker", port=1884))
-    made = Publisher(config, broker, "recorder01")
-    made.start()
-    return made
+from mqtt_by_hand import ClientByHand, publisher_by_hand
 
 
 def test_each_detection_arrives_and_none_is_forgotten(tmp_path, heard, monkeypatch):
     monkeypatch.setattr(mqtt, "_PATIENCE_S", 0.1)
-    broker = Broker()
-    one = publisher(tmp_path, broker)
+    broker = ClientByHand()
+    one = publisher_by_hand(tmp_path, broker)
     assert one.turn() == 0, "what was heard before the first start is not sent"
     heard(1.0, 2.0, 3.0)
     broker.left = 2
@@ -73,13 +30,13 @@ def test_each_detection_arrives_and_none_is_forgotten(tmp_path, heard, monkeypat
     one._hear(None, None, None, SimpleNamespace(is_failure=True))
     assert not one._connected.is_set(), "a refused connection is none"
     broker.there = True
-    assert publisher(tmp_path, broker).turn() == 1, "another process goes on where this one was"
-    assert broker.labels() == [1.0, 2.0, 3.0]
+    assert publisher_by_hand(tmp_path, broker).turn() == 1, "another process goes on where this one was"
+    assert broker.seconds() == [1.0, 2.0, 3.0]
     (tmp_path / "detections.sqlite").unlink()
     heard(4.0)
-    last = publisher(tmp_path, broker)
+    last = publisher_by_hand(tmp_path, broker)
     assert last.turn() + last.turn() == 1
-    assert broker.labels()[-1] == 4.0
+    assert broker.seconds()[-1] == 4.0
     topic, payload, qos, retain = broker.said[-1]
     assert (topic, qos, retain) == ("ecotf/bois_1_more/detection", 1, False)
     said = json.loads(payload)
@@ -88,17 +45,17 @@ def test_each_detection_arrives_and_none_is_forgotten(tmp_path, heard, monkeypat
 
 
 def test_what_comes_after_the_first_start_is_sent_whenever_a_broker_comes(tmp_path, heard):
-    away = Broker()
-    publisher(tmp_path, away)
+    away = ClientByHand()
+    publisher_by_hand(tmp_path, away)
     heard(1.0)
-    broker = Broker()
-    assert publisher(tmp_path, broker).turn() == 1, "although nothing was ever sent before the restart"
-    assert broker.labels() == [1.0]
+    broker = ClientByHand()
+    assert publisher_by_hand(tmp_path, broker).turn() == 1, "although nothing was ever sent before the restart"
+    assert broker.seconds() == [1.0]
 
 
 def test_a_recorder_that_does_not_run_is_told(tmp_path, heard):
-    broker = Broker()
-    one = publisher(tmp_path, broker)
+    broker = ClientByHand()
+    one = publisher_by_hand(tmp_path, broker)
     health = {"state": "listening", "error": "", "steady_s": steady(), "pid": os.getpid(), "stopped": False}
     (tmp_path / "health.json").write_text(json.dumps(health))
     one.turn()
@@ -137,14 +94,14 @@ def test_hosts_and_topics_that_are_fine(tmp_path):
 
 def test_names_with_nothing_for_a_topic_give_way_to_the_host(tmp_path):
     config = Config(state_dir=str(tmp_path), site=Site("森"), mqtt=Mqtt(host="broker"))
-    broker = Broker()
+    broker = ClientByHand()
     Publisher(config, broker, "Recorder-01").start()
     assert broker.will[0] == "ecotf/recorder-01/available"
 
 
 def test_home_assistant_finds_the_recorder(tmp_path, heard):
-    broker = Broker()
-    one = publisher(tmp_path, broker)
+    broker = ClientByHand()
+    one = publisher_by_hand(tmp_path, broker)
     (tmp_path / "health.json").write_text('{"state": "listening"}')
     one.turn()
     one.turn()

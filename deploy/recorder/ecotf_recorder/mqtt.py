@@ -6,30 +6,22 @@ import json
 import logging
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
 from ecotf_recorder.config import Config, Mqtt, read_config
 from ecotf_recorder.errors import ConfigError, RecorderError
-from ecotf_recorder.files import atomic_file
 from ecotf_recorder.home_assistant import discovery, topic_name
+from ecotf_recorder.sent import COLUMNS, Row, Sent, SentMemory
 from ecotf_recorder.status import health_of
 from ecotf_recorder.times.clock import iso_time
 
 _log = logging.getLogger(__name__)
-_MEMORY = "mqtt.json"
 _AT_ONCE = 50  # detections; so many may arrive twice when this process is killed
 _PATIENCE_S = 10.0  # for the broker's word that it has them
-_KEYS = (
-    "recording", "start_s", "end_s", "low_hz", "high_hz", "label", "score", "detection_score", "time_quality"
-)  # fmt: skip
-_NEW = f"SELECT id, time, {', '.join(_KEYS)} FROM detections WHERE id > ? ORDER BY id LIMIT ?"
-_LATEST = "SELECT COALESCE(MAX(id), 0) FROM detections"
 
 
 class Client(Protocol):
@@ -68,7 +60,7 @@ class Client(Protocol):
 class Publisher:
     """Sends each detection at least once, and the state when it changes.
 
-    What the broker has acknowledged is remembered on the disk. Detections from before the first start are not sent.
+    What the broker has acknowledged is remembered on the disk, see `SentMemory`.
     """
 
     def __init__(self, config: Config, client: Client, host: str) -> None:
@@ -80,13 +72,12 @@ class Publisher:
         self._connected, self._word = threading.Event(), threading.Event()
         self._is_there, self._refusal, self._said = False, "", ""
         self._sent = ""  # of the state
-        self._under_way: list[tuple[int, int]] = []  # detections and their messages, that wait for the broker's word
+        self._under_way: list[tuple[Sent, int]] = []  # detections and their messages, that wait for the broker's word
         self._had: set[int] = set()  # messages that the broker has
-        self._last: int | None = None  # detection that it has; None while the database cannot be asked
+        self._memory = SentMemory(config.state)
 
     def start(self) -> None:
         """Connect in the background; a broker that is away is tried again for ever."""
-        self._last = self._remembered()
         client = self._client
         client.will_set(f"{self._topic}/available", "offline", 1, True)
         client.on_connect, client.on_connect_fail = self._hear, self._hear_nothing
@@ -134,15 +125,14 @@ class Publisher:
 
     def turn(self) -> int:
         """Send what is new; returns the number of detections that the broker has now."""
-        if self._last is None:
-            self._last = self._remembered()
+        self._memory.begin()
         if not self._client.is_connected():  # paho would keep in memory whatever it is given meanwhile
             return 0
         if self._connected.is_set():
             self._connected.clear()  # set again at every connection
             self._announce()
         self._send_state()
-        return 0 if self._last is None else self._send_detections(self._last)
+        return self._send_detections()
 
     def _announce(self) -> None:
         for place, facts in discovery(self._settings.discovery, self._topic, self._name, self._site):
@@ -161,10 +151,10 @@ class Publisher:
             self._client.publish(f"{self._topic}/state", health, 0, True)
             self._sent = health
 
-    def _send_detections(self, last: int) -> int:
+    def _send_detections(self) -> int:
         if not self._under_way:  # else paho is still at it, and another message would be another detection
             self._had.clear()
-            self._under_way = self._publish_new(last)
+            self._under_way = [(Sent.of(row), self._publish(row)) for row in self._memory.new(_AT_ONCE)]
         until = time.monotonic() + _PATIENCE_S
         while not self._had.issuperset(message for _, message in self._under_way) and self._client.is_connected():
             if time.monotonic() > until:
@@ -172,50 +162,18 @@ class Publisher:
                 break
             self._word.wait(0.2)
             self._word.clear()
-        done = 0
+        done = []
         while self._under_way and self._under_way[0][1] in self._had:
-            self._last, done = self._under_way.pop(0)[0], done + 1
+            done.append(self._under_way.pop(0)[0])
         if done:
-            self._remember()
-        return done
+            self._memory.keep(done[-1])
+        return len(done)
 
-    def _publish_new(self, last: int) -> list[tuple[int, int]]:
-        rows = self._ask(_NEW, last, _AT_ONCE)
-        if rows == [] and (self._ask(_LATEST) or [(last,)])[0][0] < last:
-            rows = self._ask(_NEW, 0, _AT_ONCE)  # the database has begun anew
-        sent = []
-        for number, when, *values in rows or []:
-            said = {
-                "id": number, "time": None if when is None else iso_time(when), **dict(zip(_KEYS, values, strict=True))
-            }  # fmt: skip
-            sent.append((number, self._client.publish(f"{self._topic}/detection", json.dumps(said), 1, False).mid))
-        return sent
-
-    def _remembered(self) -> int | None:
-        """The last detection that needs not be sent; at the first start, what was heard before, and that is noted."""
-        try:
-            return int(json.loads((self._state / _MEMORY).read_text(encoding="utf-8"))["last"])
-        except (OSError, ValueError, KeyError, TypeError):
-            latest = self._ask(_LATEST) if (self._state / "detections.sqlite").exists() else [(0,)]
-        if latest is not None:
-            self._last = int(latest[0][0])
-            self._remember()
-        return self._last
-
-    def _remember(self) -> None:
-        try:
-            with atomic_file(self._state / _MEMORY) as partial:
-                partial.write_text(json.dumps({"last": self._last}), encoding="utf-8")
-        except OSError as error:  # a full disk; after a restart some are sent twice
-            _log.warning("mqtt: %s cannot be written (%s)", self._state / _MEMORY, error.strerror)
-
-    def _ask(self, query: str, *values: object) -> list[Any] | None:
-        path = self._state / "detections.sqlite"
-        try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as file:
-                return file.execute(query, values).fetchall()
-        except sqlite3.Error:  # not there yet, or locked for a moment
-            return None
+    def _publish(self, row: Row) -> int:
+        said = dict(zip(COLUMNS, row, strict=True))
+        if said["time"] is not None:
+            said["time"] = iso_time(said["time"])
+        return int(self._client.publish(f"{self._topic}/detection", json.dumps(said), 1, False).mid)
 
 
 def open_client(config: Config) -> Client:
