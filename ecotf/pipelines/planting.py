@@ -158,14 +158,14 @@ class PlantedClips:
         at = int(rng.integers(max(1, round(room_s * rate) - inside + 1)))
         low, high = max(0, at - fade), min(len(sound), at + inside + fade)
         piece = piece[low - (at - fade) :][: high - low]
-        below = in_band(sound[low:high], rate, made.band_of(event))
+        below = rms_in_band(sound[low:high], rate, made.band_of(event))
         sound[low:high] += self._gain(piece, below, rng) * piece
         if is_event:
             code = int(truth.rows.code[event])
             truth.add_event(targets, code, at / rate, (at + inside) / rate)
 
-    def _gain(self, piece: np.ndarray, below: np.ndarray, rng: np.random.Generator) -> np.float32:
-        own, other = (float(np.sqrt(np.mean(np.square(one)))) if len(one) else 0.0 for one in (piece, below))
+    def _gain(self, piece: np.ndarray, other: float, rng: np.random.Generator) -> np.float32:
+        own = float(np.sqrt(np.mean(np.square(piece)))) if len(piece) else 0.0
         snr_db = rng.uniform(*self.planting.config.snr_db)
         if own < _SILENCE or other < _SILENCE:
             return np.float32(1.0)
@@ -175,10 +175,32 @@ class PlantedClips:
 
 def in_band(sound: np.ndarray, sample_rate: float, band_hz: tuple[float, float]) -> np.ndarray:
     """Return sound float32 ``[samples]`` without what is outside of a band; its edges are a tenth of it wide."""
+    from scipy.fft import irfft
+
     if not len(sound):
         return sound
+    spectrum, n = _spectrum(sound, sample_rate, band_hz)
+    return np.asarray(irfft(spectrum, n)[: len(sound)], np.float32)
+
+
+def rms_in_band(sound: np.ndarray, sample_rate: float, band_hz: tuple[float, float]) -> float:
+    """Compute the root mean square of what a band has of sound float32 ``[samples]``; 0 where there is no sound."""
+    if not len(sound):
+        return 0.0
+    spectrum, n = _spectrum(sound, sample_rate, band_hz)
+    power = np.square(spectrum.real, dtype=float) + np.square(spectrum.imag, dtype=float)
+    # All but the first, and the last of an even number, stand for two frequencies.
+    twice = 2 * power.sum() - power[0] - (power[-1] if n % 2 == 0 else 0.0)
+    return float(np.sqrt(twice / n / len(sound)))
+
+
+def _spectrum(sound: np.ndarray, sample_rate: float, band_hz: tuple[float, float]) -> tuple[np.ndarray, int]:
+    """Transform sound, complex64, at a length that is quickly transformed, without what is outside of a band."""
+    from scipy.fft import next_fast_len, rfft
+
     low, high = band_hz
+    n = next_fast_len(len(sound), real=True)
     soft = max(0.1 * (high - low), sample_rate / len(sound))
-    hertz = np.fft.rfftfreq(len(sound), 1 / sample_rate)
+    hertz = np.fft.rfftfreq(n, 1 / sample_rate)
     kept = np.clip((hertz - low) / soft + 1, 0, 1) * np.clip((high - hertz) / soft + 1, 0, 1)
-    return np.fft.irfft(np.fft.rfft(sound) * kept, len(sound)).astype(np.float32)
+    return rfft(np.asarray(sound, np.float32), n) * kept.astype(np.float32), n

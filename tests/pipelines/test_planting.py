@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from ecotf.pipelines.crops import ClipSounds
 from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig, quiet_places
 from ecotf.pipelines.frame_truth import FrameTruth
-from ecotf.pipelines.planting import Planting, PlantingConfig, in_band
+from ecotf.pipelines.planting import Planting, PlantingConfig, in_band, rms_in_band
 from tests.pipelines.test_event_truth import rows_of
 
 RATE = 8000
@@ -67,3 +68,22 @@ def test_an_event_is_planted_into_other_recordings(tmp_path):
     recording, _, events = EventDraws(planting.truth.rows, config, 2.0).draw(1, 0)
     assert (events >= 0).sum() in (19, 20, 21) and (recording[events < 0] == 0).all()
     assert set(recording[events >= 0]) == {0, 1}  # of a single recording with the class, its own too
+
+
+@pytest.mark.parametrize("samples", [1, 2, 1000, 4093])
+def test_a_band_alone_and_how_loud_it_is(samples):
+    rng = np.random.default_rng(samples)
+    sound = rng.standard_normal(samples).astype(np.float32)
+    long = np.zeros(2 * samples + 4096)  # so that nothing wraps around
+    long[:samples] = sound
+    hertz, soft = np.fft.rfftfreq(len(long), 1 / RATE), max(100.0, RATE / samples)
+    kept = np.clip((hertz - 1000) / soft + 1, 0, 1) * np.clip((2000 - hertz) / soft + 1, 0, 1)
+    spectrum = np.fft.rfft(long) * kept
+    made = in_band(sound, RATE, (1000.0, 2000.0))
+    assert made.dtype == np.float32 and made.shape == (samples,)
+    inside = slice(samples // 4, -(samples // 4) or None)  # away from where the transform comes round
+    if samples > 1000:
+        np.testing.assert_allclose(made[inside], np.fft.irfft(spectrum, len(long))[:samples][inside], atol=0.02)
+    rms = np.sqrt(np.square(np.fft.irfft(spectrum, len(long))).sum() / samples)
+    np.testing.assert_allclose(rms_in_band(sound, RATE, (1000.0, 2000.0)), rms, rtol=0.03 if samples > 999 else 0.7)
+    assert rms_in_band(sound[:0], RATE, (1000.0, 2000.0)) == 0.0 and not len(in_band(sound[:0], RATE, (1000.0, 2000.0)))
