@@ -38,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", metavar="RUN", type=Path, help="continue a training that was interrupted")
     parser.add_argument(
+        "--start-from", metavar="RUN", type=Path,
+        help="begin with the network of a run of tagging, events or few-shot: its front end, backbone and weights",
+    )  # fmt: skip
+    parser.add_argument(
         "--cache", metavar="FOLDER", type=Path, help="where spectrograms or sounds are kept between runs (in OUTPUT)"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="processor cores to use (all)")
@@ -59,9 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.threads < 1:
         raise ConfigError(f"--threads {options.threads}: at least 1 is needed")
     if options.resume is not None:
-        if options.recipe or options.data or options.overrides:
+        if options.recipe or options.data or options.overrides or options.start_from:
             raise ConfigError(
-                "--resume takes the recipe and the data from the run; leave --recipe, --data and key=value out"
+                "--resume takes the recipe and the data from the run; leave --recipe, --data, --start-from and "
+                "key=value out"
             )
     elif not options.recipe or options.data is None:
         raise ConfigError("--recipe and --data are needed (or --resume RUN); --help shows examples")
@@ -74,6 +79,10 @@ def _train(options: argparse.Namespace) -> Path:
     from ecotf.tasks.recipes import load_trainable
 
     recipe = load_trainable(options.recipe, options.overrides)  # before TensorFlow loads
+    if options.start_from is not None:
+        from ecotf.tasks.start import begun_from
+
+        recipe = begun_from(recipe, options.start_from)
     from ecotf.datasets.manifest import read_manifest
     from ecotf.tasks.training_run import train_run
 
