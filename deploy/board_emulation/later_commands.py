@@ -50,7 +50,11 @@ def prove_prepared_card(proof: Proof, image: BoardImage, bundle: Path) -> None:
         second.on_board("hostname; sudo cat /var/log/ecotf-setup.log; ls -d /ecotf/inbox/*; systemctl --failed")
         left = board.run("ls -d /var/lib/ecotf-setup /etc/systemd/system/*/ecotf-setup.service 2>/dev/null")
         second.expect(f"nothing is left of the setup ({left or 'nothing'})", not left)
-        note = board.run(f"sudo cat /ecotf/inbox/{release_of(bundle)}.done/result.txt")
+        # The release runs before the inbox has committed it and written its note.
+        note = board.run(
+            f"cd /ecotf/inbox; for i in $(seq 120); do [ -d {release_of(bundle)}.done ] && break; sleep 1; done; "
+            f"sudo cat {release_of(bundle)}.done/result.txt"
+        )
         second.expect(f"the bundle was applied as from a card ({note})", note.startswith("done"))
         second.expect("its name is the given one", board.run("hostname") == "prepared")
         second.flash_device("status", "--accept-new-host-key", status=1, says=["is the card in?"])
