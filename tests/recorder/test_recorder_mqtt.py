@@ -115,11 +115,7 @@ def test_home_assistant_finds_the_recorder(tmp_path, heard):
         for kind, name in (("sensor", "last_detection"), ("sensor", "detections"), ("sensor", "level"),
                            ("sensor", "state"), ("binary_sensor", "problem"))
     }  # fmt: skip
-    assert len({facts["unique_id"] for facts in found.values()}) == 5
-    for facts in found.values():
-        assert facts["state_topic"] in ("ecotf/bois_1_more/state", "ecotf/bois_1_more/detection")
-        assert facts["availability_topic"] == "ecotf/bois_1_more/available"
-        assert facts["device"]["name"] == "Bois #1/+ & more"
+    assert {facts["device"]["name"] for facts in found.values()} == {"Bois #1/+ & more"}
     assert broker.will == ("ecotf/bois_1_more/available", "offline", 1, True)
     assert broker.place == ("broker", 1884)
     assert ("ecotf/bois_1_more/available", "online", 1, True) in broker.said

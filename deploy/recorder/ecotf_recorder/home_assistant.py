@@ -11,13 +11,17 @@ from ecotf_recorder import __version__
 
 _LONGEST_NAME = 64
 _PROBLEM = "{{ 'OFF' if value_json.running and not value_json.error else 'ON' }}"
-_SENSORS: tuple[tuple[str, str, str, dict[str, str]], ...] = (  # name, what it is, template, more
-    ("last_detection", "sensor", "{{ value_json.label }}", {}),
-    ("detections", "sensor", "{{ value_json.detections }}", {"state_class": "total_increasing"}),
-    ("level", "sensor", "{{ value_json.level_dbfs }}", {"unit_of_measurement": "dB", "state_class": "measurement"}),
+_REASON = "{{ {'error': value_json.error or ('' if value_json.running else 'the recorder does not run')} | to_json }}"
+# Name, what it is, template, more. A recorder that starts or has failed knows no counts and no level: get() gives none,
+# which Home Assistant takes for "unknown".
+_SENSORS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("last_detection", "sensor", "{{ value_json.label }}", {"force_update": True}),
+    ("detections", "sensor", "{{ value_json.get('detections') }}", {"state_class": "total_increasing"}),
+    ("level", "sensor", "{{ value_json.get('level_dbfs') }}",
+     {"unit_of_measurement": "dBFS", "state_class": "measurement"}),
     ("state", "sensor", "{{ value_json.state }}", {}),
-    ("problem", "binary_sensor", _PROBLEM, {"device_class": "problem"}),
-)
+    ("problem", "binary_sensor", _PROBLEM, {"device_class": "problem", "json_attributes_template": _REASON}),
+)  # fmt: skip
 
 
 def topic_name(text: str) -> str:
@@ -51,10 +55,10 @@ def discovery(prefix: str, topic: str, name: str, site: str) -> Iterator[tuple[s
     for sensor, kind, template, more in _SENSORS:
         source = f"{topic}/{'detection' if sensor == 'last_detection' else 'state'}"
         facts = {
-            "name": sensor.replace("_", " "), "unique_id": f"ecotf_{name}_{sensor}", "state_topic": source,
+            "name": sensor.replace("_", " ").capitalize(), "unique_id": f"ecotf_{name}_{sensor}", "state_topic": source,
             "value_template": template, "availability_topic": f"{topic}/available", "device": device,
             "origin": {"name": "ecotf-recorder", "sw_version": __version__}, **more,
         }  # fmt: skip
-        if sensor == "last_detection":
+        if sensor in ("last_detection", "problem"):
             facts["json_attributes_topic"] = source
         yield f"{prefix}/{kind}/ecotf_{name}/{sensor}/config", facts
