@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ecotf.errors import EcotfError
-from ecotf.quiet import quieten_libraries
+from ecotf.quiet import load_keras_alone, quieten_libraries
 from ecotf.strangers import on_one_line
 from ecotf.training.run_store import Detail
 
@@ -40,6 +40,7 @@ _COMMAND = re.compile(rf"\becotf ({'|'.join(SCRIPTS)})\b")
 def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> None:
     """Run ``command`` with the command line and exit with its status; a user's mistake is one line and status 2."""
     quieten_libraries()
+    load_keras_alone()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that is not UTF-8, or a terminal that is not

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from ecotf.parallel.threads import wait_patiently
+from ecotf.quiet import load_keras_alone
 
 # TensorFlow does not survive a fork.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -183,6 +184,7 @@ def _loading_s(worker: Worker) -> float:
 def _live(connection: Connection[Any, Any], work: Callable[..., Any], begin: Callable[[], object] | None) -> None:
     """Work until the other end closes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    load_keras_alone()
     if begin is not None:
         begin()
     while True:

@@ -114,3 +114,13 @@ def test_commands_are_named_as_the_user_calls_them(monkeypatch):
     assert as_called(text) == text
     monkeypatch.setattr(sys, "argv", ["scripts/run_tuning.py"])
     assert as_called(text) == "to go on: python scripts/run_training.py --resume RUN; ecotf itself"
+
+
+def test_what_keras_only_wraps_is_not_loaded_with_tensorflow_and_is_there_afterwards():
+    code = (
+        "import sys\nfrom ecotf.quiet import load_keras_alone\nload_keras_alone()\nimport tensorflow\n"
+        "print(*{'sklearn', 'matplotlib'}.intersection(sys.modules))\nimport sklearn, matplotlib.pyplot\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "\n"

@@ -18,6 +18,7 @@ from ecotf.errors import ConfigError
 from ecotf.export.convert.flatbuffer import elements_of, is_constant, operator_name, read_model
 from ecotf.export.module_process import run_module
 from ecotf.export.stages.stage import Precision, Stage
+from ecotf.quiet import load_keras_alone
 
 # Operators that read weights from somewhere outside of the file.
 _OUTSIDE = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE")
@@ -161,11 +162,12 @@ def _rolled(models: Sequence[Any]) -> list[str]:
 
 def main(request_path: Path) -> None:
     """Convert what the request names; one flatbuffer for each stage."""
+    request = json.loads(request_path.read_text(encoding="utf-8"))
+    folder = Path(request["folder"])
+    load_keras_alone()
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
-    request = json.loads(request_path.read_text(encoding="utf-8"))
-    folder = Path(request["folder"])
     for stage in request["stages"]:
         # The last of these lines says what the converter died of.
         print(stage["name"], flush=True)
