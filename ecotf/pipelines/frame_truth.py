@@ -40,9 +40,9 @@ class FrameTruth:
     """Makes the targets of clips that begin anywhere, at the network's own step.
 
     A frame's target is the part of it that an event of the class covers. Known are the frames of events; all others of
-    a recording that is fully annotated, and those of stretches annotated as none of the classes. Not known are frames
-    inside an event of unknown species, those of a class that is only said to be somewhere around them, and what is
-    beyond the end of the recording.
+    a recording that is fully annotated, those of stretches annotated as none of the classes, and those that are no
+    farther than ``beside_s`` from an event of the class. Not known are frames inside an event of unknown species, those
+    of a class that is only said to be somewhere around them, and what is beyond the end of the recording.
 
     Attributes
     ----------
@@ -56,6 +56,8 @@ class FrameTruth:
         An event counts for a clip from this part of the shorter of the two on; with less of it, nobody knows.
     onsets
         Also make targets of onsets and lengths; None for none.
+    beside_s
+        So near to an event of a class it is known that there is no other one, in any recording.
     """
 
     rows: EventRows
@@ -64,6 +66,7 @@ class FrameTruth:
     seconds: float
     least_overlap: float = 0.25
     onsets: OnsetTruth | None = None
+    beside_s: float = 0.0
 
     @property
     def width(self) -> int:
@@ -163,6 +166,9 @@ class FrameTruth:
         target = np.zeros((len(begins), rows.n_classes))
         known = np.full(target.shape, bool(rows.full[recording]))
         known[(part[:, kind == Kind.NOTHING] > 0.5).any(axis=1)] = True
+        for i in np.flatnonzero(kind == Kind.EVENT) if self.beside_s else ():
+            near = (begins >= start[i] - self.beside_s) & (ends <= end[i] + self.beside_s)
+            known[near, code[i]] = True
         known[(part[:, kind == Kind.UNKNOWN] > 0).any(axis=1)] = False
         for i in np.flatnonzero(kind == Kind.WEAK):
             known[part[:, i] > 0, code[i]] = False

@@ -26,8 +26,8 @@ def rows_of(*rows: tuple, **options) -> EventRows:
     return event_rows(manifest, names, dict.fromkeys(names, 10.0), CLASSES, unnamed_labels=["unknown"], **options)
 
 
-def truth_of(rows: EventRows, recording: int, start_s: float):
-    truth = FrameTruth(rows, frames=10, frame_s=0.2, seconds=2.0)
+def truth_of(rows: EventRows, recording: int, start_s: float, **options):
+    truth = FrameTruth(rows, frames=10, frame_s=0.2, seconds=2.0, **options)
     packed = truth.packed(np.array([recording]), np.array([start_s]))
     assert packed.shape == (1, truth.width) == (1, 2 * 2 * 11)
     return truth.unpacked(packed)
@@ -49,6 +49,16 @@ def test_time_without_a_label_is_a_negative_only_where_somebody_said_so():
     assert not partly.frames_known[0, :, 1].any() and partly.clip_known[0].tolist() == [1, 0]
     nothing = truth_of(rows_of((*event, "no"), ("b", 0, np.nan, "")), 1, 3.0)
     assert nothing.frames_known.all() and not nothing.frames.any()
+
+
+def test_beside_an_event_there_is_no_other_one():
+    rows = rows_of(("a", 0.6, 0.8, "owl", "no"), ("a", 1.3, 1.4, "unknown", "no"), ("a", 1.8, 1.95, "owl", "no"))
+    near = truth_of(rows, 0, 0.0, beside_s=0.45)
+    # Frames of 0.2 s: both sides of both events, where they are near as a whole, but not the unknown one.
+    assert near.frames_known[0, :, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 1, 1, 1]
+    assert near.frames[0, :, 0].round(3).tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0.75]
+    assert not near.frames_known[0, :, 1].any()
+    assert truth_of(rows, 0, 0.0).frames_known[0, :, 0].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
 
 
 def test_ignored_stretches_are_negatives_and_unknown_ones_are_not():

@@ -165,7 +165,7 @@ class EventLesson(LabelLesson):
 
     def _truth(self, rows: EventRows) -> FrameTruth:
         least = self.material.data.plan.clips.least_overlap
-        return FrameTruth(rows, self.frames, self.frame_s, self.seconds, least, self.onsets)
+        return FrameTruth(rows, self.frames, self.frame_s, self.seconds, least, self.onsets, self.config.beside_s)
 
     def _mined(self, network: ClipNetwork) -> Any:
         from ecotf.tasks.clips.mine_events import NONE_MINED, mine_events

@@ -51,6 +51,9 @@ class FitEventsStage(FitClipsStage):
         Which clips a batch is made of; ``sampler`` is not used.
     point_s
         The width that an event without a length is given.
+    beside_s
+        So near to an event there is no other one of its class, even where not every event is annotated: for dense song,
+        and for points. 0: nobody knows.
     quiet
         ``sound.backgrounds`` are cut from stretches of the other training recordings in which no class is, so that
         the background of a recording is not learned as its species. Where there are none, or if false, they are the
@@ -69,6 +72,7 @@ class FitEventsStage(FitClipsStage):
     onsets: OnsetLossConfig = OnsetLossConfig()
     draws: EventDrawsConfig = EventDrawsConfig()
     point_s: float = Field(0.05, gt=0)
+    beside_s: float = Field(0.0, ge=0)
     quiet: bool = True
     planting: PlantingConfig = PlantingConfig()
     mining: EventMiningConfig | None = None
