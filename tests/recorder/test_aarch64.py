@@ -56,7 +56,7 @@ class Emulated:
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess:
         """Run the recorder's command."""
         environment = {
-            "PYTHONPATH": f"{self.packages}:{RECORDER}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": f"{self.packages}:{RECORDER}", "PATH": "/usr/bin:/bin",
             "HOME": str(self.place),
         }  # fmt: skip
         python = self.root / "usr" / "bin" / "python3.11"

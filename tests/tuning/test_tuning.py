@@ -36,7 +36,7 @@ SOUNDS = SimulationConfig(
 )
 TINY = (
     "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
-    "stages.0.epochs=3", "stages.0.batch=64", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=0",
+    "stages.0.epochs=3", "stages.0.batch=256", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=0",
     "evaluation.bootstrap=10",
 )  # fmt: skip
 SPACE = (
