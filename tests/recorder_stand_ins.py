@@ -16,6 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "deploy" / "recorder"))
 
 RATE = 256_000
+NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
 
 
 def right_since_2020(wall: float) -> str:

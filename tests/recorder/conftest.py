@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from recorder_stand_ins import RATE, StandIn, right_since_2020
+from recorder_stand_ins import NOON, RATE, StandIn, right_since_2020
 
-NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
 SPECIES = ("Nyctalus noctula", "Pipistrellus pipistrellus")
 
 
@@ -137,3 +137,43 @@ def heard(tmp_path: Path) -> Callable[..., None]:
 
     hear(0.5)
     return hear
+
+
+@pytest.fixture
+def assembled(tmp_path: Path, field_model: StandIn) -> Callable[..., Any]:
+    """A recorder around a source, in a folder of its own."""
+    from ecotf_recorder.assembly import Parts, wishes_of
+    from ecotf_recorder.config import Clips, ClockSettings, Config, Detections
+    from ecotf_recorder.health import Health, ServiceManager
+    from ecotf_recorder.recorder import Recorder
+    from ecotf_recorder.rules.judge import Rules
+    from ecotf_recorder.store.clips import ClipKeeper
+    from ecotf_recorder.store.notebook import Notebook
+    from ecotf_recorder.store.quota import ClipRoom
+    from ecotf_recorder.stretch import room_for
+    from ecotf_recorder.times.clock import Clock
+    from ecotf_recorder.times.schedule import ListeningTimes
+
+    def make(
+        source, clock: Clock | None = None, times: ListeningTimes | None = None, unset: str = "listen",
+        rules: Rules | None = None,
+    ) -> Recorder:  # fmt: skip
+        clock = clock or Clock(quality=right_since_2020)
+        config = Config(
+            state_dir=str(tmp_path / "state"),
+            detections=Detections(flush_s=0.5),
+            clock=ClockSettings(unset),
+            clips=Clips(longest_s=1.0),
+        )
+        notebook = Notebook(config.state, clock)
+        room = ClipRoom(config.state / "clips", notebook.database, config.clips.quota_mb * 1e6, 0)
+        clips = ClipKeeper(room, notebook.database, clock, RATE, {"ecotf|Model": "bats/stand_in"})
+        wishes = wishes_of(config, field_model.facts)
+        times = times or ListeningTimes([], math.nan, math.nan)
+        source = source(notebook) if callable(source) else source
+        rules = rules or Rules()
+        recent = room_for(wishes, RATE, 3.0 + rules.delay_s)
+        parts = Parts(field_model, source, notebook, times, wishes, recent, room, clips, rules)
+        return Recorder(config, parts, clock, Health(config.state / "health.json"), ServiceManager())
+
+    return make

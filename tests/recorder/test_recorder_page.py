@@ -23,9 +23,8 @@ from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.store.quota import ClipRoom
 from ecotf_recorder.store.spans import Span
 from ecotf_recorder.times.clock import Clock
-from recorder_stand_ins import right_since_2020
+from recorder_stand_ins import NOON, right_since_2020
 
-NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
 RATE = 8000
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\n\x1b[31m & <b>"
 

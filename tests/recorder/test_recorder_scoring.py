@@ -187,14 +187,6 @@ def test_any_length_in_any_pieces(field_run, field_model, sound_of, n, piece):
     assert_same(found, desktop_detections(field_run, sound))
 
 
-def test_silence_is_known(field_model):
-    stream = DetectionStream(field_model)
-    stream.push(np.full(10_000, 3, np.int16))
-    assert stream.silent
-    stream.push(np.array([4], np.int16))
-    assert not stream.silent
-
-
 def test_detections_wait_while_the_sound_is_silent(field_run, stand_in):
     """A microphone that gives one value, and a front end that finds something in it all the same."""
     model = stand_in(field_run)

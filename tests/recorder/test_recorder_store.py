@@ -1,67 +1,25 @@
-"""What is kept survives power cuts, full disks and clocks that are set late; clips stay within their room."""
+"""What is kept survives power cuts, full disks, and databases that are damaged or of an older recorder."""
 
 from __future__ import annotations
 
 import csv
-import errno
-import io
 import os
 import sqlite3
-from datetime import datetime
-from itertools import pairwise
 
-import numpy as np
 import pytest
-import soundfile
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.files import atomic_file
-from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.sources.events import FileKey
 from ecotf_recorder.store import notebook as notebook_module
-from ecotf_recorder.store import quota, redating
-from ecotf_recorder.store import table as table_module
-from ecotf_recorder.store.clips import ClipKeeper, Origin
 from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.notebook import Notebook
-from ecotf_recorder.store.quota import ClipRoom
-from ecotf_recorder.store.spans import RecentSound, Span, SpanPlanner, SpanSettings
 from ecotf_recorder.store.table import GrowingTable
-from ecotf_recorder.strangers import from_cell
-from ecotf_recorder.times.clock import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder_stand_ins import right_since_2020
+from recorder_stand_ins import NOON
+from recorder_states import Hands, call, full, rows, written
 
-from ecotf.audio.metadata import read_metadata
 from ecotf.inference.tables import read_csv
-
-NOON = 1_782_043_200.0  # 2026-06-21T12:00Z
-RATE = 8000
-
-
-def call(start_s: float, score: float = 0.9, label: str = "Myotis myotis") -> Detection:
-    return Detection(start_s, start_s + 0.004, 30_000.0, 60_000.0, label, score, 0.95)
-
-
-class Hands:
-    def __init__(self, wall: float = NOON) -> None:
-        self.steady, self.wall = 100.0, wall
-
-    def clock(self) -> Clock:
-        return Clock(lambda: self.steady, lambda: self.wall, "abcd1234", right_since_2020)
-
-
-def rows(folder) -> list[list[str]]:
-    with open(folder / "detections.csv", newline="") as file:
-        return list(csv.reader(file))[1:]
-
-
-def written(folder, n: int = 5) -> None:
-    """A notebook with ``n`` detections that were kept."""
-    notebook = Notebook(folder, Hands().clock())
-    stretch = notebook.begin("night", NOON, 100.0, "release")
-    notebook.add(stretch, "night", NOON, [call(i) for i in range(n)], "synchronised")
-    notebook.close()
 
 
 def test_table_and_database_hold_the_same(tmp_path):
@@ -124,7 +82,7 @@ def test_a_killed_process_keeps_what_was_committed(tmp_path):
             notebook.add(stretch, "night", NOON, [call(1)])
             notebook.commit()
             notebook.add(stretch, "night", NOON, [call(2)])
-            notebook._table.append([["night", 2, 2.004, 1, 2, "x", 0.9, ""]])
+            notebook._found.table.append([["night", 2, 2.004, 1, 2, "x", 0.9, ""]])
             notebook.database.execute("INSERT INTO detections (label) VALUES ('half')")
         finally:  # whatever happens: a second pytest must not go on here
             os.kill(os.getpid(), 9)
@@ -233,10 +191,6 @@ def test_detections_wait_for_a_full_disk(tmp_path, monkeypatch):
     assert notebook.database.execute("SELECT COUNT(*) FROM detections").fetchone() == (2,)
 
 
-def full(*_):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 def test_a_file_that_failed_leaves_nothing(tmp_path):
     notebook = Notebook(tmp_path, Hands().clock())
     key = FileKey("a.wav", 10, 20)
@@ -250,111 +204,6 @@ def test_a_file_that_failed_leaves_nothing(tmp_path):
     assert not notebook.database.is_done(key._replace(changed_ns=21), "r")
 
 
-def test_what_was_heard_before_the_clock_was_set_gets_its_time(tmp_path):
-    hands = Hands(wall=50.0)
-    clock = hands.clock()
-    notebook = Notebook(tmp_path, clock)
-    name = clock.name(100.0)
-    stretch = notebook.begin(name, clock.at(100.0), 100.0, "r")
-    notebook.add(stretch, name, clock.at(100.0), [call(0.5), call(1.5)], clock.said)
-    notebook.gap(103.0, 4.0, "unplugged")
-    other = notebook.begin("unset-clock-otherboot-7.000", None, 7.0, "r")
-    notebook.add(other, "unset-clock-otherboot-7.000", None, [call(3)], clock.said)
-    notebook.commit()
-    notebook.database.execute("UPDATE stretches SET boot = 'other' WHERE id = ?", (other,))
-    notebook.database.commit()
-    assert rows(tmp_path)[0][0] == "unset-clock-abcd1234-100.000"
-    assert rows(tmp_path)[0][-2:] == ["", "not set"]
-    hands.wall = NOON
-    clock.check()
-    assert notebook.needs_dating
-    list(notebook.dating())
-    assert not notebook.needs_dating
-    found = rows(tmp_path)
-    assert [row[0] for row in found] == ["20260621T120000.000Z"] * 2 + ["unset-clock-otherboot-7.000"]
-    assert [row[-2] for row in found] == ["2026-06-21T12:00:00.500+00:00", "2026-06-21T12:00:01.500+00:00", ""]
-    assert [row[-1] for row in found] == ["redated", "redated", "not set"]
-    times = notebook.database.execute("SELECT time FROM detections ORDER BY id").fetchall()
-    assert times == [(NOON + 0.5,), (NOON + 1.5,), (None,)]
-    assert notebook.database.execute("SELECT began FROM gaps").fetchone() == (NOON + 3,)
-    assert (tmp_path / "gaps.csv").read_text().splitlines()[1:] == [
-        "2026-06-21T12:00:03.000+00:00,4.0,unplugged,redated"
-    ]
-    notebook.close()
-    assert Notebook(tmp_path, clock).detections == 3
-    assert len(rows(tmp_path)) == 3
-
-
-@pytest.mark.parametrize("killed_at", [None, 1, 5, 6, 11])
-def test_many_rows_get_their_time_in_small_steps(tmp_path, monkeypatch, killed_at):
-    """Sound is listened to meanwhile; a power cut at any step loses, doubles and forgets nothing."""
-    monkeypatch.setattr(table_module, "_ROWS_AT_A_TIME", 100)
-    monkeypatch.setattr(redating, "_ROWS_AT_A_TIME", 100)
-    hands = Hands(wall=50.0)
-    clock = hands.clock()
-    notebook = Notebook(tmp_path, clock)
-    stretch = notebook.begin(clock.name(100.0), None, 100.0, "r")
-    notebook.add(stretch, clock.name(100.0), None, [call(i) for i in range(450)], clock.said)
-    notebook.gap(90.0, 2.0, "unplugged")
-    notebook.commit()
-    hands.wall = NOON
-    clock.check()
-    turns = 0
-    for turns, _ in enumerate(dating := notebook.dating(), 1):
-        notebook.add(stretch, clock.name(100.0), clock.at(100.0), [call(1000 + turns)], clock.said)
-        assert notebook.commit()
-        if turns == killed_at:
-            dating.close()
-            notebook.database.close()
-            notebook = Notebook(tmp_path, Clock(lambda: 5.0, lambda: 9.0, "later", right_since_2020))
-            assert notebook.needs_dating
-            list(notebook.dating())
-            break
-    assert turns == (killed_at or 11)
-    assert not notebook.needs_dating
-    notebook.close()
-    found = rows(tmp_path)
-    times = [pytest.approx(NOON + float(row[1]), abs=0.001) for row in found]
-    assert {row[0] for row in found} == {"20260621T120000.000Z"}
-    assert [row[1] for row in found] == [f"{i:.1f}" for i in [*range(450), *range(1001, 1001 + turns)]]
-    assert [datetime.fromisoformat(row[-2]).timestamp() for row in found] == times
-    assert [row[-1] for row in found] == ["redated"] * 450 + ["synchronised"] * turns
-    database = sqlite3.connect(tmp_path / "detections.sqlite")
-    query = "SELECT recording, time, time_quality FROM detections ORDER BY id"
-    assert database.execute(query).fetchall() == [
-        (row[0], time, row[-1]) for row, time in zip(found, times, strict=True)
-    ]
-    assert database.execute("SELECT began, time_quality FROM gaps").fetchone() == (NOON - 10, "redated")
-    assert "2026-06-21T11:59:50.000+00:00,2.0,unplugged,redated" in (tmp_path / "gaps.csv").read_text()
-
-
-def test_odd_rows_get_their_time_as_plain_ones_do(tmp_path):
-    """Plain lines take a short way; cells with quotes, and what somebody changed in an editor, take the long one."""
-    hands = Hands(wall=50.0)
-    clock = hands.clock()
-    notebook = Notebook(tmp_path, clock)
-    name = clock.name(100.0)
-    stretch = notebook.begin(name, None, 100.0, "r")
-    labels = ("plain", "a, b", 'said "so"', "two\nlines", "=1+1", "unset-clock-x,\n" + name + ",5.0")
-    found = [call(float(i), label=label) for i, label in enumerate(labels)]
-    notebook.add(stretch, name, None, found, clock.said)
-    notebook.commit()
-    path = tmp_path / "detections.csv"
-    rest = "5.1,1.0,2.0,changed,0.9,0.9,,not set"
-    changed = [f"{name},inf,{rest}\n", f"{name},soon,{rest}\n", f"{name},5.0\n", "\n", f"other,5.0,{rest}\n"]
-    path.write_text(path.read_text() + "".join(changed) + f"{name},5.0,{rest}\r\n")
-    hands.wall = NOON
-    clock.check()
-    list(notebook.dating())
-    notebook.close()
-    text = path.read_bytes().decode()
-    assert all(line in text for line in changed), "what makes no sense stays as it is"
-    dated = [row for row in csv.reader(io.StringIO(text, newline="")) if row and row[-1] == "redated"]
-    assert [from_cell(row[5]) for row in dated] == [*labels, "changed"]
-    assert {row[0] for row in dated} == {"20260621T120000.000Z"}
-    assert [row[-2] for row in dated] == [f"2026-06-21T12:00:0{second}.000+00:00" for second in (0, 1, 2, 3, 4, 5, 5)]
-
-
 def test_the_desktop_reads_the_first_columns(tmp_path):
     """With the time and its quality taken off, it is the desktop's own table."""
     written(tmp_path, 2)
@@ -362,140 +211,6 @@ def test_the_desktop_reads_the_first_columns(tmp_path):
     with open(path, "w", newline="") as file:
         csv.writer(file).writerows([list(notebook_module.COLUMNS), *(row[:-2] for row in rows(tmp_path))])
     assert [one.start_s for _, one in read_csv(path)] == [0.0, 1.0]
-
-
-SPANS = SpanSettings(before_s=0.5, after_s=0.5, merge_s=0.2, longest_s=3.0)
-
-
-def test_spans_around_detections():
-    planner = SpanPlanner(SPANS, RATE)
-    for start in (0.1, 0.9):
-        planner.add(call(start))
-    assert planner.ready(settled_s=2.0, n_samples=2 * RATE) == []  # another call could still join them
-    assert planner.ready(settled_s=2.2, n_samples=RATE) == []  # the sound is not there yet
-    first = planner.ready(settled_s=2.2, n_samples=2 * RATE)
-    assert [(span.start, len(span.detections)) for span in first] == [(0, 2)]
-    assert first[0].end == round((0.904 + 0.5) * RATE)
-    planner.add(call(5.0))
-    last = planner.ready(None, 6 * RATE)
-    assert [(span.start / RATE, round(span.end / RATE, 3)) for span in last] == [(4.5, 5.504)]
-    assert planner.ready(None, 9 * RATE) == []
-
-
-def test_a_long_pass_is_cut_into_spans_that_meet():
-    planner = SpanPlanner(SPANS, RATE)
-    for start in np.arange(1, 12, 0.1):
-        planner.add(call(start))
-    spans = planner.ready(None, 13 * RATE)
-    assert sum(len(span.detections) for span in spans) == 110
-    assert all(span.end - span.start <= 3 * RATE for span in spans)
-    assert all(one.end == other.start for one, other in pairwise(spans))
-
-
-@settings(max_examples=40, deadline=None)
-@given(pieces=st.lists(st.integers(0, 700), max_size=12), start=st.integers(0, 3000), n=st.integers(0, 900))
-def test_recent_sound_is_the_last_of_the_stretch(pieces, start, n):
-    recent, whole = RecentSound(500), np.arange(sum(pieces), dtype=np.int16)
-    at = 0
-    for piece in pieces:
-        recent.push(whole[at : at + piece])
-        at += piece
-    first, found = recent.cut(start, start + n)
-    expected = whole[max(start, at - 500, 0) : max(0, start + n)]
-    np.testing.assert_array_equal(found, expected if at > start or len(expected) else whole[:0])
-    assert len(found) == 0 or found[0] == first
-
-
-@pytest.fixture
-def keeper(tmp_path):
-    def make(quota_bytes: float = 1e9, reserve: float = 0, hands: Hands | None = None):
-        clock = (hands or Hands()).clock()
-        database = Database(tmp_path / "d.sqlite")
-        room = ClipRoom(tmp_path / "clips", database, quota_bytes, reserve)
-        return (
-            room,
-            ClipKeeper(room, database, clock, RATE, {"Loc Position": "50.68 4.61", "ecotf|Model": "bats"}),
-            clock,
-        )
-
-    return make
-
-
-def keep(clips: ClipKeeper, start_s: float, score: float, wall: float | None = NOON) -> None:
-    span = Span(0, RATE, [call(0.2, score), call(0.4, score / 2, "bat")])
-    quality = "not set" if wall is None else "synchronised"
-    clips.write(Origin("night", wall, 100.0, quality), span, round(start_s * RATE), np.full(RATE, 7, np.int16))
-
-
-def test_a_clip_says_what_it_is(keeper):
-    room, clips, _ = keeper()
-    span = Span(2 * RATE, 3 * RATE, [call(2.25, 0.91), call(2.5, 0.4, "bat")])
-    clips.write(Origin("night", NOON, 100.0), span, 2 * RATE, np.arange(RATE, dtype=np.int16))
-    (path,) = room.folder.rglob("*.wav")
-    assert path.relative_to(room.folder).as_posix() == "20260621/20260621T120002.000Z_Myotis-myotis_0.910.wav"
-    fields = read_metadata(path)
-    assert fields["Timestamp"] == "2026-06-21T12:00:02.000+00:00"
-    assert fields["Loc Position"] == "50.68 4.61"
-    assert fields["Species Auto ID"] == "Myotis myotis, bat"
-    assert fields["ecotf|Score"] == "0.9100"
-    assert fields["ecotf|Model"] == "bats"
-    assert fields["ecotf|Detections"].startswith("0.2500 0.2540 30000 60000 Myotis myotis 0.9100; 0.5")
-    sound, rate = soundfile.read(path, dtype="int16")
-    assert rate == RATE
-    np.testing.assert_array_equal(sound, np.arange(RATE))
-    assert room.used == path.stat().st_size
-
-
-def test_a_locked_database_costs_the_clip_and_nothing_else(keeper):
-    room, clips, _ = keeper()
-    keep(clips, 0, 0.5)
-    room._database.commit()
-    other = sqlite3.connect(room._database.path)
-    other.execute("BEGIN IMMEDIATE")
-    keep(clips, 10, 0.9)
-    assert (clips.written, clips.skipped, clips.problem) == (1, 1, "clips: database is locked")
-    assert len(list(room.folder.rglob("*.wav"))) == 1
-    other.close()
-    keep(clips, 20, 0.9)
-    assert (clips.written, clips.problem) == (2, "")
-
-
-def names(room) -> list[str]:
-    return sorted(path.name[9:15] + path.name[-10:-4] for path in room.folder.rglob("*.wav"))
-
-
-def test_the_least_sure_and_then_the_oldest_give_way(keeper):
-    room, clips, _ = keeper(quota_bytes=3 * 20_000)
-    for at, score in ((0, 0.95), (10, 0.31), (20, 0.35), (30, 0.92)):
-        keep(clips, at, score)
-    assert names(room) == ["120000_0.950", "120020_0.350", "120030_0.920"]
-    keep(clips, 40, 0.2)  # only surer ones could give way
-    assert names(room) == ["120000_0.950", "120020_0.350", "120030_0.920"]
-    assert clips.skipped == 1
-    assert "no room for clips" in clips.problem
-    keep(clips, 50, 0.93)
-    keep(clips, 60, 0.94)
-    assert names(room) == ["120030_0.920", "120050_0.930", "120100_0.940"]
-    assert clips.problem == ""
-    assert room.used == sum(path.stat().st_size for path in room.folder.rglob("*.wav"))
-
-
-def test_the_reserve_of_the_disk_is_left_alone(keeper, monkeypatch):
-    room, clips, _ = keeper(reserve=1_000_000)
-    monkeypatch.setattr(quota, "free_bytes", lambda _: 1_010_000)
-    keep(clips, 0, 0.9)
-    assert names(room) == []
-    assert clips.skipped == 1
-
-
-def test_a_disk_that_is_full_at_the_start_gets_some_room(keeper, monkeypatch):
-    room, clips, _ = keeper()
-    for at, score in ((0, 0.95), (10, 0.31), (20, 0.35), (30, 0.92)):
-        keep(clips, at, score)
-    left = iter([0, 0, 9e6])
-    monkeypatch.setattr(quota, "free_bytes", lambda _: next(left))
-    assert quota.make_first_room(room.folder) == 2
-    assert names(room) == ["120000_0.950", "120030_0.920"]
 
 
 def test_a_locked_database_is_not_taken_for_a_damaged_one(tmp_path):
@@ -507,54 +222,6 @@ def test_a_locked_database_is_not_taken_for_a_damaged_one(tmp_path):
             Database(tmp_path / "detections.sqlite")
         other.execute("ROLLBACK")
     assert Notebook(tmp_path, Hands().clock()).detections == 5
-
-
-def test_a_full_disk_costs_the_clip_and_nothing_else(keeper, monkeypatch):
-    room, clips, _ = keeper()
-    monkeypatch.setattr("ecotf_recorder.store.clips.write_fields", full)
-    keep(clips, 0, 0.9)
-    assert clips.problem == "disk full: detections go on without clips"
-    assert list(room.folder.rglob("*.wav")) == []
-    monkeypatch.undo()
-    keep(clips, 1, 0.9)
-    assert (clips.written, clips.skipped, clips.problem) == (1, 1, "")
-
-
-def test_clips_and_database_agree_after_a_power_cut(keeper):
-    room, clips, _ = keeper()
-    for at in range(3):
-        keep(clips, at, 0.5 + at / 10)
-    room._database.commit()
-    first, _, last = sorted(room.folder.rglob("*.wav"))
-    first.unlink()
-    stray = last.with_name("20260621T130000.000Z_x_0.770.wav")
-    stray.write_bytes(last.read_bytes())
-    (last.parent / ".partial-half.wav").write_bytes(b"RIFF")
-    room.reconcile()
-    scores = room._database.execute("SELECT score FROM clips ORDER BY score").fetchall()
-    assert [round(score, 2) for (score,) in scores] == [0.6, 0.7, 0.77]
-    assert not list(last.parent.glob(".partial*"))
-    assert room.used == sum(path.stat().st_size for path in room.folder.rglob("*.wav"))
-
-
-def test_clips_from_before_the_clock_was_set_are_renamed(keeper):
-    hands = Hands(wall=50.0)
-    room, clips, clock = keeper(hands=hands)
-    keep(clips, 3, 0.9, wall=None)
-    (path,) = room.folder.rglob("*.wav")
-    assert (
-        path.relative_to(room.folder).as_posix() == "unset-clock/unset-clock-abcd1234-103.000_Myotis-myotis_0.900.wav"
-    )
-    assert read_metadata(path)["ecotf|Clock"] == "not set"
-    hands.wall = NOON
-    clock.check()
-    assert len(list(clips.date("abcd1234", clock.offset))) == 1
-    (path,) = room.folder.rglob("*.wav")
-    assert path.relative_to(room.folder).as_posix() == "20260621/20260621T120003.000Z_Myotis-myotis_0.900.wav"
-    fields = read_metadata(path)
-    assert fields["Timestamp"] == "2026-06-21T12:00:03.000+00:00"
-    assert fields["ecotf|Clock"] == "redated"
-    assert soundfile.info(path).frames == RATE
 
 
 def test_a_file_is_whole_or_absent(tmp_path):
