@@ -6,6 +6,7 @@ import csv
 import io
 import sqlite3
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from ecotf_recorder.store import redating
@@ -120,3 +121,18 @@ def test_odd_rows_get_their_time_as_plain_ones_do(tmp_path):
     assert [from_cell(row[5]) for row in dated] == [*labels, "changed"]
     assert {row[0] for row in dated} == {"20260621T120000.000Z"}
     assert [row[-2] for row in dated] == [f"2026-06-21T12:00:0{second}.000+00:00" for second in (0, 1, 2, 3, 4, 5, 5)]
+
+
+def test_the_old_table_is_given_back_in_a_thread(tmp_path, monkeypatch):
+    """To free a large file takes long, and so must not be part of a turn of the loop."""
+    kept = []
+    monkeypatch.setattr(table_module, "Thread", lambda target: SimpleNamespace(start=lambda: kept.append(target)))
+    table = table_module.GrowingTable(tmp_path / "t.csv", ["a"])
+    table.append([["old"]])
+    for _ in table.rewriting(lambda row: ["new"], lambda: None):
+        pass
+    assert (tmp_path / "t.csv").read_text() == "a\nnew\n"
+    (close,) = kept
+    assert not close.__self__.closed, "the last handle of the old one is open when the new one has taken its place"
+    close()
+    assert close.__self__.closed

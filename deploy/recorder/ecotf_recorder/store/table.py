@@ -7,8 +7,11 @@ import errno
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, count, islice
 from pathlib import Path
+from threading import Thread
+from typing import TextIO
 
 from ecotf_recorder.files import atomic_file, sync
 from ecotf_recorder.strangers import as_cell, from_cell
@@ -110,8 +113,8 @@ class GrowingTable:
         if not self.path.exists():
             return
         with (
+            _closing_aside(open(self.path, newline="", encoding="utf-8", errors="surrogateescape")) as old,
             atomic_file(self.path) as partial,
-            open(self.path, newline="", encoding="utf-8", errors="surrogateescape") as old,
             open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as new,
         ):
             writer = csv.writer(new, lineterminator="\n")
@@ -157,6 +160,15 @@ class GrowingTable:
             sync(self.path)
         if keep == 0:
             self.path.write_bytes(_lines([self.columns]))
+
+
+@contextmanager
+def _closing_aside(file: TextIO) -> Iterator[TextIO]:
+    """Close a file in a thread: the disk takes its time to give back what a large file held that was replaced."""
+    try:
+        yield file
+    finally:
+        Thread(target=file.close).start()
 
 
 def _last_whole_line(file: io.BufferedReader, size: int) -> int:
