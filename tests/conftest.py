@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that stand bes
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays; nobody need look through it for garbage again and again."""
+    """What is imported by now stays; nobody need look for garbage in it, nor after every few objects of a network."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def _make_clip_run(
