@@ -132,7 +132,7 @@ def test_nothing_to_learn(annotated, tmp_path, capsys):
     assert "the training recordings hold no annotated call" in said
 
 
-def test_a_class_with_one_example_and_a_broken_recording(annotated, tmp_path, capsys):
+def test_a_class_with_one_example_and_a_broken_recording(annotated, uncompiled, tmp_path, capsys):
     """Both are said, and the training goes on to its end."""
     (annotated.parent / "broken.wav").write_bytes(b"RIFF")
     rows = [call("broken.wav", 0, 0.1), call("0.wav", 0.2, 0.204, "Barbastella")]

@@ -8,16 +8,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(scope="module")
-def uncompiled():
-    """A few batches are done before TensorFlow has compiled them."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 @pytest.fixture
 def compiled():
     """As the trials of a command, which have processes of their own."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,23 +29,16 @@ from .simulated_calls import MYO, PIP, prepare
 
 TINY = (
     "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
-    "stages.0.epochs=2", "stages.0.batch=64", "trees.n_estimators=5", "trees.max_depth=2", "mining.rounds=1",
+    "stages.0.epochs=2", "stages.0.batch=256", "trees.n_estimators=5", "trees.max_depth=2", "mining.rounds=1",
     "mining.keep=last", "evaluation.bootstrap=10",
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _uncompiled() -> Iterator[None]:
-    """A few batches are done before TensorFlow has compiled them."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 @pytest.fixture(scope="module")
-def run(calls, tmp_path_factory) -> Path:
+def run(calls, uncompiled, tmp_path_factory) -> Path:
     """The run that the command makes."""
     runs = tmp_path_factory.mktemp("runs")
     arguments = ["--recipe", "bats/field", "--data", str(calls), "--output", str(runs), "--threads", "1", *TINY]

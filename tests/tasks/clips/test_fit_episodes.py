@@ -47,14 +47,7 @@ def small(name: str, **changes: object) -> ClipRecipe:
     return validate(ClipRecipe, apply_changes(values, [*deepcopy(SMALL).items(), *more]), "test")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly():
-    """Compiling a step takes longer than the few steps that these trainings have."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 @pytest.fixture(scope="module")
