@@ -85,6 +85,7 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    options.runs.mkdir(parents=True, exist_ok=True)
     file = options.runs / f"{options.what}.json"
     for name, table, own in _sets(options):
         for variant in options.only.split("/"):
