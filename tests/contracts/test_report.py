@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from ecotf.commands.make_report import main
 from ecotf.errors import ConfigError
 from ecotf.reports.report import write_report
 
@@ -162,6 +163,14 @@ def test_what_is_no_run_is_refused_in_one_line(whole, tmp_path):
     assert there.read_text() == "mine" and not (tmp_path / "page.html").exists()
     assert write_report([whole], there, clips=0, overwrite=True) == there
     assert "<audio" not in there.read_text()
+
+
+def test_the_command_writes_the_report_of_one_run_into_its_folder(whole, tmp_path):
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    assert main([str(run), "--clips", "0"]) == 0
+    assert "<html" in (run / "report.html").read_text()
+    with pytest.raises(ConfigError, match="several runs are one report; say where it goes with --output PLACE"):
+        main([str(run), str(whole)])
 
 
 class _Browser:
