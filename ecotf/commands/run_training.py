@@ -80,8 +80,9 @@ def _train(options: argparse.Namespace) -> Path:
 
     recipe = load_trainable(options.recipe, options.overrides)  # before TensorFlow loads
     if options.start_from is not None:
-        from ecotf.tasks.start import begun_from
+        from ecotf.tasks.start import begun_from, refuse_changes
 
+        refuse_changes(options.overrides)
         recipe = begun_from(recipe, options.start_from)
     from ecotf.datasets.manifest import read_manifest
     from ecotf.tasks.training_run import train_run

@@ -13,7 +13,7 @@ from ecotf.tasks.reported import Mistake, Place
 
 _KINDS = (
     (False, False, "High scores of classes that are not there", "No score of a class that is not there."),
-    (True, False, "Low scores of classes that are there", "No class was there to be missed."),
+    (True, False, "Low scores of classes that are there", "Nothing that was there was missed."),
     (True, True, "What was found", ""),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,18 @@ from ecotf.tasks.fine_tuning import network_recipe
 
 if TYPE_CHECKING:
     from ecotf.tasks.recipes import AnyRecipe
+
+
+# What comes from the run, so that nothing else can be asked for it.
+_THEIRS = ("sample_rate", "front_end", "level", "network.backbone", "network.band_norm", "stages.0.weights_from")
+
+
+def refuse_changes(overrides: Sequence[str]) -> None:
+    """Refuse ``key=value`` that the run has the say in; raises `ConfigError`."""
+    for change in overrides:
+        key = change.split("=")[0].strip()
+        if any(key == one or key.startswith(f"{one}.") for one in _THEIRS):
+            raise ConfigError(f"{key}: with --start-from it is what the run has; leave it out, or --start-from")
 
 
 def begun_from(recipe: AnyRecipe, run: Path) -> ClipRecipe:

@@ -5,23 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from ecotf.commands.console import run_command
 from ecotf.commands.make_dataset import main
+from tests.failures.commands import outcome
 
 
 @pytest.fixture
 def run(capsys):
     """Run the command; returns its exit status, what it printed, and what it complained about."""
 
-    def command(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            run_command(main, [str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.out + printed.err
-        return exit.value.code, printed.out, printed.err
-
-    return command
+    return lambda *arguments: outcome(capsys, main, *arguments)
 
 
 @pytest.fixture(scope="session")

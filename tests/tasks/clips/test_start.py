@@ -12,7 +12,7 @@ from ecotf.models.tagger import save_weights
 from ecotf.tasks.clips.network_models import NetworkModels, fresh_model
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.recipes import load_trainable, recipe_text
-from ecotf.tasks.start import begun_from
+from ecotf.tasks.start import begun_from, refuse_changes
 
 NARROW = {
     "fewshot/small": ["network.backbone.stem=4", "network.backbone.filters=[4,6,8]"],
@@ -71,3 +71,12 @@ def test_a_backbone_of_one_step_is_refused(tmp_path):
     run, _ = run_of(tmp_path, "birds/small", "network.backbone={name: mn, width: 0.05}")
     with pytest.raises(ConfigError, match="the frames of its backbone mn have one length"):
         begun_from(load_trainable("birds/events", []), run)
+
+
+@pytest.mark.parametrize(
+    "change", ["front_end.low_hz=300", "sample_rate=22050", "network.backbone={name: plain}", "level.scale=1"]
+)
+def test_what_the_run_has_the_say_in_is_not_changed_in_silence(change):
+    with pytest.raises(ConfigError, match="with --start-from it is what the run has"):
+        refuse_changes(["seed=2", change])
+    refuse_changes(["seed=2", "stages.0.epochs=3", "network.head.onsets=true"])
