@@ -13,7 +13,7 @@ from ecotf.errors import ConfigError
 from ecotf.features.configs import WavegramConfig
 from ecotf.features.image import ImageConfig
 from ecotf.features.spectrogram import build_spectrogram
-from ecotf.models.backbones.fused_norm import FusedBatchNormalization
+from ecotf.models.backbones.fused_norm import BatchNormalization
 from ecotf.models.front_ends import GraphFrontEnd
 from ecotf.models.image_network import ClipNetwork, ClipNetworkConfig, build_clip_network
 from ecotf.models.published import MODELS
@@ -110,7 +110,7 @@ def test_a_checkpoint_gives_the_same_layer_by_layer(name):
 def test_the_quick_normalisation_is_that_of_keras(shape):
     x = tf.constant(np.random.default_rng(0).normal(3, 2, shape).astype(np.float32))
     found = {}
-    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+    for kind in (keras.layers.BatchNormalization, BatchNormalization):
         layer = kind(momentum=0.9, epsilon=1e-5)
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -122,6 +122,19 @@ def test_the_quick_normalisation_is_that_of_keras(shape):
     for keras_gave, fused_gave in trained:
         np.testing.assert_allclose(fused_gave, keras_gave, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(*after, rtol=0.01, atol=1e-3)  # n - 1, not n, of 120 and more numbers
+
+
+def test_the_quick_normalisation_reads_the_weights_that_keras_wrote(tmp_path):
+    def model(layer):
+        inputs = keras.Input((6, 4))
+        return keras.Model(inputs, layer()(layer()(inputs)))
+
+    slow, quick = model(keras.layers.BatchNormalization), model(BatchNormalization)
+    random = np.random.default_rng(0)
+    slow.set_weights([random.uniform(1, 2, one.shape) for one in slow.get_weights()])
+    slow.save_weights(tmp_path / "slow.weights.h5")
+    quick.load_weights(tmp_path / "slow.weights.h5")
+    np.testing.assert_array_equal(quick.get_weights(), slow.get_weights())
 
 
 def test_what_does_not_fit_is_named():

@@ -33,13 +33,15 @@ def build_field_cnn(config: FieldCnnConfig, shape: tuple[int, int, int]) -> Any:
     """Build the network; time is pooled by 2 after the second and the third layer."""
     import keras
 
+    from ecotf.models.backbones.fused_norm import BatchNormalization
+
     inputs = keras.Input(shape)
     # Recorders differ in level and noise; this learns the scale of their decibels.
-    x = keras.layers.BatchNormalization(momentum=0.9)(inputs)
+    x = BatchNormalization(momentum=0.9)(inputs)
     for layer, filters in enumerate(config.filters):
         convolution = keras.layers.Conv2D if layer == 0 else keras.layers.SeparableConv2D
         x = convolution(filters, 3, padding="same", use_bias=False)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        x = BatchNormalization(momentum=0.9)(x)
         x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D((2 if layer in (1, 2) else 1, 2))(x)
     x = keras.layers.Conv2D(config.squeeze, 1, activation="relu")(x)

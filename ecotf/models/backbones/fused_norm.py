@@ -9,12 +9,12 @@ import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable("ecotf")
-class FusedBatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's normalisation of the last axis with the same weights; a training step is one operation of TensorFlow.
 
-    Keras takes mean and variance in several operations, forth and back, which costs as much as the convolution before
-    it: 0.25 instead of 0.15 s for a step of two 3 by 3 layers of 64 filters on four images of 250 by 64. The running
-    variance is that of the population (divided by n - 1), as in PyTorch.
+    Keras takes mean and variance in several operations, forth and back: on a batch of 16 images of 251 by 40 with 32
+    channels that costs 66 ms of a processor instead of 15, more than the convolutions around it. The running variance
+    is that of the population (divided by n - 1), as in PyTorch. It bears Keras's name: weights are stored by it.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -26,3 +26,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1 - self.momentum))
         self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1 - self.momentum))
         return image if len(inputs.shape) == 4 else image[:, :, 0]
+
+
+@keras.saving.register_keras_serializable("ecotf")
+class FusedBatchNormalization(BatchNormalization):
+    """The same, under the name by which the weights of PANNs are stored."""

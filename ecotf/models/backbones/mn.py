@@ -142,7 +142,9 @@ def _padded(x: Any, kernel: int, stride: int) -> Any:
 def _normalise(x: Any, activation: str | None, name: str) -> Any:
     import keras
 
-    x = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_norm")(x)
+    from ecotf.models.backbones.fused_norm import BatchNormalization
+
+    x = BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_norm")(x)
     return x if activation is None else keras.layers.Activation(activation, name=f"{name}_active")(x)
 
 

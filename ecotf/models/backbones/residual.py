@@ -32,7 +32,9 @@ def normalise(x: Any, relu: bool = True, gamma: str = "ones", name: str | None =
     """Batch normalisation with the customs of PyTorch, and a ReLU."""
     import keras
 
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
+    from ecotf.models.backbones.fused_norm import BatchNormalization
+
+    x = BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name)(x)
     return keras.layers.ReLU()(x) if relu else x
 
 

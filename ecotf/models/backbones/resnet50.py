@@ -26,12 +26,14 @@ def build_resnet50(config: ResNet50Config, shape: tuple[int, int, int]) -> Any:
     """Build the network; its embedding is the global average of the last 2048 feature maps."""
     import keras
 
+    from ecotf.models.backbones.fused_norm import BatchNormalization
+
     def convolve(x: Any, filters: int, kernel: int, stride: int = 1, relu: bool = True) -> Any:
         regularizer = keras.regularizers.L2(config.l2)
         x = keras.layers.Conv2D(
             filters, kernel, stride, padding="same", kernel_initializer="he_normal", kernel_regularizer=regularizer
         )(x)
-        x = keras.layers.BatchNormalization(momentum=config.batch_norm_momentum, epsilon=config.batch_norm_epsilon)(x)
+        x = BatchNormalization(momentum=config.batch_norm_momentum, epsilon=config.batch_norm_epsilon)(x)
         return keras.layers.ReLU()(x) if relu else x
 
     x = inputs = keras.Input(shape)

@@ -69,9 +69,10 @@ def _build(config: SmallConfig, bands: int, channels: int) -> Any:
     import keras
 
     from ecotf.models.backbones.band_bias import BandBias
+    from ecotf.models.backbones.fused_norm import BatchNormalization
 
     def normalise(x: Any, active: bool = True) -> Any:
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        x = BatchNormalization(momentum=0.9)(x)
         return keras.layers.Activation(config.activation)(x) if active else x
 
     def block(x: Any, filters: int, strides: tuple[int, int], squeeze: int, drop: float) -> Any:
@@ -91,7 +92,7 @@ def _build(config: SmallConfig, bands: int, channels: int) -> Any:
     inputs = keras.Input((None, bands, channels))
     first = (2 if config.halvings else 1, 2)
     x = keras.layers.Conv2D(config.stem, 3, first, padding="same", use_bias=False)(inputs)
-    x = keras.layers.BatchNormalization(momentum=0.9)(x)
+    x = BatchNormalization(momentum=0.9)(x)
     x = BandBias()(x) if config.band_bias else x
     x = keras.layers.Activation(config.activation)(x)
     drops = iter(drop_rates(config.drop_path, sum(config.blocks)))

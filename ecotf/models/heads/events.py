@@ -47,12 +47,13 @@ def build_events(
     """Build the head; a clip's probability is the mean of its frames', weighted as in ``sed``."""
     import keras
 
+    from ecotf.models.backbones.fused_norm import BatchNormalization
     from ecotf.models.heads.sed import frames_and_clip
 
     inputs = keras.Input(feature_shape)
     x = keras.ops.mean(inputs, axis=2) + keras.ops.max(inputs, axis=2)
     for dilation in config.context:
         y = keras.layers.Conv1D(feature_shape[2], 3, padding="same", dilation_rate=dilation, use_bias=False)(x)
-        y = keras.layers.Activation("relu")(keras.layers.BatchNormalization(momentum=0.9)(y))
+        y = keras.layers.Activation("relu")(BatchNormalization(momentum=0.9)(y))
         x = keras.layers.Add()([x, y])
     return frames_and_clip(config, inputs, x, feature_shape[2], n_classes, probabilities)
