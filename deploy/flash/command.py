@@ -16,6 +16,7 @@ from deploy.flash.fetching import Fetcher
 from deploy.flash.flashing import Flasher
 from deploy.flash.fleet import Stages, run_fleet, summarise
 from deploy.flash.image.command import main as prepare_image
+from deploy.flash.joining import join_tables
 from deploy.flash.login import Login
 from deploy.flash.merging import merge_tables
 from deploy.flash.release_manager import RecorderPlace
@@ -24,7 +25,7 @@ from deploy.flash.setting_up import RecorderSetup, SetupChoices, add_setup_optio
 from deploy.flash.settings import ConfigSetter, read_changes, show_config, show_logs
 from deploy.flash.showing import prune_releases, show_keys, show_notes, show_releases, show_status
 from ecotf.commands.console import log, make_parser
-from ecotf.errors import ConfigError
+from ecotf.errors import ConfigError, DataError
 
 EXAMPLES = """\
 examples:
@@ -166,9 +167,15 @@ def _fetch(arguments: Sequence[str]) -> int:
     fetcher = Fetcher(_login(options), RecorderPlace(options.root), options.output, not options.no_clips, stop)
     folders = fetcher.folders(devices)
     results = run_fleet(devices, lambda device, say: fetcher.fetch(device, folders[device], say), options.jobs, stop)
-    for name, rows in merge_tables(options.output).items():
+    status, written = 0, merge_tables(options.output)
+    try:
+        written |= join_tables(options.output)
+    except DataError as error:
+        log(f"joined.csv is not written anew: {error}")
+        status = 1
+    for name, rows in written.items():
         log(f"{options.output / name}: {rows} rows")
-    return summarise(results, "fetch")
+    return max(status, summarise(results, "fetch"))
 
 
 def _config(arguments: Sequence[str]) -> int:

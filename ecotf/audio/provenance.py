@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
-from ecotf.audio.beginning import Began, find_beginning, iso_time
+from ecotf.audio.beginning import Began, find_beginning, iso_time, serial_of
 from ecotf.audio.metadata import Notes, read_notes
-
-_AUDIOMOTH_ID = re.compile(r"\bby AudioMoth ([0-9A-F]{16})\b")
 
 
 class Provenance(NamedTuple):
@@ -56,15 +52,3 @@ def read_provenance(path: str | Path, stated: tzinfo | None = None) -> Provenanc
         notes = Notes({}, {}, {})
     began, note = find_beginning(path, notes.dated, stated)
     return Provenance(began, serial_of(notes.fields), note)
-
-
-def serial_of(fields: Mapping[str, str]) -> str:
-    """Return the recorder's serial number in metadata under GUANO names; that of an AudioMoth is in its comment.
-
-    Examples
-    --------
-    >>> serial_of({"Comment": "Recorded at 22:15:00 21/06/2026 (UTC) by AudioMoth 249BC30461CBB1E6 at medium gain"})
-    '249BC30461CBB1E6'
-    """
-    found = _AUDIOMOTH_ID.search(fields.get("Comment", ""))
-    return fields.get("Serial", "").strip() or (found[1] if found else "")

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,17 @@ def _near(sorted_s: np.ndarray, moment_s: float) -> int:
 
 
 def write_joined(folder: Path, records: Iterable[Record], entries: Iterable[Entry]) -> Path:
-    """Write ``joined.csv``: all detections, and those that go on over a border of recordings as one.
+    """Write ``joined.csv`` with the rows of `joined_rows`."""
+    path = folder / FILE
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        header: list[tuple[object, ...]] = [COLUMNS]
+        for rows in chain([header], joined_rows(records, entries)):
+            file.write(csv_text(rows).encode("utf-8", "surrogateescape"))
+    return path
+
+
+def joined_rows(records: Iterable[Record], entries: Iterable[Entry]) -> Iterator[list[tuple[object, ...]]]:
+    """Yield the rows of each record, as `COLUMNS`: all detections, and those that go on over a border as one.
 
     A recording follows another one where it begins when that one ends, to the second, of the same recorder (the serial
     number or, where none is known, the folder), and no other one begins or ends then. A detection goes on where one
@@ -105,22 +116,6 @@ def write_joined(folder: Path, records: Iterable[Record], entries: Iterable[Entr
         for name, one in touching.items()
         for place, call in (*one.begins.values(), *one.ends.values())
     }
-    path = folder / FILE
-    with atomic_file(path) as partial, partial.open("wb") as file:
-        for rows in _texts(records, calls, goes_on, later, touching, times):
-            file.write(csv_text(rows).encode("utf-8", "surrogateescape"))
-    return path
-
-
-def _texts(
-    records: Iterable[Record],
-    calls: Mapping[_Place, Call],
-    goes_on: Mapping[_Place, _Place],
-    later: set[_Place],
-    touching: Mapping[str, _Touching],
-    times: _Times,
-) -> Iterator[list[tuple[object, ...]]]:
-    yield [COLUMNS]
     for record in records:
         rows: list[tuple[object, ...]] = []
         for place, call in enumerate(record.calls):

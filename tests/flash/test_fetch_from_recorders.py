@@ -105,6 +105,23 @@ def test_tables_that_change_and_begin_anew(crate, fetch, tmp_path):
     assert sorted(found) == ["1.0", "5", "77"]
 
 
+def test_files_that_begin_anew_and_a_cell_that_is_none(crate, fetch, tmp_path):
+    """Rows of files may be alike in all but names; what is wrong with one keeps no other table from being made."""
+    theirs, season = crate.roots["oak"] / "var/lib/ecotf/data/files.csv", tmp_path / "season"
+    header = "recording,status,reason,duration_s,n_detections,began,serial\n"
+    (tmp_path / "crate.yaml").write_text("oak: pi@10.0.0.1\n")
+    for name in ("a.wav", "b.wav"):
+        theirs.write_text(header + f"{name},done,,60.0,0,2026-06-21T22:00:00.000,\n")
+        status, output, _ = fetch("--no-clips")
+        assert status == 0 and "joined.csv: 3 rows" in output
+    assert {one["recording"] for one in table(season / "files.csv")} == {"a.wav", "b.wav"}
+    before = (season / "joined.csv").read_text()
+    theirs.write_text(header + "b.wav,done,,60.0,0,noon,\n")
+    status, output, _ = fetch("--no-clips")
+    assert status == 1 and "joined.csv is not written anew" in output and "began of 'b.wav' is 'noon'" in output
+    assert len(table(season / "files.csv")) == 3 and (season / "joined.csv").read_text() == before
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -227,8 +227,9 @@ def test_a_folder_survives_being_killed(device_model, field_run, night, tmp_path
         wait_for(lambda least=least: settled() >= least)
         process.kill()
         process.wait()
-        with open(tmp_path / "state" / "detections.csv", "ab") as file:
-            file.write(b"2.wav,0.123,0.12")  # the line that was being written
+        for name, line in (("detections", b"2.wav,0.123,0.12"), ("files", b"2.wav,done,,")):  # was being written
+            with open(tmp_path / "state" / f"{name}.csv", "ab") as file:
+                file.write(line)
     process = subprocess.Popen(command("run", "--config", config), stderr=subprocess.DEVNULL)
     wait_for(lambda: settled() == 5)
     process.send_signal(signal.SIGTERM)
@@ -236,6 +237,9 @@ def test_a_folder_survives_being_killed(device_model, field_run, night, tmp_path
     found = pd.read_csv(tmp_path / "state" / "detections.csv")
     for name in ("0.wav", "1.wav", "2.wav", "fine.wav"):
         assert_same(found[found["recording"] == name].reset_index(drop=True), desktop(field_run, night / name))
+    files = pd.read_csv(tmp_path / "state" / "files.csv")
+    assert files["n_detections"].tolist() == [(found["recording"] == name).sum() for name in files["recording"]]
+    assert sorted(files["recording"]) == sorted(path.name for path in night.iterdir())
     rows = sqlite3.connect(database).execute("SELECT recording, start_s, label FROM detections ORDER BY id").fetchall()
     assert rows == list(found[["recording", "start_s", "label"]].itertuples(index=False, name=None))
 

@@ -23,7 +23,7 @@ from ecotf_recorder.times.clock import steady
 from ecotf_recorder.times.schedule import ListeningTimes
 from recorder_sources import Scripted, in_pieces
 from recorder_stand_ins import RATE
-from recorder_states import full, gaps, health, table
+from recorder_states import full, gaps, health, records, table
 
 from ecotf.audio.metadata import read_metadata
 from ecotf.detection.naming import name_calls
@@ -74,6 +74,12 @@ def test_a_folder_gives_the_desktops_detections(assembled, tmp_path, field_run, 
         "silent.wav": "silent",
         "cut.wav": "corrupt",
     }
+    files = {row["recording"]: row for row in records(tmp_path / "state" / "files.csv")}
+    assert {name: row["status"] for name, row in files.items()} == ledger
+    whole, cut = files["20260621_220500.wav"], files["cut.wav"]
+    assert (whole["duration_s"], whole["began"]) == ("2.3", "2026-06-21T22:05:00.000+00:00")
+    assert int(whole["n_detections"]) == (found["recording"] == "20260621_220500.wav").sum()
+    assert (cut["duration_s"], cut["began"], cut["n_detections"]) == ("", "", "0") and "truncated" in cut["reason"]
     clips = sorted((tmp_path / "state" / "clips").rglob("*.wav"))
     assert len(clips) >= 2
     fields = read_metadata(clips[0])

@@ -12,9 +12,10 @@ import soundfile
 from ecotf_recorder.audio.guano import read_fields, write_fields
 from ecotf_recorder.audio.wav import open_wav, write_wav
 from ecotf_recorder.errors import SoundError
-from ecotf_recorder.sources.wav_files import start_of
+from ecotf_recorder.sources.wav_files import Recordings, start_of
 
 from ecotf.audio.metadata import read_metadata, write_guano
+from ecotf.audio.provenance import read_provenance
 from ecotf.audio.recording import open_recording
 from tests.audio.odd_files import FRAMES_OVER_4_GIB, ODD, SOUND, N
 from tests.audio.odd_files import RATE as ODD_RATE
@@ -72,6 +73,24 @@ def test_what_an_audiomoth_notes(tmp_path):
     chunk = b"LIST" + struct.pack("<I", 12 + len(note)) + b"INFOICMT" + struct.pack("<I", len(note)) + note
     path.write_bytes(path.read_bytes() + chunk)
     assert read_fields(path)["Timestamp"] == read_metadata(path)["Timestamp"] == "2026-06-21T22:05:00+02:00"
+
+
+def test_what_a_file_says_of_itself_is_what_the_desktop_reads(tmp_path):
+    note = b"Recorded at 22:05:00 21/06/2026 (UTC+2) by AudioMoth 249BC30461CBB1E6 at medium gain\0\0"
+    note = note[: len(note) // 2 * 2]
+    wamd = struct.pack("<HI", 2, 8) + b"SMM01234" + struct.pack("<HI", 5, 25) + b"2026-06-21 22:05:00+02:00\0"
+    info = b"INFOICMT" + struct.pack("<I", len(note)) + note
+    chunks = {
+        "249BC30461CBB1E6": b"LIST" + struct.pack("<I", len(info)) + info,
+        "SMM01234": b"wamd" + struct.pack("<I", len(wamd)) + wamd,
+    }
+    for serial, chunk in chunks.items():
+        path = write(tmp_path / f"{serial}.wav")
+        path.write_bytes(path.read_bytes() + chunk)
+        facts = next(Recordings(RATE, 0.0).play(path, path.name, None)).facts
+        assert facts.seconds == open_recording(path).duration_s
+        assert (facts.began, facts.serial) == (read_provenance(path).time, read_provenance(path).recorder)
+        assert (facts.began, facts.serial) == ("2026-06-21T22:05:00.000+02:00", serial)
 
 
 def test_a_date_that_cannot_be_is_none(tmp_path):

@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.files import atomic_file
-from ecotf_recorder.sources.events import FileKey
+from ecotf_recorder.sources.events import Began, FileKey
 from ecotf_recorder.store import notebook as notebook_module
 from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.notebook import Notebook
@@ -116,7 +116,7 @@ def test_the_table_of_a_database_that_is_lost_goes_with_it(tmp_path, harm):
         assert len(rows(tmp_path)) == 0 == notebook.detections
         notebook.close()
     assert (tmp_path / "detections.older-1.csv").read_text().count("\n") == 501
-    assert len(list(tmp_path.glob("*.csv"))) == 4
+    assert len(list(tmp_path.glob("*.csv"))) == 5
 
 
 def test_a_database_that_is_damaged_at_work_ends_the_process(tmp_path, monkeypatch):
@@ -163,7 +163,7 @@ def test_what_an_older_recorder_wrote_is_kept_and_goes_on(tmp_path):
     query = "SELECT recording, score, detection_score FROM detections ORDER BY id"
     assert again.database.execute(query).fetchall() == [("old", 0.9, None), ("new", 0.9, 0.95), ("new", 0.9, 0.95)]
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == [
-        "detections.csv", "detections.older-1.csv", "gaps.csv", "kept_out.csv",
+        "detections.csv", "detections.older-1.csv", "files.csv", "gaps.csv", "kept_out.csv",
     ]  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def test_a_file_that_failed_leaves_nothing(tmp_path):
     key = FileKey("a.wav", 10, 20)
     notebook.add(notebook.begin("a.wav", NOON, None, "r"), "a.wav", NOON, [call(1)])
     notebook.forget()
-    notebook.settle(key, "unsupported", "another rate", 0, 0, "r")
+    notebook.settle(Began(name=key.path, key=key), "unsupported", "another rate", 0, 0, "r")
     notebook.commit()
     assert notebook.detections == 0 == len(rows(tmp_path))
     assert notebook.database.is_done(key, "r")

@@ -130,7 +130,7 @@ class Recorder:
             self._last_refused = f"{key.path}: {reason}"
         if key is not None and status != "failed":
             found = stretch.found if status == "done" else 0
-            self._notebook.settle(key, status, reason, stretch.seconds, found, self._parts.model.id)
+            self._notebook.settle(stretch.began, status, reason, stretch.seconds, found, self._parts.model.id)
         if ended.gap and end is not None:
             self._gap = end, ended.reason
         self._commit()

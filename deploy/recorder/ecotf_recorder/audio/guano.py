@@ -17,7 +17,7 @@ from ecotf_recorder.times.beginning import read_comment
 
 _BLANK = " \t\n\v\f\r\0"
 _LARGEST = 1 << 20  # bytes; a larger chunk is a voice note or damage, not fields
-_WAMD_TIME, _WAMD_EXPANSION = 0x05, 0x0F
+_WAMD_SERIAL, _WAMD_TIME, _WAMD_EXPANSION = 0x02, 0x05, 0x0F
 
 
 class Notes(NamedTuple):
@@ -101,14 +101,14 @@ def _parse(content: bytes) -> dict[str, str]:
 
 
 def _parse_wamd(content: bytes) -> dict[str, str]:
-    """The time and the time expansion: fields of a 16-bit number, a 32-bit length and that many bytes."""
+    """Serial number, time and time expansion: fields of a 16-bit number, a 32-bit length and that many bytes."""
     fields, position = {}, 0
     while position + 6 <= len(content):
         number, length = struct.unpack_from("<HI", content, position)
         value = content[position + 6 : position + 6 + length]
         position += 6 + length
-        if number == _WAMD_TIME:
-            fields["Timestamp"] = value.decode("utf-8", "replace").strip(_BLANK)
+        if number in (_WAMD_SERIAL, _WAMD_TIME):
+            fields["Serial" if number == _WAMD_SERIAL else "Timestamp"] = value.decode("utf-8", "replace").strip(_BLANK)
         elif number == _WAMD_EXPANSION and len(value) == 2:
             fields["TE"] = str(struct.unpack("<H", value)[0])
     return fields

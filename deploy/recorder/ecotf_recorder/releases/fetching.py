@@ -20,7 +20,7 @@ from ecotf_recorder.releases.bundle import ReleaseError
 
 PIECE_BYTES = 1 << 18
 _MOST_AT_ONCE = 16 << 20
-_TOP = ("detections", "kept_out", "gaps", "health.json", "status.html", "recorder.log")
+_TOP = ("detections", "kept_out", "files", "gaps", "health.json", "status.html", "recorder.log")
 _LEFT = (".sqlite", ".sqlite-wal", ".sqlite-shm")  # they change while they are read; the tables hold the same
 CLIPS = "clips"
 

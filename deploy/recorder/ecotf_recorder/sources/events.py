@@ -17,6 +17,24 @@ class FileKey(NamedTuple):
     changed_ns: int
 
 
+class FileFacts(NamedTuple):
+    """What a file says of itself.
+
+    Attributes
+    ----------
+    seconds
+        Its length in real time; 0 where it cannot be read.
+    began
+        When, ISO 8601; without a zone where that is not known, empty where the time is not.
+    serial
+        The serial number of what recorded it; empty where nothing says it.
+    """
+
+    seconds: float = 0.0
+    began: str = ""
+    serial: str = ""
+
+
 @dataclass(frozen=True)
 class Began:
     """A stretch of sound without gaps begins.
@@ -35,6 +53,7 @@ class Began:
     name: str = ""
     wall: float | None = None
     key: FileKey | None = None
+    facts: FileFacts = field(default_factory=FileFacts)
 
     @property
     def is_live(self) -> bool:

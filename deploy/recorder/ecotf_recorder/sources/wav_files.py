@@ -15,7 +15,8 @@ from ecotf_recorder.audio.wav import WavFile, open_wav
 from ecotf_recorder.classify import check_rate
 from ecotf_recorder.errors import SoundError
 from ecotf_recorder.files import PARTIAL_PREFIX, shown_name
-from ecotf_recorder.sources.events import Began, Ended, Event, Exhausted, FileKey, Sound
+from ecotf_recorder.sources.events import Began, Ended, Event, Exhausted, FileFacts, FileKey, Sound
+from ecotf_recorder.times.beginning import iso_time, serial_of
 from ecotf_recorder.times.clock import steady
 
 _log = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ class Recordings:
             return
         if wav.date_note or wav.began is None:
             _log.info("%s: %s", name, wav.date_note or "nothing says when it began; its detections have no time")
-        yield Began(name=name, wall=start_of(wav), key=key)
+        facts = FileFacts(wav.duration_s, iso_time(wav.began), serial_of(wav.fields))
+        yield Began(name=name, wall=start_of(wav), key=key, facts=facts)
         try:
             check_rate(wav.sample_rate, self.sample_rate)
             if wav.duration_s < self._least_s:

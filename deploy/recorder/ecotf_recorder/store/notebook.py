@@ -13,7 +13,7 @@ from ecotf_recorder.classify import COLUMNS, cells
 from ecotf_recorder.errors import RecorderError
 from ecotf_recorder.files import disk_is_full
 from ecotf_recorder.scoring.held import Detection
-from ecotf_recorder.sources.events import FileKey
+from ecotf_recorder.sources.events import Began
 from ecotf_recorder.store.database import Database
 from ecotf_recorder.store.redating import Dating, is_needed, redate
 from ecotf_recorder.store.table import GrowingTable
@@ -23,6 +23,7 @@ from ecotf_recorder.times.trust import NOT_KNOWN
 _log = logging.getLogger(__name__)
 TABLE_COLUMNS = (*COLUMNS, "time", "time_quality")
 KEPT_OUT_COLUMNS = (*COLUMNS, "rule", "reason", "time", "time_quality")
+FILE_COLUMNS = ("recording", "status", "reason", "duration_s", "n_detections", "began", "serial")
 GAP_COLUMNS = ("time", "seconds", "reason", "time_quality")
 _MOST_WAITING = 100_000  # rows that wait in memory while the disk is full
 _UNKNOWN = -1
@@ -51,9 +52,9 @@ class _Book(NamedTuple):
 
 
 class Notebook:
-    """``detections.csv``, ``kept_out.csv``, ``gaps.csv`` and ``detections.sqlite`` in one folder.
+    """``detections.csv``, ``kept_out.csv``, ``files.csv``, ``gaps.csv`` and ``detections.sqlite`` in one folder.
 
-    What is added is kept at `commit`; a power cut loses what came after the last one, from all three alike.
+    What is added is kept at `commit`; a power cut loses what came after the last one, from all of them alike.
 
     Attributes
     ----------
@@ -73,10 +74,11 @@ class Notebook:
             clock.believe(quality)
         self._found = self._open(folder / "detections.csv", TABLE_COLUMNS, "csv_bytes")
         self._kept_out = self._open(folder / "kept_out.csv", KEPT_OUT_COLUMNS, "kept_out_bytes")
-        self._books = self._found, self._kept_out
+        self._files = self._open(folder / "files.csv", FILE_COLUMNS, "files_bytes")
+        self._books = self._found, self._kept_out, self._files
         self._gaps = GrowingTable(folder / "gaps.csv", GAP_COLUMNS)
         facts = {book.table: book.fact for book in self._books}
-        for table in (self._found.table, self._kept_out.table, self._gaps):
+        for table in (*facts, self._gaps):
             if table.repaired:
                 _log.warning(
                     "%s: %d bytes at its end were left by a power cut and are cut off", table.path, table.repaired
@@ -135,10 +137,13 @@ class Notebook:
         self._waiting.append((_ADD_GAP, (wall, steady, self._clock.boot, seconds, reason, quality)))
         _log.warning("gap of %s s: %s", length if length != "" else "?", reason)
 
-    def settle(self, key: FileKey, status: str, reason: str, seconds: float, detections: int, release: str) -> None:
-        """Note the result of a file; it is final at the next commit."""
-        now = self._clock.at(self._clock.now())
-        self._waiting.append((_SETTLE, (*key, status, reason, seconds, detections, now, release)))
+    def settle(self, file: Began, status: str, reason: str, seconds: float, detections: int, release: str) -> None:
+        """Note the result of a file of which ``seconds`` were heard; it is final at the next commit."""
+        assert file.key is not None
+        now, facts = self._clock.at(self._clock.now()), file.facts
+        length = round(facts.seconds, 6) if facts.seconds else ""
+        self._files.rows.append([file.name, status, reason, length, detections, facts.began, facts.serial])
+        self._waiting.append((_SETTLE, (*file.key, status, reason, seconds, detections, now, release)))
 
     def forget(self) -> None:
         """Drop what was added since the last commit."""
@@ -199,7 +204,7 @@ class Notebook:
             self.database.remember(fact, _UNKNOWN if begins else table.size)
             self.database.commit()
 
-        tables = [book.table for book in self._books]
+        tables = self._found.table, self._kept_out.table
         return redate(self.database, tables, self._gaps, self._clock, clips, replacing)
 
     def close(self) -> None:

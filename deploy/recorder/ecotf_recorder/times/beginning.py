@@ -1,4 +1,4 @@
-"""Find when a recording began: from GUANO, WAMD, the comment of an AudioMoth, or the name of the file.
+"""Find when a recording began: from GUANO, WAMD, the comment of an AudioMoth, or the name of the file; and by whom.
 
 A time of day without its zone is kept as such, and said; it becomes a moment only when the zone is stated. The file's
 own date (of copying, as a rule) is never used.
@@ -22,6 +22,7 @@ _STAMP = re.compile(
 _AUDIOMOTH = re.compile(
     r"Recorded at (\d\d):(\d\d):(\d\d)(?:\.(\d+))? (\d\d)/(\d\d)/(\d{4})(?: \((UTC(?:[+-]\d+(?::\d\d)?)?)\))?"
 )
+_AUDIOMOTH_ID = re.compile(r"\bby AudioMoth ([0-9A-F]{16})\b")
 _NAME = re.compile(
     r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)[T_ .-]{0,3}(\d\d)([-_.:h]?)(\d\d)(?:\6|m)(\d\d)"
     r"(?:s(?![a-z]))?(?:[.,](\d{1,6}))?(?!\d)(Z(?![a-z])|[+-]\d\d[:_.]?\d\d(?!\d)|\+\d\d(?!\d))?",
@@ -148,6 +149,18 @@ def find_beginning(
         return None, "; ".join(notes)
     began, note = _settle_zone(found, stated)
     return began, "; ".join([*notes, note] if note else notes)
+
+
+def serial_of(fields: Mapping[str, str]) -> str:
+    """Return the recorder's serial number in metadata under GUANO names; that of an AudioMoth is in its comment.
+
+    Examples
+    --------
+    >>> serial_of({"Comment": "Recorded at 22:15:00 21/06/2026 (UTC) by AudioMoth 249BC30461CBB1E6 at medium gain"})
+    '249BC30461CBB1E6'
+    """
+    found = _AUDIOMOTH_ID.search(fields.get("Comment", ""))
+    return fields.get("Serial", "").strip() or (found[1] if found else "")
 
 
 def _settle_zone(found: Sequence[Began], stated: tzinfo | None) -> tuple[Began, str]:
