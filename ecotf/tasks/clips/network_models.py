@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ecotf.errors import ConfigError
 from ecotf.models.tagger import WEIGHTS, ClipModel, build_clip_model, read_weights, save_weights
@@ -17,18 +21,26 @@ if TYPE_CHECKING:
 
 
 class NetworkModels:
-    """The networks of a plan's stages; see `ecotf.tasks.clips.plan.StageModels`."""
+    """The networks of a plan's stages; see `ecotf.tasks.clips.plan.StageModels`.
+
+    Building takes seconds, so a network goes on into the next stage where the classes are the same.
+    """
 
     def __init__(self, plan: ClipRecipe) -> None:
         self._plan = plan
+        self._built: _Built | None = None
 
     def begin(self, number: int, classes: Sequence[str], run_store: RunStore) -> tuple[ClipNetwork, str]:
         """Make a network, with the weights that its stage begins with."""
         source = _source_of(self._plan, number, run_store)
-        network = fresh_model(self._plan, classes, pretrained=source is None).network
         if source is None:
+            network = self._build(classes, pretrained=True).network
             return network, f"{network.n_parameters:,} parameters" if number == 0 else "continues"
         weights, known = read_weights(source)
+        # A stage of this run has the same network: where it knew all classes, a new one would keep nothing of its own.
+        covered = outside_weights(self._plan.stages[number].weights_from) is None and set(classes) <= set(known)
+        built = self._again(classes) if covered else None
+        network = (built or self._build(classes, pretrained=False)).network
         name = source.parent.name if source.name == "weights.npz" else source.name
         try:
             shared = network.carry_rows(weights, known, classes)
@@ -46,10 +58,48 @@ class NetworkModels:
 
     def finished(self, folder: Path, classes: Sequence[str]) -> ClipModel:
         """Make the trained model."""
-        model = fresh_model(self._plan, classes, pretrained=None)
+        same = self._plan.inference_network == self._plan.network
+        built = self._again(classes) if same else None
+        model = built or fresh_model(self._plan, classes, pretrained=None)
         weights, kept = read_weights(folder / "weights.npz")
         model.network.carry_rows(weights, kept, classes)
         return model
+
+    def _build(self, classes: Sequence[str], pretrained: bool) -> ClipModel:
+        model = fresh_model(self._plan, classes, pretrained)
+        self._built = _Built(model, random.getstate(), [variable.numpy() for variable in _seeds_of(model)])
+        return model
+
+    def _again(self, classes: Sequence[str]) -> ClipModel | None:
+        """Return the network that was built last as if it were new but for its weights; None if it has other classes.
+
+        What is random afterwards is so as after a new one: a training that was killed in between had to build it.
+        """
+        import keras
+
+        if self._built is None or self._built.model.classes != tuple(classes):
+            return None
+        keras.utils.set_random_seed(self._plan.seed)
+        random.setstate(self._built.drawn)
+        for variable, value in zip(_seeds_of(self._built.model), self._built.seeds, strict=True):
+            variable.assign(value)
+        return self._built.model
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A model that was built, and what random numbers went on from then: Python's state, and those of its dropouts."""
+
+    model: ClipModel
+    drawn: Any
+    seeds: list[np.ndarray]
+
+
+def _seeds_of(model: ClipModel) -> list[Any]:
+    """The variables that are no weights."""
+    network = model.network.model
+    weights = {id(weight) for weight in network.weights}
+    return [variable for variable in network.variables if id(variable) not in weights]
 
 
 def load_network(plan: ClipRecipe, folder: Path, classes: Sequence[str]) -> ClipModel:
