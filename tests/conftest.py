@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 # `make test` has a process on each core, and the tests compute little: more threads would only wait for each other, at
 # full speed. It is read when a library is imported, so it stands before all of them; processes of tests inherit it.
@@ -25,9 +26,24 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that stand bes
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays; nobody need look for garbage in it, nor after every few objects of a network."""
+    if "tensorflow" in sys.modules:
+        _share_kernels_of_variables()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
+
+
+def _share_kernels_of_variables() -> None:
+    """TensorFlow makes a kernel for each name of a variable, which takes it a millisecond; ours need no names there."""
+    from tensorflow.python.eager import context
+    from tensorflow.python.ops import gen_resource_variable_ops
+
+    make = gen_resource_variable_ops.var_handle_op
+
+    def make_unnamed(*args: Any, **settings: Any) -> Any:
+        return make(*args, **(settings | {"debug_name": ""} if context.executing_eagerly() else settings))
+
+    gen_resource_variable_ops.var_handle_op = make_unnamed
 
 
 @pytest.fixture(scope="module")
