@@ -1,13 +1,18 @@
-"""What the recorder's tests share: boards and their clocks, calls, and what stands in a folder at the end."""
+"""What the recorder's tests share: boards and their clocks, calls, models, and what stands in a folder at the end."""
 
 from __future__ import annotations
 
 import csv
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from ecotf_recorder.event_facts import EventFacts
+from ecotf_recorder.facts import SegmentFacts
 from ecotf_recorder.scoring.held import Detection
 from ecotf_recorder.store.notebook import Notebook
 from ecotf_recorder.times.clock import Clock, steady
@@ -95,3 +100,16 @@ def gaps(tmp_path) -> list[list[str]]:
 
 def health(tmp_path) -> dict:
     return json.loads((tmp_path / "state" / "health.json").read_text())
+
+
+def clip_facts(**changes: Any) -> SegmentFacts:
+    """What a model of two species says of itself, with four frames in a segment of a second, but for ``changes``."""
+    facts = SegmentFacts(
+        name="a", run="b", precision="f32", kind="segments", sample_rate_hz=1000, takes="int16", species=("a", "b"),
+        thresholds={"a": 0.5, "b": 0.5}, unnamed=False, window_s=0.1, samples=1000,
+        segment_samples=1000, margin_samples=0, segment_s=1.0, repeats=False,
+        frame_times_s=np.array([0.125, 0.375, 0.625, 0.875]), frame_s=0.25,
+        band_hz=(0.0, 1.0), reports_events=False, events=EventFacts(0.1, 0.01, 0.4, 0.5),
+        boxes=None,
+    )  # fmt: skip
+    return replace(facts, **changes)

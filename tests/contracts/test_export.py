@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,10 +13,11 @@ from convert_here import convert_here
 from tflite_runtime.interpreter import Interpreter
 
 from ecotf.detection.segments import SegmentsConfig, score_windows
+from ecotf.errors import ConfigError
 from ecotf.export.convert.chain import chain_stages
 from ecotf.export.convert.converter import refuse_recurrent
 from ecotf.export.settings import ExportSettings
-from ecotf.export.stages.stage import DEFAULT, Signature
+from ecotf.export.stages.stage import DEFAULT, Signature, Stage
 from ecotf.export.stages.tagger import clip_stages
 from ecotf.features import FRONT_ENDS
 from ecotf.features.image import ImageConfig
@@ -56,28 +59,41 @@ def tiny_model(head: str, front_end: str = "mel_spectrogram") -> ClipModel:
     return model
 
 
+SHARED = ("image", "backbone")
+
+
 @pytest.fixture(scope="module")
-def images() -> dict[str, bytes]:
-    """By front end the stage that makes images, which is the same for every head and converted once."""
+def converted() -> dict[tuple[Any, ...], bytes]:
+    """The stages that are the same for every head, converted once."""
     return {}
+
+
+def key_of(stage: Stage, front_end: str) -> tuple[Any, ...]:
+    """What of a stage is not the same for every head: its front end, shapes and weights."""
+    weights = (weight for model in stage.models for weight in model.get_weights())
+    return front_end, stage.name, tuple(stage.inputs.items()), tuple(weight.tobytes() for weight in weights)
 
 
 @pytest.mark.parametrize(
     ("head", "front_end"), [*((head, "mel_spectrogram") for head in OF_IMAGES), *(("panns", name) for name in IN_GRAPH)]
 )
-def test_a_head_gives_on_a_device_what_it_gives_here(head, front_end, images):
+def test_a_head_gives_on_a_device_what_it_gives_here(head, front_end, converted):
     model, segments = tiny_model(head, front_end), SegmentsConfig(segment_s=1.0)
     config = model.network.config
     stages = clip_stages(model, config, segments, ExportSettings(rate=RATE, sound="float32", embedding=True))
     assert any(stage.name == "front_end" for stage in stages) == model.front_end.in_graph
     gives = config.head.gives_frames
     assert ("attention" in stages[-1].inputs) == gives
-    assert any(stage.name == "pool" for stage in stages) != config.head.recurrent
+    recurrent = config.head.recurrent
+    assert any(stage.name == "pool" for stage in stages) != recurrent
+    with pytest.raises(ConfigError, match="cannot be quantised while it is a loop") if recurrent else nullcontext():
+        refuse_recurrent(stages, "int8")
     outputs = ("scores", "frames", "embedding") if gives else ("scores", "embedding")
     signatures = {DEFAULT: Signature(tuple(stage.name for stage in stages), outputs)}
-    kept = {"image": images[front_end]} if front_end in images else {}
+    keys = {stage.name: key_of(stage, front_end) for stage in stages if stage.name in SHARED}
+    kept = {name: converted[key] for name, key in keys.items() if key in converted}
     made = kept | convert_here([stage for stage in stages if stage.name not in kept], "f32", Path(), None)
-    images[front_end] = made["image"]
+    converted.update({key: made[name] for name, key in keys.items()})
     in_order = {stage.name: made[stage.name] for stage in stages}
     interpreter = Interpreter(model_content=chain_stages(in_order, signatures))
     interpreter.allocate_tensors()
@@ -92,17 +108,6 @@ def test_a_head_gives_on_a_device_what_it_gives_here(head, front_end, images):
     assert (frames is not None) == gives
     if frames is not None:
         np.testing.assert_allclose(np.concatenate([one["frames"] for one in given]), sigmoid(frames), atol=2e-5)
-
-
-@pytest.mark.parametrize("head", OF_IMAGES)
-def test_only_a_loop_is_refused_at_int8(head):
-    model = tiny_model(head)
-    stages = clip_stages(model, model.network.config, SegmentsConfig(segment_s=1.0), ExportSettings(rate=RATE))
-    if not model.network.config.head.recurrent:
-        refuse_recurrent(stages, "int8")
-        return
-    with pytest.raises(Exception, match="cannot be quantised while it is a loop"):
-        refuse_recurrent(stages, "int8")
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -21,11 +21,11 @@ NARROW = {
     "mlp": {"units": 4},
     "panns": {"hidden": 4},
     "relation": {"channels": 4, "norm_momentum": 0.5},
-    "network": {"units": 8, "epochs": 12, "batch": 60, "learning_rate": 0.2},
+    "network": {"units": 8, "epochs": 8, "batch": 60, "learning_rate": 0.3},
     "sed": {"hidden": 4},
     "trees": {"n_estimators": 3, "max_depth": 2},
 }
-CLASSES, MAP = 3, (16, 2, 5)
+CLASSES, MAP = 3, (8, 2, 5)
 
 
 def config_of(entry: Entry) -> HeadConfig:

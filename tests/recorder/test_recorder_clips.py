@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,21 +17,17 @@ import yaml
 from convert_here import make_here
 from ecotf_recorder.classify import classify
 from ecotf_recorder.errors import ModelError
-from ecotf_recorder.event_facts import EventFacts, read_boxes, read_events
+from ecotf_recorder.event_facts import read_boxes
 from ecotf_recorder.facts import SegmentFacts, read_facts
 from ecotf_recorder.model import DeviceModel, member
-from ecotf_recorder.scoring.change_events import open_events
-from ecotf_recorder.scoring.frame_events import EventStream
 from ecotf_recorder.scoring.opening import latency_s, open_stream
 from ecotf_recorder.selftest import selftest
+from recorder_states import clip_facts
 
 from ecotf.commands import run_classifier
 from ecotf.detection.change_events import ChangeDetectionConfig
-from ecotf.detection.finders import FinderConfig, find_events
-from ecotf.detection.frame_events import FrameEventsConfig
 from ecotf.detection.frequency_boxes import BoxesConfig, unfitted
 from ecotf.detection.onset_events import OnsetEventsConfig
-from ecotf.detection.segments import segment_windows
 
 ROOT = Path(__file__).parents[2]
 RATE = 32_000
@@ -162,107 +157,6 @@ def test_a_microphone_that_gives_one_value_says_nothing(clip_device):
     assert stream.push(np.full(5 * RATE, 7, np.int16)) == [] and stream.silent and stream.finish() == []
     stream = open_stream(DeviceModel(clip_device[1]))
     assert stream.push(np.zeros(0, np.int16)) == [] and stream.finish() == []
-
-
-@pytest.mark.parametrize("ends", ["silence", "repeat"])
-@pytest.mark.parametrize(("seconds", "margin_s"), [(0.3, 0.5), (2.0, 0.5), (3.21, 0.0), (3.21, 1.7)])
-def test_windows_are_the_desktops(ends, seconds, margin_s):
-    row, margin, seen = 1000, round(1000 * margin_s), []
-    sound = np.arange(1, round(1000 * seconds) + 1, dtype=np.int16)
-    facts = clip_facts(segment_samples=row, margin_samples=margin, samples=row + 2 * margin, repeats=ends == "repeat")
-    model = SimpleNamespace(facts=facts, segment=lambda window: seen.append(window.copy()) or {"scores": np.zeros(2)})
-    stream = open_stream(model)
-    for at in range(0, len(sound), 333):
-        stream.push(sound[at : at + 333])
-    stream.finish()
-    expected = list(segment_windows([sound.astype(np.float32)], row, margin, ends))
-    np.testing.assert_array_equal(np.stack(seen), np.stack(expected))
-
-
-def clip_facts(**changes: object) -> SegmentFacts:
-    facts = SegmentFacts(
-        name="a", run="b", precision="f32", kind="segments", sample_rate_hz=1000, takes="int16", species=("a", "b"),
-        thresholds={"a": 0.5, "b": 0.5}, unnamed=False, window_s=0.1, samples=1000,
-        segment_samples=1000, margin_samples=0, segment_s=1.0, repeats=False,
-        frame_times_s=np.array([0.125, 0.375, 0.625, 0.875]), frame_s=0.25,
-        band_hz=(0.0, 1.0), reports_events=False, events=EventFacts(0.1, 0.01, 0.4, 0.5),
-        boxes=None,
-    )  # fmt: skip
-    return dataclasses.replace(facts, **changes)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_events_as_they_come_are_those_of_the_whole(seed):
-    rng = np.random.default_rng(seed)
-    t, rows = int(rng.integers(1, 9)), int(rng.integers(1, 50))
-    times = (np.arange(t) + 0.5) / t * float(rng.choice([1.0, 0.97]))
-    config = FrameEventsConfig(
-        smooth_s=float(rng.choice([0, 0.1, 0.5])), floor=float(rng.choice([0.01, 0.1])),
-        gap_s=float(rng.choice([0.4, 2.0])), edge=float(rng.choice([0.5, 0.2])),
-    )  # fmt: skip
-    scores = (rng.random((rows * t, 2)) ** rng.integers(1, 12)).astype(np.float32)
-    n = int(rng.integers((rows - 1) * t + 1, rows * t + 1))
-    middles = (np.arange(rows)[:, None] * 1.0 + times).ravel()
-    frame_s = float(np.diff(times).mean()) if t > 1 else 1.0
-    expected = find_events(scores[:n].astype(float), middles[:n], frame_s, ["0", "1"], (0, 1), config)
-    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=EventFacts(**config.model_dump(exclude={"name"})))
-    stream, found = EventStream(facts, facts.events, 600.0), []
-    for row in range(rows):
-        settled_s = stream.settled_s
-        stream.push(scores[row * t : (row + 1) * t])
-        out = stream.settle(None) if row < rows - 1 else stream.settle(middles[n - 1] + 1e-9)
-        assert all(event.start_s >= settled_s for event in out)
-        found += out
-    mine = sorted((event.start_s, event.end_s, str(event.code), event.score, event.detection_score) for event in found)
-    theirs = sorted(
-        expected[["start_s", "end_s", "label", "score", "detection_score"]].itertuples(index=False, name=None)
-    )
-    assert [row[2] for row in mine] == [row[2] for row in theirs]
-    np.testing.assert_allclose([row[:2] + row[3:] for row in mine], [row[:2] + row[3:] for row in theirs], atol=1e-9)
-
-
-@pytest.mark.parametrize("seed", range(15))
-@pytest.mark.parametrize("finder", ["change_detection", "onsets"])
-def test_events_of_streams_that_both_have_are_those_of_the_whole(finder, seed):
-    rng = np.random.default_rng(seed)
-    t, rows = int(rng.integers(1, 9)), int(rng.integers(1, 50))
-    times = (np.arange(t) + 0.5) / t * float(rng.choice([1.0, 0.97]))
-    limits = {"floor": float(rng.choice([0.01, 0.1])), "shortest_s": float(rng.choice([0.0, 0.5]))}
-    numbers: dict[str, dict[str, float | None]]
-    config: FinderConfig
-    if finder == "onsets":
-        config = OnsetEventsConfig(**limits, longest_s=4.0)
-        numbers = {
-            name: {"gap_s": float(rng.choice([0.1, 0.5])), "pull": 0.3 if seed % 2 else None} for name in ("0", "1")
-        }
-    else:
-        config = ChangeDetectionConfig(**limits)
-        numbers = {name: {"step_s": float(rng.choice([0.3, 1.0])), "drop": 0.3, "ratio": None} for name in ("0", "1")}
-    scores = np.repeat(rng.random((rows * t, 8)), 3, axis=0)[: rows * t] ** rng.integers(1, 8)
-    scores = scores.astype(np.float32)
-    middles, n = (np.arange(rows)[:, None] + times).ravel(), int(rng.integers((rows - 1) * t + 1, rows * t + 1))
-    frame_s = float(np.diff(times).mean()) if t > 1 else 1.0
-    expected = find_events(scores[:n], middles[:n], frame_s, ["0", "1"], (0, 1), config, numbers=numbers)
-    described = json.loads(json.dumps(config.facts(["0", "1"], numbers)))
-    facts = clip_facts(frame_times_s=times, frame_s=frame_s, events=read_events(described, 2))
-    stream, found = open_events(facts, 600.0), []
-    for row in range(rows):
-        stream.push(scores[row * t : (row + 1) * t])
-        found += stream.settle(None) if row < rows - 1 else stream.settle(middles[n - 1] + 1e-9)
-    mine = sorted((one.start_s, one.end_s, str(one.code), one.score, one.detection_score) for one in found)
-    columns = ["start_s", "end_s", "label", "score", "detection_score"]
-    assert mine == sorted(expected[columns].itertuples(index=False, name=None))
-
-
-def test_an_event_without_end_is_cut_and_memory_stays():
-    facts = clip_facts(events=EventFacts(0.0, 0.01, 0.4, 0.5))
-    stream, found, held = EventStream(facts, facts.events, 20.0), [], 0
-    rng = np.random.default_rng(0)
-    for _ in range(400):
-        stream.push(rng.uniform(0.8, 0.9, (4, 2)).astype(np.float32))
-        found += stream.settle(None)
-        held = max(held, len(stream._frames))
-    assert held <= 20 * 4 + 4 * 4 and len(found) > 10
 
 
 def test_the_models_own_test(clip_device):
