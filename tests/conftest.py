@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ settings.register_profile("patient", settings.default, deadline=None)  # example
 settings.load_profile("patient")
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that stand beside this file
+
+# What a protocol asks for, TensorFlow has looked up for each number that it is given; Python 3.12 keeps it by itself.
+typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
 
 
 def pytest_collection_finish() -> None:
