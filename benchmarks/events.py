@@ -40,6 +40,7 @@ from ecotf.tasks.training_run import train_run
 ENERGY = "energy"
 _BOTH = ("stages.0", "stages.1")
 _BEST = "{name: best, finders: [{name: change_detection}, {name: onsets}, {name: peaks, smooth_s: 0.05, gap_s: 0.15}]}"
+_BEST_SONGS = "{name: best, finders: [{name: change_detection}, {name: onsets}]}"
 # What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
@@ -51,6 +52,8 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
     "onsets": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
+    "shorter": ("birds/events", ("stages.0.epochs=8",)),
+    "averaged": ("birds/events", ("stages.0.ema=0.98", "stages.1.ema=0.98")),
     "after sounds": ("birds/events", ()),
     "onsets after sounds": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
 }
@@ -61,6 +64,8 @@ SOUNDS = (
 SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
     "events": ("songs/dense", ()),
+    "shorter": ("songs/dense", ("stages.0.epochs=10",)),
+    "onsets": ("songs/dense", ("network.head.onsets=true", f"inference.events={_BEST_SONGS}")),
     "peaks": ("songs/dense", ("inference.events={smooth_s: 0.004, gap_s: 0.02}",)),
 }
 
@@ -73,6 +78,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--fold", type=int, action="append", help="only this one; may be given again")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=1979)
     parser.add_argument("--only", default="energy/small/events", help=f"with / between them: {', '.join(CALLS)}")
     parser.add_argument("--sets", default="", help="of real: comma-separated; all by default")
     parser.set_defaults(threads=1)
@@ -89,7 +95,7 @@ def main() -> None:
     file = options.runs / f"{options.what}.json"
     for name, table, own in _sets(options):
         for variant in options.only.split("/"):
-            for seed in range(1979, 1979 + (1 if variant == ENERGY else options.seeds)):
+            for seed in range(options.first_seed, options.first_seed + (1 if variant == ENERGY else options.seeds)):
                 folds = options.fold or folds_of(table)
                 title = f"{name}, {variant}, seed {seed}, folds {', '.join(map(str, folds))}"
                 began = process_time()
@@ -112,6 +118,7 @@ def said(label: str, row: dict[str, Any]) -> str:
         alarms = f"{row['alarms']:.0f} an hour ({row['alarms_n']} in {row['alarms_hours'] * 60:.1f} min)"
     figures = {
         "AP": "ap",
+        "AP of folds": "ap_folds",
         "F": "f",
         "both edges": "edges_f",
         "precision": "precision",
@@ -124,27 +131,43 @@ def said(label: str, row: dict[str, Any]) -> str:
 
 
 def as_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Return the results as the table of `events.md`."""
+    """Return the results as the table of `events.md`: of several seeds the mean, the least and the highest figure."""
     lines = [
-        "| set, class | recordings, events | by | seed | AP | F [95 %] | F, both edges [95 %] | PSDS | false alarms "
-        "an hour [95 %] |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| set, class | recordings, events | by | seeds | AP | AP of folds | F [95 %] | F, both edges [95 %] | PSDS "
+        "| false alarms an hour [95 %] |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
+    together: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
     for title, rows in results.items():
-        name, variant, seed, _ = title.split(", ", 3)
+        name, variant, _, folds = title.split(", ", 3)
         for label, row in rows.items():
-            alarms = "-"
-            if row["alarms_hours"]:
-                low, high = row["alarms_interval"]
-                alarms = f"{row['alarms']:.0f} [{low:.0f}, {high:.0f}]"
-            psds = _figure(row["psds"])
-            edges = f"{_figure(row['edges_f'])} {_span(row['edges_f_interval'])}"
-            lines.append(
-                f"| {name}, {label} | {row['recordings']}, {row['events']} | {variant} | {seed.removeprefix('seed ')} "
-                f"| {_figure(row['ap'])} | {_figure(row['f'])} {_span(row['f_interval'])} | {edges} | {psds} "
-                f"| {alarms} |"
-            )
+            together.setdefault((name, variant, folds, label), []).append(row)
+    for (name, variant, _, label), seeds in together.items():
+        first = seeds[0]
+        alarms = "-"
+        if first["alarms_hours"]:
+            low, high = _middle(seeds, "alarms")["alarms_interval"]
+            alarms = f"{_over(seeds, 'alarms', 0)} [{low:.0f}, {high:.0f}]"
+        f, edges = (f"{_over(seeds, key)} {_span(_middle(seeds, key)[f'{key}_interval'])}" for key in ("f", "edges_f"))
+        lines.append(
+            f"| {name}, {label} | {first['recordings']}, {first['events']} | {variant} | {len(seeds)} "
+            f"| {_over(seeds, 'ap')} | {_over(seeds, 'ap_folds')} | {f} | {edges} | {_over(seeds, 'psds')} | {alarms} |"
+        )
     return "\n".join(lines)
+
+
+def _over(seeds: list[dict[str, Any]], key: str, digits: int = 2) -> str:
+    """Return the mean of a figure over seeds, with the least and the highest one."""
+    values = [row[key] for row in seeds]
+    if any(value is None or value != value for value in values):
+        return "-"
+    mean = f"{sum(values) / len(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _middle(seeds: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    """Return the seed in the middle by a figure; its interval stands for all, as seeds share the recordings."""
+    return sorted(seeds, key=lambda row: row[key] or 0.0)[len(seeds) // 2]
 
 
 def _figure(value: float | None) -> str:

@@ -15,7 +15,7 @@ from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.evaluation.event_overlap import LEAST_IOU, Counts, count_overlaps
 from ecotf.evaluation.hit_rules import Overlap, Rule
-from ecotf.evaluation.matching import match_track, scored_tables
+from ecotf.evaluation.matching import Track, match_track, scored_tables
 
 _CUT_DB = np.arange(1.0, 30.5, 0.5)
 _GAPS_S = (0.0, 0.05, 0.2)
@@ -51,6 +51,7 @@ def judged(
     points = bool((truth["end_s"] <= truth["start_s"]).any())
     rule: Rule = collar_s if points else Overlap(LEAST_IOU)  # a number: the middle within it
     tables = scored_tables(found, table, names, ())
+    fold_of = table.groupby("recording")["number"].first().loc[names].to_numpy()
     rows = {}
     for label in classes:
         iou, edge = (kept[key]["per_label"][label] for key in ("iou_0.3", "collars"))
@@ -61,12 +62,22 @@ def judged(
             "recordings": int((truth["label"] == label).groupby(truth["recording"]).any().sum()),
             "events": int((truth["label"] == label).sum()),
             "ap": average_precision(track.scores, track.hits, track.n_calls),
+            "ap_folds": _ap_of_folds(track, fold_of),
             "f": best["f1"], "f_interval": best["f1_interval"], "precision": best["precision"],
             "recall": best["recall"], "edges_f": edge["f1"], "edges_f_interval": edge["f1_interval"],
             "psds": every["psds"]["per_label"].get(label), "alarms": alarms["per_hour"],
             "alarms_interval": alarms["per_hour_interval"], "alarms_n": alarms["n"], "alarms_hours": alarms["hours"],
         }  # fmt: skip
     return rows
+
+
+def _ap_of_folds(track: Track, fold_of: np.ndarray) -> float:
+    """Return the mean of the folds' average precisions: scores of two networks are not on one scale."""
+    found, own = [], fold_of[track.recording_index]
+    for fold in np.unique(fold_of[track.calls_per_recording > 0]):
+        here, calls = own == fold, int(track.calls_per_recording[fold_of == fold].sum())
+        found.append(average_precision(track.scores[here], track.hits[here], calls))
+    return float(np.mean(found))
 
 
 def _in_known(found: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:

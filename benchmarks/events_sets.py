@@ -31,10 +31,12 @@ class EventSet:
         Whether every event is annotated; else only what is annotated is learned from and judged.
     pieces
         Cut every recording into so many, where there are too few to keep one each for learning and choosing. Pieces of
-        one recording are never on two sides of a test.
-    folder, sites
-        The folder, where it is not the set's name; and what names of recordings have, of each site: then a site is
-        tested by what was learned on another, where every third recording chooses epochs and thresholds.
+        one recording are never on two sides of a test, unless it is the only one: then each piece is tested once.
+    folder, file
+        The folder, where it is not the set's name; how names of its recordings begin.
+    sites
+        What names of recordings have, of each site: then a site is tested by what was learned on another, where every
+        third recording chooses epochs and thresholds.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +46,7 @@ class EventSet:
     complete: bool = True
     pieces: int = 1
     folder: str = ""
+    file: str = ""
     sites: tuple[str, ...] = ()
 
 
@@ -62,6 +65,7 @@ SETS = {
     "qut_pitta": EventSet(("Pitta versicolor",)),
     "pyha_piha": EventSet(("bird",)),
     "ohun_hermit": EventSet(("Phaethornis longirostris",), "songs", 0.02, ("sample_rate=22050",), pieces=2),
+    "maad_spinetail": EventSet(("CRER", "SP"), pieces=3, folder="maad", file="spinetail"),
     "bengalese": EventSet(tuple(f"syll_{i}" for i in range(9)), "songs", 0.01),
     "songexplorer_fly": EventSet(("mel-pulse",), "songs", 0.01, _FLY, complete=False),
 }
@@ -75,7 +79,7 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     """
     own = SETS[name]
     manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
-    paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/"))
+    paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/{own.file}"))
     table = annotations[annotations["path"].isin(paths)].copy()
     table = table.drop_duplicates(["path", "start_s", "end_s", "label"])  # the fly's pulses, by two people
     others = ~table["label"].isin(own.classes)
@@ -132,7 +136,8 @@ def _in_pieces(table: pd.DataFrame, pieces: int, folder: Path) -> pd.DataFrame:
                     recording=str(file.resolve()), start_s=part["start_s"] - low, end_s=part["end_s"] - low, piece=i
                 )
             )
-    return pd.concat(made, ignore_index=True)
+    cut = pd.concat(made, ignore_index=True)
+    return cut.assign(number=cut["piece"], piece=0) if cut["number"].nunique() == 1 else cut
 
 
 def _between(own: pd.DataFrame, wanted_s: float) -> float:
