@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from ecotf_recorder.config import Config
 from ecotf_recorder.releases.bundle import ReleaseError
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
@@ -93,6 +92,8 @@ def _value(key: str, said: str) -> Any:
 
 def _is_text(key: str) -> bool:
     """Whether the recorder wants a text there, so that a site may be called 14."""
+    from ecotf_recorder.config import Config  # other commands need nothing of it
+
     kind: Any = Config
     *way, name = key.split(".")
     for part in way:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ _MEMINFO = "/proc/meminfo"
 
 def board_facts(settings: ReleaseSettings) -> dict[str, Any]:
     """Return the machine, and the memory in MB that a recorder may use; None where the board does not tell it."""
-    return {"machine": settings.machine or platform.machine(), "memory_mb": _memory_mb(settings)}
+    return {"machine": settings.machine or os.uname().machine, "memory_mb": _memory_mb(settings)}
 
 
 def why_unfit(bundle: Bundle, machine: object, memory_mb: object) -> str:

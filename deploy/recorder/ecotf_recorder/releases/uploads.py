@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from pathlib import Path
 
 from ecotf_recorder.files import free_bytes
@@ -48,7 +47,7 @@ def new_part(
             f"disk full: {free / 1e6:.1f} MB free in {store.releases}, and {size / 1e6:.1f} MB are to come beside the "
             f"{settings.reserve_mb:g} MB that stay free; flash_device.py list --remove-old makes room"
         )
-    part = store.releases / f"{release_id}-{uuid.uuid4().hex[:8]}{PART}"
+    part = store.releases / f"{release_id}-{os.urandom(4).hex()}{PART}"
     part.mkdir(mode=0o755)
     caller = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
     if os.geteuid() == 0 and caller[0] and caller[1]:
