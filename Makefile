@@ -11,6 +11,8 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
 KERNELS := build/.kernels
+# Hundreds of processes start in the tests; each would compile its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make run    train a bat detector on simulated recordings and run it on a simulated night (demo/)"

@@ -26,7 +26,7 @@ _ODD = "=1+$x^{$"
 _SPECIES = ("Myotis daubentonii", "Pipistrellus pipistrellus")
 _CALLS = (
     "networks.0.backbone.filters=[4, 6, 6]", "networks.0.backbone.squeeze=2", "networks.0.backbone.embedding=8",
-    "stages.0.epochs=1", "stages.0.batch=64", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=1",
+    "stages.0.epochs=1", "stages.0.batch=256", "trees.n_estimators=4", "trees.max_depth=2", "mining.rounds=1",
     "mining.keep=last", "evaluation.bootstrap=5",
 )  # fmt: skip
 _CLIPS = (
