@@ -16,7 +16,6 @@ from deploy.flash.fetching import Fetcher
 from deploy.flash.flashing import Flasher
 from deploy.flash.fleet import Stages, run_fleet, summarise
 from deploy.flash.image.command import main as prepare_image
-from deploy.flash.joining import join_tables
 from deploy.flash.login import Login
 from deploy.flash.merging import merge_tables
 from deploy.flash.release_manager import RecorderPlace
@@ -163,6 +162,8 @@ def _fetch(arguments: Sequence[str]) -> int:
     _add_devices(parser)
     options = parser.parse_args(arguments)
     devices = _devices(options)
+    from deploy.flash.joining import join_tables  # it loads pyarrow
+
     stop = threading.Event()
     fetcher = Fetcher(_login(options), RecorderPlace(options.root), options.output, not options.no_clips, stop)
     folders = fetcher.folders(devices)
