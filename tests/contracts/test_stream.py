@@ -105,7 +105,7 @@ def cases(make_loud_run, untrained_clip_run, tmp_path_factory) -> dict[str, Case
 
     transfer = clips.load(tiny_transfer_run(tmp_path_factory.mktemp("transfer"), "inference.batch=3"))
     segments, more, events = birds(["owl", "wren"]), birds(["robin", "wren"], "seed=2"), birds(["owl"], *EVENTS)
-    night, dawn = sweeps(1.3), noise(7.3)
+    night, dawn = sweeps(1.0), noise(7.3)
     return {
         "calls": Case("calls", bats, CALLS_RATE, night),
         "calls, named only": Case("calls", bats, CALLS_RATE, night, StreamOptions(unnamed=False)),
