@@ -158,7 +158,7 @@ def as_table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
 
 def _over(seeds: list[dict[str, Any]], key: str, digits: int = 2) -> str:
     """Return the mean of a figure over seeds, with the least and the highest one."""
-    values = [row[key] for row in seeds]
+    values = [row.get(key) for row in seeds]
     if any(value is None or value != value for value in values):
         return "-"
     mean = f"{sum(values) / len(values):.{digits}f}"
