@@ -166,8 +166,9 @@ def _over(seeds: list[dict[str, Any]], key: str, digits: int = 2) -> str:
 
 
 def _middle(seeds: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    """Return the seed in the middle by a figure; its interval stands for all, as seeds share the recordings."""
-    return sorted(seeds, key=lambda row: row[key] or 0.0)[len(seeds) // 2]
+    """Return the seed in the middle by a figure, of two the worse one; its interval stands for all."""
+    worst_first = sorted(seeds, key=lambda row: row[key] or 0.0, reverse=key == "alarms")
+    return worst_first[(len(seeds) - 1) // 2]
 
 
 def _figure(value: float | None) -> str:
