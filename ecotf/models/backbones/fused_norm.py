@@ -12,9 +12,9 @@ import tensorflow as tf
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's normalisation of the last axis with the same weights; a training step is one operation of TensorFlow.
 
-    Keras takes mean and variance in several operations, forth and back: on a batch of 16 images of 251 by 40 with 32
-    channels that costs 66 ms of a processor instead of 15, more than the convolutions around it. The running variance
-    is that of the population (divided by n - 1), as in PyTorch. It bears Keras's name: weights are stored by it.
+    Keras goes through the batch several times for mean, variance and gradients: 16 images of 251 by 40 with 32 channels
+    cost 66 ms of a processor instead of 15, more than the convolutions around them. The running variance is that of the
+    population (divided by n - 1), as in PyTorch. The class bears Keras's name, since weights are stored by it.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
