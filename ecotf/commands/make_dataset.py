@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ecotf.commands.console import log, make_parser, progress_bar
 from ecotf.config import apply_overrides, validate
 from ecotf.errors import ConfigError, DataError, RecordingError
-
-if TYPE_CHECKING:
-    pass
 
 EXAMPLES = """\
 examples:
@@ -25,17 +22,6 @@ examples:
 
 A manifest is a table with one row for each annotated call: recording, start_s, end_s, low_hz, high_hz, label, weight,
 group, split. Seconds and hertz are always real ones, also where a recording is time-expanded.
-"""
-
-IMPORT_EXAMPLES = """\
-examples:
-  import --format raven tables/ --audio-dir recordings/ --output manifest.csv --group-by folder --fully-annotated
-  import --format audacity labels/ --output manifest.csv time_expansion=10 label=bat
-  import --format csv calls.csv --output manifest.csv columns.recording=file columns.label=species time_unit=ms
-  import --format bat_npz set.npz --output manifest.csv time_units=expanded time_expansion=10 class_names.1=Pippip
-  import --format birdclef birdclef-2023/ --output manifest.csv --group-by recordist --extra birdclef-2022/ --extra xc/
-
-options of each format, given as key=value:
 """
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -100,37 +86,6 @@ def _voices(options: argparse.Namespace) -> int:
         simulate_voices(options.output, config, lambda done, _: bar.update(task, completed=done))
     log(f"{config.voices} voices, {config.recordings} recordings of each; manifest: {options.output / 'manifest.csv'}")
     return 0
-
-
-def _import(options: argparse.Namespace) -> int:
-    from ecotf.commands.check_dataset import print_summary
-    from ecotf.commands.importer_options import read_options
-    from ecotf.datasets.importers import import_annotations
-    from ecotf.datasets.manifest import write_manifest
-
-    settings = [*options.settings, *([f"extra={','.join(options.extra)}"] if options.extra else [])]
-    chosen = read_options(options.format, settings)
-    manifest = import_annotations(
-        options.format, options.path, options.audio_dir, group_by=options.group_by,
-        fully_annotated=options.fully_annotated, **chosen,
-    )  # fmt: skip
-    write_manifest(manifest, options.output)
-    print_summary(manifest, {})
-    for note in manifest.notes:
-        log(note)
-    if options.fully_annotated is None and manifest.annotations["end_s"].notna().any():
-        log(
-            "nothing says whether time without an annotation is without an event: --fully-annotated, if every event is "
-            "annotated, lets recipes of events learn from it; --no-fully-annotated, if not"
-        )
-    missing = manifest.missing_files()
-    if missing:
-        log(
-            f"{len(missing)} of {len(manifest.recordings)} recordings are not there, the first is "
-            f"{str(manifest.path_of(missing[0]))!r}; give their folder with --audio-dir"
-        )
-    log(f"manifest: {options.output}")
-    return 1 if missing else 0
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -234,35 +189,11 @@ def _add_fetch(commands: Commands) -> None:
 
 
 def _add_import(commands: Commands) -> None:
-    from ecotf.commands.importer_options import describe_options
-    from ecotf.datasets.importers import IMPORTERS
+    from ecotf.commands.import_dataset import add_arguments, import_examples
 
-    parser = _command(
-        commands, "import", "turn annotations of another program into a manifest", IMPORT_EXAMPLES + describe_options()
+    add_arguments(
+        _command(commands, "import", "turn annotations of another program into a manifest", import_examples())
     )
-    parser.add_argument("path", type=Path, help="annotation file, or folder of them")
-    parser.add_argument("--format", metavar="NAME", required=True, help=f"one of {', '.join(IMPORTERS)}")
-    parser.add_argument("--audio-dir", metavar="FOLDER", type=Path, help="where the recordings are (beside them)")
-    parser.add_argument("--output", metavar="MANIFEST", type=Path, required=True, help="a .csv or .parquet file")
-    parser.add_argument(
-        "--group-by",
-        default="recording",
-        metavar="WHAT",
-        help="kept together by a split: recording, folder, a column as recordist, or a regular expression on the path "
-        "(recording)",
-    )
-    parser.add_argument(
-        "--extra",
-        action="append",
-        metavar="FOLDER",
-        help="birdclef: more recordings of its species, of another year or from Xeno-canto; may be given again",
-    )
-    parser.add_argument(
-        "--fully-annotated", action=argparse.BooleanOptionalAction, default=None,
-        help="whether every event of these recordings is annotated, so that none is where no annotation is",
-    )  # fmt: skip
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="options of the format; see below")
-    parser.set_defaults(run=_import)
 
 
 def _add_split(commands: Commands) -> None:

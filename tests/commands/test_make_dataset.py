@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ecotf.datasets.coverage import fully_annotated
 from ecotf.datasets.importers import IMPORTERS
 from ecotf.datasets.manifest import read_manifest
 
@@ -100,6 +101,32 @@ def test_import_says_whether_every_event_is_annotated(raven, run, said, kept):
     assert status == 1 and ("--fully-annotated, if every event is annotated" in told) == (kept is None)
     table = read_manifest(raven / "manifest.csv").table
     assert (table["fully_annotated"] == kept).all() if kept else "fully_annotated" not in table
+
+
+def test_import_adds_recordings_without_calls(raven, run):
+    audio = raven / "audio"
+    for name in ("quiet.wav", "rain.flac", "._quiet.wav"):
+        soundfile.write(audio / name, np.zeros(960), 48000, format="WAV" if name.endswith("wav") else "FLAC")
+    arguments = ["import", raven / "night.txt", "--format", "raven", "--audio-dir", audio, "label=bat", "--output"]
+    arguments = [*arguments, raven / "manifest.csv", "--fully-annotated"]
+    told = " ".join(run(*arguments)[1].split())
+    assert "left out, since no annotation names them: 2 recordings in" in told and "the first is 'quiet.wav'" in told
+
+    told = " ".join(run(*arguments, "--without", audio, "--without", audio / "rain.flac")[1].split())
+    assert "2 recordings without any call added; 1 more of these folders is annotated already" in told
+    assert "left out" not in told
+    manifest = read_manifest(raven / "manifest.csv")
+    assert fully_annotated(manifest.table) == set(manifest.recordings)
+    rows = manifest.table[manifest.table["recording"].isin(["audio/quiet.wav", "audio/rain.flac"])]
+    assert rows["label"].tolist() == ["", ""] and rows["end_s"].isna().all() and rows["group"].nunique() == 2
+    assert len(manifest.table) == 4  # annotations stay as they are
+
+    run(*arguments, "--no-fully-annotated", "--without", audio)
+    table = read_manifest(raven / "manifest.csv").table
+    assert fully_annotated(table) == {"audio/quiet.wav", "audio/rain.flac"}
+
+    status, _, err = run(*arguments, "--without", raven / "nowhere")
+    assert status == 2 and err.splitlines() == [f"error: {raven / 'nowhere'}: no such file or folder"]
 
 
 def test_import_reads_lists_mappings_and_switches(tmp_path, run):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ecotf.datasets.importers.folders import import_folders
 from ecotf.datasets.importers.kaleidoscope import import_kaleidoscope
 from ecotf.datasets.importers.panns_hdf5 import import_panns_hdf5
 from ecotf.datasets.importers.raven import import_raven
+from ecotf.datasets.importers.without_calls import with_recordings_without_calls
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
 
@@ -55,6 +56,7 @@ def import_annotations(
     *,
     group_by: str = "recording",
     fully_annotated: bool | None = None,
+    without: Sequence[str | Path] = (),
     **options: Any,
 ) -> Manifest:
     """Read annotations of any known format.
@@ -73,6 +75,9 @@ def import_annotations(
     fully_annotated
         Whether every event of the recordings is annotated, so that there is none where there is no annotation
         (`ecotf.datasets.coverage`); None says nothing.
+    without
+        Folders of recordings in which there is none of the events; those that are annotated are passed over
+        (`ecotf.datasets.importers.without_calls`).
     options
         Those of the importer.
 
@@ -100,6 +105,7 @@ def import_annotations(
     manifest = importer(path, audio_dir, **options)
     if fully_annotated is not None:
         manifest = replace(manifest, table=with_full_annotation(manifest.table, fully_annotated))
+    manifest = with_recordings_without_calls(manifest, without)
     if group_by == "recording":
         return manifest
     return replace(manifest.with_groups(group_by), notes=manifest.notes)
