@@ -86,6 +86,9 @@ def main() -> None:
     if options.what == "table":
         print(as_table(json.loads((options.runs / "real.json").read_text())))
         return
+    unknown = [one for one in options.only.split("/") if one not in (ENERGY, *CALLS, *SONGS)]
+    if unknown:
+        parser.error(f"--only {unknown[0]!r}: allowed are {ENERGY}, {', '.join(dict.fromkeys((*CALLS, *SONGS)))}")
     quieten_libraries()
     import tensorflow as tf
 

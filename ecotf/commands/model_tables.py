@@ -49,6 +49,12 @@ def _show_detections(detections: dict[str, Any]) -> None:
         same = f"{100 * detections['same_decisions']:.2f} % of all decisions are the same"
         log(f"mean AP over classes, {segments}: {_change(detections['cmap'])}; {same}")
     desktop, device = detections["n_detections"]
+    if not desktop + device:
+        log(
+            "no detection above its threshold, by the run or by the file, so none is compared; --data MANIFEST takes "
+            "other recordings"
+        )
+        return
     same = f"{100 * detections['same_detections']:.1f} % are the same, label and box"
     if "alike" in detections and detections["same_detections"] < 1:
         either = desktop + device - detections["alike"]

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from ecotf.commands import export_model
 from ecotf.commands.console import run_command
-from ecotf.commands.model_tables import show_model
+from ecotf.commands.model_tables import show_model, show_parity
 from ecotf.detection.segments import score_windows
 from ecotf.errors import ConfigError
 from ecotf.export.convert.chain import chain_stages
@@ -133,6 +133,11 @@ def test_every_precision(precision, clip_run, here, tmp_path, capsys):
     if precision == "f32":
         assert loaded is False
         assert report["detections"]["same_detections"] == 1.0
+        show_parity(report)
+        assert "above their thresholds: " in " ".join(capsys.readouterr().out.split())
+        show_parity({**report, "detections": {**report["detections"], "n_detections": [0, 0]}})
+        said = " ".join(capsys.readouterr().out.split())
+        assert "so none is compared; --data MANIFEST" in said and "are the same, label and box" not in said
         assert "DELEGATE" in [operator["op_name"] for operator in interpreter._get_ops_details()]
     if precision == "int8":
         names = sorted(Path(name).name for name in values["calibration"]["recordings"])
