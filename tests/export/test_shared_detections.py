@@ -52,3 +52,17 @@ def test_events_that_share_half_of_their_time_are_counted_one_for_one():
     (said,) = failures(report, lambda row: 1)
     assert said == "of 30 and 20 events 10 are common to the run and the file, 0.25 of all; at least 0.8 is asked for"
     assert not failures({**report, "detections": {**empty, "alike": 19, "n_detections": [20, 20]}}, lambda row: 1)
+
+
+@pytest.mark.parametrize("few", [3, 6, 7, 9, 11])
+def test_two_of_few_may_fall_to_the_last_bit(few):
+    def said(lost: int) -> list[str]:
+        row = {"ap": (None, None), "precision": (None, None), "recall": (1.0, (few - lost) / few)}
+        detections = {"labels": {"owl": row}, "n_detections": [few, few]}
+        report = {
+            "front_end": None, "trees": None, "network": {"max": 0, "rms": 0, "agreement": 1}, DEFAULT: {},
+            "detections": detections, "tolerances": TOLERANCES["int8"].model_dump(),
+        }  # fmt: skip
+        return failures(report, lambda row: few)
+
+    assert said(2) == [] and len(said(3)) == 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # As many detections, segments or sounds are within what one rounding can do, however few there are.
 ROUNDING = 2
+_TINY = 1e-9  # two of six are a third, and so is one less two thirds, but for the last bit
 LOUD_DB = 40.0
 _COMMON = 0.5  # of the time that two events cover, where they are the same event
 
@@ -179,15 +180,15 @@ def _detections_too_far(
         for key, bound in (("ap", tolerances.ap), ("precision", tolerances.point), ("recall", tolerances.point)):
             before, after = row[key]
             allowed = max(bound, ROUNDING / max(few(row), 1))
-            if before is not None and after is not None and before - after > allowed:
+            if before is not None and after is not None and before - after > allowed + _TINY:
                 yield f"{key} of {label!r} falls from {before:.3f} to {after:.3f}, by more than {allowed:.3f}"
 
 
 def _least(name: str, value: float, bound: float) -> Iterator[str]:
-    if not value >= bound:
+    if not value >= bound - _TINY:
         yield f"{name} is {value:.4g}, at least {bound:g} is asked for"
 
 
 def _most(name: str, value: float, bound: float) -> Iterator[str]:
-    if not value <= bound:
+    if not value <= bound + _TINY:
         yield f"{name} is {value:.3g}, at most {bound:g} is allowed"
