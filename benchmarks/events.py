@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
     "events": ("birds/events", ()),
     "without planting": ("birds/events", tuple(f"{one}.draws.planted=0" for one in _BOTH)),
-    "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws.mined=0")),
+    "mining": ("birds/events", ("stages.1.mining={score: 0.3, distance_s: 0.25}", "stages.1.draws.mined=0.2")),
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
