@@ -103,19 +103,19 @@ def test_only_what_is_surely_false_is_mined():
 
 
 @pytest.mark.parametrize(
-    ("override", "match"),
+    ("overrides", "match"),
     [
         ("stages.0.mining={score: 0.5}", "draws.mined = 0"),
         ("stages.0.sound.time_shift.probability=0.5", "moves events away from their frames"),
         ("stages.0.loss={name: cross_entropy}", "events may overlap; allowed: binary"),
         ("stages.0.draws={events: 0, weak: 0, anywhere: 0}", "shares are all 0"),
-        ("stages.1.weights_from=fresh", "its weights are random"),
+        ("stages.0.mining={score: 0.5}; stages.0.draws.mined=0.2", "its weights are random"),
         ("network.head={name: gem}", "the head gem gives none"),
     ],
 )
-def test_a_recipe_that_cannot_be_is_one_line(override, match):
+def test_a_recipe_that_cannot_be_is_one_line(overrides, match):
     with pytest.raises(ConfigError, match=match) as refused:
-        load_any_recipe("birds/events", [override])
+        load_any_recipe("birds/events", overrides.split("; "))
     assert "\n" not in str(refused.value)
 
 
