@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
     "events": ("birds/events", ()),
     "without planting": ("birds/events", tuple(f"{one}.draws.planted=0" for one in _BOTH)),
-    "mining": ("birds/events", ("stages.1.mining={score: 0.3, distance_s: 0.25}", "stages.1.draws.mined=0.2")),
+    "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws.mined=0")),
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
@@ -79,14 +79,16 @@ def main() -> None:
     parser.add_argument("--fold", type=int, action="append", help="only this one; may be given again")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=1979)
-    parser.add_argument("--only", default="energy/small/events", help=f"with / between them: {', '.join(CALLS)}")
+    parser.add_argument(
+        "--only", default="energy/small/events", help=f"with / between them, + for both at once: {', '.join(CALLS)}"
+    )
     parser.add_argument("--sets", default="", help="of real: comma-separated; all by default")
     parser.set_defaults(threads=1)
     options = parser.parse_args()
     if options.what == "table":
         print(as_table(json.loads((options.runs / "real.json").read_text())))
         return
-    unknown = [one for one in options.only.split("/") if one not in (ENERGY, *CALLS, *SONGS)]
+    unknown = [one for one in options.only.replace("+", "/").split("/") if one not in (ENERGY, *CALLS, *SONGS)]
     if unknown:
         parser.error(f"--only {unknown[0]!r}: allowed are {ENERGY}, {', '.join(dict.fromkeys((*CALLS, *SONGS)))}")
     quieten_libraries()
@@ -203,7 +205,9 @@ def _fold(
     if variant == ENERGY:
         sides = sides_of(table, own, fold)
         return by_energy(sides, table, own.classes)
-    recipe_name, overrides = (SONGS if own.family == "songs" else CALLS)[variant]
+    known = SONGS if own.family == "songs" else CALLS
+    changes = [known[one] for one in variant.split("+")]
+    recipe_name, overrides = changes[0][0], tuple(one for _, own_ones in changes for one in own_ones)
     if recipe_name == "birds/small":
         overrides = (*overrides, *(() if own.family == "calls" else ("sample_rate=32000",)))
     else:
