@@ -91,6 +91,9 @@ def main() -> None:
     unknown = [one for one in options.only.replace("+", "/").split("/") if one not in (ENERGY, *CALLS, *SONGS)]
     if unknown:
         parser.error(f"--only {unknown[0]!r}: allowed are {ENERGY}, {', '.join(dict.fromkeys((*CALLS, *SONGS)))}")
+    alone = [one for one in options.only.split("/") if "+" in one and {ENERGY, "small"} & set(one.split("+"))]
+    if alone:
+        parser.error(f"--only {alone[0]!r}: {ENERGY} and small stand alone")
     quieten_libraries()
     import tensorflow as tf
 
@@ -206,6 +209,8 @@ def _fold(
         sides = sides_of(table, own, fold)
         return by_energy(sides, table, own.classes)
     known = SONGS if own.family == "songs" else CALLS
+    if strange := [one for one in variant.split("+") if one not in known]:
+        raise SystemExit(f"{name} is of {own.family}, which have no {strange[0]!r}; they have: {', '.join(known)}")
     changes = [known[one] for one in variant.split("+")]
     recipe_name, overrides = changes[0][0], tuple(one for _, own_ones in changes for one in own_ones)
     if recipe_name == "birds/small":

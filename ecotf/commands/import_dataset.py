@@ -115,7 +115,8 @@ def _say_left_out(manifest: Manifest, options: argparse.Namespace) -> None:
     folder = options.audio_dir or options.path
     unknown = left_out(manifest, folder)
     if unknown:
+        counted = "1 recording" if len(unknown) == 1 else f"{len(unknown)} recordings"
         log(
-            f"left out, since no annotation names them: {len(unknown)} recordings in {str(folder)!r}, the first is "
-            f"{unknown[0].name!r}; if there is no call in them, --without {shlex.quote(str(folder))} adds them"
+            f"no annotation names {counted} in {str(folder)!r}, left out; the first is {unknown[0].name!r}. "
+            f"If you know that no call is there, add --without {shlex.quote(str(folder))}"
         )

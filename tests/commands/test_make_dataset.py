@@ -110,7 +110,7 @@ def test_import_adds_recordings_without_calls(raven, run):
     arguments = ["import", raven / "night.txt", "--format", "raven", "--audio-dir", audio, "label=bat", "--output"]
     arguments = [*arguments, raven / "manifest.csv", "--fully-annotated"]
     told = " ".join(run(*arguments)[1].split())
-    assert "left out, since no annotation names them: 2 recordings in" in told and "the first is 'quiet.wav'" in told
+    assert "no annotation names 2 recordings in" in told and "left out; the first is 'quiet.wav'" in told
 
     told = " ".join(run(*arguments, "--without", audio, "--without", audio / "rain.flac")[1].split())
     assert "2 recordings without any call added; 1 more of these folders is annotated already" in told

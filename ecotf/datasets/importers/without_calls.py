@@ -1,4 +1,4 @@
-"""Recordings without any of the calls beside annotated ones: what is not annotated because nothing is in it."""
+"""Recordings in which there is none of the calls, added to those that are annotated."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ecotf.errors import DataError
 def with_recordings_without_calls(manifest: Manifest, folders: Sequence[str | Path]) -> Manifest:
     """Add the recordings of folders that the manifest does not have, as ones in which there is nothing.
 
-    Programs write no table of a recording in which nobody has boxed a call, so importers do not know of it. A model
-    that learns events needs them: sounds of the same places, or of others, that are not the call.
+    Programs write no table for a recording without a box, so importers do not know of it. A model that learns events
+    needs such recordings: they hold sounds that are not the call.
 
     Parameters
     ----------
@@ -48,8 +48,7 @@ def with_recordings_without_calls(manifest: Manifest, folders: Sequence[str | Pa
     if found.problems:
         argument, reason = found.problems[0]
         raise DataError(f"{argument}: {reason}")
-    known = {os.path.realpath(manifest.path_of(recording)) for recording in manifest.recordings}
-    new = [path for path in found.recordings if os.path.realpath(path) not in known]
+    new = _not_in(manifest, found.recordings)
     notes = (*manifest.notes, _note(len(new), len(found.recordings) - len(new)))
     if not new:
         return replace(manifest, notes=notes)
@@ -63,8 +62,12 @@ def with_recordings_without_calls(manifest: Manifest, folders: Sequence[str | Pa
 
 def left_out(manifest: Manifest, folder: Path) -> list[Path]:
     """Return the recordings of a folder that the manifest does not have, sorted."""
+    return _not_in(manifest, find_recordings([folder]).recordings)
+
+
+def _not_in(manifest: Manifest, paths: Sequence[Path]) -> list[Path]:
     known = {os.path.realpath(manifest.path_of(recording)) for recording in manifest.recordings}
-    return [path for path in find_recordings([folder]).recordings if os.path.realpath(path) not in known]
+    return [path for path in paths if os.path.realpath(path) not in known]
 
 
 def _note(new: int, known: int) -> str:

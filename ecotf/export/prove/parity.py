@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # As many detections, segments or sounds are within what one rounding can do, however few there are.
 ROUNDING = 2
-_TINY = 1e-9  # two of six are a third, and so is one less two thirds, but for the last bit
+_TINY = 1e-9  # 1 - 4 / 6 and 2 / 6 are both two of six, and differ in the last bit
 LOUD_DB = 40.0
 _COMMON = 0.5  # of the time that two events cover, where they are the same event
 
