@@ -51,10 +51,14 @@ def _classes(edges: Mapping[str, Any]) -> Iterator[str]:
             for key in RULES
         )
         alarms = edges["false_alarms"]["per_label"][label]
-        heard = f"{as_figure(alarms['per_hour'])} {as_span(alarms['per_hour_interval'])} in {alarms['hours']:.2f} h"
+        heard = f"{as_figure(alarms['per_hour'])} {as_span(alarms['per_hour_interval'])} in {_time(alarms['hours'])}"
         psds = edges["psds"]["per_label"].get(label)
         line = f"  {shortened(label):<{width}}  {row['support']:>6}{f1s}  {as_figure(psds):>6}  "
         yield line + (heard if alarms["hours"] else "-")
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.2f} h" if hours >= 0.1 else f"{3600 * hours:.0f} s"
 
 
 def _rules(edges: Mapping[str, Any]) -> Iterator[str]:

@@ -59,6 +59,9 @@ def test_figures_that_can_be_counted():
     assert metrics["psds_frames"] is None and 0 < metrics["psds"]["value"] < 1
     text = edges_text(metrics)
     assert "each within 10 ms." in text and "(3 of 4 recordings are)" in text and "4.0 " not in main_figures(metrics)
+    assert " in 0.50 h" in text
+    short = judge(FOUND, TRUTH, {**LISTENED, "c": Listened(10.0)}, collar_s=0.01, psds={"alpha_st": 0.5})
+    assert " in 10 s" in edges_text(short)
 
 
 def test_frames_boxes_and_no_label():
