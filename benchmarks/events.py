@@ -39,7 +39,6 @@ from ecotf.tasks.training_run import train_run
 
 ENERGY = "energy"
 _BOTH = ("stages.0", "stages.1")
-_BEST = "{name: best, finders: [{name: change_detection}, {name: onsets}, {name: peaks, smooth_s: 0.05, gap_s: 0.15}]}"
 _BEST_SONGS = "{name: best, finders: [{name: change_detection}, {name: onsets}]}"
 # What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -50,12 +49,11 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
-    "onsets": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
+    "without onsets": ("birds/events", ("network.head.onsets=false", "inference.events={name: change_detection}")),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
     "shorter": ("birds/events", ("stages.0.epochs=8",)),
     "averaged": ("birds/events", ("stages.0.ema=0.98", "stages.1.ema=0.98")),
     "after sounds": ("birds/events", ()),
-    "onsets after sounds": ("birds/events", ("network.head.onsets=true", f"inference.events={_BEST}")),
 }
 # What names clips of 23 classes of other sounds, with the backbone of birds/events, which is all that is kept of it.
 SOUNDS = (

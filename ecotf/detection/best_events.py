@@ -32,6 +32,13 @@ class BestOfConfig(FinderConfig):
     ----------
     finders
         What is tried, each with all of its own candidates.
+    joined
+        Onsets are tried only where, of some class, so large a part of the pauses between two of its events that are
+        not tested is shorter than two frames (`ecotf.datasets.pauses`), which no finder sees in frames; 0 for always.
+        A few validation events could choose by chance what the calls have no need of.
+    margin
+        Where boxes ask for onsets in that way, another finder must have so much higher an F1 to be taken instead. F1 of
+        twenty events has a standard error of about 0.1.
     """
 
     fits: ClassVar[bool] = True
@@ -39,11 +46,24 @@ class BestOfConfig(FinderConfig):
 
     name: Literal["best"] = "best"
     finders: Annotated[tuple[OneFinder, ...], Field(min_length=1)]
+    joined: float = Field(0.0, ge=0, le=1)
+    margin: float = Field(0.1, ge=0, le=1)
 
     @property
     def reads_onsets(self) -> bool:
         """Whether any of them does."""
         return any(one.reads_onsets for one in self.finders)
+
+    def needs_onsets(self, numbers: Numbers | None) -> bool:
+        """Whether the finder that was chosen reads them."""
+        return self.chosen(numbers)[0].reads_onsets
+
+    def handicap(self, candidate: dict[str, Any], joined: float) -> float | None:
+        """Return that of its finder: onsets are tried where calls follow each other closely, and taken first there."""
+        asked = joined >= self.joined
+        if self.finders[candidate[OF]].reads_onsets:
+            return 0.0 if asked else None
+        return self.margin if asked and self.joined and self.reads_onsets else 0.0
 
     def candidates(self) -> list[dict[str, Any]]:
         """List those of each finder, with its place in the list; one without numbers has one."""

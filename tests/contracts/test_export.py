@@ -110,5 +110,22 @@ def test_a_head_gives_on_a_device_what_it_gives_here(head, front_end, converted)
         np.testing.assert_allclose(np.concatenate([one["frames"] for one in given]), sigmoid(frames), atol=2e-5)
 
 
+def test_a_finder_that_reads_no_onsets_leaves_them_out_of_the_file():
+    model, segments = tiny_model("events"), SegmentsConfig(segment_s=1.0)
+    kept, left = (
+        clip_stages(model, model.network.config, segments, ExportSettings(rate=RATE, sound="float32"), onsets)
+        for onsets in (True, False)
+    )
+    shapes = [stages[-1].inputs["frame_logits"].shape[-1] for stages in (kept, left)]
+    assert shapes == [4 * len(model.classes), len(model.classes)]
+    sizes = [
+        sum(weight.size for layers in stages[-2].models for weight in layers.get_weights()) for stages in (kept, left)
+    ]
+    assert sizes[1] < sizes[0]
+    pooled = np.random.default_rng(1).standard_normal((1, *kept[-2].inputs["pooled"].shape[1:])).astype(np.float32)
+    whole, part = (np.asarray(stages[-2].function(pooled=pooled)["frame_logits"]) for stages in (kept, left))
+    np.testing.assert_array_equal(whole[..., : len(model.classes)], part)
+
+
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logits.astype(np.float64)))

@@ -14,6 +14,8 @@ from ecotf.datasets.manifest import make_manifest
 from ecotf.detection.best_events import BestOfConfig
 from ecotf.detection.change_events import ChangeDetectionConfig
 from ecotf.detection.frame_events import FrameEventsConfig
+from ecotf.detection.onset_events import OnsetEventsConfig
+from ecotf.pipelines.onset_truth import encoded
 from ecotf.tasks.clips.events import fit_event_thresholds, judge_events
 from ecotf.tasks.clips.finder_fit import fit_finder
 from ecotf.tasks.clips.plan import ClipEvaluationConfig
@@ -51,7 +53,8 @@ def test_recordings_without_calls_count(judged):
 def test_the_finder_is_fitted_to_the_calls():
     """Between two calls of owls the score falls by half; within one trill of a wren it falls more. Each has its own."""
     frame_s, rng = 0.05, np.random.default_rng(3)
-    rows, kept = [], []
+    rows: list[tuple[str, float, float, str]] = []
+    kept: list[FrameScores] = []
     for name in ("a.wav", "b.wav"):
         times = (np.arange(600) + 0.5) * frame_s
         scores = rng.uniform(0.0, 0.02, (600, 2))
@@ -89,3 +92,47 @@ def test_the_finder_is_fitted_to_the_calls():
     pd.testing.assert_frame_equal(with_events(scored, plan, classes, several.numbers).candidates, found)
     nothing: Any = fit_finder(plan, data, None, classes)
     assert nothing.unfitted == [*classes, "call"]
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_onsets_are_tried_where_calls_follow_each_other_without_a_pause(joined):
+    """Three calls in a row are one hill of the score. Onsets tell them apart, and nothing else can."""
+    frame_s, each_s = 0.05, 0.5 if joined else 3.0
+    times = (np.arange(400) + 0.5) * frame_s
+    scores, onsets, ends, lengths = (np.full((400, 1), 0.01) for _ in range(4))
+    starts = [at + i * each_s for at in (1.0, 11.0) for i in range(3)]
+    for start in starts:
+        first, last = round(start / frame_s), round((start + 0.5) / frame_s)
+        scores[first:last] = 0.9
+        onsets[first], ends[last - 1], lengths[first] = 0.9, 0.9, encoded(0.5)
+    frames = np.hstack([scores, onsets, ends, lengths])
+    rows = [(name, at, at + 0.5, "owl") for name in ("a.wav", "b.wav") for at in starts]
+    table = pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"])
+    data: Any = SimpleNamespace(manifest=make_manifest(table, "/", "test"))
+    kept = tuple(FrameScores(name, frames, times, frame_s, (0.0, 1.0), 20.0) for name in ("a.wav", "b.wav"))
+    recordings = pd.DataFrame({"recording": ["a.wav", "b.wav"], "start_s": 0.0})
+    scored = ScoredSegments(recordings, np.zeros((2, 1)), np.ones((2, 1)), None, kept)
+    config = BestOfConfig(finders=[ChangeDetectionConfig(), OnsetEventsConfig()], joined=0.1)
+    plan: Any = SimpleNamespace(
+        evaluation=ClipEvaluationConfig(events=True, bootstrap=20), inference=SimpleNamespace(events=config), seed=1
+    )
+    fitted: Any = fit_finder(plan, data, scored, ["owl"])
+    assert config.needs_onsets(fitted.numbers) == joined
+    if joined:
+        assert fitted.notes[0].startswith("events are found by onsets; mean F1 of validation events: change_detection")
+    else:
+        assert fitted.notes == (
+            "onsets not tried: of the pauses between calls of a class at most 0% are shorter than 100 ms",
+        )
+    found: Any = with_events(scored, plan, ["owl"], fitted.numbers).candidates
+    assert len(found[found["label"] == "owl"]) == len(rows)
+
+
+def test_onsets_that_boxes_ask_for_give_way_only_to_what_is_clearly_better():
+    first = {"finder": 0, "step_s": 0.48, "drop": None, "ratio": 1.2}
+    onset = {"finder": 1, "gap_s": 0.3, "pull": 0.4}
+    config = BestOfConfig(finders=[ChangeDetectionConfig(), OnsetEventsConfig()], joined=0.1, margin=0.2)
+    assert [config.handicap(one, 0.3) for one in (first, onset)] == [0.2, 0.0]
+    assert [config.handicap(one, 0.05) for one in (first, onset)] == [0.0, None]
+    by_figures = BestOfConfig(finders=[ChangeDetectionConfig(), OnsetEventsConfig()], margin=0.2)
+    assert [by_figures.handicap(one, 0.0) for one in (first, onset)] == [0.0, 0.0]

@@ -31,10 +31,13 @@ class FixedNetwork:
     ----------
     image_shape
         ``(frames, bands, channels)`` of a window.
+    onsets
+        Whether what a head says of onsets is kept, beside the classes.
     """
 
     network: ClipNetwork
     image_shape: tuple[int, int, int]
+    onsets: bool = True
 
     def features(self, image: Any) -> Any:
         """Compute the feature map of what `seen` gives."""
@@ -74,7 +77,9 @@ class FixedNetwork:
         outputs = {"clip_logits": head.output["clip"]}
         if self.gives_frames:
             attention = head.get_layer("class_attention").output
-            outputs = {"attention": attention, "frame_logits": head.output["frames"], "seen": classes.input}
+            without = self.network.config.head.gives_onsets and not self.onsets
+            frames = classes.output if without else head.output["frames"]
+            outputs = {"attention": attention, "frame_logits": frames, "seen": classes.input}
         if self.embedding_layer is not None:
             embedding = head.get_layer(self.embedding_layer).output
             if embedding is not self._pooled:
@@ -110,7 +115,7 @@ class FixedNetwork:
         return head.get_layer(first).input
 
 
-def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> FixedNetwork:
+def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float, onsets: bool = True) -> FixedNetwork:
     """Make the network of ``model`` for windows of ``window_s`` seconds, with its weights."""
     shape = clip_image_shape(model.front_end, model.image, model.sample_rate, window_s)
     backbone = config.backbone.model_copy(update={"weights": "none"})
@@ -118,13 +123,19 @@ def fix_length(model: ClipModel, config: ClipNetworkConfig, window_s: float) -> 
     inside = graph_front_end(config, model.front_end, model.image, model.sample_rate)
     network = build_clip_network(config, len(model.classes), shape, fixed_length=True, front_end=inside)
     network.model.set_weights(model.network.model.get_weights())
-    return FixedNetwork(network, shape)
+    return FixedNetwork(network, shape, onsets)
 
 
 def clip_stages(
-    model: ClipModel, config: ClipNetworkConfig, segments: SegmentsConfig, settings: ExportSettings
+    model: ClipModel,
+    config: ClipNetworkConfig,
+    segments: SegmentsConfig,
+    settings: ExportSettings,
+    onsets: bool = True,
 ) -> tuple[Stage, ...]:
     """Make stages from ``sound`` [1, samples] to a segment's ``scores`` [1, classes] and, if it has them, ``frames``.
+
+    Without ``onsets`` what finds them stays out of the file.
 
     Raises
     ------
@@ -137,7 +148,7 @@ def clip_stages(
             f"sample_rate={settings.rate}"
         )
     samples = window_samples(model, segments)
-    fixed = fix_length(model, config, samples / model.sample_rate)
+    fixed = fix_length(model, config, samples / model.sample_rate, onsets)
     stages = [image_stage(model, samples, settings.sound)]
     if fixed.front_end is not None:
         stages.append(_front_end_stage(fixed))

@@ -30,7 +30,7 @@ class ClipExport(SegmentExport[ClipRecipe, ClipModel]):
 
     def plan(self, settings: ExportSettings) -> ExportPlan:
         """Make the plan, with the network in pieces."""
-        stages = clip_stages(self.model, self.run.recipe.inference_network, self.config, settings)
+        stages = clip_stages(self.model, self.run.recipe.inference_network, self.config, settings, self.onsets)
         return self._plan(stages, settings, self._frames(stages))
 
     def calibrate(self, recordings: RunRecordings) -> Calibration:

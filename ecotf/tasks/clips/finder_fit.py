@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ecotf.datasets.pauses import joined_pauses
 from ecotf.detection.finders import Numbers
 from ecotf.evaluation.average_precision import precision_recall
 from ecotf.evaluation.evaluation_config import EvaluationConfig
@@ -38,16 +39,21 @@ def fit_finder(
 
     The highest mean of the best F1 at any threshold is chosen, of three rules: an IoU of 0.3, one of 0.5, and the
     recipe's collars. Where there are several finders to choose from, the one is taken whose best numbers have the
-    highest mean over classes with events. None of a finder that has no numbers.
+    highest mean over classes with events; some are tried only where calls follow each other closely, and then come
+    before others that are little better (`FinderConfig.handicap`). None of a finder that has no numbers.
     """
     config = plan.inference.events
     if not config.fits:
         return None
-    tried, labels = config.candidates(), [*classes, CALL_LABEL]
+    candidates, labels = config.candidates(), [*classes, CALL_LABEL]
     names, manifest = ([], None) if scored is None else judged_annotations(data, scored, classes)
     frames = [] if scored is None else [one for one in scored.frames if one.recording in names]
     if not frames or manifest is None:
-        return FittedFinder(dict.fromkeys(labels, tried[0]), labels)
+        return FittedFinder(dict.fromkeys(labels, candidates[0]), labels)
+    untested = data.manifest.table[data.manifest.table["split"] != "test"]
+    shortest_s = 2 * frames[0].frame_s
+    joined = max(joined_pauses(untested, classes, shortest_s).values(), default=0.0)
+    tried = [one for one in candidates if config.handicap(one, joined) is not None] or candidates[:1]
     values = np.zeros((len(tried), len(labels)))
     for row, numbers in enumerate(tried):
         found = [one.events(config, classes, dict.fromkeys(labels, numbers)) for one in frames]
@@ -58,14 +64,26 @@ def fit_finder(
         name: float(values[[own == name for own in groups]].max(axis=0)[fitted].mean()) if fitted.any() else 0.0
         for name in dict.fromkeys(groups)
     }
-    group = max(means, key=lambda name: means[name])  # of two alike the first one
+    handicaps = {config.group(one): config.handicap(one, joined) or 0.0 for one in tried}
+    group = max(means, key=lambda name: means[name] - handicaps[name])  # of two alike the first one
     rows = np.flatnonzero([own == group for own in groups])
     best = rows[values[rows].argmax(axis=0)]
     chosen = {label: tried[row] for label, row in zip(labels, best.tolist(), strict=True)}
     lacking = [label for label, value in zip(labels, values[rows].max(axis=0), strict=True) if not value]
     told = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
-    notes = (f"events are found by {group}; mean F1 of validation events: {told}",) if len(means) > 1 else ()
-    return FittedFinder(chosen, lacking, notes)
+    notes = [f"events are found by {group}; mean F1 of validation events: {told}"] if len(means) > 1 else []
+    if means[group] < max(means.values()):
+        notes.append(
+            f"{group} since {joined:.0%} of the pauses between calls of a class are shorter than "
+            f"{1000 * shortest_s:g} ms, and another finder must be better by {max(handicaps.values()):g}"
+        )
+    left = list(dict.fromkeys(config.group(one) for one in candidates if config.group(one) not in groups))
+    if left:
+        notes.append(
+            f"{', '.join(left)} not tried: of the pauses between calls of a class at most {joined:.0%} are shorter "
+            f"than {1000 * shortest_s:g} ms"
+        )
+    return FittedFinder(chosen, lacking, tuple(notes))
 
 
 def _best_f1s(

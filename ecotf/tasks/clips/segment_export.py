@@ -53,6 +53,11 @@ class SegmentExport(Generic[Plan, Model]):
         """Samples of a segment."""
         return round(self.config.segment_s * self.model.sample_rate)
 
+    @property
+    def onsets(self) -> bool:
+        """Whether the run's finder reads what a head says of onsets."""
+        return self.config.events.needs_onsets(self.run.finder)
+
     def check(self, settings: ExportSettings) -> None:
         """Require a threshold for every class."""
         require_thresholds(self.path, self.run.thresholds, self.run.classes)
@@ -74,6 +79,7 @@ class SegmentExport(Generic[Plan, Model]):
         scores, frames, examples.frame_times = self._scored(as_float(sounds))
         examples.expected[f"{DEFAULT}.scores"] = expit(scores.astype(np.float64)).astype(np.float32)
         if frames is not None:
+            frames = frames if self.onsets else frames[..., : len(self.model.classes)]
             examples.expected[f"{DEFAULT}.frames"] = expit(frames.astype(np.float64)).astype(np.float32)
         examples.candidates = self._detections(heard, examples, examples.expected)
         return examples

@@ -122,8 +122,8 @@ def test_a_recipe_that_cannot_be_is_one_line(overrides, match):
 def test_onsets_that_nobody_teaches_or_has_are_refused():
     for recipe, override, said in (
         ("birds/small", "network.head={name: events, onsets: true}", "no stage teaches the head events"),
-        ("birds/events", "stages.0.onsets.share=0.3", "stage 'train': onsets: the head events does not answer"),
-        ("birds/events", "inference.events={name: onsets}", "the finder onsets reads onsets, and the head events"),
+        ("songs/dense", "stages.0.onsets.share=0.3", "stage 'train': onsets: the head events does not answer"),
+        ("songs/dense", "inference.events={name: onsets}", "the finder onsets reads onsets, and the head events"),
     ):
         with pytest.raises(ConfigError, match=said):
             load_any_recipe(recipe, [override])

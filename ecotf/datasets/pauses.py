@@ -1,0 +1,48 @@
+"""Pauses between the events of a class, by the annotations: which calls follow each other too closely for frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecotf.datasets.coverage import WEAK, says_yes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FEWEST = 3  # fewer short pauses may be slips of the hand that drew the boxes
+
+
+def joined_pauses(table: pd.DataFrame, classes: Sequence[str], shortest_s: float) -> dict[str, float]:
+    """Compute for each class the part of its pauses that are shorter than ``shortest_s``, or none at all.
+
+    Parameters
+    ----------
+    table
+        A manifest's; rows without an end, and labels that are only somewhere in a stretch, say nothing of pauses.
+
+    Returns
+    -------
+    Class to part, from 0 to 1; 0 where fewer than three pauses are so short.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [("a.wav", at, at + 0.5, "piha") for at in (0.0, 0.5, 1.0, 1.5, 9.0)]
+    >>> joined_pauses(pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]), ["piha"], 0.08)
+    {'piha': 0.75}
+    """
+    table = table[(table["end_s"] > table["start_s"]) & ~says_yes(table, WEAK)]
+    return {name: _joined(table[table["label"] == name], shortest_s) for name in classes}
+
+
+def _joined(events: pd.DataFrame, shortest_s: float) -> float:
+    pauses: list[float] = []
+    for _, own in events.drop_duplicates(["recording", "start_s", "end_s"]).groupby("recording"):
+        own = own.sort_values("start_s")
+        heard_until = np.maximum.accumulate(own["end_s"].to_numpy(float))
+        pauses += (own["start_s"].to_numpy(float)[1:] - heard_until[:-1]).tolist()
+    short = int(np.sum(np.array(pauses) < shortest_s - 1e-9))
+    return short / len(pauses) if short >= _FEWEST else 0.0
