@@ -205,7 +205,7 @@ def _fold(
     """Return what is found in the recordings of a fold, with what is above the threshold in ``kept``."""
     if variant == ENERGY:
         sides = sides_of(table, own, fold)
-        return by_energy(sides, table, own.classes)
+        return by_energy(sides, table, own.classes, own.collar_s)
     known = SONGS if own.family == "songs" else CALLS
     if strange := [one for one in variant.split("+") if one not in known]:
         raise SystemExit(f"{name} is of {own.family}, which have no {strange[0]!r}; they have: {', '.join(known)}")

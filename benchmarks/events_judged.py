@@ -14,7 +14,7 @@ from ecotf.evaluation.average_precision import average_precision
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
 from ecotf.evaluation.event_overlap import LEAST_IOU, Counts, count_overlaps
-from ecotf.evaluation.hit_rules import Overlap, Rule
+from ecotf.evaluation.hit_rules import Collars, Overlap, Rule
 from ecotf.evaluation.matching import Track, match_track, scored_tables
 
 _CUT_DB = np.arange(1.0, 30.5, 0.5)
@@ -92,10 +92,11 @@ def _in_known(found: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     return inside
 
 
-def by_energy(sides: pd.Series, table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def by_energy(sides: pd.Series, table: pd.DataFrame, classes: Sequence[str], collar_s: float) -> pd.DataFrame:
     """Find events as stretches in which the band of a class's training boxes is louder than the recording's median.
 
-    Level over the median and the least pause are chosen by F on the recordings that choose for the networks, too.
+    Level over the median and the least pause are chosen on the recordings that choose for the networks, too, and as
+    their finders are: by the mean F of IoU 0.3, IoU 0.5 and both edges.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def by_energy(sides: pd.Series, table: pd.DataFrame, classes: Sequence[str]) -> 
         best, chosen = -1.0, (_CUT_DB[0], _GAPS_S[0])
         for cut in _CUT_DB:
             for gap in _GAPS_S:
-                f = _valid_f(levels, sides, table, label, float(cut), gap)
+                f = _valid_f(levels, sides, table, label, float(cut), gap, collar_s)
                 if f > best:
                     best, chosen = f, (float(cut), gap)
         for name in levels:
@@ -135,14 +136,22 @@ def by_energy(sides: pd.Series, table: pd.DataFrame, classes: Sequence[str]) -> 
 
 
 def _valid_f(
-    levels: dict[str, np.ndarray], sides: pd.Series, table: pd.DataFrame, label: str, cut: float, gap: float
+    levels: dict[str, np.ndarray],
+    sides: pd.Series,
+    table: pd.DataFrame,
+    label: str,
+    cut: float,
+    gap: float,
+    collar_s: float,
 ) -> float:
-    counts = Counts(0, 0, 0)
+    rules = (Overlap(LEAST_IOU), Overlap(0.5), Collars(collar_s, collar_s))
+    counts = [Counts(0, 0, 0)] * len(rules)
     for name, level in levels.items():
         if sides[name] == "valid":
             own = table[(table["recording"] == name) & (table["label"] == label)]
-            counts += count_overlaps(_stretches(level, cut, gap)[0], own[["start_s", "end_s"]].to_numpy(float))
-    return counts.f
+            found, truth = _stretches(level, cut, gap)[0], own[["start_s", "end_s"]].to_numpy(float)
+            counts = [one + count_overlaps(found, truth, rule=rule) for one, rule in zip(counts, rules, strict=True)]
+    return float(np.mean([one.f for one in counts]))
 
 
 def _levels(path: str, low_hz: float, high_hz: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecotf.evaluation.hit_rules import Overlap
+from ecotf.evaluation.hit_rules import Collars, Overlap
 
 LEAST_IOU = 0.3
 
@@ -40,8 +40,13 @@ class Counts:
         return 2 * self.right / max(2 * self.right + self.wrong + self.missed, 1)
 
 
-def count_overlaps(found: np.ndarray, truth: np.ndarray, unknown: np.ndarray | None = None) -> Counts:
-    """Match events one to one where their IoU is at least 0.3, as many as can be.
+def count_overlaps(
+    found: np.ndarray,
+    truth: np.ndarray,
+    unknown: np.ndarray | None = None,
+    rule: Overlap | Collars = Overlap(LEAST_IOU),  # noqa: B008 - nothing changes it
+) -> Counts:
+    """Match events one to one where their IoU is at least 0.3, or by another rule, as many as can be.
 
     Parameters
     ----------
@@ -56,20 +61,24 @@ def count_overlaps(found: np.ndarray, truth: np.ndarray, unknown: np.ndarray | N
     >>> count_overlaps(found, np.array([[0.2, 1.1], [3.0, 4.0]]), np.array([[5.0, 6.0]]))
     Counts(right=1, wrong=1, missed=1)
     """
-    hits = matched(found, truth)
+    hits = matched(found, truth, rule)
     rest = found[~hits]
-    unsure = 0 if unknown is None else int(matched(rest, unknown).sum())
+    unsure = 0 if unknown is None else int(matched(rest, unknown, rule).sum())
     return Counts(int(hits.sum()), len(rest) - unsure, len(truth) - int(hits.sum()))
 
 
-def matched(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def matched(
+    found: np.ndarray,
+    truth: np.ndarray,
+    rule: Overlap | Collars = Overlap(LEAST_IOU),  # noqa: B008
+) -> np.ndarray:
     """Return which events of ``found`` have a partner in ``truth``, bool ``[events]``."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     if not len(found) or not len(truth):
         return np.zeros(len(found), bool)
-    near = csr_matrix(np.isfinite(Overlap(LEAST_IOU).distances(*found.T, *truth.T)))
+    near = csr_matrix(np.isfinite(rule.distances(*found.T, *truth.T)))
     return np.asarray(maximum_bipartite_matching(near, perm_type="column") >= 0)
 
 
