@@ -54,6 +54,7 @@ def evaluate_clips(
         fitted = fit_finder(recipe, data, valid, classes)
         if fitted is not None:
             finder = fitted.numbers
+            head.extend(fitted.notes)
             for note in fitted.notes:
                 log(note)
             if fitted.unfitted:
