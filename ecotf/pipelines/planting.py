@@ -30,11 +30,15 @@ class PlantingConfig(Config):
         the call that is learned, and not that something was planted.
     fade_s
         Length of the fades, outside of the event.
+    speed
+        How much faster or slower what is planted is played, so that its pitch and length are another animal's: the
+        standard deviation of the speed's natural logarithm, of which no more than twice is drawn. 0: as it was.
     """
 
     snr_db: tuple[float, float] = (0.0, 20.0)
     decoys: float = Field(0.3, ge=0, le=1)
     fade_s: float = Field(0.03, ge=0, le=1)
+    speed: float = Field(0.0, ge=0, le=0.2)
 
     @model_validator(mode="after")
     def _ordered(self) -> PlantingConfig:
@@ -153,7 +157,10 @@ class PlantedClips:
         rate, fade = made.sounds.sample_rate, round(made.config.fade_s * made.sounds.sample_rate)
         there_s = float(truth.rows.durations[self.recording[row]] - self.start_s[row])
         room_s = min(truth.seconds, there_s)
-        piece, is_event = made.piece(event, bool(rng.random() < made.config.decoys), room_s, rng)
+        decoy = bool(rng.random() < made.config.decoys)
+        speed = _drawn_speed(made.config.speed, rng)
+        piece, is_event = made.piece(event, decoy, room_s * speed, rng)
+        piece = _played(piece, speed)
         inside = len(piece) - 2 * fade
         at = int(rng.integers(max(1, round(room_s * rate) - inside + 1)))
         low, high = max(0, at - fade), min(len(sound), at + inside + fade)
@@ -171,6 +178,20 @@ class PlantedClips:
             return np.float32(1.0)
         gain = other / own * 10 ** (snr_db / 20)
         return np.float32(min(gain, 1.0 / max(float(np.abs(piece).max()), _SILENCE)))
+
+
+def _drawn_speed(deviation: float, rng: np.random.Generator) -> float:
+    """Draw a speed; nothing is drawn where there is one alone, so that old recipes draw what they drew."""
+    return float(np.exp(deviation * np.clip(rng.normal(), -2, 2))) if deviation else 1.0
+
+
+def _played(piece: np.ndarray, speed: float) -> np.ndarray:
+    """Play a faded piece faster or slower."""
+    from scipy.signal import resample
+
+    if speed == 1.0 or not len(piece):
+        return piece
+    return np.asarray(resample(piece, max(1, round(len(piece) / speed))), np.float32)
 
 
 def in_band(sound: np.ndarray, sample_rate: float, band_hz: tuple[float, float]) -> np.ndarray:

@@ -87,3 +87,21 @@ def test_a_band_alone_and_how_loud_it_is(samples):
     rms = np.sqrt(np.square(np.fft.irfft(spectrum, len(long))).sum() / samples)
     np.testing.assert_allclose(rms_in_band(sound, RATE, (1000.0, 2000.0)), rms, rtol=0.03 if samples > 999 else 0.7)
     assert rms_in_band(sound[:0], RATE, (1000.0, 2000.0)) == 0.0 and not len(in_band(sound[:0], RATE, (1000.0, 2000.0)))
+
+
+def test_another_speed_is_another_pitch_and_length_and_the_frames_know(tmp_path):
+    planting = planting_of(tmp_path, snr_db=(20, 20), decoys=0.0, speed=0.1)
+    heard = []
+    for seed in range(12):
+        events, recording, start_s = np.zeros(1, int), np.ones(1, int), np.zeros(1)
+        sound, marked = planting.into(events, recording, start_s, (seed, 1))(
+            np.zeros(1, int), np.zeros((1, 2 * RATE), np.float32), planting.truth.packed(recording, start_s)
+        )
+        length_s = planting.truth.unpacked(marked).frames[0, :, 0].sum() * 0.2
+        pitch_hz = np.abs(np.fft.rfft(sound[0])).argmax() / 2
+        assert pitch_hz * length_s == pytest.approx(2000, rel=0.02)  # as many waves as there were
+        loud = np.abs(sound[0]) > 0.1
+        assert np.flatnonzero(loud).size and np.ptp(np.flatnonzero(loud)) / RATE == pytest.approx(length_s, abs=0.08)
+        heard.append(pitch_hz)
+    assert np.std(np.log(heard)) == pytest.approx(0.1, abs=0.05) and np.ptp(np.log(heard)) < 0.41
+    assert planted(planting_of(tmp_path))[0].any()
