@@ -10,6 +10,7 @@ import numpy as np
 from ecotf.evaluation.hit_rules import Collars, Overlap
 
 LEAST_IOU = 0.3
+_USUAL = Overlap(LEAST_IOU)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def count_overlaps(
     found: np.ndarray,
     truth: np.ndarray,
     unknown: np.ndarray | None = None,
-    rule: Overlap | Collars = Overlap(LEAST_IOU),  # noqa: B008 - nothing changes it
+    rule: Overlap | Collars = _USUAL,
 ) -> Counts:
     """Match events one to one where their IoU is at least 0.3, or by another rule, as many as can be.
 
@@ -70,7 +71,7 @@ def count_overlaps(
 def matched(
     found: np.ndarray,
     truth: np.ndarray,
-    rule: Overlap | Collars = Overlap(LEAST_IOU),  # noqa: B008
+    rule: Overlap | Collars = _USUAL,
 ) -> np.ndarray:
     """Return which events of ``found`` have a partner in ``truth``, bool ``[events]``."""
     from scipy.sparse import csr_matrix
