@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ecotf.datasets.pauses import most_joined
 from ecotf.detection.segments import halved_to
 from ecotf.errors import DataError
 from ecotf.evaluation.average_precision import average_precision
@@ -48,6 +47,7 @@ class EventLesson(LabelLesson):
     """
 
     score_name: ClassVar[str] = "frame_ap"
+    score_title: ClassVar[str] = "frame AP"
 
     def __init__(
         self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
@@ -59,8 +59,6 @@ class EventLesson(LabelLesson):
         self.seconds = stage.seconds or plan.clips.seconds
         self.frames, self.frame_s = frames_of(network, material, self.seconds)
         self.onsets = OnsetTruth(stage.onsets.width) if network.config.head.gives_onsets else None
-        joined = most_joined(material.data.manifest.table, material.classes, self.frame_s)
-        self.judges_onsets = self.onsets is not None and plan.inference.events.tries_onsets(joined)
         self.rows = self._rows("train", train.recordings)
         self.truth = self._truth(self.rows)
         require_steps(self.rows, self.frame_s, stage.title, material.classes)
@@ -71,11 +69,6 @@ class EventLesson(LabelLesson):
         self.quiet = quiet_places(self.rows, min(_QUIET_S, self.seconds))
         band, sounds = (plan.front_end.low_hz, plan.front_end.high_hz), material.data.sounds(train.recordings)
         self.planting = Planting(stage.planting, self.truth, sounds, self.quiet, band)
-
-    @property
-    def score_title(self) -> str:  # type: ignore[override]
-        """What epochs are compared by; an early one may know frames, and nothing yet of where calls begin."""
-        return "mean AP of frames and onsets" if self.judges_onsets else "frame AP"
 
     @property
     def keeps_start(self) -> bool:
@@ -129,19 +122,15 @@ class EventLesson(LabelLesson):
         return share * averaged(own, weight, self.config.loss.average) + (1 - share) * loss
 
     def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
-        """Compute the loss of a validation batch, and give the logits of its clips, frames and, perhaps, onsets."""
+        """Compute the loss of a validation batch, and give the logits of its clips and frames."""
         import tensorflow as tf
 
-        frames, classes = tf.cast(outputs["frames"], tf.float32), self.rows.n_classes
-        parts = [frames[..., i * classes : (i + 1) * classes] for i in range(1 + int(self.judges_onsets))]
-        flat = [tf.reshape(part, [tf.shape(part)[0], -1]) for part in parts]
-        return self.label_loss(outputs, targets, weight), tf.concat([tf.cast(outputs["clip"], tf.float32), *flat], 1)
+        frames = tf.cast(outputs["frames"], tf.float32)[..., : self.rows.n_classes]
+        flat = tf.reshape(frames, [tf.shape(frames)[0], -1])
+        return self.label_loss(outputs, targets, weight), tf.concat([tf.cast(outputs["clip"], tf.float32), flat], 1)
 
     def judge(self, batches: Any, judged: Callable[..., Any]) -> tuple[float, float]:
-        """Compute the loss, and the average precision of the frames that are known, the mean over classes.
-
-        Where events are made of onsets, the mean of that and of the average precision of onsets.
-        """
+        """Compute the loss, and the average precision of the frames that are known, the mean over classes."""
         losses, scores, truths = [], [], []
         for image, targets, weight in batches:
             loss, logits = judged(image, targets, weight)
@@ -154,11 +143,9 @@ class EventLesson(LabelLesson):
         if not np.isfinite(logits).all():
             return float("nan"), float("nan")
         classes = self.rows.n_classes
-        parts = [truth.frames, truth.onsets] if self.judges_onsets else [truth.frames]
-        of_frames = [
-            frame_average_precision(one.reshape(part.shape), part, truth.frames_known)
-            for one, part in zip(np.split(logits[:, classes:], len(parts), axis=1), parts, strict=True)
-        ]
+        of_frames = frame_average_precision(
+            logits[:, classes:].reshape(truth.frames.shape), truth.frames, truth.frames_known
+        )
         if np.isfinite(of_frames).any():
             return mean_loss(losses), float(np.nanmean(of_frames))
         return mean_loss(losses), padded_cmap(counted_labels(truth.clip), logits[:, :classes].astype(np.float64))
