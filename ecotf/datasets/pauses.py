@@ -38,6 +38,12 @@ def joined_pauses(table: pd.DataFrame, classes: Sequence[str], shortest_s: float
     return {name: _joined(table[table["label"] == name], shortest_s) for name in classes}
 
 
+def most_joined(table: pd.DataFrame, classes: Sequence[str], frame_s: float) -> float:
+    """Return the greatest part of a class's pauses that are shorter than two frames, in recordings not tested."""
+    untested = table[table["split"] != "test"]
+    return max(joined_pauses(untested, classes, 2 * frame_s).values(), default=0.0)
+
+
 def _joined(events: pd.DataFrame, shortest_s: float) -> float:
     pauses: list[float] = []
     for _, own in events.drop_duplicates(["recording", "start_s", "end_s"]).groupby("recording"):

@@ -54,16 +54,20 @@ class BestOfConfig(FinderConfig):
         """Whether any of them does."""
         return any(one.reads_onsets for one in self.finders)
 
+    def tries_onsets(self, joined: float) -> bool:
+        """Whether calls follow each other closely enough for them."""
+        return self.reads_onsets and joined >= self.joined
+
     def needs_onsets(self, numbers: Numbers | None) -> bool:
         """Whether the finder that was chosen reads them."""
         return self.chosen(numbers)[0].reads_onsets
 
     def handicap(self, candidate: dict[str, Any], joined: float) -> float | None:
         """Return that of its finder: onsets are tried where calls follow each other closely, and taken first there."""
-        asked = joined >= self.joined
+        asked = self.tries_onsets(joined)
         if self.finders[candidate[OF]].reads_onsets:
             return 0.0 if asked else None
-        return self.margin if asked and self.joined and self.reads_onsets else 0.0
+        return self.margin if asked and self.joined else 0.0
 
     def candidates(self) -> list[dict[str, Any]]:
         """List those of each finder, with its place in the list; one without numbers has one."""

@@ -80,15 +80,16 @@ class FinderConfig(Config):
         """Whether its frames are ``[frames, 4 classes]``: scores, onsets, ends, lengths (`HeadConfig.gives_onsets`)."""
         return False
 
+    def tries_onsets(self, joined: float) -> bool:
+        """Whether it may read onsets where so large a part of the pauses between events is too short for frames."""
+        return self.reads_onsets
+
     def needs_onsets(self, numbers: Numbers | None) -> bool:
         """Whether it reads onsets with the numbers that it was fitted to."""
         return self.reads_onsets
 
     def handicap(self, candidate: dict[str, Any], joined: float) -> float | None:
-        """Return how much better than others a candidate's group must be to be taken; None where it is not tried.
-
-        ``joined`` is the part of the pauses between events that are too short for frames.
-        """
+        """Return how much better than others a candidate's group must be to be taken; None where it is not tried."""
         return 0.0
 
     def candidates(self) -> list[dict[str, Any]]:

@@ -80,9 +80,10 @@ PITCH = {"robin": 2000, "wren": 4000, "owl": 500, "crow": 1000}
 def begin_on_clips(
     folder: Path,
     sides: dict[str, tuple[str, ...]] = SIDES,
-    head: str = "sed",
+    head: str | dict[str, Any] = "sed",
     stage: dict[str, Any] = ON_CLIPS,
     boxes: bool = False,
+    more: dict[str, Any] | None = None,
 ) -> tuple[Any, ClipsMaterial]:
     rows, times = [], np.arange(8000) / 16_000
     for name, splits in sides.items():
@@ -93,7 +94,11 @@ def begin_on_clips(
             soundfile.write(folder / rows[-1]["recording"], sound, 16_000)
     values = load_any_recipe("birds/small").model_dump(mode="json")
     values |= {"sample_rate": 16_000, "clips": {"seconds": 0.4}, "stages": [stage]}
-    values |= {"inference": {"segment_s": 0.4}, "network": {"backbone": TINY, "head": {"name": head}}}
+    values |= {
+        "inference": {"segment_s": 0.4},
+        "network": {"backbone": TINY, "head": {"name": head} if isinstance(head, str) else head},
+    }
+    values |= more or {}
     values["front_end"] |= {"high_hz": 7000.0, "bands": 32}
     plan = validate(ClipRecipe, values, "test")
     table = pd.DataFrame(rows).assign(end_s=np.nan)
@@ -136,6 +141,15 @@ ON_EVENTS = {
 
 def begin_on_events(folder: Path) -> tuple[Any, ClipsMaterial]:
     return begin_on_clips(folder, head="events", stage=ON_EVENTS, boxes=True)
+
+
+ON_ONSETS = {**ON_EVENTS, "name": "fit_onsets", "mining": None, "draws": {**ON_EVENTS["draws"], "mined": 0.0}}
+
+
+def begin_on_onsets(folder: Path) -> tuple[Any, ClipsMaterial]:
+    more = {"inference": {"segment_s": 0.4, "report": "events", "events": {"name": "onsets"}}}
+    head = {"name": "events", "onsets": True}
+    return begin_on_clips(folder, head=head, stage=ON_ONSETS, boxes=True, more=more)
 
 
 def begin_with_a_teacher(folder: Path) -> tuple[Any, ClipsMaterial]:
@@ -187,6 +201,7 @@ LESSONS = {
     ),
     "fit_clips": Lesson({**ON_CLIPS, "accumulation": 2}, begin_on_clips, lambda network: network.model.get_weights()),
     "fit_events": Lesson(ON_EVENTS, begin_on_events, lambda network: network.model.get_weights()),
+    "fit_onsets": Lesson(ON_ONSETS, begin_on_onsets, lambda network: network.model.get_weights()),
     "fit_episodes": Lesson(ON_EPISODES, begin_on_episodes, lambda network: network.model.get_weights()),
     "fit_projection": Lesson(
         {**ON_EPISODES, "name": "fit_projection"}, begin_on_projection, lambda model: model.head.model.get_weights()
@@ -277,7 +292,7 @@ def test_it_trains_and_a_kill_makes_no_difference(tmp_path, name):
 
 
 # Those that train by fit_clips are one path.
-BY_FIT_CLIPS = {"fit_events", "fit_contrast", "fit_projection", "distil"}
+BY_FIT_CLIPS = {"fit_events", "fit_onsets", "fit_contrast", "fit_projection", "distil"}
 LEARNING = [name for name in NAMES if "learning_rate" in STAGES[name].config_class.model_fields]
 
 

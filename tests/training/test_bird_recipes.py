@@ -72,6 +72,8 @@ def one_step(name: str, *overrides: str) -> ClipRecipe:
     each = [f"stages.{number}.{key}" for number in range(len(stages)) for key in ("epochs=1", "batch=6")]
     each += [f"stages.{number}.sampler.clips=6" for number, stage in enumerate(stages) if stage.sampler.clips]
     each += [f"stages.{number}.draws.clips=6" for number, stage in enumerate(stages) if hasattr(stage, "draws")]
+    if any(stage.name == "fit_onsets" for stage in stages):  # which learns only where events are made of onsets
+        each.append("inference.events.joined=0")
     recipe = load_any_recipe(name, [*each, *overrides])
     assert isinstance(recipe, ClipRecipe)
     return recipe

@@ -9,7 +9,7 @@ from pydantic import Field
 from ecotf.models.heads.base import HEADS, HeadConfig
 
 ONSET_LAYERS = ("onsets", "ends", "lengths")
-_ONSET_CONTEXT, _ONSET_FILTERS = (1, 2, 4), 64
+_ONSET_CONTEXT, _ONSET_FILTERS, _ONSET_NAME = (1, 2, 4), 64, "onset_context_"
 
 
 class AttentionOverFrames(HeadConfig):
@@ -80,6 +80,11 @@ def frames_and_clip(
     return keras.Model(inputs, {"clip": clip, "frames": frames}, name="head")
 
 
+def onset_layers(head: Any) -> list[Any]:
+    """List the layers that say where events begin and end, and how long they are, and nothing else."""
+    return [layer for layer in head.layers if layer.name in ONSET_LAYERS or layer.name.startswith(_ONSET_NAME)]
+
+
 def _onsets(seen: Any, n_classes: int) -> list[Any]:
     """Build what is said of onsets, ends and lengths from frames; none of it teaches the layers before.
 
@@ -89,7 +94,8 @@ def _onsets(seen: Any, n_classes: int) -> list[Any]:
 
     x = keras.ops.stop_gradient(seen)
     for dilation in _ONSET_CONTEXT:
-        x = keras.layers.Conv1D(_ONSET_FILTERS, 3, padding="same", dilation_rate=dilation, activation="relu")(x)
+        options = {"dilation_rate": dilation, "activation": "relu", "name": f"{_ONSET_NAME}{dilation}"}
+        x = keras.layers.Conv1D(_ONSET_FILTERS, 3, padding="same", **options)(x)
     # A network that has learned nothing says one in a hundred.
     first = {"lengths": "zeros"}
     rare = keras.initializers.Constant(-4.6)

@@ -17,7 +17,7 @@ from ecotf.pipelines.clips import Clips, ClipTable
 from ecotf.pipelines.crops import SkippedRecordings
 from ecotf.pipelines.event_draws import EventDraws, quiet_places
 from ecotf.pipelines.event_rows import EventRows, event_rows
-from ecotf.pipelines.frame_truth import FrameTruth
+from ecotf.pipelines.frame_truth import ClipTruth, FrameTruth
 from ecotf.pipelines.image_batches import ClipImages, EpochDraws, clip_batches
 from ecotf.pipelines.onset_truth import OCTAVES, OnsetTruth
 from ecotf.pipelines.planting import Planting
@@ -48,6 +48,7 @@ class EventLesson(LabelLesson):
 
     score_name: ClassVar[str] = "frame_ap"
     score_title: ClassVar[str] = "frame AP"
+    judges: ClassVar[int] = 0  # of what is said of frames: their scores, or 1 for onsets
 
     def __init__(
         self, network: ClipNetwork, stage: FitClipsStage, material: Material, train: Clips, weights: np.ndarray | None
@@ -117,15 +118,24 @@ class EventLesson(LabelLesson):
         loss = share * averaged(of_frames, weight, self.config.loss.average) + (1 - share) * of_clips
         if self.onsets is None:
             return loss
-        own = onset_loss(self.config.onsets, outputs["frames"][..., classes:], truth, known, OCTAVES)
         share = self.config.onsets.share
-        return share * averaged(own, weight, self.config.loss.average) + (1 - share) * loss
+        return share * self.loss_of_onsets(outputs, truth, weight) + (1 - share) * loss
+
+    def loss_of_onsets(self, outputs: Any, truth: ClipTruth, weight: Any) -> Any:
+        """Compute the loss of where events begin and end, and of how long they are."""
+        import tensorflow as tf
+
+        known = tf.cast(truth.frames_known > _SURE, tf.float32)
+        logits = outputs["frames"][..., self.rows.n_classes :]
+        own = onset_loss(self.config.onsets, logits, truth, known, OCTAVES)
+        return averaged(own, weight, self.config.loss.average)
 
     def judged(self, outputs: Any, targets: Any, weight: Any) -> tuple[Any, Any]:
         """Compute the loss of a validation batch, and give the logits of its clips and frames."""
         import tensorflow as tf
 
-        frames = tf.cast(outputs["frames"], tf.float32)[..., : self.rows.n_classes]
+        classes = self.rows.n_classes
+        frames = tf.cast(outputs["frames"], tf.float32)[..., self.judges * classes : (self.judges + 1) * classes]
         flat = tf.reshape(frames, [tf.shape(frames)[0], -1])
         return self.label_loss(outputs, targets, weight), tf.concat([tf.cast(outputs["clip"], tf.float32), flat], 1)
 
@@ -143,9 +153,8 @@ class EventLesson(LabelLesson):
         if not np.isfinite(logits).all():
             return float("nan"), float("nan")
         classes = self.rows.n_classes
-        of_frames = frame_average_precision(
-            logits[:, classes:].reshape(truth.frames.shape), truth.frames, truth.frames_known
-        )
+        part = (truth.frames, truth.onsets)[self.judges]
+        of_frames = frame_average_precision(logits[:, classes:].reshape(part.shape), part, truth.frames_known)
         if np.isfinite(of_frames).any():
             return mean_loss(losses), float(np.nanmean(of_frames))
         return mean_loss(losses), padded_cmap(counted_labels(truth.clip), logits[:, :classes].astype(np.float64))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ecotf.datasets.pauses import joined_pauses
+from ecotf.datasets.pauses import most_joined
 from ecotf.detection.finders import Numbers
 from ecotf.evaluation.average_precision import precision_recall
 from ecotf.evaluation.evaluation_config import EvaluationConfig
@@ -50,9 +50,7 @@ def fit_finder(
     frames = [] if scored is None else [one for one in scored.frames if one.recording in names]
     if not frames or manifest is None:
         return FittedFinder(dict.fromkeys(labels, candidates[0]), labels)
-    untested = data.manifest.table[data.manifest.table["split"] != "test"]
-    shortest_s = 2 * frames[0].frame_s
-    joined = max(joined_pauses(untested, classes, shortest_s).values(), default=0.0)
+    shortest_s, joined = 2 * frames[0].frame_s, most_joined(data.manifest.table, classes, frames[0].frame_s)
     tried = [one for one in candidates if config.handicap(one, joined) is not None] or candidates[:1]
     values = np.zeros((len(tried), len(labels)))
     for row, numbers in enumerate(tried):

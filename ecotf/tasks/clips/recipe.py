@@ -19,6 +19,7 @@ from ecotf.tasks.clips.distil import DistilStage
 from ecotf.tasks.clips.fit_contrast import FitContrastStage
 from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
 from ecotf.tasks.clips.fit_events import FitEventsStage
+from ecotf.tasks.clips.fit_onsets import FitOnsetsStage
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from ecotf.tasks.clips.episode_rule import OwnRule
     from ecotf.tasks.clips.run import ClipsRun
 
-    ClipStage: TypeAlias = FitClipsStage | DistilStage | FitEpisodesStage | FitContrastStage | FitEventsStage
+    ClipStage: TypeAlias = (
+        FitClipsStage | DistilStage | FitEpisodesStage | FitContrastStage | FitEventsStage | FitOnsetsStage
+    )
 else:
     ClipStage = STAGES.config_type(learns_from="clips", fits="network")
 
