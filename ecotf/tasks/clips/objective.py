@@ -158,7 +158,7 @@ def _best_accuracy(recipe: ClipPlan, trained: Trained[SegmentModel]) -> Figures:
 
 def _outcome(recipe: ClipPlan, trained: Trained[SegmentModel], figures: Figures, watched: bool) -> Outcome:
     history = trained.history
-    last = history[history["stage"] == recipe.stages[-1].title]
+    last = history[history["stage"] == history["stage"].iloc[-1]]  # one that had nothing to learn has no epoch
     least = float(last["valid_loss"].min())
     figures["valid_loss"] = least if np.isfinite(least) else None
     scores: dict[str, list[float]] = {}
