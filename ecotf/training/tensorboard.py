@@ -7,7 +7,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-_SHOWN = ("learning_rate", "loss", "valid_loss", "padded_cmap", "accuracy", "frame_ap")
+_SHOWN = ("learning_rate", "loss", "valid_loss", "padded_cmap", "accuracy", "frame_ap", "onset_ap")
 
 
 def log_writer(logs: Path | None) -> Any:

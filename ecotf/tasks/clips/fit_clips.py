@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _TOLD_RECORDINGS = 5
 _MANY_TIMES = 20
-_SCORES = ["padded_cmap", "accuracy", "frame_ap"]  # the second is of episodes, the third of frames
-HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", *_SCORES, "clips", "seconds"]
+SCORES = ["padded_cmap", "accuracy", "frame_ap", "onset_ap"]  # of clips, of episodes, of frames, of onsets
+HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", *SCORES, "clips", "seconds"]
 
 
 def fit_clips(
@@ -166,7 +166,7 @@ class _Fit:
                 text = f"  validation {valid_loss:.4f}  {self.lesson.score_title} {score:.3f}"
         measured = (loss,) if self.valid_set is None else (loss, valid_loss)
         require_numbers(f"stage {stage.title!r}", number, stage.learning_rate, *measured)
-        scores = [score if name == self.lesson.score_name else float("nan") for name in _SCORES]
+        scores = [score if name == self.lesson.score_name else float("nan") for name in SCORES]
         values = [stage.title, number + 1, rate, loss, valid_loss, *scores, n_clips, perf_counter() - began]
         # Without a validation, or with keep = last, the latest epoch is the one to keep.
         compared = -score if stage.keep == "best" and np.isfinite(score) else None

@@ -17,7 +17,8 @@ class FitOnsetsStage(FitEventsStage):
     """Teach onsets, ends and lengths alone, from the same clips; scores of frames stay what they are, to the bit.
 
     Epochs of ``fit_events`` are compared by frames, and the best one may be early, when little is known of onsets yet.
-    Nothing is done where the recipe's finder makes no events of onsets (`FinderConfig.tries_onsets`).
+    Nothing is done where the recipe's finder makes no events of onsets (`FinderConfig.tries_onsets`). Of the losses
+    only ``onsets`` teaches here, averaged as ``loss.average`` says.
     """
 
     name: Literal["fit_onsets"] = "fit_onsets"  # type: ignore[assignment]

@@ -15,6 +15,7 @@ from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData, prepare_clip_data
 from ecotf.tasks.clips.events import fit_event_thresholds, judge_events
 from ecotf.tasks.clips.finder_fit import fit_finder
+from ecotf.tasks.clips.fit_clips import SCORES
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.scored import ScoredSegments, score_split, with_events
 from ecotf.tasks.clips.species_clips import species_clips
@@ -164,7 +165,8 @@ def _outcome(recipe: ClipPlan, trained: Trained[SegmentModel], figures: Figures,
     scores: dict[str, list[float]] = {}
     if watched:
         # A stage whose classes no validation recording has measures nothing that could be compared.
-        measured = history.assign(score=history["padded_cmap"].fillna(history["accuracy"]).fillna(history["frame_ap"]))
+        # Each stage has one of the scores; a history of before has fewer columns.
+        measured = history.assign(score=history.reindex(columns=SCORES).bfill(axis=1).iloc[:, 0])
         each = {str(title): rows["score"] for title, rows in measured.groupby("stage", sort=False)}
         scores = {title: found.tolist() for title, found in each.items() if np.isfinite(found).all()}
     return Outcome("done", figures, scores, len(history))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class OnsetLesson(EventLesson):
     """Learns onsets, ends and lengths; nothing else of the network changes, running averages neither."""
 
+    score_name: ClassVar[str] = "onset_ap"
     score_title: ClassVar[str] = "onset AP"
     judges: ClassVar[int] = 1
 

@@ -56,6 +56,7 @@ def test_onsets_alone_change(tmp_path, every_s, finder):
     said: list[str] = []
     network, history, before = fitted(tmp_path, every_s, said, finder)
     assert len(history) == 2 and any("onset AP" in line for line in said)
+    assert history["onset_ap"].notna().all() and history["frame_ap"].isna().all()  # it is no score of frames
     own = {weight.path for layer in onset_layers(network.head) for weight in layer.weights}
     assert len(own) == 12  # three of context, and those of onsets, ends and lengths
     changed = {
