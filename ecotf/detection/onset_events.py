@@ -30,10 +30,15 @@ class OnsetEventsConfig(FinderConfig):
         together score up to 1.5; an octave away from the length that the network says, it must be so much more. Null:
         the length alone.
     floor
-        The lowest score of an onset, and of an event: the root of its onset times the mean score of its frames.
+        The lowest score of an onset, and of an event.
+    frames
+        An event's score is a weighted geometric mean: so much counts the mean score of its frames, the rest its onset.
     overlap
         Of two events of a class that share more than this part of what they cover, the one with the higher score
         counts.
+    lowered
+        The score of an event is made less by so much of what it shares with a better one: a note within a call is no
+        call of its own, though one that overlaps may be ("Soft-NMS", Bodla et al. 2017).
     step_s
         Length of the step filter that measures a fall, seconds, both halves together.
     shortest_s, longest_s
@@ -46,7 +51,9 @@ class OnsetEventsConfig(FinderConfig):
     gaps_s: tuple[float, ...] = Field((0.12, 0.3), min_length=1)
     pulls: tuple[float | None, ...] = Field((0.4, 0.6, 0.3), min_length=1)
     floor: float = Field(0.02, gt=0, le=1)
+    frames: float = Field(0.5, ge=0, le=1)
     overlap: float = Field(0.5, gt=0, le=1)
+    lowered: float = Field(0.0, ge=0, le=1)
     step_s: float = Field(0.48, gt=0)
     shortest_s: float = Field(0.0, ge=0)
     longest_s: float = Field(10.0, gt=0, le=30)

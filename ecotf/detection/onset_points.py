@@ -2,8 +2,10 @@
 
 An onset is a peak of the onset score. Its event ends where the network says that one ends and where the class's own
 score falls, as near as may be to the length that the network says. After Voxaboxen (Mahon et al. 2025,
-arXiv:2503.02389), whose events have a length for each onset; here the end is fused with the scores of frames. `ecotf`
-and the recorder have this very file.
+arXiv:2503.02389), whose events have a length for each onset; here the end is fused with the scores of frames. A note
+within a call is an onset, too, so what shares much with a better event has a lower score ("Soft-NMS", Bodla et al.
+2017, arXiv:1704.04503).
+`ecotf` and the recorder have this very file.
 
 All numbers of frames are counted in whole steps of 1/4096. So sums are exact, and no bit depends on how frames are cut.
 """
@@ -55,7 +57,8 @@ class OnsetLimits(NamedTuple):
     ``floor``: the lowest score of an onset, and of an event. ``shortest_s``, ``longest_s``: an event is made so long,
     at least and at most. ``overlap``: of two events of a class that share more (of what they cover together), the one
     with the higher score counts. ``step_s``: the length of the step filter that finds the fall of a score, both halves
-    together.
+    together. ``frames``: the score of an event is a geometric mean, in which the mean of its frames counts so much, and
+    its onset the rest. ``lowered``: the score is made less by so much of what the event shares with a better one.
     """
 
     floor: float
@@ -63,6 +66,8 @@ class OnsetLimits(NamedTuple):
     longest_s: float
     overlap: float
     step_s: float
+    frames: float = 0.5  # so it was in descriptions that do not say
+    lowered: float = 0.0
 
 
 class OnsetStream:
@@ -129,13 +134,13 @@ class OnsetStream:
         self._at = known_to
         self._known.sort(key=lambda one: (one[0], one[1].code))
         out_to = n if final else max(self._out, known_to - self._longest)
-        found = [event for at, event in self._known if self._out <= at < out_to and self._is_best(event)]
+        ready = [self._beside_others(event) for at, event in self._known if self._out <= at < out_to]
         self._out = out_to
         self._known = [one for one in self._known if one[0] >= out_to - self._longest - 1]
         drop = max(0, min(self._at, self._out) - self._pad - self._base - 1)
         self._values, self._times = self._values[drop:].copy(), self._times[drop:].copy()
         self._base += drop
-        return found
+        return [event for event in ready if event is not None]
 
     def _events(self, code: int, stop: int, n: int) -> list[tuple[int, OnsetEvent]]:
         """Make the events of a class whose onsets are from `_at` to ``stop``, with the frames of those."""
@@ -161,7 +166,8 @@ class OnsetStream:
         end_s = self._end(code, at, last, start_s, length_s)
         until = max(at + 1, min(last, at + round((end_s - start_s) / self._frame_s)))
         inside = self._values[at:until]
-        score = np.sqrt(int(values[at:until].sum()) / (until - at) * int(self._values[at, 1, code])) / SCALE
+        mean, onset = int(values[at:until].sum()) / (until - at), int(self._values[at, 1, code])
+        score = mean**limits.frames * onset ** (1 - limits.frames) / SCALE
         greatest = int(inside[:, 0].max()) / SCALE
         end_s = min(end_s, start_s + limits.longest_s, float(self._times[-1]) + self._frame_s / 2)
         return OnsetEvent(start_s, end_s, code, float(score), max(float(score), greatest))
@@ -204,13 +210,18 @@ class OnsetStream:
         weights = values[low:high].astype(np.float64)
         return float((weights * self._times[low:high]).sum() / weights.sum())
 
-    def _is_best(self, event: OnsetEvent) -> bool:
-        """Whether no event of its class that shares much with it has a higher score, or the same and came before."""
+    def _beside_others(self, event: OnsetEvent) -> OnsetEvent | None:
+        """Return an event with its score beside the better ones of its class; None where one of them is the same call.
+
+        Better is a higher score, or the same and an earlier beginning.
+        """
+        most = 0.0
         for _, other in self._known:
-            if other is event or other.code != event.code:
-                continue
-            shared = min(event.end_s, other.end_s) - max(event.start_s, other.start_s)
-            both = max(event.end_s, other.end_s) - min(event.start_s, other.start_s)
-            if shared > self._limits.overlap * both and ((other.score, -other.start_s) > (event.score, -event.start_s)):
-                return False
-        return True
+            if other.code == event.code and (other.score, -other.start_s) > (event.score, -event.start_s):
+                shared = min(event.end_s, other.end_s) - max(event.start_s, other.start_s)
+                both = max(event.end_s, other.end_s) - min(event.start_s, other.start_s)
+                most = max(most, shared / both)
+        if most > self._limits.overlap:
+            return None
+        score = event.score * (1 - self._limits.lowered * most)
+        return event._replace(score=score) if score >= self._limits.floor else None

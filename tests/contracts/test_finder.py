@@ -180,6 +180,20 @@ def test_an_onset_needs_the_score_of_its_frames_and_an_end_may_be_elsewhere_than
         assert found[0].end_s == pytest.approx(end_s, abs=0.05)
 
 
+@pytest.mark.parametrize(("frames", "lowered"), [(0.5, 0.0), (0.7, 0.5), (1.0, 1.0), (0.0, 0.5)])
+def test_a_note_within_a_call_has_a_lower_score_but_a_call_without_neighbours_has_not(frames, lowered):
+    said, times = frames_of([(1.02, 3.02), (2.22, 3.02), (5.02, 6.02)], 8.0, 0.04)
+    said[:, 0] = 0.64
+    said[np.abs(times - 2.22) < 0.05, 1] *= 0.8  # an onset that is less sure
+    limits, lengths = OnsetLimits(0.02, 0.0, 10.0, 0.5, 0.16, frames, lowered), Lengths(LEAST_S, OCTAVES)
+    stream = OnsetStream([Onset(0.1, np.inf)], 0.04, lengths, limits)
+    call, note, alone = [*stream.push(said, times), *stream.finish()]
+    shared = (note.end_s - note.start_s) / (call.end_s - call.start_s)
+    assert 0.35 < shared < 0.45
+    for event, onset, less in ((call, 1.0, 0.0), (alone, 1.0, 0.0), (note, 0.8, lowered * shared)):
+        assert event.score == pytest.approx(0.64**frames * onset ** (1 - frames) * (1 - less), abs=1e-3)
+
+
 def test_nothing_waits_longer_than_twice_the_longest_event_of_onsets():
     rng, held, found = np.random.default_rng(0), 0, []
     limits, lengths = OnsetLimits(0.02, 0.0, 3.0, 0.5, 0.2), Lengths(LEAST_S, OCTAVES)
@@ -219,6 +233,7 @@ def test_a_recipe_chooses():
         ({"name": "onsets", "gaps_s": [0.0]}, "gaps_s = 0: every one must be above 0"),
         ({"name": "onsets", "shortest_s": 20.0}, "is not below longest_s"),
         ({"name": "onsets", "gaps_s": [0.1, 11.0]}, "gaps_s = 11 is above longest_s = 10"),
+        ({"name": "onsets", "lowered": 1.5}, "lowered = 1.5: input should be less than or equal to 1"),
         ({"name": "change_detection", "steps_s": [0.0]}, "steps_s = 0: every one must be above 0"),
         ({"name": "change_detection", "ratios": [1.0]}, "ratios = 1: every one must be above 1"),
         ({"name": "change_detection", "drops": [], "ratios": []}, "at least one limit is needed"),

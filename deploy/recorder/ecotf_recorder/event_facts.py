@@ -69,7 +69,8 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
     if name == "onsets":
         onsets = [Onset(float(row["gap_s"]), _or_infinite(row["pull"])) for row in events["onsets"]]
         _require_rows("events.onsets", len(onsets), n_species)
-        limits = OnsetLimits(*(float(events[name]) for name in OnsetLimits._fields))
+        told = {**OnsetLimits._field_defaults, **events}  # descriptions from before lack what has a default
+        limits = OnsetLimits(*(float(told[name]) for name in OnsetLimits._fields))
         lengths = Lengths(*(float(events["lengths"][name]) for name in Lengths._fields))
         widest = max(limits.step_s, *(onset.gap_s for onset in onsets))
         if not 0 < limits.longest_s <= 30 or not 0 < widest <= 60 or not 0 < lengths.octaves <= 30:
