@@ -34,6 +34,7 @@ def some_config(entry: Any, rng: np.random.Generator) -> FinderConfig:
     elif entry.name == "onsets":
         values |= {"gaps_s": [float(rng.choice([0.1, 0.6]))], "pulls": [rng.choice([0.3, None])]}
         values |= {"longest_s": float(rng.choice([2.0, 10.0])), "overlap": float(rng.choice([0.2, 0.7]))}
+        values |= {"frames": float(rng.choice([0.5, 0.7])), "lowered": float(rng.choice([0.0, 0.5, 1.0]))}
     else:
         values |= {"smooth_s": float(rng.choice([0, 0.1, 0.5])), "gap_s": float(rng.choice([0.4, 2.0]))}
     return TypeAdapter(entry.config_class).validate_python(values)
