@@ -32,13 +32,14 @@ class OnsetEventsConfig(FinderConfig):
     floor
         The lowest score of an onset, and of an event.
     frames
-        An event's score is a weighted geometric mean: so much counts the mean score of its frames, the rest its onset.
+        How much the mean score of its frames counts in the score of an event, from 0 to 1; its onset counts the rest (a
+        geometric mean).
     overlap
         Of two events of a class that share more than this part of what they cover, the one with the higher score
         counts.
     lowered
-        The score of an event is made less by so much of what it shares with a better one: a note within a call is no
-        call of its own, though one that overlaps may be ("Soft-NMS", Bodla et al. 2017).
+        An event that shares a part of its time with a better one of its class loses ``lowered`` times that part of its
+        score. It may be a note within that call ("Soft-NMS", Bodla et al. 2017).
     step_s
         Length of the step filter that measures a fall, seconds, both halves together.
     shortest_s, longest_s

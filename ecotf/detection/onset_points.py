@@ -4,8 +4,7 @@ An onset is a peak of the onset score. Its event ends where the network says tha
 score falls, as near as may be to the length that the network says. After Voxaboxen (Mahon et al. 2025,
 arXiv:2503.02389), whose events have a length for each onset; here the end is fused with the scores of frames. A note
 within a call is an onset, too, so what shares much with a better event has a lower score ("Soft-NMS", Bodla et al.
-2017, arXiv:1704.04503).
-`ecotf` and the recorder have this very file.
+2017, arXiv:1704.04503). `ecotf` and the recorder have this very file.
 
 All numbers of frames are counted in whole steps of 1/4096. So sums are exact, and no bit depends on how frames are cut.
 """
@@ -57,8 +56,9 @@ class OnsetLimits(NamedTuple):
     ``floor``: the lowest score of an onset, and of an event. ``shortest_s``, ``longest_s``: an event is made so long,
     at least and at most. ``overlap``: of two events of a class that share more (of what they cover together), the one
     with the higher score counts. ``step_s``: the length of the step filter that finds the fall of a score, both halves
-    together. ``frames``: the score of an event is a geometric mean, in which the mean of its frames counts so much, and
-    its onset the rest. ``lowered``: the score is made less by so much of what the event shares with a better one.
+    together. ``frames``: how much the mean score of its frames counts in the score of an event, from 0 to 1; its onset
+    counts the rest (a geometric mean). ``lowered``: an event that shares a part of its time with a better one of its
+    class loses ``lowered`` times that part of its score.
     """
 
     floor: float

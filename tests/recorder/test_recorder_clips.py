@@ -184,6 +184,10 @@ def test_the_models_own_test(clip_device):
             lambda values: values.update(events=OnsetEventsConfig().facts(CLASSES, None) | {"step_s": 1e9}),
             "events.step_s or gap_s = 1e\\+09",
         ),
+        (
+            lambda values: values.update(events=OnsetEventsConfig().facts(CLASSES, None) | {"lowered": 2.0}),
+            "events.lowered = 2; allowed: from 0 to 1",
+        ),
         (lambda values: values.update(kind="windows"), "of kind 'windows'; this recorder runs kinds"),
     ],
 )

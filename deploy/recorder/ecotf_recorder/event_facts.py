@@ -72,6 +72,10 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
         told = {**OnsetLimits._field_defaults, **events}  # descriptions from before lack what has a default
         limits = OnsetLimits(*(float(told[name]) for name in OnsetLimits._fields))
         lengths = Lengths(*(float(events["lengths"][name]) for name in Lengths._fields))
+        if not 0 <= limits.frames <= 1 or not 0 <= limits.lowered <= 1:
+            raise ValueError(
+                f"events.frames = {limits.frames:g}, events.lowered = {limits.lowered:g}; allowed: from 0 to 1"
+            )
         widest = max(limits.step_s, *(onset.gap_s for onset in onsets))
         if not 0 < limits.longest_s <= 30 or not 0 < widest <= 60 or not 0 < lengths.octaves <= 30:
             raise ValueError(
