@@ -19,7 +19,7 @@ TRIALS = 16
 
 
 def start(folder: Path, jobs: int) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEARCH_OF_THIS_TEST": str(folder)}  # its workers inherit it
     return subprocess.Popen(
         [sys.executable, str(PROGRAM), str(folder), str(jobs), str(TRIALS)], env=environment, stdout=subprocess.DEVNULL
     )
@@ -37,6 +37,19 @@ def records(folder: Path) -> list[dict]:
 def n_trials(folder: Path) -> int:
     file = folder / "trials.jsonl"
     return file.read_bytes().count(b"\n") - 1 if file.exists() else 0
+
+
+def left_over(folder: Path) -> list[str]:
+    """List the workers of a search that still run; a process that was given the number of an ended one is none."""
+    found = []
+    for pid in (folder / "pids").read_text().split():
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if f"SEARCH_OF_THIS_TEST={folder}".encode() in environment.split(b"\0"):
+            found.append(pid)
+    return found
 
 
 @pytest.mark.parametrize(("jobs", "seed"), [(2, 1)])
@@ -66,5 +79,19 @@ def test_kills_at_random_points_change_nothing(tmp_path, jobs, seed):
     assert {trial["outcome"]["status"] for trial in expected} == {"done", "stopped", "failed"}
     assert found == expected
     assert not list(killed.glob("*.corrupt-*"))
-    time.sleep(0.5)
-    assert not [pid for pid in (killed / "pids").read_text().split() if Path(f"/proc/{pid}").exists()]
+    deadline = time.monotonic() + 10  # on a busy machine a worker needs a moment to see that its search is gone
+    while left_over(killed) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left_over(killed)
+
+
+def test_a_worker_that_still_runs_is_seen(tmp_path):
+    environment = {**os.environ, "SEARCH_OF_THIS_TEST": str(tmp_path)}
+    worker = subprocess.Popen([sys.executable, "-c", "input()"], env=environment, stdin=subprocess.PIPE)
+    (tmp_path / "pids").write_text(f"{worker.pid} {os.getpid()}\n")
+    try:
+        assert left_over(tmp_path) == [str(worker.pid)]
+    finally:
+        worker.kill()
+        worker.wait()
+    assert left_over(tmp_path) == []
