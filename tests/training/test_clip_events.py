@@ -126,6 +126,12 @@ def test_onsets_are_tried_where_calls_follow_each_other_without_a_pause(joined):
         )
     found: Any = with_events(scored, plan, ["owl"], fitted.numbers).candidates
     assert len(found[found["label"] == "owl"]) == len(rows)
+    # Validation recordings whose owls have no end say nothing; the pauses of the others still do.
+    trained = table.assign(split="train").replace({"recording": {"a.wav": "c.wav", "b.wav": "d.wav"}})
+    without = table.drop_duplicates("recording").assign(start_s=0.0, end_s=np.nan, split="valid")
+    data.manifest = make_manifest(pd.concat([trained, without]), "/", "test")
+    guessed: Any = fit_finder(plan, data, scored, ["owl"])
+    assert guessed.unfitted == ["owl", "call"] and config.needs_onsets(guessed.numbers) == joined
 
 
 def test_onsets_that_boxes_ask_for_give_way_only_to_what_is_clearly_better():

@@ -46,12 +46,16 @@ def fit_finder(
     if not config.fits:
         return None
     candidates, labels = config.candidates(), [*classes, CALL_LABEL]
-    names, manifest = ([], None) if scored is None else judged_annotations(data, scored, classes)
-    frames = [] if scored is None else [one for one in scored.frames if one.recording in names]
-    if not frames or manifest is None:
+    if scored is None or not scored.frames:
         return FittedFinder(dict.fromkeys(labels, candidates[0]), labels)
-    shortest_s, joined = 2 * frames[0].frame_s, most_joined(data.manifest.table, classes, frames[0].frame_s)
+    frame_s = scored.frames[0].frame_s
+    shortest_s, joined = 2 * frame_s, most_joined(data.manifest.table, classes, frame_s)
     tried = [one for one in candidates if config.handicap(one, joined) is not None] or candidates[:1]
+    names, manifest = judged_annotations(data, scored, classes)
+    frames = [one for one in scored.frames if one.recording in names]
+    if not frames:  # no validation event says which is better, but the pauses still do
+        usual = min(tried, key=lambda one: config.handicap(one, joined) or 0.0)  # of two alike the first one
+        return FittedFinder(dict.fromkeys(labels, usual), labels)
     values = np.zeros((len(tried), len(labels)))
     for row, numbers in enumerate(tried):
         found = [one.events(config, classes, dict.fromkeys(labels, numbers)) for one in frames]
