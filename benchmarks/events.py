@@ -44,6 +44,7 @@ _BEST_SONGS = "{name: best, finders: [{name: change_detection}, {name: onsets}]}
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
     "events": ("birds/events", ()),
+    "without refit": ("birds/events", ("refit=false",)),
     "without planting": ("birds/events", tuple(f"{one}.draws.planted=0" for one in _BOTH)),
     "without speed": ("birds/events", tuple(f"{one}.planting.speed=0" for one in _BOTH)),
     "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws.mined=0")),

@@ -50,7 +50,8 @@ def fine_tuning_recipe(run: Path, tuning: NetworkTuning, clusters: int, seed: in
     values = recipe.model_dump(mode="json")
     last = values["stages"][-1]
     stage = dict(tuning.stage) if tuning.stage is not None else dict(last)
-    source = (run / stage_name(len(recipe.stages) - 1, recipe.stages[-1])).resolve()
+    stages = recipe.expanded().stages
+    source = (run / stage_name(len(stages) - 1, stages[-1])).resolve()
     stage |= {"title": TITLE, "data": {}, "weights_from": str(source), "segments": False, "patience": None}
     if stage.get("keep") == "best":
         stage["keep"] = "last"  # there is no label to choose an epoch by
@@ -60,7 +61,7 @@ def fine_tuning_recipe(run: Path, tuning: NetworkTuning, clusters: int, seed: in
     stage.pop("validation", None)
     stage.pop("batch", None) if "episodes" in stage or "contrast" in stage else None
     evaluation = {"bootstrap": 1, "episodes": []}
-    changed = values | {"name": "own/clusters", "seed": seed, "stages": [stage], "tuning": None}
+    changed = values | {"name": "own/clusters", "seed": seed, "stages": [stage], "tuning": None, "refit": False}
     changed["evaluation"] = values["evaluation"] | evaluation
     changed["data"] = values["data"] | {"split_by": "group", "train": 1.0, "valid": 0.0, "test": 0.0}
     return validate(ClipRecipe, changed, f"fine-tuning {run}")

@@ -56,7 +56,8 @@ def begun_from(recipe: AnyRecipe, run: Path) -> ClipRecipe:
         raise ConfigError(f"{run}: no run with a network of clips; allowed: runs of tagging, events and few-shot")
     if not isinstance(recipe, ClipRecipe):
         raise ConfigError(f"{recipe.name}: no recipe whose network begins with another run's; birds/events is one")
-    last = (run / stage_name(len(source.stages) - 1, source.stages[-1])).resolve()
+    stages = source.expanded().stages
+    last = (run / stage_name(len(stages) - 1, stages[-1])).resolve()
     if not (last / "weights.npz").is_file():
         raise ConfigError(f"{run}: no weights in {last.name}; a finished run is needed")
     values, theirs = recipe.model_dump(mode="json"), source.model_dump(mode="json")

@@ -46,6 +46,11 @@ class FitState:
         if path.exists():
             self._load()
 
+    @property
+    def kept(self) -> int:
+        """The best epoch, counted from 1; 0 where none was better than the beginning."""
+        return self.epoch - self.waited
+
     def note(
         self, row: dict[str, Any], loss: float | None, min_delta: float, weights: Sequence[np.ndarray] | None = None
     ) -> bool:

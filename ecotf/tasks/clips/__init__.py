@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
-    from ecotf.detection.segment_model import SegmentModel
     from ecotf.runs.splits import Splits
-    from ecotf.tasks.base import Evaluation, Run, Trained
+    from ecotf.tasks.base import Evaluation, Run
     from ecotf.tasks.clips.data import ClipData
     from ecotf.tasks.clips.plan import ClipPlan
     from ecotf.tasks.clips.run import ClipsRun
+    from ecotf.tasks.clips.train import TrainedClips
     from ecotf.tasks.reported import Material
     from ecotf.training.run_store import Log, RunStore, ScoreWatch
     from ecotf.tuning.searchable import Searchable
@@ -44,7 +44,7 @@ class _Clips:
     def steps(self, recipe: ClipPlan) -> list[str]:
         from ecotf.tasks.clips.stages import stage_name
 
-        return [stage_name(number, stage) for number, stage in enumerate(recipe.stages)]
+        return [stage_name(number, stage) for number, stage in enumerate(recipe.expanded().stages)]
 
     def open_data(
         self,
@@ -68,14 +68,12 @@ class _Clips:
         log: Log,
         threads: int = 2,
         watch: ScoreWatch | None = None,
-    ) -> Trained[SegmentModel]:
+    ) -> TrainedClips:
         from ecotf.tasks.clips.train import train_clips
 
         return train_clips(recipe, data, run, log, threads, watch)
 
-    def evaluate(
-        self, recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], run: RunStore, log: Log
-    ) -> Evaluation:
+    def evaluate(self, recipe: ClipPlan, data: ClipData, trained: TrainedClips, run: RunStore, log: Log) -> Evaluation:
         from ecotf.tasks.clips.evaluate import evaluate_clips
 
         return evaluate_clips(recipe, data, trained, run, log)

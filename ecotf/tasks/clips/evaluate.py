@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from ecotf.detection.finders import Numbers
-from ecotf.detection.segment_model import SegmentModel
 from ecotf.evaluation.edges_report import edges_text
 from ecotf.evaluation.report import metrics_text
 from ecotf.evaluation.segment_report import clip_metrics_text
-from ecotf.tasks.base import Evaluation, Trained
+from ecotf.tasks.base import Evaluation
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.events import fit_event_thresholds, judge_events
 from ecotf.tasks.clips.finder_fit import fit_finder
@@ -21,18 +20,17 @@ from ecotf.tasks.clips.judge_episodes import episode_lines, judge_episodes
 from ecotf.tasks.clips.pictures import draw_clip_run
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.scored import ScoredSegments, score_split, with_events
-from ecotf.tasks.clips.train import fit_segment_thresholds, judge_segments, resampling_of
+from ecotf.tasks.clips.train import TrainedClips, fit_segment_thresholds, judge_segments, resampling_of
 from ecotf.training.run_store import Log, RunStore
 
 
-def evaluate_clips(
-    recipe: ClipPlan, data: ClipData, trained: Trained[SegmentModel], run: RunStore, log: Log
-) -> Evaluation:
+def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run: RunStore, log: Log) -> Evaluation:
     """Fit thresholds on the validation recordings, and judge the test ones (or, said so, the validation ones)."""
     model, classes = trained.model, trained.classes
-    valid = score_split(model, data, "valid", log)
+    first = model if trained.first is None else trained.first  # which alone has not learned from validation recordings
+    valid = score_split(first, data, "valid", log)
     test = score_split(model, data, "test", log)
-    judged = test if test is not None else valid
+    judged, judged_model = (valid, first) if test is None else (test, model)
     thresholds, unfitted = fit_segment_thresholds(valid, classes)
     metrics: dict[str, Any] = {"judged_on": {"split": None if judged is None else "valid" if test is None else "test"}}
     if judged is not None:
@@ -41,11 +39,11 @@ def evaluate_clips(
         _keep_scores(run, "predictions.npz", judged, classes)
     if valid is not None:
         _keep_scores(run, "validation.npz", valid, classes)
-    head: list[str] = []
+    head = _of_refit(data, judged_model is first) if trained.first is not None else []
     if recipe.evaluation.episodes:
         found = judge_episodes(recipe, data, model, run, log)
         if found is not None:
-            metrics["episodes"], head = found, episode_lines(found)
+            metrics["episodes"], head = found, [*head, *episode_lines(found)]
             if judged is None:
                 metrics["judged_on"] = {"split": found["split"], "recordings": found["recordings"]}
     events: dict[str, float] | None = None
@@ -69,7 +67,7 @@ def evaluate_clips(
         boxes = fit_boxes(data, model, classes, log)
         if "events" in metrics:
             split = str(metrics["judged_on"]["split"])
-            metrics["events"]["boxes"] = judge_boxes(data, model, classes, boxes, split, log)
+            metrics["events"]["boxes"] = judge_boxes(data, judged_model, classes, boxes, split, log)
     with run.writing("model", folder=True) as folder:
         model.save(folder)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -77,10 +75,22 @@ def evaluate_clips(
     metrics["cost"] = {"model_bytes": size, "peak_memory_mb": peak, "parameters": model.n_parameters}
     if "events" in metrics:
         assert judged is not None and events is not None
-        draw_clip_run(recipe, data, model, judged, metrics, events, run, log)
+        draw_clip_run(recipe, data, judged_model, judged, metrics, events, run, log)
     kept: dict[str, Any] = {"thresholds": thresholds, "unfitted": unfitted, "events": events}
     kept |= {name: numbers for name, numbers in (("finder", finder), ("boxes", boxes)) if numbers is not None}
     return Evaluation(metrics, kept, head, _figures(metrics))
+
+
+def _of_refit(data: ClipData, first: bool) -> list[str]:
+    """Say which network learned from what, and which one the figures are of."""
+    n_train, n_valid = (len(data.recordings_of(split)) for split in ("train", "valid"))
+    if not n_valid:
+        return []
+    figures = "the figures are of that one" if first else "the figures are of the one that is kept"
+    return [
+        f"the network that is kept learned from {n_train + n_valid} recordings, the {n_valid} of validation among "
+        f"them; thresholds are those of one that learned from {n_train}; {figures}"
+    ]
 
 
 def _keep_scores(run: RunStore, name: str, scored: ScoredSegments, classes: tuple[str, ...]) -> None:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _TOLD_RECORDINGS = 5
 _MANY_TIMES = 20
 SCORES = ["padded_cmap", "accuracy", "frame_ap", "onset_ap"]  # of clips, of episodes, of frames, of onsets
-HISTORY = ["stage", "epoch", "learning_rate", "loss", "valid_loss", *SCORES, "clips", "seconds"]
+_ROW = ["stage", "epoch", "learning_rate", "loss", "valid_loss", *SCORES, "clips", "seconds"]
+HISTORY = [*_ROW, "kept"]  # the epoch whose weights the stage has kept; none where it kept what it began with
 
 
 def fit_clips(
@@ -83,6 +84,7 @@ def fit_clips(
     fit.lesson.end()
     network.freeze(())
     network.mask(AugmentImageConfig())
+    history = history.assign(kept=history["epoch"] == state.kept)
     return history.reindex(columns=HISTORY)
 
 
@@ -170,7 +172,7 @@ class _Fit:
         values = [stage.title, number + 1, rate, loss, valid_loss, *scores, n_clips, perf_counter() - began]
         # Without a validation, or with keep = last, the latest epoch is the one to keep.
         compared = -score if stage.keep == "best" and np.isfinite(score) else None
-        return Epoch(dict(zip(HISTORY, values, strict=True)), f"loss {loss:.4f}{text}", compared, judged)
+        return Epoch(dict(zip(_ROW, values, strict=True)), f"loss {loss:.4f}{text}", compared, judged)
 
     def _train(self, number: int) -> tuple[float, int]:
         """Train one epoch and return its mean loss and number of clips."""

@@ -184,6 +184,10 @@ class ClipPlan(Config):
             f"{self.name}: a head on a frozen embedder hears windows of one length; embed with the embedder"
         )
 
+    def expanded(self) -> ClipPlan:
+        """Return the plan with all stages that a training has: the recipe's, and after them those of a refit."""
+        return self
+
     def for_trials(self) -> ClipPlan:
         """Return the same without what only people look at: trials are compared by their figures."""
         return self.model_copy(update={"evaluation": self.evaluation.model_copy(update={"bootstrap": 1})})

@@ -21,6 +21,7 @@ from ecotf.tasks.clips.fit_episodes import FitEpisodesStage
 from ecotf.tasks.clips.fit_events import FitEventsStage
 from ecotf.tasks.clips.fit_onsets import FitOnsetsStage
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
+from ecotf.tasks.clips.refit import check_refit, stages_again
 from ecotf.tasks.clips.stages import FitClipsStage, check_sources
 from ecotf.training.stages import STAGES
 
@@ -38,7 +39,14 @@ else:
 
 
 class ClipRecipe(ClipPlan):
-    """Front end, backbone, head, and the stages that train them on weakly labelled clips."""
+    """Front end, backbone, head, and the stages that train them on weakly labelled clips.
+
+    Attributes
+    ----------
+    refit
+        When all stages are done, a second network learns from the validation recordings, too
+        (`ecotf.tasks.clips.refit`), up to the last epoch. Thresholds and the finder's numbers are those of the first.
+    """
 
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     tensorboard: bool = False
@@ -47,6 +55,7 @@ class ClipRecipe(ClipPlan):
     level: ImageConfig = ImageConfig()
     network: ClipNetworkConfig
     stages: tuple[ClipStage, ...] = Field(min_length=1)
+    refit: bool = False
 
     @property
     def shown_band_hz(self) -> tuple[float, float]:
@@ -87,9 +96,13 @@ class ClipRecipe(ClipPlan):
         """Return where a stage's progress is written, if it is asked for."""
         return run / "tensorboard" / title if self.tensorboard else None
 
+    def expanded(self) -> ClipPlan:
+        """Return the plan with the stages of a refit after the others, where there is one."""
+        return self.model_copy(update={"stages": (*self.stages, *stages_again(self.stages))}) if self.refit else self
+
     def for_trials(self) -> ClipPlan:
-        """Return the same without intervals and TensorBoard."""
-        return super().for_trials().model_copy(update={"tensorboard": False})
+        """Return the same without intervals, TensorBoard and refit: trials are compared on what validation has."""
+        return super().for_trials().model_copy(update={"tensorboard": False, "refit": False})
 
     @property
     def activation(self) -> Literal["sigmoid", "softmax"]:
@@ -148,6 +161,8 @@ class ClipRecipe(ClipPlan):
     @model_validator(mode="after")
     def _fits_together(self) -> ClipRecipe:
         check_sources(self.stages)
+        if self.refit:
+            check_refit(self.stages)
         gives_frames = self.network.head.gives_frames
         for stage in self.stages:
             if stage.needs_frames and not gives_frames:
