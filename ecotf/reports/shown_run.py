@@ -118,7 +118,8 @@ def differences(runs: Sequence[ShownRun]) -> list[str]:
         for other in runs:
             if run is other or run.judged_on is None:
                 continue
-            known = other.contents("train").keys() & run.contents(run.judged_on).keys()
+            learned = {digest for side in other.material.learned for digest in other.contents(side)}
+            known = learned & run.contents(run.judged_on).keys()
             if known:
                 found.append(
                     f"{len(known)} of the {len(run.contents(run.judged_on))} recordings that {run.letter} was judged "

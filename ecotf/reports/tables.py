@@ -47,7 +47,9 @@ def overview(runs: Sequence[ShownRun]) -> str:
 def _sides(run: ShownRun) -> str:
     counts = ", ".join(f"{len(run.splits.recordings_of(side))} {side}" for side in SIDES)
     left_out = len(run.splits.table) - len(run.splits.usable)
-    return counts + (f"; {left_out} could not be used" if left_out else "")
+    learned = run.material.learned
+    also = f"; {' and '.join(learned)} learned from" if learned != ("train",) else ""
+    return counts + also + (f"; {left_out} could not be used" if left_out else "")
 
 
 def _judged(run: ShownRun) -> str:

@@ -131,6 +131,8 @@ class Material:
         The worst first: those of classes that are not there, then of classes that are; then hits, where a task has any.
     band_hz
         What the model hears.
+    learned
+        The sides of the split that the model has learned from.
     """
 
     unit: str
@@ -142,6 +144,7 @@ class Material:
     mistakes: tuple[Mistake, ...]
     band_hz: tuple[float, float]
     channel: Any
+    learned: tuple[str, ...] = ("train",)
 
 
 def figure_of(values: Mapping[str, Any], key: str, name: str) -> Figure:

@@ -63,7 +63,7 @@ class EventLesson(LabelLesson):
         self.rows = self._rows("train", train.recordings)
         self.truth = self._truth(self.rows)
         require_steps(self.rows, self.frame_s, stage.title, material.classes)
-        valid = material.data.side("valid", stage.data).recordings if plan.refit else []
+        valid = material.data.side("valid", stage.data).recordings if "valid" in plan.learned else []
         if valid:  # they are learned from later on, and a refusal must come before the hours
             require_steps(self._rows("valid", valid), self.frame_s, stage.title, material.classes)
         require_negatives(self.rows, stage.title, material.classes)

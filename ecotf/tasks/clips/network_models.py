@@ -35,7 +35,7 @@ class NetworkModels:
         source = _source_of(self._plan, number, run_store)
         if source is None:
             network = self._build(classes, pretrained=True).network
-            return network, f"{network.n_parameters:,} parameters" if number == 0 else "continues"
+            return network, f"{network.n_parameters:,} parameters"
         weights, known = read_weights(source)
         # A stage of this run has the same network: where it knew all classes, a new one would keep nothing of its own.
         covered = outside_weights(self._plan.stages[number].weights_from) is None and set(classes) <= set(known)

@@ -184,6 +184,11 @@ class ClipPlan(Config):
             f"{self.name}: a head on a frozen embedder hears windows of one length; embed with the embedder"
         )
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The sides of the split that the trained model has learned from."""
+        return ("train",)
+
     def expanded(self) -> ClipPlan:
         """Return the plan with all stages that a training has: the recipe's, and after them those of a refit."""
         return self

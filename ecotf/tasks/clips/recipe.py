@@ -96,6 +96,11 @@ class ClipRecipe(ClipPlan):
         """Return where a stage's progress is written, if it is asked for."""
         return run / "tensorboard" / title if self.tensorboard else None
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The sides of the split that the trained network has learned from."""
+        return ("train", "valid") if self.refit else ("train",)
+
     def expanded(self) -> ClipPlan:
         """Return the plan with the stages of a refit after the others, where there is one."""
         return self.model_copy(update={"stages": (*self.stages, *stages_again(self.stages))}) if self.refit else self

@@ -65,6 +65,7 @@ def report_clips(folder: Path, most: int) -> Material:
         mistakes=_to_look_at(run, recipe, metrics, scores, most),
         band_hz=recipe.shown_band_hz,
         channel=recipe.data.channel,
+        learned=recipe.learned,
     )
 
 

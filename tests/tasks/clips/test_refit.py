@@ -16,6 +16,7 @@ from ecotf.config import validate
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import read_weights
+from ecotf.reports.report import write_report
 from ecotf.runs.progress import PROGRESS
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import load_clip_run
@@ -120,6 +121,19 @@ def test_a_refit_that_was_interrupted_goes_on_to_the_same_network(trained):
     resume_run(copy, threads=1, log=lambda line: None)
     assert same(weights_of(copy, "5_onsets_again"), weights_of(run, "5_onsets_again"))
     assert (copy / "thresholds.json").read_bytes() == (run / "thresholds.json").read_bytes()
+
+
+def test_reports_count_the_validation_recordings_as_learned_from(trained, tmp_path):
+    without, run, _ = trained
+    # Another run that was judged on the recording which the refit has learned from.
+    other = Path(shutil.copytree(without, without.parent / "other"))
+    splits = pd.read_csv(other / "splits.csv", dtype=str, keep_default_na=False)
+    splits["split"] = splits["split"].replace({"valid": "test", "test": "valid"})
+    splits.to_csv(other / "splits.csv", index=False)
+    text = write_report([run, other], tmp_path / "page.html", clips=0).read_text()
+    assert "1 test; train and valid learned from" in text
+    assert "1 of the 1 recordings that B was judged on were trained on by A" in text
+    assert "were trained on by" not in write_report([without, other], tmp_path / "two.html", clips=0).read_text()
 
 
 def test_what_begins_with_such_a_run_begins_with_the_network_of_all_recordings(trained):
