@@ -186,12 +186,16 @@ def _drawn_speed(deviation: float, rng: np.random.Generator) -> float:
 
 
 def _played(piece: np.ndarray, speed: float) -> np.ndarray:
-    """Play a faded piece faster or slower."""
+    """Play a faded piece faster or slower; up to some hundredths slower than asked, so that transforms are quick."""
+    from scipy.fft import next_fast_len
     from scipy.signal import resample
 
     if speed == 1.0 or not len(piece):
         return piece
-    return np.asarray(resample(piece, max(1, round(len(piece) / speed))), np.float32)
+    n = next_fast_len(len(piece), real=True)
+    made = next_fast_len(max(1, round(n / speed)))
+    played = resample(np.pad(piece, (0, n - len(piece))), made)  # silence behind a piece that has faded away
+    return np.asarray(played[: max(1, round(len(piece) * made / n))], np.float32)
 
 
 def in_band(sound: np.ndarray, sample_rate: float, band_hz: tuple[float, float]) -> np.ndarray:

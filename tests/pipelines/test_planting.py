@@ -11,7 +11,7 @@ import soundfile
 from ecotf.pipelines.crops import ClipSounds
 from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig, quiet_places
 from ecotf.pipelines.frame_truth import FrameTruth
-from ecotf.pipelines.planting import Planting, PlantingConfig, in_band, rms_in_band
+from ecotf.pipelines.planting import Planting, PlantingConfig, _played, in_band, rms_in_band
 from tests.pipelines.test_event_truth import rows_of
 
 RATE = 8000
@@ -105,3 +105,16 @@ def test_another_speed_is_another_pitch_and_length_and_the_frames_know(tmp_path)
         heard.append(pitch_hz)
     assert np.std(np.log(heard)) == pytest.approx(0.1, abs=0.05) and np.ptp(np.log(heard)) < 0.41
     assert planted(planting_of(tmp_path))[0].any()
+
+
+@pytest.mark.parametrize("length", [1, 2, 997, 10_007, 65_537])
+def test_a_piece_is_played_hardly_slower_than_asked_whatever_its_length(length):
+    times = np.arange(length) / length
+    piece = (np.sin(2 * np.pi * 10 * times) * np.sin(np.pi * times) ** 2).astype(np.float32)
+    for speed in (0.89, 0.97, 1.0001, 1.06, 1.13):
+        played = _played(piece, speed)
+        assert played.dtype == np.float32 and len(played) >= 1
+        if length > 900:
+            assert 1.0 - 1 / len(played) <= len(played) / (length / speed) <= 1.03
+            again = np.arange(len(played)) / len(played)
+            np.testing.assert_allclose(played, np.interp(again, times, piece), atol=0.02)
