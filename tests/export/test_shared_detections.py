@@ -51,7 +51,13 @@ def test_events_that_share_half_of_their_time_are_counted_one_for_one():
     }  # fmt: skip
     (said,) = failures(report, lambda row: 1)
     assert said == "of 30 and 20 events 10 are common to the run and the file, 0.25 of all; at least 0.8 is asked for"
-    assert not failures({**report, "detections": {**empty, "alike": 19, "n_detections": [20, 20]}}, lambda row: 1)
+
+    def of(alike: int, *found: int) -> list[str]:
+        return failures({**report, "detections": {**empty, "alike": alike, "n_detections": list(found)}}, lambda row: 1)
+
+    assert not of(19, 20, 20) and not of(0, 0, 0)
+    assert not of(1, 3, 1), "among few, two may be lost"
+    assert of(0, 1, 0) == ["of 1 and 0 events none is common to the run and the file"], "but not all"
 
 
 @pytest.mark.parametrize("few", [3, 6, 7, 9, 11])

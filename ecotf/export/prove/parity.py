@@ -171,7 +171,10 @@ def _detections_too_far(
         yield from _least("the mean AP over classes", after, before - max(tolerances.ap, ROUNDING / max(n, 1)))
     if "alike" in detections:
         n, both = sum(detections["n_detections"]), detections["alike"]
-        if n - 2 * both > max(ROUNDING, (1 - tolerances.events) * (n - both)):
+        if n and not both:  # of few, too: nothing then says that the file finds what the run finds
+            found = " and ".join(map(str, detections["n_detections"]))
+            yield f"of {found} events none is common to the run and the file"
+        elif n - 2 * both > max(ROUNDING, (1 - tolerances.events) * (n - both)):
             yield (
                 f"of {' and '.join(map(str, detections['n_detections']))} events {both} are common to the run and the "
                 f"file, {both / (n - both):.3g} of all; at least {tolerances.events:g} is asked for"
