@@ -29,7 +29,7 @@ from ecotf.tuning.trial import Objective, Outcome, Task
 
 _OF_SEGMENTS = ("cmap", "padded_cmap_5", "padded_cmap_3", "roc_auc", "lrap")
 _OF_CLASS = ("ap", "roc_auc")
-_JUDGES = (*JUDGES, "inference.segment_s", "clips.secondary_value", "clips.least_overlap")
+_JUDGES = (*JUDGES, "refit", "inference.segment_s", "clips.secondary_value", "clips.least_overlap")
 
 
 class ClipsSearch:

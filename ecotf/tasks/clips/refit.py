@@ -22,7 +22,7 @@ def stages_again(stages: Sequence[FitClipsStage]) -> tuple[FitClipsStage, ...]:
     """Return the stages of a refit: the same ones with titles of their own, none of which looks at a validation.
 
     The first one begins as the first one of all did, not with what was learned. Each goes to its last epoch, where the
-    learning rate is lowest: which epoch was the best one before says little of another network.
+    learning rate is lowest; what speaks for that and against it is in ``benchmarks/events.md``.
     """
     made = []
     for number, stage in enumerate(stages):

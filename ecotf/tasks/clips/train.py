@@ -68,7 +68,7 @@ def train_clips(
     model = models.finished(run_store.file(names[-1]), classes)
     if len(names) == first:
         return TrainedClips(model, classes, history)
-    # Made by itself: the other one is finished with the network that was built last.
+    # From models of its own: the others would put these weights into the network that is kept.
     return TrainedClips(
         model, classes, history, plan.models(data.cache).finished(run_store.file(names[first - 1]), classes)
     )

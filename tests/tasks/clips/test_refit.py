@@ -18,11 +18,13 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import read_weights
 from ecotf.reports.report import write_report
 from ecotf.runs.progress import PROGRESS
+from ecotf.tasks.clips.objective import ClipsSearch
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import load_clip_run
 from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.start import begun_from
 from ecotf.tasks.training_run import resume_run, train_run
+from ecotf.tuning.keys import check_keys
 
 RATE, SECONDS = 16_000, 4.0
 SIDES = {"a": "train", "b": "train", "c": "valid", "d": "test"}
@@ -174,3 +176,5 @@ def test_trials_of_a_search_have_no_refit():
     plan = recipe_of(True)
     assert len(plan.expanded().stages) == 6
     assert len(plan.for_trials().expanded().stages) == 3
+    with pytest.raises(ConfigError, match="refit"):
+        check_keys(plan, ["refit"], ClipsSearch(plan).judges)
