@@ -139,7 +139,7 @@ def make_model(
 
 def _sound_to_compare(run: Exportable, settings: ExportSettings, job: ExportJob, log: Callable[[str], None]) -> Heard:
     seconds = run.compare_s if job.seconds is None else job.seconds
-    heard = RunRecordings(run, job.data, job.recordings, log).to_compare(settings.rate, seconds)
+    heard = RunRecordings(run, job.data, job.recordings, log).to_compare(settings.rate, seconds, run.learned)
     if heard is None and job.data is not None:
         raise ConfigError(f"--data {job.data}: none of its recordings can be compared on at {settings.rate} Hz")
     if heard is None:

@@ -39,6 +39,8 @@ class Exportable(Protocol):
         Hz, the one rate that the run listens at; None where a recording keeps its own.
     compare_s
         Seconds of sound that a file is compared on unless the user chooses another length.
+    learned
+        The sides of the split that the run has learned from: ``train``, and with a refit ``valid``.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Exportable(Protocol):
     high_hz: float
     sample_rate: int | None
     compare_s: float
+    learned: tuple[str, ...]
 
     def check(self, settings: ExportSettings) -> None:
         """Refuse what cannot be exported; raises `ConfigError`."""

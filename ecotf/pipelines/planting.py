@@ -16,6 +16,7 @@ from ecotf.pipelines.frame_truth import FrameTruth
 
 _KEPT_BYTES = 256 << 20
 _SILENCE = 1e-7
+_HEARD = 4  # stretches of other recordings, of which the loudest one becomes a decoy
 
 
 class PlantingConfig(Config):
@@ -28,6 +29,9 @@ class PlantingConfig(Config):
     decoys
         This part of what is planted is cut beside the event, in the same band: sound without the class, so that it is
         the call that is learned, and not that something was planted.
+    elsewhere
+        This part of the decoys is cut out of other recordings, each of them as often as any other, and of four
+        stretches the one with most sound in the band: what is like the call may never be where the call is.
     fade_s
         Length of the fades, outside of the event.
     speed
@@ -37,6 +41,7 @@ class PlantingConfig(Config):
 
     snr_db: tuple[float, float] = (0.0, 20.0)
     decoys: float = Field(0.3, ge=0, le=1)
+    elsewhere: float = Field(0.0, ge=0, le=1)
     fade_s: float = Field(0.03, ge=0, le=1)
     speed: float = Field(0.0, ge=0, le=0.2)
 
@@ -83,8 +88,8 @@ class Planting:
 
         Returns
         -------
-        float32 ``[samples]``, of at most ``most_s`` between the fades, and whether it is an event. A recording without
-        a quiet stretch that is long enough gives no decoy, but the event.
+        float32 ``[samples]``, of at most ``most_s`` between the fades, and whether it is an event. Where no stretch is
+        long enough for a decoy, the event is given.
 
         Raises
         ------
@@ -95,12 +100,9 @@ class Planting:
         recording, begin = int(rows.recording[event]), float(rows.start_s[event])
         length = min(float(rows.end_s[event]) - begin, most_s)
         begin += rng.random() * (float(rows.end_s[event]) - begin - length)
-        own = np.flatnonzero((self.quiet.recording == recording) & (self.quiet.end_s - self.quiet.start_s >= length))
-        if decoy and len(own):
-            at = own[rng.integers(len(own))]
-            spare = float(self.quiet.end_s[at] - self.quiet.start_s[at]) - length
-            begin = float(self.quiet.start_s[at]) + rng.random() * spare
-            return self._band(event, recording, begin, length), False
+        made = self._decoy(event, recording, length, rng) if decoy else None
+        if made is not None:
+            return made, False
         with self._lock:
             kept = self._kept.get((event, begin))
         if kept is None:
@@ -115,6 +117,24 @@ class Planting:
         """Return the low and the high edge of an event's box, in Hz."""
         low, high = float(self.truth.rows.low_hz[event]), float(self.truth.rows.high_hz[event])
         return (low if low > 0 else self.band_hz[0]), (high if high > 0 else self.band_hz[1])
+
+    def _decoy(self, event: int, recording: int, length_s: float, rng: np.random.Generator) -> np.ndarray | None:
+        """Cut a stretch of nothing in the band of an event, beside it or elsewhere; None where none is long enough."""
+        quiet, config = self.quiet, self.config
+        long, beside = quiet.end_s - quiet.start_s >= length_s, quiet.recording == recording
+        # Nothing is drawn where all are cut beside events, so that old recipes draw what they drew.
+        if config.elsewhere and rng.random() < config.elsewhere and (long & ~beside).any():
+            others = np.flatnonzero(long & ~beside)
+            cut = [self._stretch(event, _in_any_recording(quiet, others, rng), length_s, rng) for _ in range(_HEARD)]
+            return max(cut, key=lambda one: float(np.square(one).sum()))
+        own = np.flatnonzero(long & beside)
+        return self._stretch(event, int(own[rng.integers(len(own))]), length_s, rng) if len(own) else None
+
+    def _stretch(self, event: int, at: int, length_s: float, rng: np.random.Generator) -> np.ndarray:
+        """Cut a piece out of a quiet stretch, anywhere in it."""
+        spare = float(self.quiet.end_s[at] - self.quiet.start_s[at]) - length_s
+        begin = float(self.quiet.start_s[at]) + rng.random() * spare
+        return self._band(event, int(self.quiet.recording[at]), begin, length_s)
 
     def _band(self, event: int, recording: int, begin_s: float, length_s: float) -> np.ndarray:
         rate = self.sounds.sample_rate
@@ -178,6 +198,13 @@ class PlantedClips:
             return np.float32(1.0)
         gain = other / own * 10 ** (snr_db / 20)
         return np.float32(min(gain, 1.0 / max(float(np.abs(piece).max()), _SILENCE)))
+
+
+def _in_any_recording(places: Places, among: np.ndarray, rng: np.random.Generator) -> int:
+    """Draw one of some places: each recording alike, and in it longer ones more often."""
+    recordings = np.unique(places.recording[among])
+    own = among[places.recording[among] == recordings[rng.integers(len(recordings))]]
+    return int(rng.choice(own, p=places.chance[own] / places.chance[own].sum()))
 
 
 def _drawn_speed(deviation: float, rng: np.random.Generator) -> float:

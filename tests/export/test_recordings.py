@@ -65,6 +65,16 @@ def split_again(run: Path, manifest: Manifest, seed: int = 1979) -> Manifest:
     return kept
 
 
+def test_validation_recordings_that_the_run_has_learned_from_are_called_so(field, moved, sounds):
+    manifest = read_manifest(field.path / "manifest.csv")
+    sides = {name: "valid" if number % 2 else "train" for number, name in enumerate(manifest.recordings)}
+    split_again(moved, manifest.with_splits(sides))
+    recordings = RunRecordings(at(field, moved), elsewhere=sounds.parent)
+    assert recordings.to_compare(RATE, 5.0).source == "validation recordings of the run"
+    refitted = recordings.to_compare(384_000, 5.0, learned=("train", "valid"))
+    assert refitted.source == "validation recordings of the run resampled to 384000 Hz, which it has learned from"
+
+
 def test_the_rate_of_most_training_recordings(field, moved, sounds, tmp_path):
     folder = Path(shutil.copytree(sounds.parent, tmp_path / "mixed"))
     manifest = read_manifest(folder / sounds.name)

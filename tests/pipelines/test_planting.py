@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 import soundfile
 
 from ecotf.pipelines.crops import ClipSounds
-from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig, quiet_places
+from ecotf.pipelines.event_draws import NO_PLACES, EventDraws, EventDrawsConfig, Places, quiet_places
 from ecotf.pipelines.frame_truth import FrameTruth
 from ecotf.pipelines.planting import Planting, PlantingConfig, _played, in_band, rms_in_band
 from tests.pipelines.test_event_truth import rows_of
 
 RATE = 8000
+PLACES = ("recording", "start_s", "end_s", "chance")
 
 
 def planting_of(folder: Path, **config) -> Planting:
@@ -60,6 +62,36 @@ def test_a_planted_call_is_where_its_frames_say(tmp_path):
 def test_a_decoy_is_sound_and_no_event(tmp_path):
     added, frames, clip = planted(planting_of(tmp_path, snr_db=(10, 10), decoys=1.0))
     assert not frames.any() and not clip.any() and added[0].any() and not added[2].any()
+
+
+def test_a_decoy_from_elsewhere_is_what_another_recording_has_of_most_sound_in_the_band(tmp_path):
+    planting = planting_of(tmp_path, decoys=1.0, elsewhere=1.0)
+    noise, rate = planting.sounds.passage(1, 0, 10 * RATE).copy(), RATE
+    noise[6 * rate : 8 * rate] += 0.3 * np.sin(2 * np.pi * 1800 * np.arange(2 * rate) / rate)  # a whistle in its band
+    soundfile.write(tmp_path / "b.wav", noise, rate)
+    whistled = replace(planting, sounds=ClipSounds([tmp_path / "a.wav", tmp_path / "b.wav"], rate))
+    found = [whistled.piece(0, True, 2.0, np.random.default_rng(seed)) for seed in range(40)]
+    assert not any(is_event for _, is_event in found)
+    with_whistle = sum(rms_in_band(piece, rate, (1700, 1900)) > 0.02 for piece, _ in found)
+    assert 25 < with_whistle < 40  # one stretch of four has it with 1 - (2 / 3) ** 4
+    beside = replace(whistled, config=PlantingConfig(decoys=1.0, elsewhere=0.0))
+    assert (
+        max(
+            rms_in_band(beside.piece(0, True, 2.0, np.random.default_rng(seed))[0], rate, (1700, 1900))
+            for seed in range(10)
+        )
+        < 0.02
+    )
+
+
+def test_where_nothing_is_quiet_elsewhere_a_decoy_is_cut_beside_the_event(tmp_path):
+    planting = planting_of(tmp_path, decoys=1.0, elsewhere=1.0)
+    own = planting.quiet.recording == 0
+    alone = replace(planting, quiet=Places(*(getattr(planting.quiet, name)[own] for name in PLACES)))
+    piece, is_event = alone.piece(0, True, 2.0, np.random.default_rng(1))
+    assert len(piece) and not is_event
+    nowhere = replace(planting, quiet=NO_PLACES)
+    assert nowhere.piece(0, True, 2.0, np.random.default_rng(1))[1]
 
 
 def test_an_event_is_planted_into_other_recordings(tmp_path):

@@ -195,15 +195,22 @@ class RunRecordings:
                 rates[recording.sample_rate] += 1
         return max(rates, key=lambda rate: (rates[rate], rate), default=None)
 
-    def to_compare(self, rate: int, seconds: float) -> Heard | None:
-        """Test recordings at ``rate``, or else validation ones, or else such resampled; None where there are none."""
+    def to_compare(self, rate: int, seconds: float, learned: Sequence[str] = ("train",)) -> Heard | None:
+        """Test recordings at ``rate``, or else validation ones, or else such resampled; None where there are none.
+
+        What they are called says so where they are of a side that the run has ``learned`` from: figures beside
+        annotations flatter it then.
+        """
         splits = (("test", "test"), ("valid", "validation"))
         for words, choice in (("", {"only": rate}), (f" resampled to {rate} Hz", {"as_rate": rate})):
             for split, name in splits:
                 sounds = tuple(self.sounds(self.paths(split), seconds, **choice))
                 if sounds:
-                    source = f"{name} recordings of the run" if self._data is None else f"recordings of {self._data}"
-                    return Heard(f"{source}{words}", sounds, self._annotated(sounds))
+                    known = ", which it has learned from" if split in learned else ""
+                    source = f"recordings of {self._data}{words}"
+                    if self._data is None:
+                        source = f"{name} recordings of the run{words}{known}"
+                    return Heard(source, sounds, self._annotated(sounds))
         return None
 
     def _annotated(self, sounds: tuple[Sound, ...]) -> pd.DataFrame:

@@ -44,6 +44,7 @@ class CallExport:
 
     sample_rate: int | None = None
     compare_s = 60.0
+    learned: tuple[str, ...] = ("train",)
 
     def __init__(self, run: CallsRun) -> None:
         self.run, self.detector, self.recipe = run, run.detector, run.recipe

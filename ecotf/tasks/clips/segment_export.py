@@ -47,6 +47,7 @@ class SegmentExport(Generic[Plan, Model]):
         self.channel: ChannelChoice = run.recipe.data.channel
         self.high_hz = 0.0
         self.sample_rate: int | None = run.model.sample_rate
+        self.learned: tuple[str, ...] = run.recipe.learned
 
     @property
     def segment_samples(self) -> int:

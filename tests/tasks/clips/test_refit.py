@@ -18,6 +18,7 @@ from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import read_weights
 from ecotf.reports.report import write_report
 from ecotf.runs.progress import PROGRESS
+from ecotf.tasks.clips.export import ClipExport
 from ecotf.tasks.clips.objective import ClipsSearch
 from ecotf.tasks.clips.recipe import ClipRecipe
 from ecotf.tasks.clips.run import load_clip_run
@@ -97,6 +98,12 @@ def test_the_network_that_is_kept_is_the_one_of_all_recordings(trained):
     assert "learned from 3 recordings, the 1 of validation among them" in report
     assert "thresholds are those of one that learned from 2" in report
     assert "learned from" not in (without / "report.txt").read_text()
+
+
+def test_an_export_is_told_what_a_refit_has_learned_from(trained):
+    without, run, _ = trained
+    assert ClipExport(load_clip_run(run)).learned == ("train", "valid")
+    assert ClipExport(load_clip_run(without)).learned == ("train",)
 
 
 def test_a_refit_goes_to_its_last_epoch_and_leaves_out_what_was_not_kept(trained):
