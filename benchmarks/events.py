@@ -47,10 +47,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "without refit": ("birds/events", ("refit=false",)),
     "without planting": ("birds/events", tuple(f"{one}.draws.planted=0" for one in _BOTH)),
     "without speed": ("birds/events", tuple(f"{one}.planting.speed=0" for one in _BOTH)),
-    "decoys beside": (
-        "birds/events",
-        tuple(f"{one}.planting.{key}" for one in _BOTH for key in ("elsewhere=0", "decoys=0.3")),
-    ),
+    "decoys beside": ("birds/events", tuple(f"{one}.planting.elsewhere=0" for one in _BOTH)),
     "without mining": ("birds/events", ("stages.1.mining=null", "stages.1.draws.mined=0")),
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),

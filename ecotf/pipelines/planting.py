@@ -12,11 +12,12 @@ from ecotf.config import Config
 from ecotf.errors import RecordingError
 from ecotf.pipelines.crops import ClipSounds
 from ecotf.pipelines.event_draws import Places
+from ecotf.pipelines.event_rows import Kind
 from ecotf.pipelines.frame_truth import FrameTruth
 
 _KEPT_BYTES = 256 << 20
 _SILENCE = 1e-7
-_HEARD = 4  # stretches of other recordings, of which the loudest one becomes a decoy
+_HEARD = 4  # stretches of recordings without the class, of which the loudest one becomes a decoy
 
 
 class PlantingConfig(Config):
@@ -30,8 +31,9 @@ class PlantingConfig(Config):
         This part of what is planted is cut beside the event, in the same band: sound without the class, so that it is
         the call that is learned, and not that something was planted.
     elsewhere
-        This part of the decoys is cut out of other recordings, each of them as often as any other, and of four
-        stretches the one with most sound in the band: what is like the call may never be where the call is.
+        This part of the decoys is cut out of recordings that have no event of the class, each of them as often as any
+        other, and of four stretches the one with most sound in the band: what is only like the call may never be where
+        the call is, and where the call is there may be faint ones that nobody has annotated.
     fade_s
         Length of the fades, outside of the event.
     speed
@@ -120,14 +122,15 @@ class Planting:
 
     def _decoy(self, event: int, recording: int, length_s: float, rng: np.random.Generator) -> np.ndarray | None:
         """Cut a stretch of nothing in the band of an event, beside it or elsewhere; None where none is long enough."""
-        quiet, config = self.quiet, self.config
-        long, beside = quiet.end_s - quiet.start_s >= length_s, quiet.recording == recording
-        # Nothing is drawn where all are cut beside events, so that old recipes draw what they drew.
-        if config.elsewhere and rng.random() < config.elsewhere and (long & ~beside).any():
-            others = np.flatnonzero(long & ~beside)
+        quiet, rows, part = self.quiet, self.truth.rows, self.config.elsewhere
+        long = quiet.end_s - quiet.start_s >= length_s
+        has = rows.recording[(rows.code == rows.code[event]) & (rows.kind != Kind.NOTHING)]
+        others = np.flatnonzero(long & ~np.isin(quiet.recording, has)) if part else ()
+        # Nothing is drawn where all are cut beside events, so that such recipes and data draw what they always drew.
+        if len(others) and rng.random() < part:
             cut = [self._stretch(event, _in_any_recording(quiet, others, rng), length_s, rng) for _ in range(_HEARD)]
             return max(cut, key=lambda one: float(np.square(one).sum()))
-        own = np.flatnonzero(long & beside)
+        own = np.flatnonzero(long & (quiet.recording == recording))
         return self._stretch(event, int(own[rng.integers(len(own))]), length_s, rng) if len(own) else None
 
     def _stretch(self, event: int, at: int, length_s: float, rng: np.random.Generator) -> np.ndarray:

@@ -84,12 +84,19 @@ def test_a_decoy_from_elsewhere_is_what_another_recording_has_of_most_sound_in_t
     )
 
 
-def test_where_nothing_is_quiet_elsewhere_a_decoy_is_cut_beside_the_event(tmp_path):
+def test_where_all_recordings_have_the_class_a_decoy_is_cut_beside_the_event(tmp_path):
     planting = planting_of(tmp_path, decoys=1.0, elsewhere=1.0)
     own = planting.quiet.recording == 0
     alone = replace(planting, quiet=Places(*(getattr(planting.quiet, name)[own] for name in PLACES)))
     piece, is_event = alone.piece(0, True, 2.0, np.random.default_rng(1))
     assert len(piece) and not is_event
+    rows = rows_of(("a", 4.0, 5.0, "owl", "yes"), ("b", 0.0, 1.0, "owl", "yes"))
+    both = replace(planting, truth=replace(planting.truth, rows=rows), quiet=quiet_places(rows, 1.0))
+    assert set(both.quiet.recording) == {0, 1}
+    beside = replace(both, config=PlantingConfig(decoys=1.0))
+    for seed in range(5):
+        pieces = [one.piece(0, True, 2.0, np.random.default_rng(seed))[0] for one in (both, beside)]
+        np.testing.assert_array_equal(*pieces)
     nowhere = replace(planting, quiet=NO_PLACES)
     assert nowhere.piece(0, True, 2.0, np.random.default_rng(1))[1]
 
