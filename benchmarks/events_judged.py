@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecotf.audio.recording import open_recording
+from ecotf.datasets.coverage import fully_annotated
 from ecotf.evaluation.average_precision import average_precision
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
@@ -33,15 +34,15 @@ def judged(
     found
         ``recording, start_s, end_s, label, score``, and ``kept``: at or above the threshold of its own fold.
     table
-        Of `events_sets.event_table`. Where it is not complete, only detections are judged whose middle lies in
-        something that is annotated.
+        Of `events_sets.event_table`. In recordings that are not fully annotated only detections are judged whose middle
+        lies in something that is annotated.
     """
-    if not (table["fully_annotated"] == "yes").all():
-        found = found[_in_known(found, table)]
+    partly = table[table["fully_annotated"] != "yes"]
+    found = found[~found["recording"].isin(partly["recording"]) | _in_known(found, partly)]
     truth = table[table["label"].isin(classes)]
     names = sorted(table["recording"].unique())
-    complete = bool((table["fully_annotated"] == "yes").all())
-    listened = {name: Listened(open_recording(Path(name)).duration_s, complete) for name in names}
+    complete = fully_annotated(table)
+    listened = {name: Listened(open_recording(Path(name)).duration_s, name in complete) for name in names}
     config = EvaluationConfig(collar_s=collar_s, collar_share=0.0)
     shared = {"labels": tuple(classes), "ignored_labels": (), "config": config}
     judge = found.assign(low_hz=np.nan, high_hz=np.nan) if "low_hz" not in found else found

@@ -82,16 +82,22 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/{own.file}"))
     table = annotations[annotations["path"].isin(paths)].copy()
     table = table.drop_duplicates(["path", "start_s", "end_s", "label"])  # the fly's pulses, by two people
+    # Where only what is not the class was boxed, nothing is known beside the boxes; in boobook's three such recordings
+    # there are faint calls of it.
+    kinds = manifest.set_index("path")["label_type"]
+    complete = {path: own.complete and kinds[path] != "event (confusers)" for path in paths}
     others = ~table["label"].isin(own.classes)
-    table = table[~others] if own.complete else table.assign(label=table["label"].where(~others, ""))
+    table = table[~(others & table["path"].map(complete))].copy()
+    table["label"] = table["label"].where(table["label"].isin(own.classes), "")
     with_events = [path for path in paths if (table.loc[table["path"] == path, "label"] != "").any()]
     order = [*with_events, *(path for path in paths if path not in with_events)]
-    without = [{"path": path, "start_s": 0.0, "label": ""} for path in order[len(with_events) :]]
+    annotated = set(table["path"])
+    without = [{"path": path, "start_s": 0.0, "label": ""} for path in order if path not in annotated]
     columns = ["path", "start_s", "end_s", "low_hz", "high_hz", "label"]
     table = pd.concat([table[columns], pd.DataFrame(without, columns=columns)], ignore_index=True)
     table["number"] = table["path"].map({path: i % min(FOLDS, len(order)) for i, path in enumerate(order)})
+    table["fully_annotated"] = ["yes" if complete[path] else "" for path in table["path"]]
     table["recording"] = [str((data / path).resolve()) for path in table.pop("path")]
-    table["fully_annotated"] = "yes" if own.complete else ""
     if own.sites:
         return _by_site(table, own.sites)
     return _in_pieces(table, own.pieces, folder / name) if own.pieces > 1 else table.reset_index(drop=True)

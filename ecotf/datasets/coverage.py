@@ -68,6 +68,30 @@ def fully_annotated(table: pd.DataFrame) -> frozenset[str]:
     return frozenset(yes | (set(names[empty]) - labelled))
 
 
+def half_known(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of recordings in which some stretches are known to have no call, and the rest is not known.
+
+    Those are recordings that are not fully annotated, with rows that have an end and no label.
+    """
+    full = fully_annotated(table)
+    nothing = (table["label"] == "") & table["end_s"].notna()
+    names = [name for name in table.loc[nothing, "recording"].unique() if name not in full]
+    return {name: table[table["recording"] == name] for name in names}
+
+
+def in_known_time(found: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
+    """Say which detections of a recording can be right or wrong, bool ``[n]``.
+
+    ``rows`` are those of `half_known`. It must touch something with a label, or have its middle in a stretch without
+    one: what lies elsewhere may well be a call that nobody has written down.
+    """
+    start, end = (found[name].to_numpy(float)[:, None] for name in ("start_s", "end_s"))
+    low, high = rows["start_s"].to_numpy(float), rows["end_s"].to_numpy(float)
+    there = (rows["label"] != "").to_numpy(bool)
+    touches, middle = (start <= high) & (end >= low), (start + end) / 2
+    return np.asarray(np.where(there, touches, (middle >= low) & (middle <= high)).any(axis=1))
+
+
 def with_full_annotation(table: pd.DataFrame, said: bool = True) -> pd.DataFrame:
     """Say of all recordings that they are fully annotated, or are not."""
     return table.assign(**{FULLY_ANNOTATED: "yes" if said else "no"})

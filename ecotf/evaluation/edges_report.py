@@ -79,6 +79,9 @@ def _rules(edges: Mapping[str, Any]) -> Iterator[str]:
         f"({how['n_complete']} of {how['n_recordings']} recordings are)."
     )
     if how["n_complete"] < how["n_recordings"]:
-        yield "  In the others a call that nobody wrote down counts as a false alarm in F1, PSDS and the error rate."
+        yield (
+            "  In the others a call that nobody wrote down counts as a false alarm in F1, PSDS and the error rate. "
+            "Where stretches without a call are annotated, events elsewhere are left out."
+        )
     if how["n_points"]:
         yield f"  {how['n_points']} events have no length: they match by their edges alone, and are not in PSDS."

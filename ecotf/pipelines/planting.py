@@ -125,7 +125,7 @@ class Planting:
         quiet, rows, part = self.quiet, self.truth.rows, self.config.elsewhere
         long = quiet.end_s - quiet.start_s >= length_s
         has = rows.recording[(rows.code == rows.code[event]) & (rows.kind != Kind.NOTHING)]
-        others = np.flatnonzero(long & ~np.isin(quiet.recording, has)) if part else ()
+        others = np.flatnonzero(long & ~np.isin(quiet.recording, has) & (part > 0))
         # Nothing is drawn where all are cut beside events, so that such recipes and data draw what they always drew.
         if len(others) and rng.random() < part:
             cut = [self._stretch(event, _in_any_recording(quiet, others, rng), length_s, rng) for _ in range(_HEARD)]

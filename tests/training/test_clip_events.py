@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecotf.datasets.coverage import half_known
 from ecotf.datasets.manifest import make_manifest
 from ecotf.detection.best_events import BestOfConfig
 from ecotf.detection.change_events import ChangeDetectionConfig
@@ -92,6 +93,33 @@ def test_the_finder_is_fitted_to_the_calls():
     pd.testing.assert_frame_equal(with_events(scored, plan, classes, several.numbers).candidates, found)
     nothing: Any = fit_finder(plan, data, None, classes)
     assert nothing.unfitted == [*classes, "call"]
+
+
+def test_a_call_where_nobody_knows_whether_there_is_one_is_no_false_alarm():
+    """In a recording with stretches annotated as no owl, a faint owl beside them is neither right nor wrong."""
+    frame_s = 0.05
+    times = (np.arange(400) + 0.5) * frame_s
+    scores = np.full((400, 1), 0.01)
+    for start, score in ((1.0, 0.9), (5.0, 0.5), (12.0, 0.95)):  # an owl, a false alarm, and what nobody has boxed
+        scores[round(start / frame_s) : round((start + 1) / frame_s)] = score
+    rows = [("a.wav", 1.0, 2.0, "owl", ""), ("a.wav", 4.0, 8.0, "", "")]
+    table = pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label", "fully_annotated"])
+    data: Any = SimpleNamespace(manifest=make_manifest(table, "/", "test"))
+    plan: Any = SimpleNamespace(
+        evaluation=ClipEvaluationConfig(events=True, bootstrap=20),
+        inference=SimpleNamespace(events=ChangeDetectionConfig()), seed=1,
+    )  # fmt: skip
+    recordings = pd.DataFrame({"recording": ["a.wav"], "start_s": 0.0})
+    judged = {}
+    for name, rows_known in (("all", None), ("some", half_known(data.manifest.table)["a.wav"])):
+        kept = FrameScores("a.wav", scores, times, frame_s, (0.0, 1.0), 20.0, rows_known)
+        scored = ScoredSegments(recordings, np.zeros((1, 1)), np.ones((1, 1)), None, (kept,))
+        scored = with_events(scored, plan, ["owl"], None)
+        thresholds = fit_event_thresholds(plan, data, scored, ["owl"]).thresholds
+        judged[name] = judge_events(plan, data, scored, ["owl"], {"owl": 0.3, "call": 0.3})["detection"]
+        assert 0.5 < thresholds["owl"] <= 0.9, name
+    assert judged["all"]["precision"] == pytest.approx(1 / 3) and judged["all"]["recall"] == 1
+    assert judged["some"]["precision"] == pytest.approx(1 / 2) and judged["some"]["recall"] == 1
 
 
 @pytest.mark.parametrize("joined", [True, False])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ecotf.audio.recording import open_recording
-from ecotf.datasets.coverage import WEAK, says_yes
+from ecotf.datasets.coverage import WEAK, half_known, in_known_time, says_yes
 from ecotf.detection.finders import FinderConfig, Numbers, find_events
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentCollector, SegmentScores, margin_of, segment_windows
@@ -27,6 +27,7 @@ class FrameScores(NamedTuple):
     """The scores of a recording's frames, their middles, and the step, in seconds.
 
     ``probabilities`` are ``[frames, classes]``, or with what the network says of onsets, as `HeadConfig.gives_onsets`.
+    ``half_known`` are the recording's rows where it is known of some stretches alone that no call is in them.
     """
 
     recording: str
@@ -35,6 +36,7 @@ class FrameScores(NamedTuple):
     frame_s: float
     band_hz: tuple[float, float]
     duration_s: float
+    half_known: pd.DataFrame | None = None
 
     @property
     def edges_s(self) -> np.ndarray:
@@ -48,10 +50,15 @@ class FrameScores(NamedTuple):
         return self.probabilities[:, :n_classes]
 
     def events(self, config: FinderConfig, classes: Sequence[str], numbers: Numbers | None = None) -> pd.DataFrame:
-        """Find the events in them, those of any class (``call``) too; with a column ``recording``."""
+        """Find the events in them, those of any class (``call``) too; with a column ``recording``.
+
+        What lies where nobody knows whether a call is there is left out.
+        """
         found = find_events(
             self.probabilities, self.times, self.frame_s, classes, self.band_hz, config, calls=True, numbers=numbers
         )
+        if self.half_known is not None:
+            found = found[in_known_time(found, self.half_known)].reset_index(drop=True)
         return found.assign(recording=self.recording)
 
 
@@ -113,7 +120,7 @@ def score_split(model: SegmentModel, data: ClipData, split: str, log: Log) -> Sc
     )
     logits = np.zeros(truth.table.targets.shape, np.float32)
     there = np.zeros(len(table), bool)
-    kept = []
+    kept, partly = [], half_known(data.manifest.table)
     for number, name in enumerate(truth.recordings):
         own = np.flatnonzero(truth.table.recording == number)
         manifest = data.manifest
@@ -128,7 +135,8 @@ def score_split(model: SegmentModel, data: ClipData, split: str, log: Log) -> Sc
         logits[own], there[own] = scores.rows[at], True
         if plan.evaluation.events and scores.frames is not None:
             probabilities = expit(scores.frames.astype(np.float64))
-            kept.append(FrameScores(name, probabilities, scores.frame_times, scores.frame_s, model.band_hz, duration_s))
+            given = (probabilities, scores.frame_times, scores.frame_s, model.band_hz, duration_s)
+            kept.append(FrameScores(name, *given, partly.get(name)))
     if not there.any():
         return None
     if kept and not with_ends(data, table["recording"][there], model.classes):

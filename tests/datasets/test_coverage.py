@@ -1,0 +1,54 @@
+"""What annotations say of a whole recording, and of which time nobody knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecotf.datasets.coverage import fully_annotated, half_known, in_known_time
+from ecotf.datasets.manifest import make_manifest
+from ecotf.errors import DataError
+
+COLUMNS = ["recording", "start_s", "end_s", "label", "fully_annotated"]
+
+
+def table_of(*rows: tuple[str, float, float, str, str]) -> pd.DataFrame:
+    return make_manifest(pd.DataFrame(rows, columns=COLUMNS), "/", "test").table
+
+
+MIXED = table_of(
+    ("all.wav", 1.0, 2.0, "owl", "yes"),
+    ("all.wav", 5.0, 6.0, "", "yes"),  # said, and known anyway
+    ("boxes.wav", 1.0, 2.0, "owl", ""),  # nothing says where no owl is
+    ("empty.wav", 0.0, np.nan, "", ""),
+    ("some.wav", 1.0, 2.0, "owl", ""),
+    ("some.wav", 5.0, 8.0, "", ""),
+)
+
+
+def test_only_where_stretches_without_a_call_are_annotated_and_not_all_calls_the_rest_is_unknown():
+    assert set(fully_annotated(MIXED)) == {"all.wav", "empty.wav"}
+    assert {name: len(rows) for name, rows in half_known(MIXED).items()} == {"some.wav": 2}
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "known"),
+    [
+        (1.1, 1.9, True),  # the owl
+        (1.9, 4.0, True),  # touches it: a box that is too long is wrong
+        (2.5, 4.0, False),  # nobody knows
+        (5.5, 6.0, True),  # a false alarm
+        (4.0, 7.0, True),  # its middle is where nothing is
+        (7.5, 9.5, False),  # most of it is not
+    ],
+)
+def test_what_can_be_right_or_wrong(start_s, end_s, known):
+    found = pd.DataFrame({"start_s": [start_s, 20.0], "end_s": [end_s, 21.0]})
+    assert in_known_time(found, half_known(MIXED)["some.wav"]).tolist() == [known, False]
+    assert in_known_time(found[:0], half_known(MIXED)["some.wav"]).shape == (0,)
+
+
+def test_rows_of_a_recording_that_do_not_agree_are_refused():
+    with pytest.raises(DataError, match=r"'a.wav' is fully_annotated in some rows and not in others"):
+        fully_annotated(table_of(("a.wav", 1.0, 2.0, "owl", "yes"), ("a.wav", 3.0, 4.0, "owl", "")))
