@@ -31,9 +31,10 @@ class PlantingConfig(Config):
         This part of what is planted is cut beside the event, in the same band: sound without the class, so that it is
         the call that is learned, and not that something was planted.
     elsewhere
-        This part of the decoys is cut out of recordings that have no event of the class, each of them as often as any
-        other, and of four stretches the one with most sound in the band: what is only like the call may never be where
-        the call is, and where the call is there may be faint ones that nobody has annotated.
+        Before that, this part of what is planted is cut out of recordings that have no event of the class, where there
+        are some: each of them as often as any other, and of four stretches the one with most sound in the band. What is
+        only like the call may never be where the call is, and where the call is there may be faint ones that nobody has
+        annotated.
     fade_s
         Length of the fades, outside of the event.
     speed
@@ -102,7 +103,7 @@ class Planting:
         recording, begin = int(rows.recording[event]), float(rows.start_s[event])
         length = min(float(rows.end_s[event]) - begin, most_s)
         begin += rng.random() * (float(rows.end_s[event]) - begin - length)
-        made = self._decoy(event, recording, length, rng) if decoy else None
+        made = self._decoy(event, recording, length, decoy, rng)
         if made is not None:
             return made, False
         with self._lock:
@@ -120,17 +121,19 @@ class Planting:
         low, high = float(self.truth.rows.low_hz[event]), float(self.truth.rows.high_hz[event])
         return (low if low > 0 else self.band_hz[0]), (high if high > 0 else self.band_hz[1])
 
-    def _decoy(self, event: int, recording: int, length_s: float, rng: np.random.Generator) -> np.ndarray | None:
-        """Cut a stretch of nothing in the band of an event, beside it or elsewhere; None where none is long enough."""
+    def _decoy(
+        self, event: int, recording: int, length_s: float, beside: bool, rng: np.random.Generator
+    ) -> np.ndarray | None:
+        """Cut a stretch of nothing in the band of an event, elsewhere or ``beside`` it; None where it is an event."""
         quiet, rows, part = self.quiet, self.truth.rows, self.config.elsewhere
         long = quiet.end_s - quiet.start_s >= length_s
         has = rows.recording[(rows.code == rows.code[event]) & (rows.kind != Kind.NOTHING)]
         others = np.flatnonzero(long & ~np.isin(quiet.recording, has) & (part > 0))
-        # Nothing is drawn where all are cut beside events, so that such recipes and data draw what they always drew.
+        # Nothing is drawn where there is nothing elsewhere, so that such recipes and data draw what they always drew.
         if len(others) and rng.random() < part:
             cut = [self._stretch(event, _in_any_recording(quiet, others, rng), length_s, rng) for _ in range(_HEARD)]
             return max(cut, key=lambda one: float(np.square(one).sum()))
-        own = np.flatnonzero(long & (quiet.recording == recording))
+        own = np.flatnonzero(long & (quiet.recording == recording)) if beside else ()
         return self._stretch(event, int(own[rng.integers(len(own))]), length_s, rng) if len(own) else None
 
     def _stretch(self, event: int, at: int, length_s: float, rng: np.random.Generator) -> np.ndarray:
