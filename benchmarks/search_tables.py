@@ -27,7 +27,8 @@ _PRECISION = """
 One example, and the recordings of three sets of soundscapes together (boobook, pitta, piha), its own recording passed
 over. Up to five events of each recording are the example in turn. A hit is right where its window and an event share
 half of the shorter one. Hits are single windows, which overlap. Intervals are of recordings that are drawn again; there
-are few, so they are wide. Pitta recordings were annotated for pittas alone: a boobook in them counts as wrong. "Chance"
+are few, so they are wide. Pitta recordings were annotated for pittas alone: a boobook in them counts as wrong, and
+so do faint calls of boobook in three recordings (`neg_annotated`) where only stretches without one were boxed. "Chance"
 is the share of right rows among those that are searched.
 
 """
