@@ -121,14 +121,24 @@ class Planting:
         low, high = float(self.truth.rows.low_hz[event]), float(self.truth.rows.high_hz[event])
         return (low if low > 0 else self.band_hz[0]), (high if high > 0 else self.band_hz[1])
 
+    def everywhere(self, code: int) -> bool:
+        """Whether nothing can be cut out of a recording without this class: none has a stretch that is known."""
+        return not len(self._without(code))
+
+    def _without(self, code: int) -> np.ndarray:
+        """Return the quiet stretches, by number, of recordings that have no event of a class."""
+        rows = self.truth.rows
+        has = rows.recording[(rows.code == code) & (rows.kind != Kind.NOTHING)]
+        return np.flatnonzero(~np.isin(self.quiet.recording, has))
+
     def _decoy(
         self, event: int, recording: int, length_s: float, beside: bool, rng: np.random.Generator
     ) -> np.ndarray | None:
         """Cut a stretch of nothing in the band of an event, elsewhere or ``beside`` it; None where it is an event."""
-        quiet, rows, part = self.quiet, self.truth.rows, self.config.elsewhere
+        quiet, part = self.quiet, self.config.elsewhere
         long = quiet.end_s - quiet.start_s >= length_s
-        has = rows.recording[(rows.code == rows.code[event]) & (rows.kind != Kind.NOTHING)]
-        others = np.flatnonzero(long & ~np.isin(quiet.recording, has) & (part > 0))
+        others = self._without(int(self.truth.rows.code[event])) if part else np.empty(0, int)
+        others = others[long[others]]
         # Nothing is drawn where there is nothing elsewhere, so that such recipes and data draw what they always drew.
         if len(others) and rng.random() < part:
             cut = [self._stretch(event, _in_any_recording(quiet, others, rng), length_s, rng) for _ in range(_HEARD)]

@@ -93,6 +93,7 @@ def test_where_all_recordings_have_the_class_a_decoy_is_cut_beside_the_event(tmp
     rows = rows_of(("a", 4.0, 5.0, "owl", "yes"), ("b", 0.0, 1.0, "owl", "yes"))
     both = replace(planting, truth=replace(planting.truth, rows=rows), quiet=quiet_places(rows, 1.0))
     assert set(both.quiet.recording) == {0, 1}
+    assert both.everywhere(0) and not planting.everywhere(0)
     beside = replace(both, config=PlantingConfig(decoys=1.0))
     for seed in range(5):
         pieces = [one.piece(0, True, 2.0, np.random.default_rng(seed))[0] for one in (both, beside)]

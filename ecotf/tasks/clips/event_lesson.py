@@ -86,7 +86,16 @@ class EventLesson(LabelLesson):
         own = describe_events(self.rows, self.seconds, self.material.classes)
         valid = describe_validation(self.material.data.side("valid", self.stage.data).table, self.material.classes)
         step = f"frames of {1000 * self.frame_s:g} ms; of an epoch of {self.draws.clips:,} clips {shares}"
-        return (*self.rows.notes, *own, *valid, *self.mined.notes, step)
+        return (*self.rows.notes, *own, *valid, *self.mined.notes, *self._without_decoys(), step)
+
+    def _without_decoys(self) -> list[str]:
+        """Say of which classes nothing can be planted that is cut out of recordings without them."""
+        if not (self.config.planting.elsewhere and "planted" in self.drawn):
+            return []
+        names = [name for code, name in enumerate(self.material.classes) if self.planting.everywhere(code)]
+        return (
+            [f"no recording is known to be without {', '.join(names)}, so no decoy is cut out of one"] if names else []
+        )
 
     def backgrounds(self, number: int) -> Sequence[Backgrounds]:
         """Return quiet stretches of the training recordings for each set, or the manifest's background recordings."""
