@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 
 _GRID = np.arange(101) / 100
 _NOTHING = -1  # the level of a candidate that does not exist: kept at no threshold
-_WITHOUT_DATA = 0.5
+WITHOUT_DATA = 0.5
 
 
 class FittedThresholds(NamedTuple):
-    """A threshold for every label and for ``call``, and the labels whose threshold is only a guess."""
+    """A threshold for every label and for ``call``, the labels whose threshold is a guess, and what people are told."""
 
     thresholds: dict[str, float]
     unfitted: list[str]
+    notes: Sequence[str] = ()
 
 
 def fit_thresholds(
@@ -89,14 +90,14 @@ def fit_thresholds(
     if fitted:
         chosen = _ascend(named, calls, {label: tracks[label] for label in fitted}, tolerance_s)
         found = dict(zip(fitted, _GRID[chosen].tolist(), strict=True))
-    guess = float(np.median(list(found.values()))) if found else _WITHOUT_DATA
+    guess = float(np.median(list(found.values()))) if found else WITHOUT_DATA
     thresholds = {label: found.get(label, guess) for label in labels}
     unfitted = [label for label in labels if label not in found]
 
     detector = match_track(detections[detections["label"] == CALL_LABEL], calls, n_recordings, tolerance_s)
     call_threshold = best_f1_threshold(detector.scores, detector.hits, detector.n_calls)
     if np.isnan(call_threshold):
-        call_threshold = _WITHOUT_DATA
+        call_threshold = WITHOUT_DATA
         unfitted.append(CALL_LABEL)
     return FittedThresholds({**thresholds, CALL_LABEL: call_threshold}, unfitted)
 

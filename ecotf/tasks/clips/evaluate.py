@@ -58,7 +58,10 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
             if fitted.unfitted:
                 log(f"no validation event to fit the event finder on: {', '.join(fitted.unfitted)}; usual numbers")
             valid, judged = (with_events(one, recipe, classes, finder) for one in (valid, judged))
-        events = fit_event_thresholds(recipe, data, valid, classes).thresholds
+        events, _, told = fit_event_thresholds(recipe, data, valid, classes)
+        head.extend(told)
+        for note in told:
+            log(note)
         assert judged.candidates is not None
         metrics["events"] = judge_events(recipe, data, judged, classes, events)
         run.write_table("events.parquet", judged.candidates)

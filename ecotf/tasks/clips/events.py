@@ -10,7 +10,8 @@ from ecotf.datasets.manifest import Manifest
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.matching import CALL_LABEL
 from ecotf.evaluation.metrics import evaluate
-from ecotf.evaluation.thresholds import FittedThresholds, fit_thresholds
+from ecotf.evaluation.steady_thresholds import fit_steady_thresholds
+from ecotf.evaluation.thresholds import FittedThresholds
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.scored import ScoredSegments, with_ends
@@ -24,7 +25,7 @@ def fit_event_thresholds(
         return FittedThresholds(dict.fromkeys([*classes, CALL_LABEL], 0.5), [*classes, CALL_LABEL])
     names, manifest = judged_annotations(data, scored, classes)
     found = scored.candidates[scored.candidates["recording"].isin(names)]
-    return fit_thresholds(found, manifest.table, names, classes, plan.evaluation.tolerance_s)
+    return fit_steady_thresholds(found, manifest.table, names, classes, plan.evaluation.tolerance_s, seed=plan.seed)
 
 
 def judge_events(
