@@ -69,7 +69,7 @@ def fit_steady_thresholds(
     >>> 0.1 < fitted.thresholds["pitta"] < 0.8
     True
     >>> fitted.notes[0]
-    'few calls to fit thresholds of events on: pitta 0.45 (2 calls, 1 recording); listen before you count'
+    'thresholds of few calls, or of one recording: pitta 0.45 (2 calls, 1 recording); listen before you count'
     >>> fitted.unfitted
     ['call']
     """
@@ -88,7 +88,7 @@ def fit_steady_thresholds(
     else:
         thresholds[CALL_LABEL] = WITHOUT_DATA
         unfitted.append(CALL_LABEL)
-    return FittedThresholds(thresholds, unfitted, _notes(found, tracks, unfitted))
+    return FittedThresholds(thresholds, unfitted, _notes(found, tracks))
 
 
 def steady_threshold(track: Track, seed: int = 0) -> float:
@@ -120,20 +120,18 @@ def _of_highest_f1(scores: Floats, hits: np.ndarray, weights: np.ndarray, missed
     return float((score[best] + dropped) / 2)
 
 
-def _notes(found: dict[str, float], tracks: dict[str, Track], unfitted: Sequence[str]) -> list[str]:
-    """Say which thresholds no validation call chose, and which rest on few."""
-    notes, few = [], []
+def _notes(found: dict[str, float], tracks: dict[str, Track]) -> list[str]:
+    """Say which thresholds rest on few calls."""
+    few = []
     for label, threshold in found.items():
         n, n_recordings = tracks[label].n_calls, int((tracks[label].calls_per_recording > 0).sum())
         if n < _FEW_CALLS or n_recordings == 1:
             few.append(f"{label} {threshold:.2f} ({_counted(n, 'call')}, {_counted(n_recordings, 'recording')})")
-    if few:
-        more = f", and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
-        told = ", ".join(few[:_NAMED])
-        notes.append(f"few calls to fit thresholds of events on: {told}{more}; listen before you count")
-    if unfitted:
-        notes.append(f"thresholds of events that no validation call could fit (a guess): {', '.join(unfitted)}")
-    return notes
+    if not few:
+        return []
+    more = f", and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
+    told = ", ".join(few[:_NAMED])
+    return [f"thresholds of few calls, or of one recording: {told}{more}; listen before you count"]
 
 
 def _counted(n: int, what: str) -> str:

@@ -45,6 +45,7 @@ class ShownRun:
     judged_on: str | None
     cost: dict[str, Any]
     unfitted: tuple[str, ...]
+    threshold_notes: tuple[str, ...]
     material: Material
 
     @property
@@ -102,6 +103,7 @@ def _read(run: RunFolder, letter: str, most: int) -> ShownRun:
             metrics["judged_on"]["split"],
             metrics["cost"],
             tuple(fitted["unfitted"]),
+            tuple(fitted.get("notes", ())),
             get_task(recipe.task).report_material(run.path, most),
         )
     except KeyError as error:

@@ -82,11 +82,12 @@ def thresholds(runs: Sequence[ShownRun]) -> str:
 
 
 def unfitted(run: ShownRun) -> str:
-    """Say which thresholds of a run are guesses."""
+    """Say which thresholds of a run are guesses, and what else is to be known of them."""
+    told = "".join(f"<p>{run.letter}: {quoted(note)}.</p>" for note in run.threshold_notes)
     if not run.unfitted:
-        return ""
+        return told
     names = ", ".join(shown(name) for name in run.unfitted)
-    return f"<p>{run.letter}: no validation recording could fit the threshold of {names}; it is a guess.</p>"
+    return f"<p>{run.letter}: no validation recording could fit the threshold of {names}; it is a guess.</p>{told}"
 
 
 def confusion(run: ShownRun) -> str:

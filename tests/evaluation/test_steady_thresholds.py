@@ -65,9 +65,8 @@ def test_few_calls_and_guesses_are_told():
     assert fitted.unfitted == ["C"]
     assert fitted.thresholds["C"] == np.median([fitted.thresholds["A"], fitted.thresholds["B"]])
     assert fitted.notes == [
-        f"few calls to fit thresholds of events on: B {fitted.thresholds['B']:.2f} (1 call, 1 recording); "
+        f"thresholds of few calls, or of one recording: B {fitted.thresholds['B']:.2f} (1 call, 1 recording); "
         "listen before you count",
-        "thresholds of events that no validation call could fit (a guess): C",
     ]
 
 

@@ -48,6 +48,7 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
                 metrics["judged_on"] = {"split": found["split"], "recordings": found["recordings"]}
     events: dict[str, float] | None = None
     finder: Numbers | None = None
+    notes: list[str] = []
     if recipe.evaluation.events and valid is not None and judged is not None and judged.candidates is not None:
         fitted = fit_finder(recipe, data, valid, classes)
         if fitted is not None:
@@ -58,9 +59,12 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
             if fitted.unfitted:
                 log(f"no validation event to fit the event finder on: {', '.join(fitted.unfitted)}; usual numbers")
             valid, judged = (with_events(one, recipe, classes, finder) for one in (valid, judged))
-        events, _, told = fit_event_thresholds(recipe, data, valid, classes)
-        head.extend(told)
-        for note in told:
+        chosen = fit_event_thresholds(recipe, data, valid, classes)
+        events, notes = chosen.thresholds, [*chosen.notes]
+        if recipe.inference.report == "events":
+            unfitted = chosen.unfitted
+        head.extend(notes)
+        for note in notes:
             log(note)
         assert judged.candidates is not None
         metrics["events"] = judge_events(recipe, data, judged, classes, events)
@@ -79,7 +83,7 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
     if "events" in metrics:
         assert judged is not None and events is not None
         draw_clip_run(recipe, data, judged_model, judged, metrics, events, run, log)
-    kept: dict[str, Any] = {"thresholds": thresholds, "unfitted": unfitted, "events": events}
+    kept: dict[str, Any] = {"thresholds": thresholds, "unfitted": unfitted, "events": events, "notes": notes}
     kept |= {name: numbers for name, numbers in (("finder", finder), ("boxes", boxes)) if numbers is not None}
     return Evaluation(metrics, kept, head, _figures(metrics))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,11 @@ def report_clips(folder: Path, most: int) -> Material:
     if scores is not None:
         segments = judged_part(metrics, "segments", folder)
         figures = [figure_of(segments, key, name) for key, name in _MEANS]
-        classes = tuple(_class_figures(label, found, fitted) for label, found in segments["classes"].items())
+        # What is reported is chosen by these thresholds; those of segments say nothing of events.
+        own = fitted["events" if recipe.inference.report == "events" and fitted.get("events") else "thresholds"]
+        classes = tuple(
+            _class_figures(label, found, own, fitted["unfitted"]) for label, found in segments["classes"].items()
+        )
     right = metrics.get("recordings")
     if right is not None:
         figures.append(Figure("recordings named right", right["accuracy"], tuple(right["interval"])))
@@ -79,12 +83,13 @@ def _to_look_at(
     return () if scores is None else some_of_each(list(scores.mistakes(most)), most)
 
 
-def _class_figures(label: str, found: Mapping[str, Any], fitted: Mapping[str, Any]) -> ClassFigures:
+def _class_figures(
+    label: str, found: Mapping[str, Any], thresholds: Mapping[str, float], unfitted: Sequence[str]
+) -> ClassFigures:
     figures = tuple(figure_of(found, key, name) for key, name in _OF_CLASS)
     return ClassFigures(
-        label, found["n"], found.get("n_units", 0), figures, fitted["thresholds"].get(label),
-        label not in fitted["unfitted"],
-    )  # fmt: skip
+        label, found["n"], found.get("n_units", 0), figures, thresholds.get(label), label not in unfitted
+    )
 
 
 def _of_episodes(found: Mapping[str, Any] | None) -> list[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import ConfigError, DataError
 from ecotf.models.tagger import read_weights
 from ecotf.reports.report import write_report
+from ecotf.reports.text import number
 from ecotf.runs.progress import PROGRESS
 from ecotf.tasks.clips.export import ClipExport
 from ecotf.tasks.clips.objective import ClipsSearch
@@ -143,6 +145,18 @@ def test_reports_count_the_validation_recordings_as_learned_from(trained, tmp_pa
     assert "1 test; train and valid learned from" in text
     assert "1 of the 1 recordings that B was judged on were trained on by A" in text
     assert "were trained on by" not in write_report([without, other], tmp_path / "two.html", clips=0).read_text()
+
+
+def test_a_page_shows_the_thresholds_that_events_are_reported_by_and_how_few_calls_chose_them(trained, tmp_path):
+    without, _, _ = trained
+    fitted = json.loads((without / "thresholds.json").read_text())
+    assert fitted["events"]["piha"] != fitted["thresholds"]["piha"]  # of segments: nothing that is reported
+    table = re.search('<table class="thresholds">.*?</table>', write_report([without], tmp_path / "a.html").read_text())
+    assert table is not None
+    assert f'<td class="">{number(fitted["events"]["piha"])}</td>' in table[0]
+    (note,) = fitted["notes"]
+    assert note.startswith("thresholds of few calls, or of one recording: piha ") and "(3 calls, 1 recording)" in note
+    assert note in (tmp_path / "a.html").read_text() and note in (without / "report.txt").read_text()
 
 
 def test_what_begins_with_such_a_run_begins_with_the_network_of_all_recordings(trained):
