@@ -49,7 +49,7 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
     events: dict[str, float] | None = None
     finder: Numbers | None = None
     notes: list[str] = []
-    if recipe.evaluation.events and valid is not None and judged is not None and judged.candidates is not None:
+    if recipe.evaluation.events and judged is not None and judged.candidates is not None:
         fitted = fit_finder(recipe, data, valid, classes)
         if fitted is not None:
             finder = fitted.numbers
@@ -58,7 +58,8 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
                 log(note)
             if fitted.unfitted:
                 log(f"no validation event to fit the event finder on: {', '.join(fitted.unfitted)}; usual numbers")
-            valid, judged = (with_events(one, recipe, classes, finder) for one in (valid, judged))
+            valid = None if valid is None else with_events(valid, recipe, classes, finder)
+            judged = with_events(judged, recipe, classes, finder)
         chosen = fit_event_thresholds(recipe, data, valid, classes)
         events, notes = chosen.thresholds, [*chosen.notes]
         if recipe.inference.report == "events":

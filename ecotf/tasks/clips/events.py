@@ -18,10 +18,10 @@ from ecotf.tasks.clips.scored import ScoredSegments, with_ends
 
 
 def fit_event_thresholds(
-    plan: ClipPlan, data: ClipData, scored: ScoredSegments, classes: Sequence[str]
+    plan: ClipPlan, data: ClipData, scored: ScoredSegments | None, classes: Sequence[str]
 ) -> FittedThresholds:
     """Fit thresholds of events on the validation recordings; 0.5 where there are no events to fit on."""
-    if scored.candidates is None:
+    if scored is None or scored.candidates is None:
         return FittedThresholds(dict.fromkeys([*classes, CALL_LABEL], 0.5), [*classes, CALL_LABEL])
     names, manifest = judged_annotations(data, scored, classes)
     found = scored.candidates[scored.candidates["recording"].isin(names)]

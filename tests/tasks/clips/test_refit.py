@@ -171,7 +171,13 @@ def test_without_validation_recordings_the_first_network_is_kept(tmp_path):
     kept = load_clip_run(run).model.network.model.get_weights()
     assert same(kept, weights_of(run, "2_onsets"))
     assert any("no validation recordings, so there is nothing more to learn from" in line for line in said)
-    assert "of validation among them" not in (run / "report.txt").read_text()
+    report = (run / "report.txt").read_text()
+    assert "of validation among them" not in report
+    # Nothing chose the thresholds, which is said; tested events are judged nevertheless.
+    fitted = json.loads((run / "thresholds.json").read_text())
+    assert fitted["events"] == {"piha": 0.5, "call": 0.5} and fitted["unfitted"] == ["piha", "call"]
+    assert "no validation recording could fit (a guess): piha, call" in report and "WHERE EVENTS BEGIN" in report
+    assert any("no validation event to fit the event finder on: piha, call" in line for line in said)
 
 
 def test_what_cannot_be_learned_later_is_refused_at_once(tmp_path):

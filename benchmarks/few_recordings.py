@@ -1,0 +1,95 @@
+"""What parts of `birds/events` bring where few recordings are learned from: simulated ones, so that many can be tested.
+
+    python benchmarks/few_recordings.py --runs FOLDER
+    python benchmarks/few_recordings.py --runs FOLDER --seeds 1,2 --only "without refit/plain loss+without refit"
+
+Each seed has voices of its own: five recordings of 40 s are learned from, two choose epochs and thresholds, 29 are
+tested. What is compared are names of `events.py`, on the same recordings. `events.md` has the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import pandas as pd
+from events import CALLS
+from events_judged import judged
+from events_scenes import CLASSES, scenes
+
+from ecotf.commands.console import log
+from ecotf.datasets.manifest import make_manifest
+from ecotf.quiet import quieten_libraries
+from ecotf.runs import RunFolder
+from ecotf.tasks.recipes import load_any_recipe
+from ecotf.tasks.training_run import train_run
+
+_RECORDINGS, _TRAIN, _VALID, _QUIETEST_DB = 36, 5, 2, -10.0
+_SEEDS = "1,2,4,7"  # in the recordings of 3 that choose there is no call
+_COLLAR_S = 0.25
+_FIGURES = ("ap", "f", "edges_f", "psds")
+
+
+def main() -> None:
+    """Train what is asked for and is not there yet, judge it, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--seeds", default=_SEEDS, help="comma-separated")
+    parser.add_argument("--only", default="events/without refit", help="with / between them, + for both at once")
+    options = parser.parse_args()
+    variants = options.only.split("/")
+    unknown = [one for one in options.only.replace("+", "/").split("/") if one not in CALLS or one == "small"]
+    if unknown:
+        parser.error(f"--only {unknown[0]!r}: allowed are {', '.join(one for one in CALLS if one != 'small')}")
+    quieten_libraries()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    seeds = [int(one) for one in options.seeds.split(",")]
+    found = {one: np.array([_figures(options.runs, seed, one) for seed in seeds]) for one in variants}
+    print("| scenes | seeds | AP | F | F, both edges | PSDS | AP beyond the first row |\n|---|---|---|---|---|---|---|")
+    first = found[variants[0]]
+    for name, rows in found.items():
+        told = " | ".join(f"{one.mean():.2f} ({one.min():.2f} to {one.max():.2f})" for one in rows.T)
+        apart = (rows - first)[:, 0]
+        more = "" if name == variants[0] else f"{apart.mean():+.3f} ({', '.join(f'{one:+.2f}' for one in apart)})"
+        print(f"| {name} | {len(seeds)} | {told} | {more} |")
+
+
+def _figures(runs: Path, seed: int, variant: str) -> list[float]:
+    """Return average precision, F1, that of both edges, and PSDS: means over the classes."""
+    folder = (runs / f"scenes_{seed}").resolve()
+    table = scenes(folder, _RECORDINGS, 100 + seed, _QUIETEST_DB).table.copy()
+    number = table["recording"].str.extract(r"(\d+)")[0].astype(int)
+    table["split"] = np.where(number < _TRAIN, "train", np.where(number < _TRAIN + _VALID, "valid", "test"))
+    table["recording"] = [str(folder / name) for name in table["recording"]]
+    title = f"few_{seed}/{variant.replace(' ', '_')}"
+    if not list((runs / title).glob("*/environment.json")):
+        overrides = tuple(one for name in variant.split("+") for one in CALLS[name][1])
+        recipe = load_any_recipe("birds/events", [*overrides, f"seed={1979 + seed}"])
+        train_run(recipe.model_copy(update={"name": title}), make_manifest(table, "/", "scenes"), runs, threads=1)
+    run = RunFolder.open(next((runs / title).glob("*/environment.json")).parent)
+    found, least = run.read_table("events.parquet"), run.read_json("thresholds.json")["events"]
+    found["recording"] = [str(folder / Path(name).name) for name in found["recording"]]
+    found = found.assign(kept=found["score"] >= found["label"].map(least).fillna(1.1))
+    known = [name for name in CLASSES if (table.loc[table["split"] == "train", "label"] == name).any()]
+    rows = judged(found, _tested(table), known, _COLLAR_S)
+    figures = [float(np.mean([row[key] for row in rows.values()])) for key in _FIGURES]
+    told = ", ".join(f"{name} {row['ap']:.3f}" for name, row in rows.items())
+    log(f"{title}: mean AP {figures[0]:.3f} ({told})")
+    return figures
+
+
+def _tested(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["split"] == "test"].assign(number=0).reset_index(drop=True)
+
+
+if __name__ == "__main__":
+    main()
