@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecotf.audio.recording import open_recording
-from ecotf.datasets.coverage import fully_annotated
+from ecotf.datasets.coverage import fully_annotated, in_known_time
 from ecotf.evaluation.average_precision import average_precision
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
@@ -34,11 +34,15 @@ def judged(
     found
         ``recording, start_s, end_s, label, score``, and ``kept``: at or above the threshold of its own fold.
     table
-        Of `events_sets.event_table`. In recordings that are not fully annotated only detections are judged whose middle
-        lies in something that is annotated.
+        Of `events_sets.event_table`. In recordings that are not fully annotated only detections are judged that
+        `in_known_time` says can be right or wrong.
     """
     partly = table[table["fully_annotated"] != "yes"]
-    found = found[~found["recording"].isin(partly["recording"]) | _in_known(found, partly)]
+    known = ~found["recording"].isin(partly["recording"]).to_numpy()
+    for name, rows in partly.groupby("recording"):
+        here = np.flatnonzero(found["recording"] == name)
+        known[here] = in_known_time(found.iloc[here], rows)
+    found = found[known]
     truth = table[table["label"].isin(classes)]
     names = sorted(table["recording"].unique())
     complete = fully_annotated(table)
@@ -79,18 +83,6 @@ def _ap_of_folds(track: Track, fold_of: np.ndarray) -> float:
         here, calls = own == fold, int(track.calls_per_recording[fold_of == fold].sum())
         found.append(average_precision(track.scores[here], track.hits[here], calls))
     return float(np.mean(found))
-
-
-def _in_known(found: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
-    middles = (found["start_s"] + found["end_s"]).to_numpy(float) / 2
-    inside = np.zeros(len(found), bool)
-    for name, own in table.groupby("recording"):
-        here = np.flatnonzero(found["recording"] == name)
-        points = (own["end_s"] <= own["start_s"]).to_numpy()
-        low = own["start_s"].to_numpy() - np.where(points, 0.02, 0)
-        high = own["end_s"].to_numpy() + np.where(points, 0.02, 0)
-        inside[here] = ((middles[here, None] >= low) & (middles[here, None] <= high)).any(axis=1)
-    return inside
 
 
 def by_energy(sides: pd.Series, table: pd.DataFrame, classes: Sequence[str], collar_s: float) -> pd.DataFrame:
