@@ -17,14 +17,12 @@ from ecotf.evaluation.matching import (
     match_track,
     scored_tables,
 )
-from ecotf.evaluation.thresholds import WITHOUT_DATA, FittedThresholds
+from ecotf.evaluation.thresholds import WITHOUT_DATA, FittedThresholds, notes_of_few
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _RESAMPLES = 200
-_FEW_CALLS = 10  # fewer than these, or calls of one recording alone, make a threshold that is told of
-_NAMED = 5
 
 
 def fit_steady_thresholds(
@@ -88,7 +86,7 @@ def fit_steady_thresholds(
     else:
         thresholds[CALL_LABEL] = WITHOUT_DATA
         unfitted.append(CALL_LABEL)
-    return FittedThresholds(thresholds, unfitted, _notes(found, tracks))
+    return FittedThresholds(thresholds, unfitted, notes_of_few(found, tracks))
 
 
 def steady_threshold(track: Track, seed: int = 0) -> float:
@@ -118,21 +116,3 @@ def _of_highest_f1(scores: Floats, hits: np.ndarray, weights: np.ndarray, missed
     best = int(np.argmax(np.where(last_of_equal, f1, -1.0)))
     dropped = score[best + 1] if best + 1 < len(score) else 0.0
     return float((score[best] + dropped) / 2)
-
-
-def _notes(found: dict[str, float], tracks: dict[str, Track]) -> list[str]:
-    """Say which thresholds rest on few calls."""
-    few = []
-    for label, threshold in found.items():
-        n, n_recordings = tracks[label].n_calls, int((tracks[label].calls_per_recording > 0).sum())
-        if n < _FEW_CALLS or n_recordings == 1:
-            few.append(f"{label} {threshold:.2f} ({_counted(n, 'call')}, {_counted(n_recordings, 'recording')})")
-    if not few:
-        return []
-    more = f", and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
-    told = ", ".join(few[:_NAMED])
-    return [f"thresholds of few calls, or of one recording: {told}{more}; listen before you count"]
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _GRID = np.arange(101) / 100
 _NOTHING = -1  # the level of a candidate that does not exist: kept at no threshold
 WITHOUT_DATA = 0.5
+_FEW_CALLS = 10  # fewer than these, or calls of one recording alone, make a threshold that is told of
+_NAMED = 5
 
 
 class FittedThresholds(NamedTuple):
@@ -68,7 +70,8 @@ def fit_thresholds(
     -------
     FittedThresholds
         ``unfitted`` names labels without a validation call that any candidate hits; they get the median of the fitted
-        species, or 0.5. ``call`` is among them when there is nothing to fit it on.
+        species, or 0.5. ``call`` is among them when there is nothing to fit it on. ``notes`` say which thresholds rest
+        on few calls.
 
     Raises
     ------
@@ -99,7 +102,26 @@ def fit_thresholds(
     if np.isnan(call_threshold):
         call_threshold = WITHOUT_DATA
         unfitted.append(CALL_LABEL)
-    return FittedThresholds({**thresholds, CALL_LABEL: call_threshold}, unfitted)
+    notes = notes_of_few(found, tracks)
+    return FittedThresholds({**thresholds, CALL_LABEL: call_threshold}, unfitted, notes)
+
+
+def notes_of_few(found: Mapping[str, float], tracks: Mapping[str, Track]) -> list[str]:
+    """Say which thresholds rest on few calls."""
+    few = []
+    for label, threshold in found.items():
+        n, n_recordings = tracks[label].n_calls, int((tracks[label].calls_per_recording > 0).sum())
+        if n < _FEW_CALLS or n_recordings == 1:
+            few.append(f"{label} {threshold:.2f} ({_counted(n, 'call')}, {_counted(n_recordings, 'recording')})")
+    if not few:
+        return []
+    more = f", and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
+    told = ", ".join(few[:_NAMED])
+    return [f"thresholds of few calls, or of one recording: {told}{more}; listen before you count"]
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _ascend(named: pd.DataFrame, calls: pd.DataFrame, tracks: dict[str, Track], tolerance_s: float) -> Integers:

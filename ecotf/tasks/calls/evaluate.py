@@ -48,15 +48,20 @@ def evaluate_calls(
     gate = fit_gate(recipe, data, log)
     run.write_table("predictions.parquet", candidates)
     draw_run(recipe, data, candidates, trained.thresholds, metrics, split, run, log)
-    head = []
+    notes = trained.validation.get("notes", [])  # a round of an older version has none
+    for note in notes:
+        log(note)
+    head = [*notes]
     if gate is not None:
         head.append(f"gate (run_classifier.py --gate), on the validation recordings: {gate.as_text()}")
     pace = (
         f"one minute of sound takes: features {cost['features_s_per_minute']:.2f} s, detection "
         f"{cost['networks_s_per_minute']:.2f} s, classification {cost['trees_s_per_minute']:.2f} s"
     )
-    thresholds = {"thresholds": trained.thresholds, "unfitted": trained.validation["unfitted"], "gate": gate}
-    return Evaluation(metrics, thresholds, head, [metrics_text(metrics), edges_text(metrics["edges"]), pace])
+    chosen = {"thresholds": trained.thresholds, "unfitted": trained.validation["unfitted"], "notes": notes}
+    return Evaluation(
+        metrics, {**chosen, "gate": gate}, head, [metrics_text(metrics), edges_text(metrics["edges"]), pace]
+    )
 
 
 def _edges(

@@ -160,7 +160,7 @@ def judge_validation(plan: TrainingPlan, data: TrainingData, detector: Detector)
 
     Returns
     -------
-    ``thresholds``, ``unfitted``, ``metrics``, and ``quality``, the one figure that rounds are compared by.
+    ``thresholds``, ``unfitted``, ``notes``, ``metrics``, and ``quality``, the one figure that rounds are compared by.
     """
     candidates = score_recordings(plan, data, detector, "valid")
     recordings = data.recordings_of("valid")
@@ -176,6 +176,7 @@ def judge_validation(plan: TrainingPlan, data: TrainingData, detector: Detector)
     return {
         "thresholds": fitted.thresholds,
         "unfitted": fitted.unfitted,
+        "notes": list(fitted.notes),
         "quality": _quality(metrics),
         "metrics": metrics,
     }

@@ -121,6 +121,9 @@ def test_metrics_history_and_report(run):
     report = (run / "report.txt").read_text()
     assert report.startswith("bats/field: ")
     assert "recordings: 5 train, 1 valid, 2 test; left out: 0" in report
+    (note,) = json.loads((run / "thresholds.json").read_text())["notes"]  # one validation recording
+    assert note in report and note.startswith("thresholds of few calls, or of one recording: ")
+    assert "1 recording)" in note
 
 
 def test_predictions_are_the_models_on_the_test_recordings(run, calls):
