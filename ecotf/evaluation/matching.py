@@ -47,6 +47,11 @@ class Track(NamedTuple):
         """All calls of this label, found or missed."""
         return int(self.calls_per_recording.sum())
 
+    @property
+    def n_recordings(self) -> int:
+        """Recordings with calls of this label."""
+        return int((self.calls_per_recording > 0).sum())
+
 
 def match_detections(
     detections: pd.DataFrame,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -108,16 +108,21 @@ def fit_thresholds(
 
 def notes_of_few(found: Mapping[str, float], tracks: Mapping[str, Track]) -> list[str]:
     """Say which thresholds rest on few calls."""
-    few = []
-    for label, threshold in found.items():
-        n, n_recordings = tracks[label].n_calls, int((tracks[label].calls_per_recording > 0).sum())
-        if n < _FEW_CALLS or n_recordings == 1:
-            few.append(f"{label} {threshold:.2f} ({_counted(n, 'call')}, {_counted(n_recordings, 'recording')})")
+    return few_of([(label, at, tracks[label].n_calls, tracks[label].n_recordings) for label, at in found.items()])
+
+
+def few_of(rows: Iterable[tuple[str, float, int, int]], what: str = "call") -> list[str]:
+    """Say which thresholds rest on few validation calls: label, threshold, calls and recordings that have them."""
+    few = [
+        f"{label} {threshold:.2f} ({_counted(n, what)}, {_counted(n_recordings, 'recording')})"
+        for label, threshold, n, n_recordings in rows
+        if n < _FEW_CALLS or n_recordings == 1
+    ]
     if not few:
         return []
     more = f", and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
     told = ", ".join(few[:_NAMED])
-    return [f"thresholds of few calls, or of one recording: {told}{more}; listen before you count"]
+    return [f"thresholds of few {what}s, or of one recording: {told}{more}; listen before you count"]
 
 
 def _counted(n: int, what: str) -> str:

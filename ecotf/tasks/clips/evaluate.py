@@ -31,7 +31,7 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
     valid = score_split(first, data, "valid", log)
     test = score_split(model, data, "test", log)
     judged, judged_model = (valid, first) if test is None else (test, model)
-    thresholds, unfitted = fit_segment_thresholds(valid, classes)
+    used = of_segments = fit_segment_thresholds(valid, classes)
     metrics: dict[str, Any] = {"judged_on": {"split": None if judged is None else "valid" if test is None else "test"}}
     if judged is not None:
         metrics |= judge_segments(judged, classes, resampling_of(recipe, data.manifest, judged))
@@ -48,7 +48,6 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
                 metrics["judged_on"] = {"split": found["split"], "recordings": found["recordings"]}
     events: dict[str, float] | None = None
     finder: Numbers | None = None
-    notes: list[str] = []
     if recipe.evaluation.events and judged is not None and judged.candidates is not None:
         fitted = fit_finder(recipe, data, valid, classes)
         if fitted is not None:
@@ -60,13 +59,9 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
                 log(f"no validation event to fit the event finder on: {', '.join(fitted.unfitted)}; usual numbers")
             valid = None if valid is None else with_events(valid, recipe, classes, finder)
             judged = with_events(judged, recipe, classes, finder)
-        chosen = fit_event_thresholds(recipe, data, valid, classes)
-        events, notes = chosen.thresholds, [*chosen.notes]
-        if recipe.inference.report == "events":
-            unfitted = chosen.unfitted
-        head.extend(notes)
-        for note in notes:
-            log(note)
+        of_events = fit_event_thresholds(recipe, data, valid, classes)
+        events = of_events.thresholds
+        used = of_events if recipe.inference.report == "events" else used
         assert judged.candidates is not None
         metrics["events"] = judge_events(recipe, data, judged, classes, events)
         run.write_table("events.parquet", judged.candidates)
@@ -84,9 +79,12 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
     if "events" in metrics:
         assert judged is not None and events is not None
         draw_clip_run(recipe, data, judged_model, judged, metrics, events, run, log)
-    kept: dict[str, Any] = {"thresholds": thresholds, "unfitted": unfitted, "events": events, "notes": notes}
+    for note in used.notes:
+        log(note)
+    kept: dict[str, Any] = {"thresholds": of_segments.thresholds, "events": events}
+    kept |= {"unfitted": used.unfitted, "notes": [*used.notes]}  # of what the run reports
     kept |= {name: numbers for name, numbers in (("finder", finder), ("boxes", boxes)) if numbers is not None}
-    return Evaluation(metrics, kept, head, _figures(metrics))
+    return Evaluation(metrics, kept, [*head, *used.notes], _figures(metrics))
 
 
 def _of_refit(data: ClipData, first: bool) -> list[str]:

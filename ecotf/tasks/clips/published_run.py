@@ -121,7 +121,7 @@ def write_run(converted: Converted, folder: Path) -> None:
     import pandas as pd
 
     recipe, model = converted.recipe, converted.model
-    thresholds, unfitted = fit_segment_thresholds(None, model.classes)
+    thresholds, unfitted, _ = fit_segment_thresholds(None, model.classes)
     with atomic_folder(folder) as partial:
         run = RunFolder(partial, new_progress(recipe.name, ["weights"]))
         run.write_text("recipe.yaml", recipe_text(recipe))
