@@ -40,7 +40,7 @@ def main() -> None:
     """Train what is asked for and is not there yet, judge it, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--seeds", default=_SEEDS, help="comma-separated")
+    parser.add_argument("--seeds", type=seed_numbers, default=_SEEDS, help="numbers with commas between them")
     parser.add_argument("--only", default="events/without refit", help="with / between them, + for both at once")
     options = parser.parse_args()
     variants = options.only.split("/")
@@ -52,15 +52,19 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    seeds = [int(one) for one in options.seeds.split(",")]
-    found = {one: np.array([_figures(options.runs, seed, one) for seed in seeds]) for one in variants}
+    found = {one: np.array([_figures(options.runs, seed, one) for seed in options.seeds]) for one in variants}
     print("| scenes | seeds | AP | F | F, both edges | PSDS | AP beyond the first row |\n|---|---|---|---|---|---|---|")
     first = found[variants[0]]
     for name, rows in found.items():
         told = " | ".join(f"{one.mean():.2f} ({one.min():.2f} to {one.max():.2f})" for one in rows.T)
         apart = (rows - first)[:, 0]
         more = "" if name == variants[0] else f"{apart.mean():+.3f} ({', '.join(f'{one:+.2f}' for one in apart)})"
-        print(f"| {name} | {len(seeds)} | {told} | {more} |")
+        print(f"| {name} | {len(options.seeds)} | {told} | {more} |")
+
+
+def seed_numbers(text: str) -> list[int]:
+    """Read numbers with commas between them."""
+    return [int(one) for one in text.split(",")]
 
 
 def _figures(runs: Path, seed: int, variant: str) -> list[float]:
