@@ -11,18 +11,28 @@ from ecotf.evaluation.classification import label_tracks
 from ecotf.evaluation.matching import (
     CALL_LABEL,
     DEFAULT_TOLERANCE_S,
-    Floats,
     Track,
     check_labels,
     match_track,
     scored_tables,
 )
-from ecotf.evaluation.thresholds import WITHOUT_DATA, FittedThresholds, notes_of_few
+from ecotf.evaluation.thresholds import (
+    GRID,
+    WITHOUT_DATA,
+    FittedThresholds,
+    check_scores,
+    grid_position,
+    middle_of_best,
+    notes_of_few,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _RESAMPLES = 200
+_ALIKE = (
+    0.005  # between scores nearer than this no threshold is put: another machine would put them the other way round
+)
 
 
 def fit_steady_thresholds(
@@ -56,7 +66,7 @@ def fit_steady_thresholds(
     Raises
     ------
     DataError
-        Tables that cannot be judged.
+        Tables that cannot be judged, or scores that are not from 0 to 1.
 
     Examples
     --------
@@ -73,6 +83,7 @@ def fit_steady_thresholds(
     """
     check_labels(labels, ())
     detections, calls = scored_tables(detections, annotations, recordings, ())
+    check_scores(detections)
     n_recordings = len({str(recording) for recording in recordings})
     named = detections[detections["label"].isin(list(labels))].reset_index(drop=True)
     tracks = label_tracks(named, calls, labels, n_recordings, tolerance_s)
@@ -90,29 +101,23 @@ def fit_steady_thresholds(
 
 
 def steady_threshold(track: Track, seed: int = 0) -> float:
-    """Return the mean of the thresholds of highest F1 of resampled detections and missed calls.
+    """Return the mean of the thresholds of highest F1, in steps of 0.01, of resampled detections and missed calls.
 
-    Each threshold is half way between the last score that is kept and the first that is dropped, or 0 where none is.
-    ``track`` has a hit.
+    Of neighbouring thresholds that do equally well the middle one is taken. ``track`` has a hit.
     """
     rng = np.random.default_rng(seed)
-    order = np.argsort(-track.scores, kind="stable")
-    scores, hits = track.scores[order], track.hits[order]
+    level, hits = grid_position(track.scores), track.hits
     missed = track.n_calls - int(hits.sum())
     found: list[float] = []
     while len(found) < _RESAMPLES:
-        weights = rng.poisson(1.0, len(scores))
+        weights = rng.poisson(1.0, len(level))
         if weights[hits].any():
-            found.append(_of_highest_f1(scores, hits, weights, int(rng.poisson(1.0, missed).sum())))
+            kept, right = _kept(level, weights), _kept(level[hits], weights[hits])
+            f1 = 2 * right / (kept + right[0] + rng.poisson(1.0, missed).sum())
+            found.append(float(GRID[middle_of_best(f1)]))
     return float(np.mean(found))
 
 
-def _of_highest_f1(scores: Floats, hits: np.ndarray, weights: np.ndarray, missed: int) -> float:
-    there = weights > 0
-    score, weight = scores[there], weights[there]
-    right = np.where(hits[there], weight, 0)
-    f1 = 2 * right.cumsum() / (weight.cumsum() + right.sum() + missed)
-    last_of_equal = np.append(score[1:] != score[:-1], True)  # equal scores are kept or dropped together
-    best = int(np.argmax(np.where(last_of_equal, f1, -1.0)))
-    dropped = score[best + 1] if best + 1 < len(score) else 0.0
-    return float((score[best] + dropped) / 2)
+def _kept(level: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How much of the candidates each threshold of the grid keeps."""
+    return np.bincount(level, weights, len(GRID))[::-1].cumsum()[::-1]

@@ -26,7 +26,9 @@ from ecotf.evaluation.matching import (
 if TYPE_CHECKING:
     import pandas as pd
 
-_GRID = np.arange(101) / 100
+GRID = np.arange(101) / 100
+"""Thresholds are tried in steps of 0.01: a machine's last bits rarely move a score over one."""
+
 _NOTHING = -1  # the level of a candidate that does not exist: kept at no threshold
 WITHOUT_DATA = 0.5
 _FEW_CALLS = 10  # fewer than these, or calls of one recording alone, make a threshold that is told of
@@ -82,17 +84,14 @@ def fit_thresholds(
     detections, calls = scored_tables(detections, annotations, recordings, ignored_labels)
     n_recordings = len({str(recording) for recording in recordings})
     named = detections[detections["label"].isin(list(labels))].reset_index(drop=True)
-    scores = named["score"].to_numpy(np.float64)
-    if scores.size and (scores.min() < 0 or scores.max() > 1):
-        low, high = scores.min(), scores.max()
-        raise DataError(f"species scores must be from 0 to 1 to fit thresholds, found {low:g} to {high:g}")
+    check_scores(named)
 
     tracks = label_tracks(named, calls, labels, n_recordings, tolerance_s)
     fitted = [label for label in labels if tracks[label].hits.any()]
     found: dict[str, float] = {}
     if fitted:
         chosen = _ascend(named, calls, {label: tracks[label] for label in fitted}, tolerance_s)
-        found = dict(zip(fitted, _GRID[chosen].tolist(), strict=True))
+        found = dict(zip(fitted, GRID[chosen].tolist(), strict=True))
     guess = float(np.median(list(found.values()))) if found else WITHOUT_DATA
     thresholds = {label: found.get(label, guess) for label in labels}
     unfitted = [label for label in labels if label not in found]
@@ -104,6 +103,14 @@ def fit_thresholds(
         unfitted.append(CALL_LABEL)
     notes = notes_of_few(found, tracks)
     return FittedThresholds({**thresholds, CALL_LABEL: call_threshold}, unfitted, notes)
+
+
+def check_scores(named: pd.DataFrame) -> None:
+    """Refuse scores of species that are not from 0 to 1; raises `DataError`."""
+    scores = named["score"].to_numpy(np.float64)
+    if scores.size and (scores.min() < 0 or scores.max() > 1):
+        low, high = scores.min(), scores.max()
+        raise DataError(f"species scores must be from 0 to 1 to fit thresholds, found {low:g} to {high:g}")
 
 
 def notes_of_few(found: Mapping[str, float], tracks: Mapping[str, Track]) -> list[str]:
@@ -134,7 +141,7 @@ def _ascend(named: pd.DataFrame, calls: pd.DataFrame, tracks: dict[str, Track], 
     named = named[named["label"].isin(list(tracks))].reset_index(drop=True)
     own_f1 = np.stack([_f1_curve(track) for track in tracks.values()])
     event_levels, call_levels = _levels(named, calls, list(tracks), tolerance_s)
-    chosen = np.array([_middle_of_best(curve) for curve in own_f1])
+    chosen = np.array([middle_of_best(curve) for curve in own_f1])
     n_labels = np.arange(len(chosen))
     kept = event_levels >= chosen[:, None]
     covered = call_levels >= chosen[:, None]
@@ -150,7 +157,7 @@ def _ascend(named: pd.DataFrame, calls: pd.DataFrame, tracks: dict[str, Track], 
             macro_f1 = (own_f1[n_labels[others], chosen[others]].sum() + own_f1[label]) / len(chosen)
             objective = (detection_f1 + macro_f1) / 2
             if objective.max() > objective[chosen[label]] + 1e-12:
-                chosen[label] = _middle_of_best(objective)
+                chosen[label] = middle_of_best(objective)
             best = float(objective[chosen[label]])
             kept[label] = event_levels[label] >= chosen[label]
             covered[label] = call_levels[label] >= chosen[label]
@@ -166,7 +173,7 @@ def _levels(
     An event is one place in time: several names given to the same span are one detection.
     """
     label_index = label_positions(named, labels)
-    level = _grid_position(named["score"].to_numpy(np.float64))
+    level = grid_position(named["score"].to_numpy(np.float64))
     event = named.groupby(["recording_index", "start_s", "end_s"], sort=False).ngroup().to_numpy()
     first = np.unique(event, return_index=True)[1]
     call = nearest_calls(named.take(first), calls, tolerance_s)[event]
@@ -180,22 +187,22 @@ def _levels(
 
 def _f1_curve(track: Track) -> Floats:
     """F1 of one label at every threshold of the grid."""
-    level = _grid_position(track.scores)
+    level = grid_position(track.scores)
     return precision_recall_f1(_kept_at_grid(level[track.hits]), _kept_at_grid(level), track.n_calls)[2]
 
 
-def _grid_position(scores: Floats) -> npt.NDArray[np.int16]:
+def grid_position(scores: Floats) -> npt.NDArray[np.int16]:
     """The highest position in the grid whose threshold the score still reaches."""
-    return (np.searchsorted(_GRID, scores, side="right") - 1).astype(np.int16)
+    return (np.searchsorted(GRID, scores, side="right") - 1).astype(np.int16)
 
 
 def _kept_at_grid(levels: npt.NDArray[np.int16]) -> Integers:
     """How many of the candidates each threshold of the grid keeps, shape [101]."""
-    return np.bincount(levels[levels >= 0], minlength=len(_GRID))[::-1].cumsum()[::-1]
+    return np.bincount(levels[levels >= 0], minlength=len(GRID))[::-1].cumsum()[::-1]
 
 
-def _middle_of_best(values: Floats) -> int:
-    """The middle of the first run of thresholds that all reach the maximum."""
+def middle_of_best(values: Floats) -> int:
+    """The middle of the first run of thresholds of the grid that all reach the maximum."""
     best = values >= values.max() - 1e-12
     first = int(np.argmax(best))
     length = int(np.argmin(np.append(best[first:], False)))
