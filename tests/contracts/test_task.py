@@ -60,6 +60,12 @@ def numbers_of(values: dict) -> dict[str, float]:
     return {key: float(value) for key, value in walk(values) if isinstance(value, int | float)}
 
 
+def apart(numbers: dict[str, float], last: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the numbers, and by themselves those whose name ends so."""
+    own = {name: value for name, value in numbers.items() if name.endswith(last)}
+    return {name: value for name, value in numbers.items() if name not in own}, own
+
+
 # The recipe
 
 
@@ -139,10 +145,12 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(case, trained, whole,
     assert not [line for line in lines if line.startswith("left out")], "all recordings are found where they are now"
     assert (run / "splits.csv").read_text() == kept and len(pd.read_csv(run / "problems.csv")) == 0
     assert not list(run.glob(".fitting_*"))
-    # On a busy machine TensorFlow's sums may differ in their last bits from one training to the next.
-    assert numbers_of(judged(run)) == pytest.approx(numbers_of(judged(whole)), abs=1e-3)
+    # On a busy machine TensorFlow's sums may differ in their last bits from one training to the next. Thresholds go in
+    # steps of 0.01, and such a bit may move one by a step.
+    (found, at), (expected, expected_at) = (apart(numbers_of(judged(one)), "threshold") for one in (run, whole))
+    assert found == pytest.approx(expected, abs=1e-3) and at == pytest.approx(expected_at, abs=0.01)
     thresholds = numbers_of(read(run, "thresholds.json"))
-    assert thresholds == pytest.approx(numbers_of(read(whole, "thresholds.json")), abs=1e-3) and thresholds
+    assert thresholds == pytest.approx(numbers_of(read(whole, "thresholds.json")), abs=0.01) and thresholds
     with pytest.raises(ConfigError, match="complete, there is nothing to resume"):
         resume_run(run)
 
