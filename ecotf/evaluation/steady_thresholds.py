@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RESAMPLES = 200
-_ALIKE = (
-    0.005  # between scores nearer than this no threshold is put: another machine would put them the other way round
-)
 
 
 def fit_steady_thresholds(
