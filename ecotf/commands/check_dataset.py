@@ -74,9 +74,10 @@ def print_summary(manifest: Manifest, durations: Mapping[str, float]) -> None:
     if table.row_count:
         console.print(table)
     empty = len(manifest.recordings) - manifest.annotations["recording"].nunique()
+    labels = "1 label" if len(manifest.labels) == 1 else f"{len(manifest.labels)} labels"
     log(
         f"{len(manifest.recordings)} recordings in {len(manifest.groups)} groups, {empty} of them without annotations; "
-        f"{len(manifest.annotations)} annotations of {len(manifest.labels)} labels"
+        f"{len(manifest.annotations)} annotations of {labels}"
     )
     if durations:
         seconds = list(durations.values())

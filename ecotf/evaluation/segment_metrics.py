@@ -16,9 +16,9 @@ from ecotf.errors import DataError
 from ecotf.evaluation.average_precision import average_precision, best_f1_threshold
 from ecotf.evaluation.matching import Floats
 from ecotf.evaluation.segment_intervals import Resampling, d_prime, ranking_intervals
+from ecotf.evaluation.thresholds import with_guesses
 
 PADS = (5, 3)
-_WITHOUT_DATA = 0.5
 
 
 def counted_labels(targets: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -163,8 +163,7 @@ def fit_clip_thresholds(
         best = best_f1_threshold(score[:, k], hits, int(hits.sum())) if hits.any() else float("nan")
         if np.isfinite(best):
             found[name] = best
-    guess = float(np.median(list(found.values()))) if found else _WITHOUT_DATA
-    return {name: found.get(name, guess) for name in classes}, [name for name in classes if name not in found]
+    return with_guesses(found, classes)
 
 
 def _mean(values: Floats) -> float:

@@ -24,6 +24,7 @@ from ecotf.evaluation.thresholds import (
     grid_position,
     middle_of_best,
     notes_of_few,
+    with_guesses,
 )
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ def fit_steady_thresholds(
     named = detections[detections["label"].isin(list(labels))].reset_index(drop=True)
     tracks = label_tracks(named, calls, labels, n_recordings, tolerance_s)
     found = {label: steady_threshold(track, seed) for label, track in tracks.items() if track.hits.any()}
-    guess = float(np.median(list(found.values()))) if found else WITHOUT_DATA
-    thresholds = {label: found.get(label, guess) for label in labels}
-    unfitted = [label for label in labels if label not in found]
+    thresholds, unfitted = with_guesses(found, labels)
     every = match_track(detections[detections["label"] == CALL_LABEL], calls, n_recordings, tolerance_s)
     if every.hits.any():
         thresholds[CALL_LABEL] = steady_threshold(every, seed)

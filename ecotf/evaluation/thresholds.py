@@ -92,9 +92,7 @@ def fit_thresholds(
     if fitted:
         chosen = _ascend(named, calls, {label: tracks[label] for label in fitted}, tolerance_s)
         found = dict(zip(fitted, GRID[chosen].tolist(), strict=True))
-    guess = float(np.median(list(found.values()))) if found else WITHOUT_DATA
-    thresholds = {label: found.get(label, guess) for label in labels}
-    unfitted = [label for label in labels if label not in found]
+    thresholds, unfitted = with_guesses(found, labels)
 
     detector = match_track(detections[detections["label"] == CALL_LABEL], calls, n_recordings, tolerance_s)
     call_threshold = best_f1_threshold(detector.scores, detector.hits, detector.n_calls)
@@ -103,6 +101,12 @@ def fit_thresholds(
         unfitted.append(CALL_LABEL)
     notes = notes_of_few(found, tracks)
     return FittedThresholds({**thresholds, CALL_LABEL: call_threshold}, unfitted, notes)
+
+
+def with_guesses(found: Mapping[str, float], labels: Sequence[str]) -> tuple[dict[str, float], list[str]]:
+    """Return a threshold for every label, and the labels without one of their own: the median of the others, or 0.5."""
+    guess = float(np.median(list(found.values()))) if found else WITHOUT_DATA
+    return {label: found.get(label, guess) for label in labels}, [label for label in labels if label not in found]
 
 
 def check_scores(named: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.matching import CALL_LABEL
 from ecotf.evaluation.metrics import evaluate
 from ecotf.evaluation.steady_thresholds import fit_steady_thresholds
-from ecotf.evaluation.thresholds import FittedThresholds
+from ecotf.evaluation.thresholds import FittedThresholds, with_guesses
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.plan import ClipPlan
 from ecotf.tasks.clips.scored import ScoredSegments, with_ends
@@ -22,7 +22,7 @@ def fit_event_thresholds(
 ) -> FittedThresholds:
     """Fit thresholds of events on the validation recordings; 0.5 where there are no events to fit on."""
     if scored is None or scored.candidates is None:
-        return FittedThresholds(dict.fromkeys([*classes, CALL_LABEL], 0.5), [*classes, CALL_LABEL])
+        return FittedThresholds(*with_guesses({}, [*classes, CALL_LABEL]))
     names, manifest = judged_annotations(data, scored, classes)
     found = scored.candidates[scored.candidates["recording"].isin(names)]
     return fit_steady_thresholds(found, manifest.table, names, classes, plan.evaluation.tolerance_s, seed=plan.seed)

@@ -14,7 +14,7 @@ from ecotf.datasets.manifest import Manifest
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.evaluation.segment_intervals import Resampling
 from ecotf.evaluation.segment_metrics import accuracy, clip_metrics, counted_labels, fit_clip_thresholds
-from ecotf.evaluation.thresholds import FittedThresholds, few_of
+from ecotf.evaluation.thresholds import FittedThresholds, few_of, with_guesses
 from ecotf.tasks.base import Trained
 from ecotf.tasks.clips.data import ClipData
 from ecotf.tasks.clips.plan import ClipPlan, StageModels
@@ -165,7 +165,7 @@ def resampling_of(plan: ClipPlan, manifest: Manifest, scored: ScoredSegments) ->
 def fit_segment_thresholds(scored: ScoredSegments | None, classes: Sequence[str]) -> FittedThresholds:
     """Fit thresholds of segments on the validation recordings; guesses of 0.5 where there are none."""
     if scored is None:
-        return FittedThresholds(dict.fromkeys(classes, 0.5), list(classes))
+        return FittedThresholds(*with_guesses({}, classes))
     thresholds, unfitted = fit_clip_thresholds(scored.targets, scored.probabilities, classes)
     there, recordings = counted_labels(scored.targets) > 0, scored.table["recording"].to_numpy()
     counted = [
