@@ -41,7 +41,7 @@ def judged(
     known = ~found["recording"].isin(partly["recording"]).to_numpy()
     for name, rows in partly.groupby("recording"):
         here = np.flatnonzero(found["recording"] == name)
-        known[here] = in_known_time(found.iloc[here], rows)
+        known[here] = in_known_time(found["start_s"].iloc[here], found["end_s"].iloc[here], rows)
     found = found[known]
     truth = table[table["label"].isin(classes)]
     names = sorted(table["recording"].unique())

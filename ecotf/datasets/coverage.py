@@ -14,6 +14,7 @@ from ecotf.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 FULLY_ANNOTATED = "fully_annotated"
 """``yes``: every event of the recording has its row, so there is none where there is no row."""
@@ -79,17 +80,37 @@ def half_known(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: table[table["recording"] == name] for name in names}
 
 
-def in_known_time(found: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
+def in_known_time(starts: ArrayLike, ends: ArrayLike, rows: pd.DataFrame) -> np.ndarray:
     """Say which detections of a recording can be right or wrong, bool ``[n]``.
 
-    ``rows`` are those of `half_known`. It must touch something with a label, or have its middle in a stretch without
-    one: what lies elsewhere may well be a call that nobody has written down.
+    ``starts`` and ``ends`` are seconds ``[n]``, ``rows`` those of `half_known`. A detection must touch something with a
+    label, or have its middle in a stretch without one: what lies elsewhere may well be a call that nobody has written
+    down.
     """
-    start, end = (found[name].to_numpy(float)[:, None] for name in ("start_s", "end_s"))
+    start, end = (np.asarray(values, float)[:, None] for values in (starts, ends))
     low, high = rows["start_s"].to_numpy(float), rows["end_s"].to_numpy(float)
     there = (rows["label"] != "").to_numpy(bool)
     touches, middle = (start <= high) & (end >= low), (start + end) / 2
     return np.asarray(np.where(there, touches, (middle >= low) & (middle <= high)).any(axis=1))
+
+
+def known_to_hold_nothing(starts: ArrayLike, ends: ArrayLike, rows: pd.DataFrame) -> np.ndarray:
+    """Say which stretches of a recording are all in time that somebody knows to be without a call, bool ``[n]``.
+
+    ``starts`` and ``ends`` are seconds ``[n]``, ``rows`` those of `half_known`.
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"start_s": [0.0, 4.0], "end_s": [5.0, 9.0], "label": ["", ""]})
+    >>> known_to_hold_nothing(np.array([0.0, 8.0]), np.array([9.0, 12.0]), rows).tolist()
+    [True, False]
+    """
+    empty = rows[rows["label"] == ""].sort_values("start_s")
+    low, high = empty["start_s"].to_numpy(float), np.maximum.accumulate(empty["end_s"].to_numpy(float))
+    begins = np.flatnonzero(np.concatenate([[True], low[1:] > high[:-1]]))  # of each stretch without a break
+    until = high[np.concatenate([begins[1:], [len(low)]]) - 1]
+    at = np.searchsorted(low[begins], np.asarray(starts, float), side="right") - 1
+    return np.asarray((at >= 0) & (np.asarray(ends, float) <= until[np.maximum(at, 0)]), bool)
 
 
 def with_full_annotation(table: pd.DataFrame, said: bool = True) -> pd.DataFrame:

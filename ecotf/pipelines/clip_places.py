@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecotf.datasets.birdclef import rating_weights
+from ecotf.datasets.coverage import half_known, known_to_hold_nothing
 from ecotf.datasets.labels import is_background
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
@@ -72,8 +73,9 @@ def segments_of_recordings(
 
     Notes
     -----
-    A window has the labels of the annotations that overlap it (`ClipsConfig.least_overlap`); a label without an end
-    holds for the whole recording.
+    Where stretches without a call are annotated in a recording that is not fully annotated, clips of no class that lie
+    elsewhere are left out: nobody has listened there. A window has the labels of the annotations that overlap it
+    (`ClipsConfig.least_overlap`); a label without an end holds for the whole recording.
     """
 
     import pandas as pd
@@ -84,6 +86,7 @@ def segments_of_recordings(
     recordings, tables = rows["recording"].unique().tolist(), []
     unnamed = manifest.table[manifest.table["label"].isin(unnamed_labels)]
     unknown = {str(name): some for name, some in unnamed.groupby("recording")}
+    partly = half_known(manifest.table)
     weights = pd.Series(_weights(rows, config, seed), index=rows.index)
     for number, (recording, own) in enumerate(rows.groupby("recording", sort=False)):
         length = durations[str(recording)]
@@ -104,7 +107,11 @@ def segments_of_recordings(
             theirs = unknown[str(recording)]
             begins, ends = theirs["start_s"].to_numpy(float), theirs["end_s"].fillna(length).to_numpy(float)
             touched = ((starts[:, None] + config.seconds > begins) & (starts[:, None] <= ends)).any(axis=1)
-            made = made.take(np.flatnonzero(~touched | (targets > 0).any(axis=1)))
+            made = made.take(np.flatnonzero(~touched | (made.targets > 0).any(axis=1)))
+        if str(recording) in partly:
+            ends = np.minimum(made.start_s + config.seconds, length)
+            nothing = known_to_hold_nothing(made.start_s, ends, partly[str(recording)])
+            made = made.take(np.flatnonzero(nothing | (made.targets > 0).any(axis=1)))
         tables.append(made)
     if not tables:
         raise DataError("none of the recordings can be read, so there are no clips")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecotf.datasets.coverage import fully_annotated, half_known, in_known_time
+from ecotf.datasets.coverage import fully_annotated, half_known, in_known_time, known_to_hold_nothing
 from ecotf.datasets.manifest import make_manifest
 from ecotf.errors import DataError
 
@@ -44,9 +44,20 @@ def test_only_where_stretches_without_a_call_are_annotated_and_not_all_calls_the
     ],
 )
 def test_what_can_be_right_or_wrong(start_s, end_s, known):
-    found = pd.DataFrame({"start_s": [start_s, 20.0], "end_s": [end_s, 21.0]})
-    assert in_known_time(found, half_known(MIXED)["some.wav"]).tolist() == [known, False]
-    assert in_known_time(found[:0], half_known(MIXED)["some.wav"]).shape == (0,)
+    rows = half_known(MIXED)["some.wav"]
+    assert in_known_time([start_s, 20.0], [end_s, 21.0], rows).tolist() == [known, False]
+    assert in_known_time([], [], rows).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "nothing"),
+    [(5.0, 8.0, True), (4.9, 6.0, False), (7.0, 8.5, True), (8.0, 9.1, False), (1.0, 2.0, False), (11.0, 12.0, True)],
+)
+def test_what_is_known_to_hold_nothing(start_s, end_s, nothing):
+    """All of it must be in such stretches, which may overlap or touch; one may be inside of another."""
+    more = [("some.wav", 6.0, 7.0, "", ""), ("some.wav", 8.0, 9.0, "", ""), ("some.wav", 11.0, 12.0, "", "")]
+    rows = table_of(("some.wav", 1.0, 2.0, "owl", ""), ("some.wav", 5.0, 8.0, "", ""), *more)
+    assert known_to_hold_nothing([start_s, 20.0], [end_s, 21.0], rows).tolist() == [nothing, False]
 
 
 def test_rows_of_a_recording_that_do_not_agree_are_refused():

@@ -96,6 +96,18 @@ def test_windows_lie_one_after_the_other():
         segments_of_recordings(manifest, {}, CLASSES, ClipsConfig())
 
 
+def test_windows_that_nobody_has_listened_to_are_left_out():
+    rows = [("x.ogg", 11.0, 12.0, "a", ""), ("x.ogg", 4.0, 11.0, "", ""), ("y.ogg", 6.0, 6.5, "b", "")]
+    table = pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label", "fully_annotated"])
+    manifest, lengths = make_manifest(table, ".", "test"), {"x.ogg": 25.0, "y.ogg": 10.0}
+    clips = segments_of_recordings(manifest, lengths, CLASSES, ClipsConfig(seconds=5)).table
+    found = list(zip(clips.recording, clips.start_s, clips.targets.tolist(), strict=True))
+    # y has no stretch without a call, so it is learned from as ever.
+    assert found == [(0, 5, [0, 0, 0]), (0, 10, [1, 0, 0]), (1, 0, [0, 0, 0]), (1, 5, [0, 1, 0])]
+    full = make_manifest(table.assign(fully_annotated="yes"), ".", "test")
+    assert len(segments_of_recordings(full, lengths, CLASSES, ClipsConfig(seconds=5)).table) == 7
+
+
 def table_of(counts, secondary=False):
     targets = np.repeat(np.eye(len(counts), dtype=np.float32), counts, axis=0)
     if secondary:

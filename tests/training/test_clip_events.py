@@ -113,7 +113,11 @@ def test_a_call_where_nobody_knows_whether_there_is_one_is_no_false_alarm():
     judged = {}
     for name, rows_known in (("all", None), ("some", half_known(data.manifest.table)["a.wav"])):
         kept = FrameScores("a.wav", scores, times, frame_s, (0.0, 1.0), 20.0, rows_known)
-        scored = ScoredSegments(recordings, np.zeros((1, 1)), np.ones((1, 1)), None, (kept,))
+        there = kept.of_classes(1)[np.searchsorted(times, [1.5, 5.5, 12.5]), 0]
+        assert there.tolist() == [0.9, 0.5, 0.95 if rows_known is None else 0.0]  # what figures of frames see
+        # No segment of it may be known. It is judged by its events nevertheless.
+        scored = ScoredSegments(recordings[:0], np.zeros((0, 1)), np.ones((0, 1)), None, (kept,))
+        assert scored.recordings == ["a.wav"]
         scored = with_events(scored, plan, ["owl"], None)
         thresholds = fit_event_thresholds(plan, data, scored, ["owl"]).thresholds
         judged[name] = judge_events(plan, data, scored, ["owl"], {"owl": 0.3, "call": 0.3})["detection"]

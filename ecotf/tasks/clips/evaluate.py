@@ -35,7 +35,7 @@ def evaluate_clips(recipe: ClipPlan, data: ClipData, trained: TrainedClips, run:
     metrics: dict[str, Any] = {"judged_on": {"split": None if judged is None else "valid" if test is None else "test"}}
     if judged is not None:
         metrics |= judge_segments(judged, classes, resampling_of(recipe, data.manifest, judged))
-        metrics["judged_on"]["recordings"] = int(judged.table["recording"].nunique())
+        metrics["judged_on"]["recordings"] = len(judged.recordings)
         _keep_scores(run, "predictions.npz", judged, classes)
     if valid is not None:
         _keep_scores(run, "validation.npz", valid, classes)

@@ -67,7 +67,7 @@ def judged_annotations(data: ClipData, scored: ScoredSegments, classes: Sequence
 
     import pandas as pd
 
-    names = with_ends(data, scored.table["recording"], classes)
+    names = with_ends(data, scored.recordings, classes)
     table = data.manifest.table
     table = table[table["recording"].isin(names)]
     usable = table[table["label"].isin(list(classes))]

@@ -42,7 +42,7 @@ def draw_clip_run(
             plot_precision_recall(metrics["events"], folder / "precision_recall.png", title=recipe.name)
     manifest = data.manifest
     truth = manifest.table[manifest.table["label"].isin(list(model.classes)) & manifest.table["end_s"].notna()]
-    names = list(dict.fromkeys(judged.table["recording"]))
+    names = judged.recordings
     names.sort(key=lambda name: -int((truth["recording"] == name).sum()))
     for number, name in enumerate(names[:_PICTURES]):
         with drawing(f"events_{number}.png, of {name},", log):

@@ -46,8 +46,11 @@ class FrameScores(NamedTuple):
         return np.concatenate([[begin], (times[1:] + times[:-1]) / 2, [end]])
 
     def of_classes(self, n_classes: int) -> np.ndarray:
-        """Return the scores alone, ``[frames, classes]``."""
-        return self.probabilities[:, :n_classes]
+        """Return the scores alone, ``[frames, classes]``; 0 where nobody knows whether a call is there."""
+        scores = self.probabilities[:, :n_classes]
+        if self.half_known is None:
+            return scores
+        return np.where(in_known_time(self.times, self.times, self.half_known)[:, None], scores, 0.0)
 
     def events(self, config: FinderConfig, classes: Sequence[str], numbers: Numbers | None = None) -> pd.DataFrame:
         """Find the events in them, those of any class (``call``) too; with a column ``recording``.
@@ -58,7 +61,7 @@ class FrameScores(NamedTuple):
             self.probabilities, self.times, self.frame_s, classes, self.band_hz, config, calls=True, numbers=numbers
         )
         if self.half_known is not None:
-            found = found[in_known_time(found, self.half_known)].reset_index(drop=True)
+            found = found[in_known_time(found["start_s"], found["end_s"], self.half_known)].reset_index(drop=True)
         return found.assign(recording=self.recording)
 
 
@@ -83,6 +86,11 @@ class ScoredSegments:
     targets: np.ndarray
     candidates: pd.DataFrame | None
     frames: tuple[FrameScores, ...] = ()
+
+    @property
+    def recordings(self) -> list[str]:
+        """Names of what was scored; one of which no segment is known has none in ``table``."""
+        return list(dict.fromkeys([*self.table["recording"], *(one.recording for one in self.frames)]))
 
     @property
     def probabilities(self) -> np.ndarray:
