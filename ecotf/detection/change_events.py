@@ -37,6 +37,9 @@ class ChangeDetectionConfig(FinderConfig):
         Shorter events are left out.
     longest_s
         A longer event is cut, so that a recorder need not wait for longer.
+    outvoted
+        A vote of frames, for song in which one animal sings at a time: the score of an event is multiplied by this
+        where another class is greater in most of its frames. 0 leaves it out, 1 is no vote.
     """
 
     fits: ClassVar[bool] = True
@@ -48,6 +51,7 @@ class ChangeDetectionConfig(FinderConfig):
     floor: float = Field(0.01, gt=0, le=1)
     shortest_s: float = Field(0.0, ge=0)
     longest_s: float = Field(60.0, gt=0, le=60)
+    outvoted: float = Field(1.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _can_be_fitted(self) -> ChangeDetectionConfig:
@@ -72,7 +76,7 @@ class ChangeDetectionConfig(FinderConfig):
 
     def facts(self, classes: Sequence[str], numbers: Numbers | None) -> dict[str, Any]:
         """Return the settings, and the numbers of each class in the order of ``classes``."""
-        kept = {name: getattr(self, name) for name in ("name", "floor", "shortest_s", "longest_s")}
+        kept = {name: getattr(self, name) for name in ("name", "floor", "shortest_s", "longest_s", "outvoted")}
         return {**kept, "changes": [self.of_class(name, numbers) for name in classes]}
 
     def of_class(self, label: str, numbers: Numbers | None) -> dict[str, Any]:
@@ -84,7 +88,7 @@ class ChangeDetectionConfig(FinderConfig):
 def build_change_detection(config: ChangeDetectionConfig, framing: Framing, numbers: Numbers | None) -> StreamFinder:
     """Find events between changes, by the fitted numbers of each class."""
     changes = [as_change(config.of_class(label, numbers)) for label in framing.classes]
-    limits = config.floor, config.shortest_s, config.longest_s
+    limits = config.floor, config.shortest_s, config.longest_s, config.outvoted
     return StreamFinder(ChangeStream(changes, framing.frame_s, *limits), framing)
 
 

@@ -29,18 +29,23 @@ class Change(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Frames in a row: how many, their sum, the least and the greatest, and any class's greatest where that is."""
+    """Frames in a row: how many, their sum, the least and the greatest, and any class's greatest where that is.
+
+    ``wins`` is in how many of them no class is greater.
+    """
 
     n: int = 0
     total: int = 0
     least: int = SCALE + 1
     most: int = -1
     any: int = -1
+    wins: int = 0
 
     def and_then(self, other: Part) -> Part:
         """Both together."""
         most, any_ = (self.most, self.any) if self.most >= other.most else (other.most, other.any)
-        return Part(self.n + other.n, self.total + other.total, min(self.least, other.least), most, any_)
+        n, total, wins = self.n + other.n, self.total + other.total, self.wins + other.wins
+        return Part(n, total, min(self.least, other.least), most, any_, wins)
 
 
 class Held(NamedTuple):
@@ -208,11 +213,9 @@ class Track:
         if until <= self.at:
             return
         here = slice(self.at - heard.first, until - heard.first)
-        values = heard.values[here]
-        peak = int(values.argmax())
-        part = Part(
-            len(values), int(values.sum()), int(values.min()), int(values[peak]), int(heard.greatest[here][peak])
-        )
+        values, greatest = heard.values[here], heard.greatest[here]
+        peak, wins = int(values.argmax()), int((values == greatest).sum())
+        part = Part(len(values), int(values.sum()), int(values.min()), int(values[peak]), int(greatest[peak]), wins)
         self.at = until
         if self._state:
             self._since = self._since.and_then(part)

@@ -31,6 +31,7 @@ def some_config(entry: Any, rng: np.random.Generator) -> FinderConfig:
         return TypeAdapter(entry.config_class).validate_python(ONLY[entry.name])
     if entry.name == "change_detection":
         values |= {"steps_s": [float(rng.choice([0.1, 0.5, 1.5]))], "longest_s": float(rng.choice([3.0, 60.0]))}
+        values |= {"outvoted": float(rng.choice([0.0, 0.5, 1.0]))}
     elif entry.name == "onsets":
         values |= {"gaps_s": [float(rng.choice([0.1, 0.6]))], "pulls": [rng.choice([0.3, None])]}
         values |= {"longest_s": float(rng.choice([2.0, 10.0])), "overlap": float(rng.choice([0.2, 0.7]))}
@@ -96,6 +97,23 @@ def test_an_event_is_where_the_score_is(entry):
     assert found["end_s"].tolist() == pytest.approx([0.6, 3.0, 10.0], abs=0.11)
     assert set(found["low_hz"]) == {100.0} and set(found["high_hz"]) == {200.0}
     assert not len(find_events(scores * 0, times, 0.1, ["a", "b"], (0.0, 1.0), some))
+
+
+def test_of_two_classes_in_one_event_most_frames_decide():
+    """Where one animal sings at a time, a syllable is what most of its frames say; who is second is that for less."""
+    times = (np.arange(100) + 0.5) * 0.01
+    scores = np.full((100, 3), 0.005)
+    scores[20:40] = 0.8, 0.6, 0.005
+    scores[24:29, 1] = 0.9  # the second class is greater in 5 frames of 20
+    scores[60:80] = 0.005, 0.7, 0.7  # alike: neither is greater
+    found = {}
+    for outvoted in (1.0, 0.5, 0.0):
+        config = ChangeDetectionConfig(steps_s=(0.1,), outvoted=outvoted)
+        found[outvoted] = find_events(scores, times, 0.01, CLASSES, (0.0, 1.0), config)
+    assert found[1.0]["label"].tolist() == found[0.5]["label"].tolist() == list("abbc")
+    assert (found[0.5]["score"] / found[1.0]["score"]).tolist() == [1.0, 0.5, 1.0, 1.0]
+    pd.testing.assert_frame_equal(found[0.5].drop(columns="score"), found[1.0].drop(columns="score"))
+    pd.testing.assert_frame_equal(found[0.0], found[1.0].drop(index=1).reset_index(drop=True))
 
 
 def plainly(scores: np.ndarray, change: Change, floor: float, frame_s: float) -> list[tuple[int, int, float]]:

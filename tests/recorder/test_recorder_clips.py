@@ -88,7 +88,7 @@ def answering_otherwise(report: str, path: Path, run: Path, tmp_path: Path) -> t
     if report == "segments":
         recipe["inference"]["report"] = values["report"] = "segments"
     else:
-        finder = ChangeDetectionConfig()
+        finder = ChangeDetectionConfig(outvoted=0.5)
         numbers = {name: {"step_s": 0.3, "drop": None, "ratio": 1.02} for name in CLASSES}
         recipe["inference"]["events"] = finder.model_dump(mode="json")
         fitted = json.loads((other / "thresholds.json").read_text())
@@ -187,6 +187,10 @@ def test_the_models_own_test(clip_device):
         (
             lambda values: values.update(events=OnsetEventsConfig().facts(CLASSES, None) | {"lowered": 2.0}),
             "events.lowered = 2; allowed: from 0 to 1",
+        ),
+        (
+            lambda values: values.update(events=ChangeDetectionConfig().facts(CLASSES, None) | {"outvoted": -1}),
+            "events.outvoted = -1; allowed: from 0 to 1",
         ),
         (lambda values: values.update(kind="windows"), "of kind 'windows'; this recorder runs kinds"),
     ],

@@ -33,6 +33,7 @@ class ChangeFacts:
     shortest_s: float
     longest_s: float
     changes: tuple[Change, ...]
+    outvoted: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
     ]
     _require_rows("events.changes", len(changes), n_species)
     floor, shortest_s, longest_s = (float(events[name]) for name in ("floor", "shortest_s", "longest_s"))
-    return ChangeFacts(floor, shortest_s, longest_s, tuple(changes))
+    outvoted = float(events.get("outvoted", 1.0))  # descriptions from before have none
+    if not 0 <= outvoted <= 1:
+        raise ValueError(f"events.outvoted = {outvoted:g}; allowed: from 0 to 1")
+    return ChangeFacts(floor, shortest_s, longest_s, tuple(changes), outvoted)
 
 
 def read_boxes(boxes: Mapping[str, Any] | None, band_hz: tuple[float, float], n_species: int) -> BoxFacts | None:

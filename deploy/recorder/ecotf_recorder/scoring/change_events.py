@@ -33,7 +33,7 @@ def open_events(facts: SegmentFacts, longest_s: float) -> Events:
     """Make the finder that the model was exported with; the one of peaks cuts events at ``longest_s``."""
     events = facts.events
     if isinstance(events, ChangeFacts):
-        limits = events.floor, events.shortest_s, events.longest_s
+        limits = events.floor, events.shortest_s, events.longest_s, events.outvoted
         return RowEvents(facts, ChangeStream(events.changes, facts.frame_s, *limits))
     if isinstance(events, OnsetFacts):
         stream = OnsetStream(events.onsets, facts.frame_s, events.lengths, events.limits)

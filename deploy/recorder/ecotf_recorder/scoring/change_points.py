@@ -44,12 +44,20 @@ class ChangeStream:
         Shorter events are left out.
     longest_s
         An event that goes on for longer is cut. Nothing waits for longer than that.
+    outvoted
+        The score of an event is multiplied by this where another class is greater in most of its frames.
     """
 
     def __init__(
-        self, changes: Sequence[Change], frame_s: float, floor: float, shortest_s: float, longest_s: float
+        self,
+        changes: Sequence[Change],
+        frame_s: float,
+        floor: float,
+        shortest_s: float,
+        longest_s: float,
+        outvoted: float = 1.0,
     ) -> None:
-        self._frame_s, self._shortest_s = frame_s, shortest_s
+        self._frame_s, self._shortest_s, self._outvoted = frame_s, shortest_s, outvoted
         self._halves = [max(1, round(change.step_s / 2 / frame_s)) for change in changes]
         self._pad = max(self._halves, default=1)
         self._floor = max(1, round(floor * SCALE))
@@ -107,12 +115,13 @@ class ChangeStream:
             total, level = sums[:, code], loud[:, code]
             change = total[at + half] - 2 * total[at] + total[at - half]
             codes = np.where(level[at + half] == level[at - half], QUIET, np.sign(change))
-            frames = slice(track.at - self._base, stop - self._base - int(final))
-            heard = Heard(track.at, self._values[frames, code], greatest[frames], edges_s[at], codes, np.abs(change))
+            here = slice(track.at - self._base, stop - self._base - int(final))
+            heard = Heard(track.at, self._values[here, code], greatest[here], edges_s[at], codes, np.abs(change))
             for held in [*track.walk(heard), *(track.finish(heard) if final else [])]:
-                score = held.frames.total / held.frames.n / SCALE
+                frames = held.frames
+                score = frames.total / frames.n / SCALE * (self._outvoted if 2 * frames.wins < frames.n else 1.0)
                 if score * SCALE >= self._floor and held.end_s - held.start_s >= self._shortest_s - 1e-9:
-                    found.append(FoundEvent(held.start_s, held.end_s, code, score, held.frames.any / SCALE))
+                    found.append(FoundEvent(held.start_s, held.end_s, code, score, frames.any / SCALE))
         keep = min((track.at for track in self._tracks), default=n) - self._pad - 1
         drop = max(0, keep - self._base)
         self._values, self._times, self._base = self._values[drop:].copy(), self._times[drop:].copy(), self._base + drop
