@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from ecotf.datasets.labels import negations
+
 FOLDS = 5
 
 
@@ -82,6 +84,9 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/{own.file}"))
     table = annotations[annotations["path"].isin(paths)].copy()
     table = table.drop_duplicates(["path", "start_s", "end_s", "label"])  # the fly's pulses, by two people
+    # A stretch that is not another label (not_mel-sine) may hold the class.
+    about_others = [label for label, other in negations(table["label"].unique()).items() if other not in own.classes]
+    table = table[~table["label"].isin(about_others)]
     # Where only what is not the class was boxed, nothing is known beside the boxes; in boobook's three such recordings
     # there are faint calls of it.
     kinds = manifest.set_index("path")["label_type"]

@@ -6,10 +6,13 @@ hold anything, and a label with a start and an end holds from its start to its e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecotf.datasets.labels import labels_that_match, negations, unnamed_among
+from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,6 +70,37 @@ def fully_annotated(table: pd.DataFrame) -> frozenset[str]:
     empty = (table["label"] == "") & table["end_s"].isna()
     labelled = set(names[~empty])
     return frozenset(yes | (set(names[empty]) - labelled))
+
+
+def with_nothing_heard(
+    manifest: Manifest, ignored: Sequence[str], unnamed: Sequence[str]
+) -> tuple[Manifest, list[str]]:
+    """Empty the labels of what is no class: stretches in which nothing of interest is.
+
+    Parameters
+    ----------
+    ignored, unnamed
+        Patterns of labels that are no event, and of those of events of unknown species (`data` of a recipe).
+
+    Returns
+    -------
+    The manifest, and what people are told. ``not_boobook`` says nothing of a pitta. So where there are other classes,
+    its rows are left out, and nobody knows what is there; unless their recording is fully annotated.
+    """
+    table, labels = manifest.table, manifest.labels
+    none, absent = set(labels_that_match(labels, ignored)), negations(labels)
+    classes = set(labels) - none - absent.keys()
+    classes -= set(unnamed_among(sorted(classes), unnamed))
+    unsure = [label for label, other in absent.items() if label not in none and classes - {other}]
+    lost = table["label"].isin(unsure) & ~table["recording"].isin(fully_annotated(table))
+    notes = [
+        f"{label} says nothing of {', '.join(sorted(classes - {absent[label]})[:3])}: what is there is unknown "
+        f"({int((lost & (table['label'] == label)).sum())} annotations)"
+        for label in unsure
+        if (lost & (table["label"] == label)).any()
+    ]
+    emptied = table["label"].where(~table["label"].isin([*none, *absent]), "")
+    return Manifest(table.assign(label=emptied)[~lost].reset_index(drop=True), manifest.root), notes
 
 
 def half_known(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

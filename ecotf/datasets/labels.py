@@ -86,20 +86,22 @@ def labels_that_match(labels: Iterable[str], patterns: Sequence[str]) -> list[st
     return [label for label in dict.fromkeys(labels) if any(fnmatchcase(_plain(label), one) for one in plain)]
 
 
-def negations(labels: Collection[str]) -> list[str]:
-    """List the labels that say of another one of ``labels`` that it is not there.
+def negations(labels: Collection[str]) -> dict[str, str]:
+    """Return the labels that say of another one of ``labels`` that it is not there, with that other one.
 
     Examples
     --------
     >>> negations(["boobook", "not_boobook", "Nothura maculosa", "no pitta"])
-    ['not_boobook']
+    {'not_boobook': 'boobook'}
     """
-    named = {_plain(label) for label in labels}
-    found = []
+    named = {_plain(label): label for label in labels}
+    found = {}
     for label in labels:
         plain = _plain(label)
-        if any(plain.startswith(word) and plain.removeprefix(word) in named for word in ("not", "no", "non")):
-            found.append(label)
+        for word in ("not", "non", "no"):
+            if plain.startswith(word) and plain.removeprefix(word) in named:
+                found[label] = named[plain.removeprefix(word)]
+                break
     return found
 
 

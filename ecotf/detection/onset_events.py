@@ -40,6 +40,8 @@ class OnsetEventsConfig(FinderConfig):
     lowered
         An event that shares a part of its time with a better one of its class loses ``lowered`` times that part of its
         score. It may be a note within that call ("Soft-NMS", Bodla et al. 2017).
+    outvoted
+        As of `ChangeDetectionConfig`: what the score is multiplied by where another class has most of the frames.
     step_s
         Length of the step filter that measures a fall, seconds, both halves together.
     shortest_s, longest_s
@@ -55,6 +57,7 @@ class OnsetEventsConfig(FinderConfig):
     frames: float = Field(0.5, ge=0, le=1)
     overlap: float = Field(0.5, gt=0, le=1)
     lowered: float = Field(0.0, ge=0, le=1)
+    outvoted: float = Field(1.0, ge=0, le=1)
     step_s: float = Field(0.48, gt=0)
     shortest_s: float = Field(0.0, ge=0)
     longest_s: float = Field(10.0, gt=0, le=30)

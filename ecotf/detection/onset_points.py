@@ -58,7 +58,8 @@ class OnsetLimits(NamedTuple):
     with the higher score counts. ``step_s``: the length of the step filter that finds the fall of a score, both halves
     together. ``frames``: how much the mean score of its frames counts in the score of an event, from 0 to 1; its onset
     counts the rest (a geometric mean). ``lowered``: an event that shares a part of its time with a better one of its
-    class loses ``lowered`` times that part of its score.
+    class loses ``lowered`` times that part of its score. ``outvoted``: what the score of an event is multiplied by if
+    another class is greater in most of its frames.
     """
 
     floor: float
@@ -68,6 +69,7 @@ class OnsetLimits(NamedTuple):
     step_s: float
     frames: float = 0.5  # so it was in descriptions that do not say
     lowered: float = 0.0
+    outvoted: float = 1.0
 
 
 class OnsetStream:
@@ -167,7 +169,8 @@ class OnsetStream:
         until = max(at + 1, min(last, at + round((end_s - start_s) / self._frame_s)))
         inside = self._values[at:until]
         mean, onset = int(values[at:until].sum()) / (until - at), int(self._values[at, 1, code])
-        score = mean**limits.frames * onset ** (1 - limits.frames) / SCALE
+        is_outvoted = 2 * int((inside[:, 0].max(axis=1) > values[at:until]).sum()) > until - at
+        score = mean**limits.frames * onset ** (1 - limits.frames) / SCALE * (limits.outvoted if is_outvoted else 1.0)
         greatest = int(inside[:, 0].max()) / SCALE
         end_s = min(end_s, start_s + limits.longest_s, float(self._times[-1]) + self._frame_s / 2)
         return OnsetEvent(start_s, end_s, code, float(score), max(float(score), greatest))

@@ -14,6 +14,7 @@ from ecotf.detection.change_events import ChangeDetectionConfig
 from ecotf.detection.change_points import ChangeStream
 from ecotf.detection.change_track import SCALE, Change
 from ecotf.detection.finders import FINDERS, FinderConfig, Framing, find_events
+from ecotf.detection.onset_events import OnsetEventsConfig
 from ecotf.detection.onset_points import Lengths, Onset, OnsetLimits, OnsetStream
 from ecotf.detection.view import in_order
 from ecotf.errors import ConfigError
@@ -36,6 +37,7 @@ def some_config(entry: Any, rng: np.random.Generator) -> FinderConfig:
         values |= {"gaps_s": [float(rng.choice([0.1, 0.6]))], "pulls": [rng.choice([0.3, None])]}
         values |= {"longest_s": float(rng.choice([2.0, 10.0])), "overlap": float(rng.choice([0.2, 0.7]))}
         values |= {"frames": float(rng.choice([0.5, 0.7])), "lowered": float(rng.choice([0.0, 0.5, 1.0]))}
+        values |= {"outvoted": float(rng.choice([0.0, 0.5, 1.0]))}
     else:
         values |= {"smooth_s": float(rng.choice([0, 0.1, 0.5])), "gap_s": float(rng.choice([0.4, 2.0]))}
     return TypeAdapter(entry.config_class).validate_python(values)
@@ -99,20 +101,28 @@ def test_an_event_is_where_the_score_is(entry):
     assert not len(find_events(scores * 0, times, 0.1, ["a", "b"], (0.0, 1.0), some))
 
 
-def test_of_two_classes_in_one_event_most_frames_decide():
+@pytest.mark.parametrize("onsets", [False, True])
+def test_of_two_classes_in_one_event_most_frames_decide(onsets):
     """Where one animal sings at a time, a syllable is what most of its frames say; who is second is that for less."""
     times = (np.arange(100) + 0.5) * 0.01
     scores = np.full((100, 3), 0.005)
     scores[20:40] = 0.8, 0.6, 0.005
     scores[24:29, 1] = 0.9  # the second class is greater in 5 frames of 20
     scores[60:80] = 0.005, 0.7, 0.7  # alike: neither is greater
-    found = {}
-    for outvoted in (1.0, 0.5, 0.0):
-        config = ChangeDetectionConfig(steps_s=(0.1,), outvoted=outvoted)
-        found[outvoted] = find_events(scores, times, 0.01, CLASSES, (0.0, 1.0), config)
+    begins = np.zeros((100, 3))
+    begins[20, :2], begins[60, 1:] = 0.9, 0.9
+    lengths = np.full((100, 3), encoded(0.2))
+    frames = np.hstack([scores, begins, np.zeros((100, 3)), lengths]) if onsets else scores
+    kind: Any = OnsetEventsConfig if onsets else ChangeDetectionConfig
+    some = {"gaps_s": (0.1,), "pulls": (None,)} if onsets else {"steps_s": (0.1,)}
+    found = {
+        outvoted: find_events(frames, times, 0.01, CLASSES, (0.0, 1.0), kind(**some, outvoted=outvoted))
+        for outvoted in (1.0, 0.5, 0.0)
+    }
     assert found[1.0]["label"].tolist() == found[0.5]["label"].tolist() == list("abbc")
     assert (found[0.5]["score"] / found[1.0]["score"]).tolist() == [1.0, 0.5, 1.0, 1.0]
-    pd.testing.assert_frame_equal(found[0.5].drop(columns="score"), found[1.0].drop(columns="score"))
+    unscored = ["score", "detection_score"] if onsets else ["score"]  # that of any class is not below its own
+    pd.testing.assert_frame_equal(found[0.5].drop(columns=unscored), found[1.0].drop(columns=unscored))
     pd.testing.assert_frame_equal(found[0.0], found[1.0].drop(index=1).reset_index(drop=True))
 
 

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecotf.datasets.coverage import fully_annotated, half_known, in_known_time, known_to_hold_nothing
+from ecotf.datasets.coverage import (
+    fully_annotated,
+    half_known,
+    in_known_time,
+    known_to_hold_nothing,
+    with_nothing_heard,
+)
 from ecotf.datasets.manifest import make_manifest
 from ecotf.errors import DataError
 
@@ -58,6 +64,31 @@ def test_what_is_known_to_hold_nothing(start_s, end_s, nothing):
     more = [("some.wav", 6.0, 7.0, "", ""), ("some.wav", 8.0, 9.0, "", ""), ("some.wav", 11.0, 12.0, "", "")]
     rows = table_of(("some.wav", 1.0, 2.0, "owl", ""), ("some.wav", 5.0, 8.0, "", ""), *more)
     assert known_to_hold_nothing([start_s, 20.0], [end_s, 21.0], rows).tolist() == [nothing, False]
+
+
+@pytest.mark.parametrize(
+    ("labels", "left", "told"),
+    [
+        (["owl", "not_owl", "nocall"], ["owl", "", ""], []),
+        (["owl", "Not Owl", "unknown"], ["owl", "", "unknown"], []),  # not a class that could be there
+        (
+            ["owl", "not_owl", "wren"],
+            ["owl", "wren"],
+            ["not_owl says nothing of wren: what is there is unknown"],
+        ),
+        (["wren", "no_bat", "not wren"], ["wren", "", ""], []),  # no bat is no call, as ever
+        (["owl", "note", "nothura"], ["owl", "note", "nothura"], []),
+    ],
+)
+def test_a_stretch_without_an_owl_may_hold_a_wren(labels, left, told):
+    rows = [("some.wav", 5.0 * i, 5.0 * i + 1, label, "") for i, label in enumerate(labels)]
+    rows += [("all.wav", 0.0, 1.0, labels[0], "yes"), ("all.wav", 2.0, 3.0, labels[1], "yes")]
+    manifest = make_manifest(pd.DataFrame(rows, columns=COLUMNS), "/", "test")
+    made, notes = with_nothing_heard(manifest, ("nocall", "no bat"), ("unknown",))
+    of = made.table["recording"] == "some.wav"
+    assert made.table["label"][of].tolist() == left
+    assert len(made.table[~of]) == 2  # there all is known
+    assert [note.split(" (")[0] for note in notes] == told
 
 
 def test_rows_of_a_recording_that_do_not_agree_are_refused():

@@ -76,7 +76,7 @@ def test_events_of_streams_that_both_have_are_those_of_the_whole(finder, seed):
     config: FinderConfig
     newer = seed % 3 > 0  # else as in files from before there were these settings
     if finder == "onsets":
-        scored = {"frames": 0.7, "lowered": float(rng.choice([0.5, 1.0]))} if newer else {}
+        scored = {"frames": 0.7, "lowered": float(rng.choice([0.5, 1.0])), "outvoted": 0.6} if newer else {}
         config = OnsetEventsConfig(**limits, **scored, longest_s=4.0)
         numbers = {
             name: {"gap_s": float(rng.choice([0.1, 0.5])), "pull": 0.3 if seed % 2 else None} for name in ("0", "1")

@@ -73,10 +73,8 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
         told = {**OnsetLimits._field_defaults, **events}  # descriptions from before lack what has a default
         limits = OnsetLimits(*(float(told[name]) for name in OnsetLimits._fields))
         lengths = Lengths(*(float(events["lengths"][name]) for name in Lengths._fields))
-        if not 0 <= limits.frames <= 1 or not 0 <= limits.lowered <= 1:
-            raise ValueError(
-                f"events.frames = {limits.frames:g}, events.lowered = {limits.lowered:g}; allowed: from 0 to 1"
-            )
+        for key in ("frames", "lowered", "outvoted"):
+            _require_share(f"events.{key}", getattr(limits, key))
         widest = max(limits.step_s, *(onset.gap_s for onset in onsets))
         if not 0 < limits.longest_s <= 30 or not 0 < widest <= 60 or not 0 < lengths.octaves <= 30:
             raise ValueError(
@@ -91,8 +89,7 @@ def read_events(events: Mapping[str, Any], n_species: int) -> AnyEvents:
     _require_rows("events.changes", len(changes), n_species)
     floor, shortest_s, longest_s = (float(events[name]) for name in ("floor", "shortest_s", "longest_s"))
     outvoted = float(events.get("outvoted", 1.0))  # descriptions from before have none
-    if not 0 <= outvoted <= 1:
-        raise ValueError(f"events.outvoted = {outvoted:g}; allowed: from 0 to 1")
+    _require_share("events.outvoted", outvoted)
     return ChangeFacts(floor, shortest_s, longest_s, tuple(changes), outvoted)
 
 
@@ -116,6 +113,11 @@ def one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:
 
 def _or_infinite(value: float | None) -> float:
     return np.inf if value is None else float(value)
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} = {value:g}; allowed: from 0 to 1")
 
 
 def _require_rows(name: str, rows: int, n_species: int) -> None:

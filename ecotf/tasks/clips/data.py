@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ecotf.audio.recording import open_recording
-from ecotf.datasets.labels import is_background, labels_that_match, negations, unnamed_among
+from ecotf.datasets.coverage import with_nothing_heard
+from ecotf.datasets.labels import is_background, unnamed_among
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps, describe_unlearned
 from ecotf.errors import DataError
@@ -174,10 +175,9 @@ def prepare_clip_data(
     """
     from ecotf.tasks.recordings import open_recordings
 
-    none = [*labels_that_match(manifest.labels, plan.data.ignored_labels), *negations(manifest.labels)]
-    if none:
-        table = manifest.table
-        manifest = Manifest(table.assign(label=table["label"].where(~table["label"].isin(none), "")), manifest.root)
+    manifest, notes = with_nothing_heard(manifest, plan.data.ignored_labels, plan.data.unnamed_labels)
+    for note in notes:
+        log(note)
 
     def read(recording: str) -> float:
         path, expansion = manifest.path_of(recording), manifest.time_expansion_of(recording)

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from ecotf.datasets.labels import negations
 from ecotf.datasets.manifest import make_manifest
 from ecotf.datasets.splits import split_by_group
 from ecotf.errors import ConfigError, DataError
@@ -172,7 +171,3 @@ def test_validation_has_two_recordings_of_each_class_where_train_keeps_two():
         counts = split.groupby(["split", "label"]).size().unstack(fill_value=0)
         assert counts.loc["valid", "owl"] >= 2 and counts.loc["valid", "wren"] >= 2
         assert (counts.loc["train"] >= [1, 2, 2]).all()  # crow, owl, wren
-
-
-def test_a_label_that_says_another_is_absent_is_no_class():
-    assert negations(["boobook", "Not_Boobook", "Nothura", "no wren", "wren"]) == ["Not_Boobook", "no wren"]
