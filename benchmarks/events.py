@@ -39,7 +39,7 @@ from ecotf.tasks.training_run import train_run
 
 ENERGY = "energy"
 _BOTH = ("stages.0", "stages.1")
-_BEST_SONGS = "{name: best, finders: [{name: change_detection}, {name: onsets}]}"
+_CHANGES = "{name: change_detection, steps_s: [0.01, 0.02, 0.04], floor: 0.05, shortest_s: 0.01, outvoted: 0.5}"
 # What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
@@ -66,7 +66,7 @@ SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", EVENTS),
     "events": ("songs/dense", ()),
     "shorter": ("songs/dense", ("stages.0.epochs=10",)),
-    "onsets": ("songs/dense", ("network.head.onsets=true", f"inference.events={_BEST_SONGS}")),
+    "without onsets": ("songs/dense", (f"inference.events={_CHANGES}",)),
     "peaks": ("songs/dense", ("inference.events={smooth_s: 0.004, gap_s: 0.02}",)),
 }
 

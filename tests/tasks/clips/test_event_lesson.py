@@ -119,13 +119,17 @@ def test_a_recipe_that_cannot_be_is_one_line(overrides, match):
 
 
 def test_onsets_that_nobody_teaches_or_has_are_refused():
-    for recipe, override, said in (
-        ("birds/small", "network.head={name: events, onsets: true}", "no stage teaches the head events"),
-        ("songs/dense", "stages.0.onsets.share=0.3", "stage 'train': onsets: the head events does not answer"),
-        ("songs/dense", "inference.events={name: onsets}", "the finder onsets reads onsets, and the head events"),
-    ):
+    none = "network.head.onsets=false"
+    for recipe, overrides, said in (
+        ("birds/small", ["network.head={name: events, onsets: true}"], "no stage teaches the head events"),
+        ("songs/dense", [none], "stage 'train': onsets: the head events does not answer"),
+        (
+            "songs/dense", [none, "stages.0.onsets={}", "stages.1.onsets={}", "inference.events={name: onsets}"],
+            "the finder onsets reads onsets, and the head events",
+        ),
+    ):  # fmt: skip
         with pytest.raises(ConfigError, match=said):
-            load_any_recipe(recipe, [override])
+            load_any_recipe(recipe, overrides)
 
 
 @pytest.mark.parametrize(("name", "step_s"), [("birds/events", 0.04), ("songs/dense", 0.002)])
