@@ -89,9 +89,12 @@ def with_nothing_heard(
     """
     table, labels = manifest.table, manifest.labels
     none, absent = set(labels_that_match(labels, ignored)), negations(labels)
-    classes = set(labels) - none - absent.keys()
-    classes -= set(unnamed_among(sorted(classes), unnamed))
-    unsure = [label for label, other in absent.items() if label not in none and classes - {other}]
+    named = set(labels) - none - absent.keys()
+    of_any = set(unnamed_among(sorted(named), unnamed))  # where there is none of these, there is none of any class
+    classes = named - of_any
+    unsure = [
+        label for label, other in absent.items() if label not in none and other not in of_any and classes - {other}
+    ]
     lost = table["label"].isin(unsure) & ~table["recording"].isin(fully_annotated(table))
     notes = [
         f"{label} says nothing of {', '.join(sorted(classes - {absent[label]})[:3])}: what is there is unknown "

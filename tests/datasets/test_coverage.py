@@ -77,6 +77,7 @@ def test_what_is_known_to_hold_nothing(start_s, end_s, nothing):
             ["not_owl says nothing of wren: what is there is unknown"],
         ),
         (["wren", "no_bat", "not wren"], ["wren", "", ""], []),  # no bat is no call, as ever
+        (["wren", "bird", "not_bird"], ["wren", "bird", ""], []),  # no bird is no wren
         (["owl", "note", "nothura"], ["owl", "note", "nothura"], []),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_stretch_without_an_owl_may_hold_a_wren(labels, left, told):
     rows = [("some.wav", 5.0 * i, 5.0 * i + 1, label, "") for i, label in enumerate(labels)]
     rows += [("all.wav", 0.0, 1.0, labels[0], "yes"), ("all.wav", 2.0, 3.0, labels[1], "yes")]
     manifest = make_manifest(pd.DataFrame(rows, columns=COLUMNS), "/", "test")
-    made, notes = with_nothing_heard(manifest, ("nocall", "no bat"), ("unknown",))
+    made, notes = with_nothing_heard(manifest, ("nocall", "no bat"), ("unknown", "bird"))
     of = made.table["recording"] == "some.wav"
     assert made.table["label"][of].tolist() == left
     assert len(made.table[~of]) == 2  # there all is known
