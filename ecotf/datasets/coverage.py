@@ -135,6 +135,7 @@ def known_to_hold_nothing(starts: ArrayLike, ends: ArrayLike, rows: pd.DataFrame
     """Say which stretches of a recording are all in time that somebody knows to be without a call, bool ``[n]``.
 
     ``starts`` and ``ends`` are seconds ``[n]``, ``rows`` those of `half_known`.
+
     Examples
     --------
     >>> import pandas as pd
