@@ -39,6 +39,7 @@ from ecotf.tasks.training_run import train_run
 
 ENERGY = "energy"
 _BOTH = ("stages.0", "stages.1")
+_LEVELS = ("front_end.denoise=none", "level.offset=70")
 _CHANGES = "{name: change_detection, steps_s: [0.01, 0.02, 0.04], floor: 0.05, shortest_s: 0.01, outvoted: 0.5}"
 # What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -67,6 +68,10 @@ SONGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "events": ("songs/dense", ()),
     "shorter": ("songs/dense", ("stages.0.epochs=10",)),
     "without onsets": ("songs/dense", (f"inference.events={_CHANGES}",)),
+    "other levels": (
+        "songs/dense",
+        (*_LEVELS, *(f"{one}.sound.gain={{probability: 0.5, db: [-15.0, 5.0]}}" for one in _BOTH)),
+    ),
     "peaks": ("songs/dense", ("inference.events={smooth_s: 0.004, gap_s: 0.02}",)),
 }
 
