@@ -103,7 +103,11 @@ def with_nothing_heard(
         if (lost & (table["label"] == label)).any()
     ]
     emptied = table["label"].where(~table["label"].isin([*none, *absent]), "")
-    return Manifest(table.assign(label=emptied)[~lost].reset_index(drop=True), manifest.root), notes
+    left = Manifest(table.assign(label=emptied)[~lost].reset_index(drop=True), manifest.root)
+    gone = sorted(set(manifest.recordings) - set(left.recordings))
+    if gone:
+        notes.append(f"recordings of which nothing else is known, left out: {len(gone)} ({', '.join(gone[:3])})")
+    return left, notes
 
 
 def half_known(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -92,6 +92,13 @@ def test_a_stretch_without_an_owl_may_hold_a_wren(labels, left, told):
     assert [note.split(" (")[0] for note in notes] == told
 
 
+def test_a_recording_of_which_nothing_is_known_is_named():
+    rows = [("a.wav", 0.0, 1.0, "owl", ""), ("b.wav", 0.0, 1.0, "wren", ""), ("c.wav", 0.0, np.nan, "not_owl", "")]
+    made, notes = with_nothing_heard(make_manifest(pd.DataFrame(rows, columns=COLUMNS), "/", "test"), (), ())
+    assert made.recordings == ["a.wav", "b.wav"]
+    assert notes[1:] == ["recordings of which nothing else is known, left out: 1 (c.wav)"]
+
+
 def test_rows_of_a_recording_that_do_not_agree_are_refused():
     with pytest.raises(DataError, match=r"'a.wav' is fully_annotated in some rows and not in others"):
         fully_annotated(table_of(("a.wav", 1.0, 2.0, "owl", "yes"), ("a.wav", 3.0, 4.0, "owl", "")))
