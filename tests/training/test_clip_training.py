@@ -16,8 +16,9 @@ from ecotf.models.tagger import read_weights, softmax_logits
 from ecotf.runs import RunFolder
 from ecotf.tasks.clips.fit_clips import build_optimizer
 from ecotf.tasks.clips.recipe import ClipRecipe
-from ecotf.tasks.clips.stages import FitClipsStage, ScheduleConfig
+from ecotf.tasks.clips.stages import FitClipsStage
 from ecotf.tasks.recipes import load_any_recipe, load_recipe
+from ecotf.training.schedules import ScheduleConfig
 
 
 def with_a_broken_one(made: Manifest) -> Manifest:
