@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecotf.audio.recording import open_recording
-from ecotf.datasets.coverage import fully_annotated, in_known_time
+from ecotf.datasets.coverage import fully_annotated, half_known, in_known_time, known_seconds
 from ecotf.evaluation.average_precision import average_precision
 from ecotf.evaluation.edges import Listened, judge_edges
 from ecotf.evaluation.evaluation_config import EvaluationConfig
@@ -46,7 +46,9 @@ def judged(
     truth = table[table["label"].isin(classes)]
     names = sorted(table["recording"].unique())
     complete = fully_annotated(table)
-    listened = {name: Listened(open_recording(Path(name)).duration_s, name in complete) for name in names}
+    lengths = {name: open_recording(Path(name)).duration_s for name in names}
+    parts = {name: known_seconds(rows, lengths[name]) for name, rows in half_known(table).items()}
+    listened = {name: Listened(length, name in complete, known_s=parts.get(name)) for name, length in lengths.items()}
     config = EvaluationConfig(collar_s=collar_s, collar_share=0.0)
     shared = {"labels": tuple(classes), "ignored_labels": (), "config": config}
     judge = found.assign(low_hz=np.nan, high_hz=np.nan) if "low_hz" not in found else found

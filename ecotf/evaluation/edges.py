@@ -51,12 +51,20 @@ class Listened:
     edges_s, scores
         Where its frames begin and the last one ends ``[frames + 1]``, and their scores ``[frames, labels]``; None where
         there are no frames.
+    known_s
+        In how much of it a detection can be right or wrong; None: in all. False alarms of PSDS are in an hour of it.
     """
 
     duration_s: float
     is_complete: bool = True
     edges_s: Floats | None = None
     scores: Floats | None = None
+    known_s: float | None = None
+
+    @property
+    def judged_s(self) -> float:
+        """Return the seconds in which a detection can be right or wrong."""
+        return self.duration_s if self.known_s is None else self.known_s
 
 
 def judge_edges(
@@ -127,7 +135,7 @@ def judge_edges(
         "collar_share": config.collar_share,
         "segment_s": _SEGMENT_S,
         "psds": config.psds.model_dump(),
-        "hours": sum(one.duration_s for one in sounds) / 3600,
+        "hours": sum(one.judged_s for one in sounds) / 3600,
         "n_recordings": len(recordings),
         "n_complete": sum(one.is_complete for one in sounds),
         "n_points": n_points,
@@ -154,7 +162,7 @@ def _psds(
     """PSDS over the classes that have events, with the areas of their own curves."""
     n_events = np.array([[len(one) for one in row] for row in events]).reshape(len(events), len(labels))
     seconds = np.array([[float((one[:, 1] - one[:, 0]).sum()) for one in row] for row in events])
-    seconds, durations = seconds.reshape(n_events.shape), np.array([one.duration_s for one in sounds])
+    seconds, durations = seconds.reshape(n_events.shape), np.array([one.judged_s for one in sounds])
     present = np.flatnonzero(n_events.sum(axis=0))
     steps: dict[int, Steps] = {}
     for k in present:

@@ -10,6 +10,7 @@ from ecotf.datasets.coverage import (
     fully_annotated,
     half_known,
     in_known_time,
+    known_seconds,
     known_to_hold_nothing,
     with_nothing_heard,
 )
@@ -64,6 +65,20 @@ def test_what_is_known_to_hold_nothing(start_s, end_s, nothing):
     more = [("some.wav", 6.0, 7.0, "", ""), ("some.wav", 8.0, 9.0, "", ""), ("some.wav", 11.0, 12.0, "", "")]
     rows = table_of(("some.wav", 1.0, 2.0, "owl", ""), ("some.wav", 5.0, 8.0, "", ""), *more)
     assert known_to_hold_nothing([start_s, 20.0], [end_s, 21.0], rows).tolist() == [nothing, False]
+
+
+def test_how_much_of_a_recording_is_known():
+    """Stretches that overlap count once, what is beyond the recording's end and a label without an end do not."""
+    rows = table_of(
+        ("some.wav", 5.0, 8.0, "", ""),
+        ("some.wav", 1.0, 2.0, "owl", ""),
+        ("some.wav", 6.0, 6.5, "owl", ""),
+        ("some.wav", 7.0, 9.0, "", ""),
+        ("some.wav", 0.0, np.nan, "owl", ""),
+        ("some.wav", 19.0, 22.0, "", ""),
+    )
+    assert known_seconds(rows, 20.0) == pytest.approx(1 + 4 + 1)
+    assert known_to_hold_nothing([5.0, 2.5], [9.0, 4.0], rows).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

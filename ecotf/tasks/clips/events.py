@@ -46,7 +46,9 @@ def judge_events(
     )  # fmt: skip
     complete = fully_annotated(data.manifest.table)
     listened = {
-        one.recording: Listened(one.duration_s, one.recording in complete, one.edges_s, one.of_classes(len(classes)))
+        one.recording: Listened(
+            one.duration_s, one.recording in complete, one.edges_s, one.of_classes(len(classes)), one.known_s
+        )
         for one in scored.frames
         if one.recording in names
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ecotf.audio.recording import open_recording
-from ecotf.datasets.coverage import WEAK, half_known, in_known_time, says_yes
+from ecotf.datasets.coverage import WEAK, half_known, in_known_time, known_seconds, says_yes
 from ecotf.detection.finders import FinderConfig, Numbers, find_events
 from ecotf.detection.segment_model import SegmentModel
 from ecotf.detection.segments import SegmentCollector, SegmentScores, margin_of, segment_windows
@@ -44,6 +44,11 @@ class FrameScores(NamedTuple):
         times, half = self.times, self.frame_s / 2
         begin, end = max(0.0, times[0] - half), max(float(times[-1]), min(times[-1] + half, self.duration_s))
         return np.concatenate([[begin], (times[1:] + times[:-1]) / 2, [end]])
+
+    @property
+    def known_s(self) -> float | None:
+        """In how much of it a call can be found rightly or wrongly; None: in all."""
+        return None if self.half_known is None else known_seconds(self.half_known, self.duration_s)
 
     def of_classes(self, n_classes: int) -> np.ndarray:
         """Return the scores alone, ``[frames, classes]``; 0 where nobody knows whether a call is there."""
