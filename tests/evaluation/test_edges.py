@@ -62,6 +62,10 @@ def test_figures_that_can_be_counted():
     assert " in 0.50 h" in text
     short = judge(FOUND, TRUTH, {**LISTENED, "c": Listened(10.0)}, collar_s=0.01, psds={"alpha_st": 0.5})
     assert " in 10 s" in edges_text(short)
+    known = {name: Listened(one.duration_s, one.is_complete, known_s=10.0) for name, one in LISTENED.items()}
+    brief = {name: Listened(10.0, one.is_complete) for name, one in LISTENED.items()}
+    psds = [judge(FOUND, TRUTH, each, psds={"alpha_st": 0.5})["psds"]["value"] for each in (LISTENED, known, brief)]
+    assert psds[1] == psds[2] < psds[0]  # as many false alarms in less time
 
 
 def test_frames_boxes_and_no_label():
