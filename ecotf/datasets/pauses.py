@@ -1,4 +1,4 @@
-"""Pauses between the events of a class, by the annotations: which calls follow each other too closely for frames."""
+"""How long the events of a class are, and the pauses between them, by the annotations: what a finder is fitted to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FEWEST = 3  # fewer short pauses may be slips of the hand that drew the boxes
+
+
+def usual_lengths(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """Compute the median length of each class's events in recordings not tested, seconds.
+
+    Classes without any are left out.
+
+    Parameters
+    ----------
+    table
+        A manifest's with the side of each recording; rows without a length, and labels that are only somewhere in a
+        stretch, say nothing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [("a.wav", 1.0, 1.5, "owl", "train"), ("b.wav", 1.0, 9.0, "owl", "test")]
+    >>> usual_lengths(pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label", "split"]), ["owl", "wren"])
+    {'owl': 0.5}
+    """
+    table = table[(table["end_s"] > table["start_s"]) & ~says_yes(table, WEAK) & (table["split"] != "test")]
+    lengths = (table["end_s"] - table["start_s"]).groupby(table["label"]).median()
+    return {name: float(lengths[name]) for name in classes if name in lengths.index}
 
 
 def joined_pauses(table: pd.DataFrame, classes: Sequence[str], shortest_s: float) -> dict[str, float]:

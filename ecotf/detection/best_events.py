@@ -77,6 +77,10 @@ class BestOfConfig(FinderConfig):
             for numbers in (finder.candidates() if finder.fits else [{}])
         ]
 
+    def suits(self, candidate: dict[str, Any], length_s: float | None) -> bool:
+        """Whether its finder tries it for events of such a length."""
+        return self.finders[candidate[OF]].suits(candidate, length_s)
+
     def group(self, candidate: dict[str, Any]) -> str:
         """Return the finder of a candidate: a run has one."""
         return self._described(candidate[OF])

@@ -27,7 +27,11 @@ class ChangeDetectionConfig(FinderConfig):
     Attributes
     ----------
     steps_s
-        Lengths of the step filter that are tried, seconds, both halves together. A call should not be shorter.
+        Lengths of the step filter that are tried, seconds, both halves together. It finds calls best that are about as
+        long; much shorter ones not at all.
+    within
+        Of ``steps_s`` those are tried for a class that differ from the median length of its annotated events by no more
+        than this factor, or else the nearest one; null: all of them.
     drops, ratios
         What is tried: two events are one where the score between them is neither so much lower than in both, or by
         such a factor.
@@ -46,6 +50,7 @@ class ChangeDetectionConfig(FinderConfig):
 
     name: Literal["change_detection"] = "change_detection"
     steps_s: tuple[float, ...] = Field((0.32, 0.48, 0.64), min_length=1)
+    within: float | None = Field(None, gt=1)
     drops: tuple[float, ...] = (0.15, 0.2, 0.3)
     ratios: tuple[float, ...] = (1.5, 2.0, 3.0)
     floor: float = Field(0.01, gt=0, le=1)
@@ -73,6 +78,13 @@ class ChangeDetectionConfig(FinderConfig):
         limits = [{"drop": drop, "ratio": None} for drop in _middle_first(self.drops)]
         limits += [{"drop": None, "ratio": ratio} for ratio in _middle_first(self.ratios)]
         return [{"step_s": step_s, **limit} for step_s in _middle_first(self.steps_s) for limit in limits]
+
+    def suits(self, candidate: dict[str, Any], length_s: float | None) -> bool:
+        """Whether the filter is about as long as the events, or the one that is nearest to it."""
+        if self.within is None or not length_s:
+            return True
+        apart = {step_s: max(step_s / length_s, length_s / step_s) for step_s in self.steps_s}
+        return bool(apart[candidate["step_s"]] <= max(self.within, min(apart.values())))
 
     def facts(self, classes: Sequence[str], numbers: Numbers | None) -> dict[str, Any]:
         """Return the settings, and the numbers of each class in the order of ``classes``."""

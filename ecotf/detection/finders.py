@@ -96,6 +96,14 @@ class FinderConfig(Config):
         """List the numbers of a class that are tried when it is fitted; those for a class without events first."""
         return []
 
+    def suits(self, candidate: dict[str, Any], length_s: float | None) -> bool:
+        """Whether a candidate is tried for a class whose annotated events have this median length; None: not known."""
+        return True
+
+    def usual(self, length_s: float | None) -> dict[str, Any]:
+        """Return the candidate for a class without an event to be fitted on."""
+        return next(one for one in self.candidates() if self.suits(one, length_s))
+
     def group(self, candidate: dict[str, Any]) -> str:
         """Return what all classes of a run must have in common: candidates of one group may be of different classes."""
         return ""

@@ -95,6 +95,41 @@ def test_the_finder_is_fitted_to_the_calls():
     assert nothing.unfitted == [*classes, "call"]
 
 
+def test_a_filter_is_about_as_long_as_the_calls():
+    """Ticks of two frames, whistles of a second; what has no validation event goes by its boxes, too."""
+    frame_s, lengths = 0.04, {"tick": 0.08, "whistle": 1.0, "silent": 0.3}
+    times = (np.arange(1000) + 0.5) * frame_s
+    scores, rows = np.full((1000, 3), 0.01), []
+    for code, (label, length_s) in enumerate(lengths.items()):
+        for start in np.arange(2.0, 38.0, 6.0) + code:
+            scores[(times > start) & (times < start + length_s), code] = 0.9 if label != "silent" else 0.01
+            side = "train" if label == "silent" else "valid"
+            rows.append((f"{side}.wav", start, start + length_s, label, side))
+    rows.append(("test.wav", 0.0, 9.0, "tick", "test"))  # tells nothing of the length
+    columns = ["recording", "start_s", "end_s", "label", "split"]
+    data: Any = SimpleNamespace(manifest=make_manifest(pd.DataFrame(rows, columns=columns), "/", "test"))
+    scored = ScoredSegments(
+        pd.DataFrame({"recording": ["valid.wav"], "start_s": 0.0}), np.zeros((1, 3)), np.zeros((1, 3)), None,
+        (FrameScores("valid.wav", scores, times, frame_s, (0.0, 1.0), 40.0),),
+    )  # fmt: skip
+    chosen = {}
+    for within in (None, 1.5):
+        config = ChangeDetectionConfig(steps_s=(0.08, 0.32, 0.48, 0.96), within=within)
+        plan: Any = SimpleNamespace(
+            evaluation=ClipEvaluationConfig(events=True, bootstrap=20), inference=SimpleNamespace(events=config), seed=1
+        )
+        fitted: Any = fit_finder(plan, data, scored, list(lengths))
+        chosen[within] = {name: fitted.numbers[name]["step_s"] for name in lengths}
+        found = with_events(scored, plan, list(lengths), fitted.numbers)
+        judged: Any = judge_events(plan, data, found, list(lengths), dict.fromkeys([*lengths, "call"], 0.3))
+        assert [judged["edges"]["iou_0.3"]["per_label"][name]["recall"] for name in ("tick", "whistle")] == [1.0, 1.0]
+    assert chosen[1.5] == {"tick": 0.08, "whistle": 0.96, "silent": 0.32}
+    assert chosen[None]["silent"] == 0.48  # the middle one
+    none: Any = fit_finder(plan, data, None, list(lengths))
+    assert none.numbers == {**none.numbers, "silent": fitted.numbers["silent"]} and len(none.unfitted) == 4
+    assert {name: none.numbers[name]["step_s"] for name in lengths} == {"tick": 0.08, "whistle": 0.96, "silent": 0.32}
+
+
 def test_a_call_where_nobody_knows_whether_there_is_one_is_no_false_alarm():
     """In a recording with stretches annotated as no owl, a faint owl beside them is neither right nor wrong."""
     frame_s = 0.05

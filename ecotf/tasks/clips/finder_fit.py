@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ecotf.datasets.pauses import most_joined
+from ecotf.datasets.pauses import most_joined, usual_lengths
 from ecotf.detection.finders import Numbers
 from ecotf.evaluation.average_precision import precision_recall
 from ecotf.evaluation.evaluation_config import EvaluationConfig
@@ -40,26 +40,31 @@ def fit_finder(
     The highest mean of the best F1 at any threshold is chosen, of three rules: an IoU of 0.3, one of 0.5, and the
     recipe's collars. Where there are several finders to choose from, the one is taken whose best numbers have the
     highest mean over classes with events; some are tried only where calls follow each other closely, and then come
-    before others that are little better (`FinderConfig.handicap`). None of a finder that has no numbers.
+    before others that are little better (`FinderConfig.handicap`), and some only for events of about their length
+    (`FinderConfig.suits`). None of a finder that has no numbers.
     """
     config = plan.inference.events
     if not config.fits:
         return None
     candidates, labels = config.candidates(), [*classes, CALL_LABEL]
+    lengths = _lengths(data, classes)
     if scored is None or not scored.frames:
-        return FittedFinder(dict.fromkeys(labels, candidates[0]), labels)
+        return FittedFinder({label: config.usual(lengths.get(label)) for label in labels}, labels)
     frame_s = scored.frames[0].frame_s
     shortest_s, joined = 2 * frame_s, most_joined(data.manifest.table, classes, frame_s)
     tried = [one for one in candidates if config.handicap(one, joined) is not None] or candidates[:1]
     names, manifest = judged_annotations(data, scored, classes)
     frames = [one for one in scored.frames if one.recording in names]
     if not frames:  # no validation event says which is better, but the pauses still do
-        usual = min(tried, key=lambda one: config.handicap(one, joined) or 0.0)  # of two alike the first one
-        return FittedFinder(dict.fromkeys(labels, usual), labels)
-    values = np.zeros((len(tried), len(labels)))
-    for row, numbers in enumerate(tried):
-        found = [one.events(config, classes, dict.fromkeys(labels, numbers)) for one in frames]
-        values[row] = _best_f1s(found, manifest.table, names, classes, plan.evaluation)
+        by_handicap = sorted(tried, key=lambda one: config.handicap(one, joined) or 0.0)  # of two alike the first one
+        usual = {label: next(one for one in by_handicap if config.suits(one, lengths.get(label))) for label in labels}
+        return FittedFinder(usual, labels)
+    suited = np.array([[config.suits(one, lengths.get(label)) for label in labels] for one in tried])
+    values = np.full(suited.shape, -1.0)
+    for row in np.flatnonzero(suited.any(axis=1)):
+        found = [one.events(config, classes, dict.fromkeys(labels, tried[row])) for one in frames]
+        f1s = _best_f1s(found, manifest.table, names, classes, plan.evaluation)
+        values[row] = np.where(suited[row], f1s, -1.0)
     fitted = values.max(axis=0) > 0
     groups = [config.group(one) for one in tried]
     means = {
@@ -71,7 +76,7 @@ def fit_finder(
     rows = np.flatnonzero([own == group for own in groups])
     best = rows[values[rows].argmax(axis=0)]
     chosen = {label: tried[row] for label, row in zip(labels, best.tolist(), strict=True)}
-    lacking = [label for label, value in zip(labels, values[rows].max(axis=0), strict=True) if not value]
+    lacking = [label for label, value in zip(labels, values[rows].max(axis=0), strict=True) if value <= 0]
     told = ", ".join(f"{name} {value:.2f}" for name, value in means.items())
     notes = [f"events are found by {group}; mean F1 of validation events: {told}"] if len(means) > 1 else []
     if means[group] < max(means.values()):
@@ -86,6 +91,13 @@ def fit_finder(
             f"than {1000 * shortest_s:g} ms"
         )
     return FittedFinder(chosen, lacking, tuple(notes))
+
+
+def _lengths(data: ClipData, classes: Sequence[str]) -> dict[str, float]:
+    """Return the median length of each class's annotated events, and of all of them as ``call``."""
+    table = data.manifest.table
+    of_any = table[table["label"].isin(list(classes))].assign(label=CALL_LABEL)
+    return {**usual_lengths(table, classes), **usual_lengths(of_any, [CALL_LABEL])}
 
 
 def _best_f1s(
