@@ -67,6 +67,11 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "without onsets": ("birds/events", ("network.head.onsets=false", "inference.events={name: change_detection}")),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
     "shorter": ("birds/events", ("stages.0.epochs=8",)),
+    "fewer clips": ("birds/events", tuple(f"{one}.draws.clips=480" for one in (*_BOTH, "stages.2"))),
+    "one filter": (
+        "birds/events",
+        ("inference.events.finders.0.steps_s=[0.32, 0.48, 0.64]", "inference.events.finders.0.within=null"),
+    ),
     "averaged": ("birds/events", ("stages.0.ema=0.98", "stages.1.ema=0.98")),
     "after sounds": ("birds/events", ()),
 }

@@ -37,6 +37,8 @@ class EventDrawsConfig(Config):
     clips
         How many clips an epoch draws; by default as many as there are events, weak labels and false alarms, and clips
         in what is annotated otherwise.
+    clips_each
+        How many for each class, ``clips`` at most: several classes take longer to learn.
     """
 
     events: float = Field(0.5, ge=0)
@@ -46,6 +48,7 @@ class EventDrawsConfig(Config):
     planted: float = Field(0.0, ge=0)
     power: float = Field(-0.5, ge=-1, le=0)
     clips: int | None = Field(None, ge=1)
+    clips_each: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _something(self) -> EventDrawsConfig:
@@ -117,8 +120,12 @@ class EventDraws:
     @property
     def clips(self) -> int:
         """How many clips an epoch has."""
-        if self.config.clips is not None:
-            return self.config.clips
+        wanted, each = self.config.clips, self.config.clips_each
+        if each is not None:
+            each *= max(1, self.rows.n_classes)
+            return each if wanted is None else min(wanted, each)
+        if wanted is not None:
+            return wanted
         counted = sum(len(self._places[name]) for name in self._places if name not in ("anywhere", "planted"))
         anywhere = self._places.get("anywhere", NO_PLACES)
         return max(1, counted + int(np.ceil((anywhere.end_s - anywhere.start_s).sum() / self.seconds)))

@@ -150,6 +150,15 @@ def test_each_batch_has_its_shares_and_rare_events_come_more_often():
     assert (start_s[~weak] >= 0).all() and (start_s[~weak] <= 8.0).all()
 
 
+@pytest.mark.parametrize(
+    ("settings", "clips"),
+    [({}, 22), ({"clips": 7}, 7), ({"clips_each": 48}, 96), ({"clips_each": 48, "clips": 90}, 90)],
+)
+def test_how_many_clips_an_epoch_has(settings, clips):
+    rows = rows_of(("a", 1.0, 2.0, "owl", "yes"), ("b", 1.0, 2.0, "wren", "yes"))  # 20 s and two events
+    assert len(EventDraws(rows, EventDrawsConfig(**settings), 1.0).draw(1, 0)[0]) == clips
+
+
 def test_a_clip_holds_its_event_or_lies_inside_of_it():
     short, long = rows_of(("a", 4.0, 5.0, "owl")), rows_of(("a", 1.0, 9.0, "owl"))
     for rows, low, high in ((short, 3.0, 4.0), (long, 1.0, 7.0)):
