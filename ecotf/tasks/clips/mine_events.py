@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecotf.datasets.pauses import usual_lengths
 from ecotf.detection.false_alarms import far_from_all
 from ecotf.detection.finders import find_events
 from ecotf.errors import RecordingError
@@ -57,6 +58,8 @@ def mine_events(network: ClipNetwork, config: EventMiningConfig, material: Mater
     model = ClipModel(
         network, material.classes, plan.front_end, plan.level, plan.sample_rate, plan.clips.seconds, "sigmoid"
     )
+    finder, lengths = plan.inference.events, usual_lengths(data.manifest.table, material.classes)
+    numbers = {name: finder.usual(lengths.get(name)) for name in material.classes} if finder.fits else None
     found: list[tuple[int, float, float, int]] = []
     listened = [i for i in range(len(rows.recordings)) if rows.full[i] or (rows.kind[rows.of(i)] == Kind.NOTHING).any()]
     unread = 0
@@ -71,7 +74,7 @@ def mine_events(network: ClipNetwork, config: EventMiningConfig, material: Mater
             continue
         probabilities = expit(scores.frames.astype(np.float64))
         events = find_events(
-            probabilities, scores.frame_times, scores.frame_s, model.classes, model.band_hz, plan.inference.events
+            probabilities, scores.frame_times, scores.frame_s, model.classes, model.band_hz, finder, numbers=numbers
         )
         found += false_events(events, rows, truth, recording, config, material.classes)
     classes = np.array([code for *_, code in found], int)
