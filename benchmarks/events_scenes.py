@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ecotf.datasets.manifest import Manifest, make_manifest
 RATE = 32_000
 SECONDS = 40.0
 CLASSES = ("alpha", "beta", "gamma")
-_STRANGERS = 6
+STRANGERS = 6
 
 
 def voices(seed: int, n: int, longest_s: float = 1.2) -> list[Voice]:
@@ -67,20 +68,30 @@ def scene(
     return (0.5 * sound / np.abs(sound).max()).astype(np.float32), boxes
 
 
-def scenes(folder: Path, recordings: int = 24, seed: int = 0, quietest_db: float = -3.0) -> Manifest:
-    """Write recordings and their manifest, or read those that are there; each class is in about half of them."""
+def scenes(
+    folder: Path,
+    recordings: int = 24,
+    seed: int = 0,
+    quietest_db: float = -3.0,
+    classes: Sequence[str] = CLASSES,
+    share: float = 0.5,
+    drawn: Sequence[Voice] | None = None,
+) -> Manifest:
+    """Write recordings and their manifest, or read those that are there; each class is in a ``share`` of them.
+
+    ``drawn`` are the voices, those of the classes first; by default they are of the seed, too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = voices(seed + 1, len(CLASSES) + _STRANGERS)
-    classes, strangers = drawn[: len(CLASSES)], drawn[len(CLASSES) :]
+    drawn = voices(seed + 1, len(classes) + STRANGERS) if drawn is None else drawn
     rows = []
     for number in range(recordings):
         rng = np.random.default_rng([seed, number])
-        own = [voice if rng.uniform() < 0.5 else None for voice in classes]
-        sound, boxes = scene(rng, own, strangers, quietest_db)
+        own = [voice if rng.uniform() < share else None for voice in drawn[: len(classes)]]
+        sound, boxes = scene(rng, own, list(drawn[len(classes) :]), quietest_db)
         name = f"scene_{number:03d}.flac"
         if not (folder / name).exists():
             soundfile.write(folder / name, sound, RATE, subtype="PCM_16")
-        found = [(name, start, end, CLASSES[code]) for start, end, code in boxes]
+        found = [(name, start, end, classes[code]) for start, end, code in boxes]
         rows += found or [(name, 0.0, np.nan, "")]
     table = pd.DataFrame(rows, columns=["recording", "start_s", "end_s", "label"]).assign(fully_annotated="yes")
     table.to_csv(folder / "manifest.csv", index=False)

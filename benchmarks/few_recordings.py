@@ -2,9 +2,10 @@
 
     python benchmarks/few_recordings.py --runs FOLDER
     python benchmarks/few_recordings.py --runs FOLDER --seeds 1,2 --only "without refit/plain loss+without refit"
+    python benchmarks/few_recordings.py --runs FOLDER --classes 8 --seeds 1,2 --only "without refit"
 
-Each seed has voices of its own: five recordings of 40 s are learned from, two choose epochs and thresholds, 29 are
-tested. What is compared are names of `events.py`, on the same recordings. `events.md` has the table.
+Each seed has voices of its own: of three classes five recordings of 40 s are learned from, two choose epochs and
+thresholds, and 29 are tested; of eight classes twelve, five and 23. What is compared are names of `events.py`, on the same recordings. `events.md` has the table.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,7 +23,7 @@ import numpy as np
 import pandas as pd
 from events import CALLS
 from events_judged import judged
-from events_scenes import CLASSES, scenes
+from events_scenes import CLASSES, STRANGERS, scenes, voices
 
 from ecotf.commands.console import log
 from ecotf.datasets.manifest import make_manifest
@@ -30,10 +32,40 @@ from ecotf.runs import RunFolder
 from ecotf.tasks.recipes import load_any_recipe
 from ecotf.tasks.training_run import train_run
 
-_RECORDINGS, _TRAIN, _VALID, _QUIETEST_DB = 36, 5, 2, -10.0
+_QUIETEST_DB = -10.0
 _SEEDS = "1,2,4,7"  # in the recordings of 3 that choose there is no call
 _COLLAR_S = 0.25
 _FIGURES = ("ap", "f", "edges_f", "psds")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """So many recordings are learned from, choose, and are tested; each class is in a ``share`` of them."""
+
+    name: str
+    classes: tuple[str, ...]
+    learn: int
+    choose: int
+    test: int
+    share: float
+
+    def table(self, folder: Path, seed: int) -> pd.DataFrame:
+        """Return the annotations with the side of each recording; recordings that are not there are written."""
+        own, drawn = 100 + seed, None
+        if len(self.classes) != len(CLASSES):
+            own = 500 + seed
+            drawn = voices(own, len(self.classes) + STRANGERS)
+        n = self.learn + self.choose + self.test
+        table = scenes(folder, n, own, _QUIETEST_DB, self.classes, self.share, drawn).table.copy()
+        number = table["recording"].str.extract(r"(\d+)")[0].astype(int)
+        sides = np.where(number < self.learn, "train", np.where(number < self.learn + self.choose, "valid", "test"))
+        return table.assign(split=sides, recording=[str(folder / name) for name in table["recording"]])
+
+
+SETUPS = {
+    3: Setup("few", CLASSES, 5, 2, 29, 0.5),
+    8: Setup("many", tuple(f"c{i}" for i in range(8)), 12, 5, 23, 0.3),
+}
 
 
 def main() -> None:
@@ -42,6 +74,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--seeds", type=seed_numbers, default=_SEEDS, help="numbers with commas between them")
     parser.add_argument("--only", default="events/without refit", help="with / between them, + for both at once")
+    parser.add_argument("--classes", type=int, default=3, choices=tuple(SETUPS))
     options = parser.parse_args()
     variants = options.only.split("/")
     unknown = [one for one in options.only.replace("+", "/").split("/") if one not in CALLS or one == "small"]
@@ -52,7 +85,10 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    found = {one: np.array([_figures(options.runs, seed, one) for seed in options.seeds]) for one in variants}
+    found = {
+        one: np.array([_figures(options.runs, seed, one, SETUPS[options.classes]) for seed in options.seeds])
+        for one in variants
+    }
     print("| scenes | seeds | AP | F | F, both edges | PSDS | AP beyond the first row |\n|---|---|---|---|---|---|---|")
     first = found[variants[0]]
     for name, rows in found.items():
@@ -67,14 +103,11 @@ def seed_numbers(text: str) -> list[int]:
     return [int(one) for one in text.split(",")]
 
 
-def _figures(runs: Path, seed: int, variant: str) -> list[float]:
+def _figures(runs: Path, seed: int, variant: str, setup: Setup) -> list[float]:
     """Return average precision, F1, that of both edges, and PSDS: means over the classes."""
-    folder = (runs / f"scenes_{seed}").resolve()
-    table = scenes(folder, _RECORDINGS, 100 + seed, _QUIETEST_DB).table.copy()
-    number = table["recording"].str.extract(r"(\d+)")[0].astype(int)
-    table["split"] = np.where(number < _TRAIN, "train", np.where(number < _TRAIN + _VALID, "valid", "test"))
-    table["recording"] = [str(folder / name) for name in table["recording"]]
-    title = f"few_{seed}/{variant.replace(' ', '_')}"
+    folder = (runs / f"scenes_{setup.name}_{seed}").resolve()
+    table = setup.table(folder, seed)
+    title = f"{setup.name}_{seed}/{variant.replace(' ', '_')}"
     if not list((runs / title).glob("*/environment.json")):
         overrides = tuple(one for name in variant.split("+") for one in CALLS[name][1])
         recipe = load_any_recipe("birds/events", [*overrides, f"seed={1979 + seed}"])
@@ -83,7 +116,7 @@ def _figures(runs: Path, seed: int, variant: str) -> list[float]:
     found, least = run.read_table("events.parquet"), run.read_json("thresholds.json")["events"]
     found["recording"] = [str(folder / Path(name).name) for name in found["recording"]]
     found = found.assign(kept=found["score"] >= found["label"].map(least).fillna(1.1))
-    known = [name for name in CLASSES if (table.loc[table["split"] == "train", "label"] == name).any()]
+    known = [name for name in setup.classes if (table.loc[table["split"] == "train", "label"] == name).any()]
     rows = judged(found, _tested(table), known, _COLLAR_S)
     figures = [float(np.mean([row[key] for row in rows.values()])) for key in _FIGURES]
     told = ", ".join(f"{name} {row['ap']:.3f}" for name, row in rows.items())
