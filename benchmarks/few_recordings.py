@@ -5,7 +5,8 @@
     python benchmarks/few_recordings.py --runs FOLDER --classes 8 --seeds 1,2 --only "without refit"
 
 Each seed has voices of its own: of three classes five recordings of 40 s are learned from, two choose epochs and
-thresholds, and 29 are tested; of eight classes twelve, five and 23. What is compared are names of `events.py`, on the same recordings. `events.md` has the table.
+thresholds, and 29 are tested; of eight classes twelve, five and 23. What is compared are names of `events.py`, on the
+same recordings. `events.md` has the table.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ _FIGURES = ("ap", "f", "edges_f", "psds")
 
 @dataclass(frozen=True)
 class Setup:
-    """So many recordings are learned from, choose, and are tested; each class is in a ``share`` of them."""
+    """So many recordings are learned from, choose, and are tested; each class is in a ``share`` of them.
+
+    Recordings are drawn from ``first`` and the seed, and voices from the number that is ``voices_after`` it.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -48,23 +52,22 @@ class Setup:
     choose: int
     test: int
     share: float
+    first: int
+    voices_after: int
 
     def table(self, folder: Path, seed: int) -> pd.DataFrame:
         """Return the annotations with the side of each recording; recordings that are not there are written."""
-        own, drawn = 100 + seed, None
-        if len(self.classes) != len(CLASSES):
-            own = 500 + seed
-            drawn = voices(own, len(self.classes) + STRANGERS)
-        n = self.learn + self.choose + self.test
-        table = scenes(folder, n, own, _QUIETEST_DB, self.classes, self.share, drawn).table.copy()
+        n, first = self.learn + self.choose + self.test, self.first + seed
+        drawn = voices(first + self.voices_after, len(self.classes) + STRANGERS)
+        table = scenes(folder, n, first, _QUIETEST_DB, self.classes, self.share, drawn).table.copy()
         number = table["recording"].str.extract(r"(\d+)")[0].astype(int)
         sides = np.where(number < self.learn, "train", np.where(number < self.learn + self.choose, "valid", "test"))
         return table.assign(split=sides, recording=[str(folder / name) for name in table["recording"]])
 
 
 SETUPS = {
-    3: Setup("few", CLASSES, 5, 2, 29, 0.5),
-    8: Setup("many", tuple(f"c{i}" for i in range(8)), 12, 5, 23, 0.3),
+    3: Setup("few", CLASSES, 5, 2, 29, 0.5, 100, 1),
+    8: Setup("many", tuple(f"c{i}" for i in range(8)), 12, 5, 23, 0.3, 500, 0),
 }
 
 
@@ -85,10 +88,9 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    found = {
-        one: np.array([_figures(options.runs, seed, one, SETUPS[options.classes]) for seed in options.seeds])
-        for one in variants
-    }
+    setup, found = SETUPS[options.classes], {}
+    for one in variants:
+        found[one] = np.array([_figures(options.runs, seed, one, setup) for seed in options.seeds])
     print("| scenes | seeds | AP | F | F, both edges | PSDS | AP beyond the first row |\n|---|---|---|---|---|---|---|")
     first = found[variants[0]]
     for name, rows in found.items():
