@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ecotf.models.image_network import ClipNetworkConfig, build_clip_network
 from ecotf.pipelines.event_draws import EventDraws, EventDrawsConfig
 from ecotf.pipelines.event_rows import EventRows, event_rows
 from ecotf.pipelines.frame_truth import FrameTruth
+from ecotf.tasks.clips import mine_events
 from ecotf.tasks.clips.event_checks import describe_events, describe_validation, require_negatives, require_steps
 from ecotf.tasks.clips.event_lesson import frame_average_precision
 from ecotf.tasks.clips.fit_events import EventMiningConfig, FitEventsStage
@@ -99,6 +101,27 @@ def test_only_what_is_surely_false_is_mined():
     truth, config = FrameTruth(rows, 10, 0.2, 2.0), EventMiningConfig(score=0.5, distance_s=0.25)
     assert false_events(events, rows, truth, 0, config, CLASSES) == [(0, 5.0, 6.0, 0), (0, 5.0, 6.0, 1)]
     assert false_events(events, rows, truth, 1, config, CLASSES) == []  # nobody says that owls are elsewhere in it
+
+
+def test_mining_hears_with_filters_about_as_long_as_the_calls(monkeypatch):
+    heard: dict[str, Any] = {}
+    scored = SimpleNamespace(frames=np.zeros((5, 2)), frame_times=np.arange(5.0), frame_s=1.0)
+    none = pd.DataFrame({"start_s": [], "end_s": [], "label": [], "score": []})
+    monkeypatch.setattr("ecotf.tasks.clips.scored.score_recording", lambda *found: (scored, None))
+    monkeypatch.setattr(mine_events, "ClipModel", lambda *parts: SimpleNamespace(classes=CLASSES, band_hz=(0.0, 1.0)))
+    monkeypatch.setattr(mine_events, "find_events", lambda *found, numbers: heard.update(numbers) or none)
+    table = pd.DataFrame(
+        [("a", 1.0, 1.06, "owl", "train"), ("a", 3.0, 4.0, "wren", "train"), ("b", 1.0, 9.0, "owl", "test")],
+        columns=["recording", "start_s", "end_s", "label", "split"],
+    ).assign(fully_annotated="yes")
+    manifest: Any = make_manifest(table, Path("/"), "test")
+    rows = event_rows(manifest, manifest.recordings, dict.fromkeys(manifest.recordings, 10.0), CLASSES)
+    plan = load_any_recipe("birds/events")
+    material: Any = SimpleNamespace(data=SimpleNamespace(plan=plan, manifest=manifest), classes=CLASSES)
+    network: Any = None
+    mined = mine_events.mine_events(network, EventMiningConfig(score=0.5), material, FrameTruth(rows, 10, 0.2, 2.0))
+    assert {name: numbers["step_s"] for name, numbers in heard.items()} == {"owl": 0.08, "wren": 0.96}
+    assert mined.notes == ("0 false alarms above 0.5 in 2 training recordings",)
 
 
 @pytest.mark.parametrize(
