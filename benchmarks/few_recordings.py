@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pandas as pd
-from events import CALLS
+from events import ALONE, CALLS
 from events_judged import judged
 from events_scenes import CLASSES, STRANGERS, scenes, voices
 
@@ -80,9 +80,10 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=3, choices=tuple(SETUPS))
     options = parser.parse_args()
     variants = options.only.split("/")
-    unknown = [one for one in options.only.replace("+", "/").split("/") if one not in CALLS or one == "small"]
+    allowed = [one for one in CALLS if one not in ALONE]
+    unknown = [one for one in options.only.replace("+", "/").split("/") if one not in allowed]
     if unknown:
-        parser.error(f"--only {unknown[0]!r}: allowed are {', '.join(one for one in CALLS if one != 'small')}")
+        parser.error(f"--only {unknown[0]!r}: allowed are {', '.join(allowed)}")
     quieten_libraries()
     import tensorflow as tf
 
