@@ -51,6 +51,7 @@ SMALL = (
 _BOTH = ("stages.0", "stages.1")
 _LEVELS = ("front_end.denoise=none", "level.offset=70")
 _CHANGES = "{name: change_detection, steps_s: [0.01, 0.02, 0.04], floor: 0.05, shortest_s: 0.01, outvoted: 0.5}"
+_FILTERS = "{name: change_detection, steps_s: [0.08, 0.16, 0.32, 0.48, 0.64, 0.96], within: 1.5}"
 # What is compared: a recipe and its overrides. All of calls but `small` are birds/events with one thing changed.
 CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small": ("birds/small", SMALL),
@@ -64,7 +65,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "without backgrounds": ("birds/events", tuple(f"{one}.sound={{}}" for one in _BOTH)),
     "without frames": ("birds/events", tuple(f"{one}.frames.share=0.05" for one in _BOTH)),
     "plain loss": ("birds/events", tuple(f"{one}.frames={{name: focal, gamma: 0.0, share: 0.7}}" for one in _BOTH)),
-    "without onsets": ("birds/events", ("network.head.onsets=false", "inference.events={name: change_detection}")),
+    "without onsets": ("birds/events", ("network.head.onsets=false", f"inference.events={_FILTERS}")),
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
     "shorter": ("birds/events", ("stages.0.epochs=8",)),
     "fewer clips": ("birds/events", tuple(f"{one}.draws.clips=480" for one in (*_BOTH, "stages.2"))),
