@@ -69,6 +69,7 @@ CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "peaks": ("birds/events", ("inference.events={smooth_s: 0.05, gap_s: 0.15}",)),
     "shorter": ("birds/events", ("stages.0.epochs=8",)),
     "fewer clips": ("birds/events", tuple(f"{one}.draws.clips=480" for one in (*_BOTH, "stages.2"))),
+    "more clips": ("birds/events", tuple(f"{one}.draws.clips_each=960" for one in (*_BOTH, "stages.2"))),
     "one filter": (
         "birds/events",
         ("inference.events.finders.0.steps_s=[0.32, 0.48, 0.64]", "inference.events.finders.0.within=null"),

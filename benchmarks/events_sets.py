@@ -39,6 +39,9 @@ class EventSet:
     sites
         What names of recordings have, of each site: then a site is tested by what was learned on another, where every
         third recording chooses epochs and thresholds.
+    joined
+        The sets that this one is made of, for one network of all their classes. The birds of one do not live where the
+        others were recorded, so each recording is one without the others' classes.
     """
 
     classes: tuple[str, ...]
@@ -50,6 +53,7 @@ class EventSet:
     folder: str = ""
     file: str = ""
     sites: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 _FLY = (
@@ -66,6 +70,9 @@ SETS = {
     ),
     "qut_pitta": EventSet(("Pitta versicolor",)),
     "pyha_piha": EventSet(("bird",)),
+    "three_birds": EventSet(
+        ("Ninox boobook", "Pitta versicolor", "bird"), joined=("qut_boobook", "qut_pitta", "pyha_piha")
+    ),
     "ohun_hermit": EventSet(("Phaethornis longirostris",), "songs", 0.02, ("sample_rate=22050",), pieces=2),
     "maad_spinetail": EventSet(("CRER", "SP"), pieces=3, folder="maad", file="spinetail"),
     "bengalese": EventSet(tuple(f"syll_{i}" for i in range(9)), "songs", 0.01),
@@ -80,6 +87,8 @@ def event_table(data: Path, name: str, folder: Path) -> pd.DataFrame:
     ``folder`` is for pieces of recordings.
     """
     own = SETS[name]
+    if own.joined:
+        return pd.concat([event_table(data, one, folder) for one in own.joined], ignore_index=True)
     manifest, annotations = pd.read_csv(data / "manifest.csv"), pd.read_csv(data / "annotations.csv")
     paths = sorted(path for path in manifest["path"] if path.startswith(f"soundscapes/{own.folder or name}/{own.file}"))
     table = annotations[annotations["path"].isin(paths)].copy()
