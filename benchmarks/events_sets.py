@@ -40,8 +40,8 @@ class EventSet:
         What names of recordings have, of each site: then a site is tested by what was learned on another, where every
         third recording chooses epochs and thresholds.
     joined
-        The sets that this one is made of, for one network of all their classes. The birds of one do not live where the
-        others were recorded, so each recording is one without the others' classes.
+        The sets that this one is made of, for one network of all their classes. Each recording is taken for one without
+        the other sets' classes, though nobody has listened for them.
     """
 
     classes: tuple[str, ...]
