@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 # A room imports only from rooms to its left. The kernels are compiled and import nothing, so anyone may use them.
 ARROWS = (
-    "errors", "files", "append_only", "dotted", "plain", "strangers", "quiet", "config", "registry",
+    "errors", "files", "append_only", "dotted", "plain", "strangers", "quiet", "config", "registry", "wording",
     "multilabel", "audio", "features", "datasets", "pipelines", "models", "embeddings", "clustering",
     "detection", "evaluation", "runs", "training", "parallel", "tuning", "export", "tasks", "reports", "inference",
     "regions", "discovery", "review", "searching", "surveying", "model", "api", "commands", "__main__",

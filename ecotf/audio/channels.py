@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ecotf.errors import ConfigError, RecordingError
+from ecotf.wording import counted
 
 ChannelChoice = Literal["mix"] | int
 
@@ -28,7 +29,7 @@ def channels_to_read(n_channels: int, choice: ChannelChoice | Literal["each"]) -
     if not isinstance(choice, int) or isinstance(choice, bool) or choice < 1:
         raise ConfigError(f"channel {choice!r}: allowed are mix, each, or a channel's number, counted from 1")
     if choice > n_channels:
-        count = "1 channel" if n_channels == 1 else f"{n_channels} channels"
+        count = counted(n_channels, "channel")
         raise RecordingError(f"channel {choice} was asked for, it has {count}", "unsupported")
     return [choice]
 

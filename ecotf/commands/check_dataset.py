@@ -14,6 +14,7 @@ from ecotf.datasets.doubles import without_doubles
 from ecotf.datasets.manifest import Manifest
 from ecotf.datasets.splits import describe_gaps
 from ecotf.errors import DataError, RecordingError
+from ecotf.wording import counted
 
 
 def check_dataset(manifest: Manifest) -> int:
@@ -74,7 +75,7 @@ def print_summary(manifest: Manifest, durations: Mapping[str, float]) -> None:
     if table.row_count:
         console.print(table)
     empty = len(manifest.recordings) - manifest.annotations["recording"].nunique()
-    labels = "1 label" if len(manifest.labels) == 1 else f"{len(manifest.labels)} labels"
+    labels = counted(len(manifest.labels), "label")
     log(
         f"{len(manifest.recordings)} recordings in {len(manifest.groups)} groups, {empty} of them without annotations; "
         f"{len(manifest.annotations)} annotations of {labels}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecotf.commands.console import log
+from ecotf.wording import counted
 
 if TYPE_CHECKING:
     from ecotf.datasets.manifest import Manifest
@@ -115,8 +116,8 @@ def _say_left_out(manifest: Manifest, options: argparse.Namespace) -> None:
     folder = options.audio_dir or options.path
     unknown = left_out(manifest, folder)
     if unknown:
-        counted = "1 recording" if len(unknown) == 1 else f"{len(unknown)} recordings"
+        number = counted(len(unknown), "recording")
         log(
-            f"no annotation names {counted} in {str(folder)!r}, left out; the first is {unknown[0].name!r}. "
+            f"no annotation names {number} in {str(folder)!r}, left out; the first is {unknown[0].name!r}. "
             f"If you know that no call is there, add --without {shlex.quote(str(folder))}"
         )

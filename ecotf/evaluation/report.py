@@ -8,6 +8,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from ecotf.wording import counted
+
 _FEW_RECORDINGS = 20
 _FEW_CALLS = 50
 _NAME_WIDTH = 28
@@ -41,8 +43,8 @@ def _detection(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {name:<26}{as_figure(found[key])}  {as_span(found[key + '_interval'])}{at}")
     n_false = found["n_detections"] - found["n_hits"]
     lines.append(
-        f"  {found['n_detections']} detections: {found['n_hits']} hits, {n_false} false alarms; "
-        f"{found['n_calls'] - found['n_hits']} calls missed"
+        f"  {counted(found['n_detections'], 'detection')}: {counted(found['n_hits'], 'hit')}, "
+        f"{counted(n_false, 'false alarm')}; {counted(found['n_calls'] - found['n_hits'], 'call')} missed"
     )
     lines.append(
         f"  {found['n_candidates']} candidates, at any score, find "

@@ -22,6 +22,7 @@ from ecotf.evaluation.matching import (
     nearest_calls,
     scored_tables,
 )
+from ecotf.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,7 @@ def notes_of_few(found: Mapping[str, float], tracks: Mapping[str, Track]) -> lis
 def few_of(rows: Iterable[tuple[str, float, int, int]], what: str = "call") -> list[str]:
     """Say which thresholds rest on few validation calls: label, threshold, calls and recordings that have them."""
     few = [
-        f"{label} {threshold:.2f} ({_counted(n, what)}, {_counted(n_recordings, 'recording')})"
+        f"{label} {threshold:.2f} ({counted(n, what)}, {counted(n_recordings, 'recording')})"
         for label, threshold, n, n_recordings in rows
         if n < _FEW_CALLS or n_recordings == 1
     ]
@@ -134,10 +135,6 @@ def few_of(rows: Iterable[tuple[str, float, int, int]], what: str = "call") -> l
     more = f", and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
     told = ", ".join(few[:_NAMED])
     return [f"thresholds of few {what}s, or of one recording: {told}{more}; listen before you count"]
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _ascend(named: pd.DataFrame, calls: pd.DataFrame, tracks: dict[str, Track], tolerance_s: float) -> Integers:

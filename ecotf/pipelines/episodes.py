@@ -17,6 +17,7 @@ from ecotf.config import Config
 from ecotf.datasets.manifest import Manifest
 from ecotf.errors import DataError
 from ecotf.pipelines.clips import Clips, ClipTable
+from ecotf.wording import counted
 
 _TRIES = 20
 
@@ -244,7 +245,7 @@ def _usable_classes(clips: EpisodeClips, config: EpisodeConfig) -> tuple[list[_C
             usable.append(_Class(code, groups, apart, sizes))
         else:
             there = (
-                f"{_number(len(rows), 'clip')} of {_number(len(groups), 'recording or group', 'recordings or groups')}"
+                f"{counted(len(rows), 'clip')} of {counted(len(groups), 'recording or group', 'recordings or groups')}"
             )
             need = f"{config.shots} + {config.queries} are needed, of different recordings or groups"
             left_out.append(f"{name} is not drawn: it has {there}; {need}")
@@ -264,7 +265,3 @@ def _apart(sizes: Sequence[int], shots: int, queries: int) -> frozenset[int] | N
                 reached[total + size] = inside | {group}
     fitting = [total for total in reached if total >= shots and sum(sizes) - total >= queries]
     return reached[min(fitting)] if fitting else None
-
-
-def _number(count: int, one: str, more: str | None = None) -> str:
-    return f"{count} {one if count == 1 else more or one + 's'}"

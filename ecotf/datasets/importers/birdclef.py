@@ -24,6 +24,7 @@ from ecotf.datasets.birdclef import (
 from ecotf.datasets.importers.sources import files_in
 from ecotf.datasets.manifest import Manifest, make_manifest
 from ecotf.errors import DataError, RecordingError
+from ecotf.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,11 +160,11 @@ def _with_audio(table: pd.DataFrame, audio: Path, notes: list[str], source: str)
         notes.append(f"{lost.sum()} of {len(table)} recordings of the metadata have no audio, the first is {first!r}")
         without = sorted(set(table.loc[lost, "label"]) - set(table.loc[~lost, "label"]))
         if without:
-            notes.append(f"{_number(len(without), 'species', 'species')} of the metadata without any audio: "
+            notes.append(f"{counted(len(without), 'species', 'species')} of the metadata without any audio: "
                          f"{_some(without)}")  # fmt: skip
     unknown = sorted(there.difference(name))
     if unknown:
-        notes.append(f"{_number(len(unknown), 'audio file')} without metadata left out, the first is {unknown[0]!r}")
+        notes.append(f"{counted(len(unknown), 'audio file')} without metadata left out, the first is {unknown[0]!r}")
     return table.assign(path=[str(audio / one) for one in name])[~lost]
 
 
@@ -197,9 +198,9 @@ def _selected(
         outside.update(label for pairs in named for label, code in pairs if not code)
         if outside:
             told = _some([f"{label} ({count})" for label, count in outside.most_common()])
-            notes.append(f"{_number(len(outside), 'label')} outside of the class list left out: {told}")
+            notes.append(f"{counted(len(outside), 'label')} outside of the class list left out: {told}")
         if twice.any():
-            notes.append(f"{_number(int(twice.sum()), 'recording')} listed twice, taken once")
+            notes.append(f"{counted(int(twice.sum()), 'recording')} listed twice, taken once")
     return table.assign(label=primary, secondary=secondary)[~twice & ~strange]
 
 
@@ -231,10 +232,6 @@ def _span(file: Path, root: Path) -> dict[str, object]:
     # Not "../../": where the audio folder is a link, that leads elsewhere.
     name = file.relative_to(root) if file.is_relative_to(root) else Path(os.path.abspath(file))
     return {"recording": name.as_posix(), "start_s": 0.0, "end_s": end_s}
-
-
-def _number(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _some(names: Sequence[str]) -> str:

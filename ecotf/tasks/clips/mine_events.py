@@ -16,6 +16,7 @@ from ecotf.models.tagger import ClipModel
 from ecotf.pipelines.event_draws import NO_PLACES, Places
 from ecotf.pipelines.event_rows import EventRows, Kind
 from ecotf.pipelines.frame_truth import FrameTruth
+from ecotf.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,8 @@ def mine_events(network: ClipNetwork, config: EventMiningConfig, material: Mater
     classes = np.array([code for *_, code in found], int)
     counts = np.bincount(classes, minlength=len(material.classes))
     per_class = ", ".join(f"{n} {name}" for name, n in zip(material.classes, counts, strict=True) if n)
-    note = f"{len(found)} false alarms above {config.score:g} in {len(listened) - unread} training recordings"
+    heard = counted(len(listened) - unread, "training recording")
+    note = f"{counted(len(found), 'false alarm')} above {config.score:g} in {heard}"
     if not found:
         return Mined(NO_PLACES, (note,))
     recordings, starts, ends = (np.array([row[i] for row in found]) for i in range(3))

@@ -23,6 +23,7 @@ from ecotf.tasks.clips.scored import ScoredSegments
 from ecotf.tasks.clips.stages import ClipStageConfig, Material, stage_name
 from ecotf.training.run_store import Log, RunStore, ScoreWatch
 from ecotf.training.stages import STAGES, FitPlace
+from ecotf.wording import counted
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ class _Training:
         folder = stage_name(number, stage)
         classes = self.data.classes(stage)  # with the recordings of training alone: a refit has the same ones
         model, start = self.models.begin(number, classes, run_store)
-        log(f"stage {number + 1}/{len(plan.stages)} {stage.title}: {len(classes)} classes, {start}")
+        log(
+            f"stage {number + 1}/{len(plan.stages)} {stage.title}: {counted(len(classes), 'class', 'classes')}, {start}"
+        )
         checkpoint = run_store.path / f".fitting_{folder.replace('/', '_')}.npz"
         logs = plan.tensorboard_folder(run_store.path, stage.title)
         # Each stage has its own random numbers; the run's seed and the stage's number give them.

@@ -116,7 +116,7 @@ def test_a_refit_goes_to_its_last_epoch_and_leaves_out_what_was_not_kept(trained
         again = history[history["stage"] == f"{stage}_again"]
         assert len(again) == (2 if len(kept) else 0), stage
         assert again["frame_ap"].isna().all() and again["valid_loss"].isna().all()  # nothing is left to validate on
-    assert any(line.startswith("stage 4/6 train_again: 1 classes") for line in said)
+    assert any(line.startswith("stage 4/6 train_again: 1 class,") for line in said)
 
 
 def test_a_refit_that_was_interrupted_goes_on_to_the_same_network(trained):
